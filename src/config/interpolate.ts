@@ -1,0 +1,118 @@
+/** Replaces `${NAME}`, `${NAME:-default}` and `${file:PATH}` in string values; `$${` stands for `${`. */
+import {readFileSync, statSync} from 'node:fs';
+import type {Environment} from '../services.ts';
+import {resolvePath} from './paths.ts';
+import type {Problems} from './problems.ts';
+import type {Path} from './source.ts';
+
+/** A file named by `${file:…}` holds one secret; anything larger is a mistake. */
+const largestSecretFile = 64 * 1024;
+
+export interface Interpolated {
+	readonly value: unknown;
+	/** Every value that was put in: none of them may show up in a message. */
+	readonly secrets: ReadonlySet<string>;
+}
+
+export interface InterpolationContext {
+	readonly environment: Environment;
+	/** Where relative paths start. */
+	readonly folder: string;
+	readonly problems: Problems;
+}
+
+/** A copy of `value` with all references replaced. What cannot be replaced is reported and left out. */
+export function interpolate(value: unknown, context: InterpolationContext): Interpolated {
+	const secrets = new Set<string>();
+	const replace = (text: string, path: Path): string => {
+		const {parts, unclosed} = splitReferences(text);
+		if (unclosed) {
+			context.problems.add(path, "'${' is not closed", "Add the '}', or write '$${' for the characters themselves");
+		}
+		return parts
+			.map(part => {
+				if (typeof part === 'string') return part;
+				const found = resolveReference(part.reference, path, context);
+				if (found !== '') secrets.add(found);
+				return found;
+			})
+			.join('');
+	};
+	const walk = (node: unknown, path: Path): unknown => {
+		if (typeof node === 'string') return replace(node, path);
+		if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]));
+		if (isPlainObject(node)) {
+			return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, walk(item, [...path, key])]));
+		}
+		return node;
+	};
+	return {value: walk(value, []), secrets};
+}
+
+type Part = string | {readonly reference: string};
+
+function splitReferences(text: string): {parts: Part[]; unclosed: boolean} {
+	const parts: Part[] = [];
+	let position = 0;
+	for (;;) {
+		const start = text.indexOf('${', position);
+		if (start === -1) return {parts: [...parts, text.slice(position)], unclosed: false};
+		if (text[start - 1] === '$' && start > position) {
+			parts.push(text.slice(position, start - 1), '${');
+			position = start + 2;
+			continue;
+		}
+		const end = text.indexOf('}', start);
+		if (end === -1) return {parts, unclosed: true};
+		parts.push(text.slice(position, start), {reference: text.slice(start + 2, end)});
+		position = end + 1;
+	}
+}
+
+function resolveReference(reference: string, path: Path, context: InterpolationContext): string {
+	if (reference.startsWith('file:')) return readSecretFile(reference.slice('file:'.length), path, context);
+	const [name = '', ...rest] = reference.split(':-');
+	const fallback = rest.length > 0 ? rest.join(':-') : undefined;
+	if (!/^[A-Za-z_]\w*$/.test(name)) {
+		context.problems.add(
+			path,
+			`'\${${name}}' names no variable`,
+			"Write ${NAME}, ${NAME:-default} or ${file:PATH}, or '$${' for the characters themselves",
+		);
+		return '';
+	}
+	const value = context.environment[name];
+	// As in a shell: ':-' also replaces an empty value.
+	if (fallback !== undefined && (value === undefined || value === '')) return fallback;
+	if (value === undefined) {
+		context.problems.add(
+			path,
+			`the variable ${name} is not set`,
+			`Set it in the environment or in the .env beside the configuration, or write \${${name}:-default}`,
+		);
+		return '';
+	}
+	return value;
+}
+
+function readSecretFile(written: string, path: Path, {folder, environment, problems}: InterpolationContext): string {
+	const file = resolvePath(written, folder, environment);
+	try {
+		const {size} = statSync(file);
+		if (size > largestSecretFile) {
+			problems.add(path, `${file} has ${size} bytes, too many for a secret`, 'Name a file that holds just the secret');
+			return '';
+		}
+		return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+	} catch (error) {
+		const {code} = error as NodeJS.ErrnoException;
+		problems.add(path, `${file} cannot be read (${code})`, 'Name a file that exists and that this user may read');
+		return '';
+	}
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+	if (typeof value !== 'object' || value === null) return false;
+	const prototype = Object.getPrototypeOf(value);
+	return prototype === Object.prototype || prototype === null;
+}

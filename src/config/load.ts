@@ -1,0 +1,53 @@
+/** From a file or an object to a checked configuration: find, read `.env`, interpolate, validate. */
+import {dirname} from 'node:path';
+import type {ConfigurationError} from '../errors.ts';
+import type {Environment} from '../services.ts';
+import type {StrategyClass} from '../strategy.ts';
+import type {Configuration} from './configuration.ts';
+import {readEnvironment} from './environment.ts';
+import {findConfiguration} from './find.ts';
+import {interpolate} from './interpolate.ts';
+import {Problems} from './problems.ts';
+import type {ConfigurationInput} from './schema.ts';
+import {sourceFromValue} from './source.ts';
+import {StrategyRegistry} from './strategy-registry.ts';
+import {validate} from './validate.ts';
+
+export interface LoadRequest {
+	/** A file, the configuration itself, or nothing: search upwards from `cwd`. */
+	readonly config?: string | ConfigurationInput | undefined;
+	readonly cwd: string;
+	readonly env: Environment;
+	/** The strategies that need no registration, by name; loaded when a rule names one. */
+	readonly builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>;
+	/** The caller's own strategies. */
+	readonly strategies: readonly StrategyClass[];
+}
+
+export interface LoadedConfiguration {
+	readonly configuration: Configuration;
+	/** The class of each strategy that a rule names. */
+	readonly strategyOf: (name: string) => StrategyClass | undefined;
+}
+
+/**
+ * Load and check a configuration.
+ *
+ * @throws {ConfigurationError} that lists every mistake.
+ */
+export async function loadConfiguration(request: LoadRequest): Promise<LoadedConfiguration> {
+	const {config, cwd} = request;
+	const source = typeof config === 'object' ? sourceFromValue(config) : await findConfiguration(cwd, config);
+	const problems = new Problems(source);
+	problems.throwIfAny();
+	const folder = source.file === undefined ? cwd : dirname(source.file);
+	const environment = readEnvironment(folder, request.env, problems);
+	const {value, secrets} = interpolate(source.value, {environment, folder, problems});
+	const registry = new StrategyRegistry(request.builtIn, folder, problems);
+	request.strategies.forEach((strategy, index) => {
+		registry.register(strategy, [], `strategies[${index}] of createGatepass`);
+	});
+	const configuration = await validate(value, {source, folder, environment, secrets, problems, registry});
+	problems.throwIfAny();
+	return {configuration, strategyOf: name => registry.get(name)};
+}

@@ -1,0 +1,47 @@
+/** The shape of a configuration. The JSON Schema that editors use (`gatepass/schema.json`) is generated from here. */
+import {z} from 'zod';
+
+const oneOrMore = <Item extends z.ZodType>(item: Item) => z.union([item, z.array(item).min(1)]);
+
+const pattern = z.string().describe('[scheme://]host[:port][/path]; the scheme is https when left out');
+
+const milliseconds = z.int().positive();
+
+export const hostRuleSchema = z.strictObject({
+	match: oneOrMore(pattern).describe('The URLs of this rule: one pattern or several'),
+	methods: z.array(z.string().regex(/^[A-Za-z-]+$/, 'is no HTTP method')).min(1).optional().describe('Only these HTTP methods'),
+	strategy: z.string().min(1).describe('How requests to these URLs are authenticated'),
+	options: z.record(z.string(), z.unknown()).optional().describe("The strategy's options"),
+	allowInsecure: z.boolean().optional().describe('Leave to send the credential over plain http'),
+});
+
+export const trustSchema = z.strictObject({
+	match: oneOrMore(pattern).describe('The servers that are verified with these CA certificates'),
+	ca: oneOrMore(z.string().min(1)).describe('A PEM file, or a list of them'),
+	only: z.boolean().optional().describe("Leave the system's roots out"),
+});
+
+export const cacheSchema = z.strictObject({
+	url: z
+		.string()
+		.min(1)
+		.optional()
+		.describe('Where tokens are kept: sqlite:FILE or memory:. Default: sqlite:~/.cache/gatepass/tokens.sqlite'),
+});
+
+export const tokenRequestSchema = z.strictObject({
+	timeout: milliseconds.optional().describe('Milliseconds for a token request with all its retries. Default: 10000'),
+	retries: z.int().min(0).max(10).optional().describe('How often a token request that failed on the way is repeated. Default: 2'),
+});
+
+export const configurationSchema = z.strictObject({
+	$schema: z.string().optional().describe('For editors; not used'),
+	strategies: z.array(z.string().min(1)).optional().describe('Modules that export strategies: paths or packages'),
+	cache: cacheSchema.optional().describe('The token cache'),
+	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
+	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
+	hostRules: z.array(hostRuleSchema).optional().describe('Which URL is authenticated how; the most specific rule wins'),
+});
+
+/** A configuration as a user writes it. */
+export type ConfigurationInput = z.input<typeof configurationSchema>;

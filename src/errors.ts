@@ -1,0 +1,199 @@
+/**
+ * Every error that gatepass throws, in one place.
+ *
+ * ```
+ * GatepassError
+ * ├── ConfigurationError          the configuration is wrong; `problems` lists every mistake at once
+ * ├── StrategyNotFoundError       a rule names a strategy that nobody registered
+ * ├── StrategyError               a strategy broke the rules of a conversation
+ * ├── CredentialUnavailableError  no credential to be had: no file, no variable, no ticket
+ * ├── CertificateError            a certificate or key is unusable, or one side refused the other's
+ * ├── TokenRequestError           the authorization server gave no usable token
+ * ├── TokenCacheError             the token store is down or damaged (reported, never thrown at a request)
+ * ├── KerberosExchangeError       the GSS-API refused a token or could not make one
+ * ├── MutualAuthenticationError   the server did not prove who it is
+ * ├── InsecureTransportError      a credential would have gone over plain http
+ * ├── AcmeError                   an ACME server refused
+ * └── CheckpointError             a change to a server's configuration could not be kept or taken back
+ * ```
+ *
+ * Each has a `code` (`ERR_GATEPASS_…`), a message that says what happened, where, and what to do, and,
+ * where another error stands behind it, `cause`. No message, property or `util.inspect` of them holds a secret.
+ */
+
+/** The codes of all errors, for `switch (error.code)`. */
+export const errorCodes = {
+	GatepassError: 'ERR_GATEPASS',
+	ConfigurationError: 'ERR_GATEPASS_CONFIGURATION',
+	StrategyNotFoundError: 'ERR_GATEPASS_STRATEGY_NOT_FOUND',
+	StrategyError: 'ERR_GATEPASS_STRATEGY',
+	CredentialUnavailableError: 'ERR_GATEPASS_CREDENTIAL_UNAVAILABLE',
+	CertificateError: 'ERR_GATEPASS_CERTIFICATE',
+	TokenRequestError: 'ERR_GATEPASS_TOKEN_REQUEST',
+	TokenCacheError: 'ERR_GATEPASS_TOKEN_CACHE',
+	KerberosExchangeError: 'ERR_GATEPASS_KERBEROS_EXCHANGE',
+	MutualAuthenticationError: 'ERR_GATEPASS_MUTUAL_AUTHENTICATION',
+	InsecureTransportError: 'ERR_GATEPASS_INSECURE_TRANSPORT',
+	AcmeError: 'ERR_GATEPASS_ACME',
+	CheckpointError: 'ERR_GATEPASS_CHECKPOINT',
+} as const;
+
+/** The name of a gatepass error class. */
+export type GatepassErrorName = keyof typeof errorCodes;
+
+/** The `code` of a gatepass error. */
+export type GatepassErrorCode = (typeof errorCodes)[GatepassErrorName];
+
+/** The base of all errors of gatepass: `error instanceof GatepassError` tells ours from others. */
+export class GatepassError extends Error {
+	/** Written out instead of taken from the class's name, which a bundler may shorten. */
+	protected static readonly kind: GatepassErrorName = 'GatepassError';
+
+	/** Stable, for programs: `ERR_GATEPASS_…`. */
+	readonly code: GatepassErrorCode;
+
+	constructor(message: string, options?: ErrorOptions) {
+		super(message, options);
+		const {kind} = new.target;
+		// Not enumerable, as on Node's own errors: `name` is part of the stack already.
+		Object.defineProperty(this, 'name', {value: kind, configurable: true, writable: true});
+		this.code = errorCodes[kind];
+	}
+}
+
+/** One mistake in the configuration. */
+export interface Problem {
+	/** The file that holds the mistake; absent where the configuration was handed over as an object. */
+	readonly file?: string;
+	/** The line in that file, counted from 1; absent where the format gives none (JavaScript, TypeScript). */
+	readonly line?: number;
+	/** Where in the configuration, for example `hostRules[0].options.audience`. */
+	readonly path: string;
+	/** What is wrong. */
+	readonly message: string;
+	/** What to do about it. */
+	readonly mend: string;
+}
+
+/** The configuration has mistakes: all of them, at once. */
+export class ConfigurationError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'ConfigurationError';
+
+	/** Every mistake found, in the order of the file. */
+	readonly problems: readonly Problem[];
+
+	constructor(problems: readonly Problem[], options?: ErrorOptions) {
+		super(describeProblems(problems), options);
+		this.problems = problems;
+	}
+}
+
+/** A rule names a strategy that is neither built in nor registered. Thrown where no configuration file is at fault. */
+export class StrategyNotFoundError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'StrategyNotFoundError';
+}
+
+/** A strategy broke the rules of a conversation, for example by yielding more than ten times. */
+export class StrategyError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'StrategyError';
+}
+
+/** There is no credential: a file or variable is missing, a ticket has run out. The message says where to get one. */
+export class CredentialUnavailableError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'CredentialUnavailableError';
+}
+
+/**
+ * A certificate or key cannot be used, or one side of a TLS connection refused the other's certificate.
+ * The message names the host and the file at fault.
+ */
+export class CertificateError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'CertificateError';
+}
+
+/** What is known about a failed token request. Durations are milliseconds. */
+export interface TokenRequestDetails {
+	/** HTTP status of the token endpoint's answer; absent where there was none. */
+	readonly status?: number;
+	/** The OAuth error code, RFC 6749 section 5.2, for example `invalid_client`. */
+	readonly error?: string;
+	/** The server's `error_description`, RFC 6749 section 5.2. */
+	readonly errorDescription?: string;
+	/** Milliseconds to wait before asking again, from `Retry-After` (RFC 9110 section 10.2.3). */
+	readonly retryAfter?: number;
+}
+
+/** The authorization server gave no usable token. */
+export class TokenRequestError extends GatepassError implements TokenRequestDetails {
+	protected static override readonly kind: GatepassErrorName = 'TokenRequestError';
+
+	declare readonly status?: number;
+	declare readonly error?: string;
+	declare readonly errorDescription?: string;
+	declare readonly retryAfter?: number;
+
+	constructor(message: string, details: TokenRequestDetails = {}, options?: ErrorOptions) {
+		super(message, options);
+		Object.assign(this, details);
+	}
+}
+
+/** The token store failed. Published as an event and shown by `doctor`; a request goes on from memory. */
+export class TokenCacheError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'TokenCacheError';
+}
+
+/** What the GSS-API said (RFC 2743). */
+export interface KerberosExchangeDetails {
+	/** Major status code. */
+	readonly major?: number;
+	/** Minor status code, of the mechanism. */
+	readonly minor?: number;
+	/** The response at which the exchange failed: its status and headers. */
+	readonly response?: {readonly status: number; readonly headers: Readonly<Record<string, string | string[] | undefined>>};
+}
+
+/** A Kerberos (SPNEGO) token could not be made or was refused. */
+export class KerberosExchangeError extends GatepassError implements KerberosExchangeDetails {
+	protected static override readonly kind: GatepassErrorName = 'KerberosExchangeError';
+
+	declare readonly major?: number;
+	declare readonly minor?: number;
+	declare readonly response?: NonNullable<KerberosExchangeDetails['response']>;
+
+	constructor(message: string, {response, ...status}: KerberosExchangeDetails = {}, options?: ErrorOptions) {
+		super(message, options);
+		Object.assign(this, status);
+		// Not enumerable: a server's headers do not belong in a log line.
+		Object.defineProperty(this, 'response', {value: response, configurable: true});
+	}
+}
+
+/** The server did not prove its identity although the rule demands it (RFC 4559 section 5). */
+export class MutualAuthenticationError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'MutualAuthenticationError';
+}
+
+/** A credential would have gone over plain http to a host that is not this machine. */
+export class InsecureTransportError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'InsecureTransportError';
+}
+
+/** An ACME server (RFC 8555) refused a request. */
+export class AcmeError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'AcmeError';
+}
+
+/** A checkpoint of a server's configuration could not be written or restored. */
+export class CheckpointError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'CheckpointError';
+}
+
+function describeProblems(problems: readonly Problem[]): string {
+	const lines = problems.map(({file, line, path, message, mend}) => {
+		const place = file === undefined ? path : `${file}${line === undefined ? '' : `:${line}`}: ${path}`;
+		return `  ${place}: ${message}. ${mend}`;
+	});
+	const count = problems.length === 1 ? 'a mistake' : `${problems.length} mistakes`;
+	return `The configuration has ${count}:\n${lines.join('\n')}`;
+}

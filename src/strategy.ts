@@ -1,0 +1,170 @@
+/**
+ * All that the author of a strategy needs.
+ *
+ * A strategy is a conversation, written as an async generator. What stands before the first `yield` prepares
+ * the request; each `yield` sends it and gives back the response; to go on and `yield` again is to send it
+ * again; to return is to accept the response.
+ */
+import type {StandardSchemaV1} from '@standard-schema/spec';
+import {inject, injectable} from 'tsyringe';
+import {
+	Environment,
+	HttpClient,
+	Identities,
+	type Identity,
+	RuleInfo,
+	StrategyOptions,
+	TokenCache,
+} from './services.ts';
+
+export {inject, injectable} from 'tsyringe';
+export * from './services.ts';
+
+/** The headers that a strategy adds. Names are compared without regard to case. */
+export interface AuthHeaders {
+	/** The value that will be sent: the strategy's, or else the caller's. */
+	get(name: string): string | undefined;
+	has(name: string): boolean;
+	/** Set a header on this hop; it takes the place of one that the caller set. */
+	set(name: string, value: string): void;
+	/** Send this hop without the header, even where the caller set it. */
+	delete(name: string): void;
+}
+
+/** One request to one URL, as its strategy sees it. What the strategy changes here never outlives the hop. */
+export interface AuthRequest {
+	readonly method: string;
+	/** A copy: query parameters may be added to it; its origin and path may not be changed. */
+	readonly url: URL;
+	readonly headers: AuthHeaders;
+	/** The client certificate to show on this hop. */
+	identity: Identity | undefined;
+	/** Whether the request can be sent again: it has no body, or one that is not used up by sending. */
+	readonly replayable: boolean;
+	/** Whether the caller asked to pass the token cache over (`context: {gatepass: {fresh: true}}`). */
+	readonly fresh: boolean;
+}
+
+/** What a server answered, as a strategy sees it. The body stays unread, for the caller. */
+export interface AuthResponse {
+	readonly status: number;
+	/** By lower-case name; a header that came more than once is a list where Node keeps it as one. */
+	readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+	/**
+	 * Let the caller have this response without its body and with only the headers named: for a response whose
+	 * sender is not proven.
+	 */
+	withhold(keepHeaders: readonly string[]): void;
+}
+
+/** A strategy's exchange for one hop. See the head of this file. */
+export type Conversation = AsyncGenerator<void, void, AuthResponse>;
+
+/** What is known about a rule's credential without asking any server. Never holds a secret. */
+export interface CredentialStatus {
+	/** Whether a request could be authenticated now, with what is at hand or can be fetched. */
+	readonly available: boolean;
+	/** One sentence for a person: what it is and where it comes from. */
+	readonly detail: string;
+	/** When it ends, in milliseconds since 1970. */
+	readonly expiresAt?: number;
+	/** What needs a person's attention, and what to do. */
+	readonly warnings?: readonly string[];
+}
+
+/** Knows one way to authenticate a request. One instance serves one host rule, so it holds no state of a request. */
+export interface AuthStrategy {
+	/** The conversation for one hop. */
+	authenticate(request: AuthRequest): Conversation;
+	/** For `gatepass status`. Asks no server. */
+	status?(): Promise<CredentialStatus>;
+	/** Drop, and where possible revoke, what is kept for this rule. */
+	forget?(): Promise<void>;
+}
+
+/** What gatepass knows of a strategy besides its conversation. */
+export interface StrategyDefinition<Schema extends StandardSchemaV1 = StandardSchemaV1> {
+	/** The name that rules use: lower-case letters, digits, hyphens. */
+	readonly name: string;
+	/** The schema of its options (zod, valibot, arktype: https://standardschema.dev); default: it takes none. */
+	readonly options?: Schema;
+	/** Whether it sends a credential; only `none` says `false`. Default `true`: plain http then needs leave. */
+	readonly carriesCredential?: boolean;
+	/** The URLs to which it sends secrets of its own, so that plain http among them is found before the first request. */
+	endpoints?(options: StandardSchemaV1.InferOutput<Schema>): readonly string[];
+}
+
+/** A class that implements {@link AuthStrategy} and was named by `@authStrategy` or made by `defineStrategy`. */
+export type StrategyClass = new (...services: never[]) => AuthStrategy;
+
+// A registered symbol: a strategy that was written against another copy of gatepass is still known as one.
+const definitionKey = Symbol.for('gatepass.strategyDefinition');
+
+/** Name a class as a strategy. Its constructor parameters each need `@inject(…)`. */
+export function authStrategy<Schema extends StandardSchemaV1>(definition: StrategyDefinition<Schema>) {
+	return <Class extends StrategyClass>(strategy: Class): void => {
+		// Legacy decorators pass any constructor; tsyringe's own type admits only `any` parameters.
+		injectable()(strategy as unknown as new (...services: unknown[]) => AuthStrategy);
+		Object.defineProperty(strategy, definitionKey, {value: definition});
+	};
+}
+
+/** The definition of a strategy class, or `undefined` for anything else. */
+export function definitionOf(value: unknown): StrategyDefinition | undefined {
+	return typeof value === 'function' && Object.hasOwn(value, definitionKey)
+		? (value as {[definitionKey]?: StrategyDefinition})[definitionKey]
+		: undefined;
+}
+
+/** What a strategy without decorators is given. */
+export interface StrategyServices<Options> {
+	readonly options: Options;
+	readonly tokens: TokenCache;
+	readonly http: HttpClient;
+	readonly identities: Identities;
+	readonly environment: Environment;
+	readonly rule: RuleInfo;
+}
+
+/** A strategy as a plain object: the same as a class with `@authStrategy`, for JavaScript. */
+export interface PlainStrategy<Schema extends StandardSchemaV1> extends StrategyDefinition<Schema> {
+	authenticate(
+		request: AuthRequest,
+		services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>,
+	): Conversation;
+	status?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): Promise<CredentialStatus>;
+	forget?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): Promise<void>;
+}
+
+/** Make a strategy class from a plain object. */
+export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStrategy<Schema>): StrategyClass {
+	type Services = StrategyServices<StandardSchemaV1.InferOutput<Schema>>;
+	class PlainStrategyClass implements AuthStrategy {
+		readonly #services: Services;
+		declare readonly status?: () => Promise<CredentialStatus>;
+		declare readonly forget?: () => Promise<void>;
+
+		constructor(
+			options: unknown,
+			tokens: TokenCache,
+			http: HttpClient,
+			identities: Identities,
+			environment: Environment,
+			rule: RuleInfo,
+		) {
+			this.#services = {options: options as Services['options'], tokens, http, identities, environment, rule};
+			const {status, forget} = plain;
+			if (status) Object.defineProperty(this, 'status', {value: () => status.call(plain, this.#services)});
+			if (forget) Object.defineProperty(this, 'forget', {value: () => forget.call(plain, this.#services)});
+		}
+
+		authenticate(request: AuthRequest): Conversation {
+			return plain.authenticate(request, this.#services);
+		}
+	}
+
+	const services = [StrategyOptions, TokenCache, HttpClient, Identities, Environment, RuleInfo];
+	for (const [index, service] of services.entries()) inject(service)(PlainStrategyClass, undefined, index);
+	authStrategy(plain)(PlainStrategyClass as unknown as StrategyClass);
+	return PlainStrategyClass as unknown as StrategyClass;
+}
