@@ -150,7 +150,10 @@ export interface KerberosExchangeDetails {
 	/** Minor status code, of the mechanism. */
 	readonly minor?: number;
 	/** The response at which the exchange failed: its status and headers. */
-	readonly response?: {readonly status: number; readonly headers: Readonly<Record<string, string | string[] | undefined>>};
+	readonly response?: {
+		readonly status: number;
+		readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+	};
 }
 
 /** A Kerberos (SPNEGO) token could not be made or was refused. */

@@ -33,7 +33,11 @@ export interface TokenCache {
 	 * @param options `fresh`: pass the cache over, once, and keep the new token.
 	 * @throws what `issue` throws.
 	 */
-	get(key: string, issue: (signal: AbortSignal) => Promise<Token>, options?: {fresh?: boolean}): Promise<Token>;
+	get(
+		key: string,
+		issue: (signal: AbortSignal) => Promise<Token>,
+		options?: {fresh?: boolean},
+	): Promise<Token>;
 	/** The valid token kept for `key`, if there is one; never issues. */
 	peek(key: string): Promise<Token | undefined>;
 	/** Drop `token`, but only if it is still the one kept for `key`: a newer one stays. */

@@ -13,7 +13,11 @@ export function readEnvironment(folder: string, environment: Environment, proble
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
 		if (code !== 'ENOENT') {
-			problems.add([], `${file} cannot be read (${code})`, 'Make it a file that this user may read, or remove it');
+			problems.add(
+				[],
+				`${file} cannot be read (${code})`,
+				'Make it a file that this user may read, or remove it',
+			);
 		}
 		return environment;
 	}

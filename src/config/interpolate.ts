@@ -27,7 +27,11 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 	const replace = (text: string, path: Path): string => {
 		const {parts, unclosed} = splitReferences(text);
 		if (unclosed) {
-			context.problems.add(path, "'${' is not closed", "Add the '}', or write '$${' for the characters themselves");
+			context.problems.add(
+				path,
+				"'${' is not closed",
+				"Add the '}', or write '$${' for the characters themselves",
+			);
 		}
 		return parts
 			.map(part => {
@@ -95,18 +99,30 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 	return value;
 }
 
-function readSecretFile(written: string, path: Path, {folder, environment, problems}: InterpolationContext): string {
+function readSecretFile(
+	written: string,
+	path: Path,
+	{folder, environment, problems}: InterpolationContext,
+): string {
 	const file = resolvePath(written, folder, environment);
 	try {
 		const {size} = statSync(file);
 		if (size > largestSecretFile) {
-			problems.add(path, `${file} has ${size} bytes, too many for a secret`, 'Name a file that holds just the secret');
+			problems.add(
+				path,
+				`${file} has ${size} bytes, too many for a secret`,
+				'Name a file that holds just the secret',
+			);
 			return '';
 		}
 		return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
-		problems.add(path, `${file} cannot be read (${code})`, 'Name a file that exists and that this user may read');
+		problems.add(
+			path,
+			`${file} cannot be read (${code})`,
+			'Name a file that exists and that this user may read',
+		);
 		return '';
 	}
 }

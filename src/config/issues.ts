@@ -31,18 +31,30 @@ export function describeIssue(issue: StandardSchemaV1.Issue, value: unknown): De
 		const similar = closest(key, knownKeys(issue));
 		return {
 			path: [...path, key],
-			message: keys.length === 1 ? `there is no setting '${key}'` : `there are no settings ${keys.join(', ')}`,
-			mend: similar === undefined ? 'Take it out, or see the reference for the name' : `Did you mean ${similar}?`,
+			message:
+				keys.length === 1 ? `there is no setting '${key}'` : `there are no settings ${keys.join(', ')}`,
+			mend:
+				similar === undefined ? 'Take it out, or see the reference for the name' : `Did you mean ${similar}?`,
 		};
 	}
 	if (code === 'invalid_value' && values !== undefined) {
-		return {path, message: 'the value is not one of those possible', mend: `Write one of ${values.join(', ')}`};
+		return {
+			path,
+			message: 'the value is not one of those possible',
+			mend: `Write one of ${values.join(', ')}`,
+		};
 	}
 	if (found === undefined && (code === 'invalid_type' || code === 'invalid_union')) {
-		return {path, message: 'it is missing', mend: `Add ${path.at(-1) ?? 'it'}${expected === undefined ? '' : ` (${expected})`}`};
+		return {
+			path,
+			message: 'it is missing',
+			mend: `Add ${path.at(-1) ?? 'it'}${expected === undefined ? '' : ` (${expected})`}`,
+		};
 	}
-	if (code === 'invalid_type') return {path, message: `it is ${kindOf(found)}`, mend: `Write ${withArticle(expected)}`};
-	const message = typeof found === 'string' && found.length > 3 ? issue.message.replaceAll(found, '…') : issue.message;
+	if (code === 'invalid_type')
+		return {path, message: `it is ${kindOf(found)}`, mend: `Write ${withArticle(expected)}`};
+	const message =
+		typeof found === 'string' && found.length > 3 ? issue.message.replaceAll(found, '…') : issue.message;
 	return {path, message, mend: 'Change it to what is expected'};
 }
 

@@ -1,6 +1,5 @@
 /** From a file or an object to a checked configuration: find, read `.env`, interpolate, validate. */
 import {dirname} from 'node:path';
-import type {ConfigurationError} from '../errors.ts';
 import type {Environment} from '../services.ts';
 import type {StrategyClass} from '../strategy.ts';
 import type {Configuration} from './configuration.ts';

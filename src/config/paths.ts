@@ -11,5 +11,5 @@ export function resolvePath(written: string, folder: string, environment: Enviro
 
 /** The home folder of the user. */
 export function homeFolder(environment: Environment): string {
-	return environment['HOME'] || homedir();
+	return environment.HOME || homedir();
 }

@@ -9,7 +9,11 @@ const milliseconds = z.int().positive();
 
 export const hostRuleSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The URLs of this rule: one pattern or several'),
-	methods: z.array(z.string().regex(/^[A-Za-z-]+$/, 'is no HTTP method')).min(1).optional().describe('Only these HTTP methods'),
+	methods: z
+		.array(z.string().regex(/^[A-Za-z-]+$/, 'is no HTTP method'))
+		.min(1)
+		.optional()
+		.describe('Only these HTTP methods'),
 	strategy: z.string().min(1).describe('How requests to these URLs are authenticated'),
 	options: z.record(z.string(), z.unknown()).optional().describe("The strategy's options"),
 	allowInsecure: z.boolean().optional().describe('Leave to send the credential over plain http'),
@@ -26,21 +30,36 @@ export const cacheSchema = z.strictObject({
 		.string()
 		.min(1)
 		.optional()
-		.describe('Where tokens are kept: sqlite:FILE or memory:. Default: sqlite:~/.cache/gatepass/tokens.sqlite'),
+		.describe(
+			'Where tokens are kept: sqlite:FILE or memory:. Default: sqlite:~/.cache/gatepass/tokens.sqlite',
+		),
 });
 
 export const tokenRequestSchema = z.strictObject({
-	timeout: milliseconds.optional().describe('Milliseconds for a token request with all its retries. Default: 10000'),
-	retries: z.int().min(0).max(10).optional().describe('How often a token request that failed on the way is repeated. Default: 2'),
+	timeout: milliseconds
+		.optional()
+		.describe('Milliseconds for a token request with all its retries. Default: 10000'),
+	retries: z
+		.int()
+		.min(0)
+		.max(10)
+		.optional()
+		.describe('How often a token request that failed on the way is repeated. Default: 2'),
 });
 
 export const configurationSchema = z.strictObject({
 	$schema: z.string().optional().describe('For editors; not used'),
-	strategies: z.array(z.string().min(1)).optional().describe('Modules that export strategies: paths or packages'),
+	strategies: z
+		.array(z.string().min(1))
+		.optional()
+		.describe('Modules that export strategies: paths or packages'),
 	cache: cacheSchema.optional().describe('The token cache'),
 	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
 	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
-	hostRules: z.array(hostRuleSchema).optional().describe('Which URL is authenticated how; the most specific rule wins'),
+	hostRules: z
+		.array(hostRuleSchema)
+		.optional()
+		.describe('Which URL is authenticated how; the most specific rule wins'),
 });
 
 /** A configuration as a user writes it. */

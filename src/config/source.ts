@@ -59,7 +59,9 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
 	let offset = isNode(node) ? node.range?.[0] : undefined;
 	for (const part of path) {
 		if (isMap(node)) {
-			const pair: Pair | undefined = node.items.find(item => String(isNode(item.key) ? item.key.toJSON() : item.key) === part);
+			const pair: Pair | undefined = node.items.find(
+				item => String(isNode(item.key) ? item.key.toJSON() : item.key) === part,
+			);
 			if (pair === undefined) break;
 			// The key's line: that is where a person looks, and a value that is left out has no other.
 			if (isNode(pair.key)) offset = pair.key.range?.[0];

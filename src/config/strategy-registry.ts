@@ -47,11 +47,19 @@ export class StrategyRegistry {
 	register(strategy: unknown, path: Path, origin: string): void {
 		const name = definitionOf(strategy)?.name;
 		if (name === undefined) {
-			this.#problems.add(path, `${origin} is no strategy`, 'Decorate the class with @authStrategy or make it with defineStrategy');
+			this.#problems.add(
+				path,
+				`${origin} is no strategy`,
+				'Decorate the class with @authStrategy or make it with defineStrategy',
+			);
 			return;
 		}
 		if (!/^[a-z][a-z\d-]*$/.test(name)) {
-			this.#problems.add(path, `${origin} has the name '${name}'`, 'Use lower-case letters, digits and hyphens');
+			this.#problems.add(
+				path,
+				`${origin} has the name '${name}'`,
+				'Use lower-case letters, digits and hyphens',
+			);
 			return;
 		}
 		const taken = this.#strategies.get(name);
@@ -78,7 +86,11 @@ export class StrategyRegistry {
 		}
 		const strategies = new Set(Object.values(exported).filter(value => definitionOf(value) !== undefined));
 		if (strategies.size === 0) {
-			this.#problems.add(path, `'${specifier}' exports no strategy`, 'Export a class with @authStrategy, or defineStrategy({…})');
+			this.#problems.add(
+				path,
+				`'${specifier}' exports no strategy`,
+				'Export a class with @authStrategy, or defineStrategy({…})',
+			);
 		}
 		for (const strategy of strategies) this.register(strategy, path, `a strategy of '${specifier}'`);
 	}
@@ -102,7 +114,9 @@ function resolveImportOnly(specifier: string, base: string): string {
 	const manifest = findPackageJSON(specifier, pathToFileURL(base));
 	if (manifest === undefined) throw new Error(`There is no package ${specifier}`);
 	const {exports}: {exports?: unknown} = JSON.parse(readFileSync(manifest, 'utf8'));
-	const target = pickImport(typeof exports === 'object' && exports !== null && '.' in exports ? exports['.'] : exports);
+	const target = pickImport(
+		typeof exports === 'object' && exports !== null && '.' in exports ? exports['.'] : exports,
+	);
 	if (target === undefined) throw new Error(`The package ${specifier} exports nothing to import`);
 	return join(dirname(manifest), target);
 }

@@ -100,7 +100,9 @@ async function validateRule(
 		context.problems.add(
 			[...path, 'strategy'],
 			`there is no strategy '${rule.strategy}'`,
-			similar === undefined ? `Use one of ${names.join(', ')}, or list its module under 'strategies'` : `Did you mean ${similar}?`,
+			similar === undefined
+				? `Use one of ${names.join(', ')}, or list its module under 'strategies'`
+				: `Did you mean ${similar}?`,
 		);
 		return placeholder;
 	}
@@ -158,7 +160,11 @@ function checkEndpoints(
 	for (const endpoint of definition.endpoints?.(options) ?? []) {
 		const url = URL.parse(endpoint);
 		if (url === null || !/^https?:$/.test(url.protocol)) {
-			problems.add([...path, 'options'], `the endpoint '${endpoint}' is no URL`, 'Write one that starts with https://');
+			problems.add(
+				[...path, 'options'],
+				`the endpoint '${endpoint}' is no URL`,
+				'Write one that starts with https://',
+			);
 		} else if (url.protocol === 'http:' && !allowInsecure && !isLoopback(url.hostname)) {
 			problems.add(
 				[...path, 'options'],
@@ -180,7 +186,11 @@ function validateTrust(
 	for (const file of files) {
 		const reason = whyUnreadable(file);
 		if (reason !== undefined) {
-			problems.add([...path, 'ca'], `the CA file ${file} ${reason}`, 'Name a PEM file that this user may read');
+			problems.add(
+				[...path, 'ca'],
+				`the CA file ${file} ${reason}`,
+				'Name a PEM file that this user may read',
+			);
 		}
 	}
 	return {
@@ -204,7 +214,10 @@ function validatePatterns(match: string | string[], path: Path, problems: Proble
 	return patterns;
 }
 
-function validateCacheUrl(url: string | undefined, {folder, environment, problems}: ValidationContext): string {
+function validateCacheUrl(
+	url: string | undefined,
+	{folder, environment, problems}: ValidationContext,
+): string {
 	if (url === undefined) return `sqlite:${homeFolder(environment)}/.cache/gatepass/tokens.sqlite`;
 	if (url === 'memory:') return url;
 	if (url.startsWith('sqlite:') && url.length > 'sqlite:'.length) {

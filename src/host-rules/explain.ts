@@ -35,7 +35,11 @@ export function explain(
 ): Explanation {
 	const selected = matcher.find(url, method);
 	const candidates = rules
-		.flatMap(rule => rule.patterns.map(pattern => describe({pattern, methods: rule.methods, value: rule}, selected, url, method)))
+		.flatMap(rule =>
+			rule.patterns.map(pattern =>
+				describe({pattern, methods: rule.methods, value: rule}, selected, url, method),
+			),
+		)
 		.sort((a, b) => outcomes.indexOf(a.outcome) - outcomes.indexOf(b.outcome));
 	const [first] = candidates;
 	return {
@@ -61,7 +65,11 @@ function describe(
 	const mismatch = whyNot(entry, url, method);
 	if (mismatch !== undefined) return {...place, outcome: 'no-match', reason: mismatch};
 	if (selected !== undefined && selected.pattern === pattern) {
-		return {...place, outcome: 'selected', reason: `${describePattern(pattern)} matches, and nothing more specific does`};
+		return {
+			...place,
+			outcome: 'selected',
+			reason: `${describePattern(pattern)} matches, and nothing more specific does`,
+		};
 	}
 	return {...place, outcome: 'less-specific', reason: selected === undefined ? '' : compare(entry, selected)};
 }
@@ -69,9 +77,11 @@ function describe(
 /** The first part of the pattern that differs, or `undefined` where all of it matches. */
 function whyNot({pattern, methods}: Entry<HostRule>, url: URL, method: string): string | undefined {
 	const host = withoutTrailingDot(url.hostname);
-	if (`${pattern.scheme}:` !== url.protocol) return `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
+	if (`${pattern.scheme}:` !== url.protocol)
+		return `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
 	if (pattern.kind === 'exact' && host !== pattern.host) return `the host is ${host}, not ${pattern.host}`;
-	if (pattern.kind === 'wildcard' && !isBelow(host, pattern.host)) return `${host} is not below ${pattern.host}`;
+	if (pattern.kind === 'wildcard' && !isBelow(host, pattern.host))
+		return `${host} is not below ${pattern.host}`;
 	if (pattern.port !== '*' && pattern.port !== url.port) {
 		return `the port is ${url.port || 'the default'}, not ${pattern.port || 'the default'}`;
 	}
@@ -79,7 +89,8 @@ function whyNot({pattern, methods}: Entry<HostRule>, url: URL, method: string): 
 	if (pattern.path !== '' && path !== pattern.path && !path.startsWith(`${pattern.path}/`)) {
 		return `the path ${path} is not ${pattern.path} or below it`;
 	}
-	if (methods !== undefined && !methods.includes(method)) return `the method is ${method}, not ${methods.join(' or ')}`;
+	if (methods !== undefined && !methods.includes(method))
+		return `the method is ${method}, not ${methods.join(' or ')}`;
 	return undefined;
 }
 

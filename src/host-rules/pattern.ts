@@ -51,7 +51,10 @@ export function withoutTrailingDot(hostname: string): string {
 export function isLoopback(hostname: string): boolean {
 	const host = withoutTrailingDot(hostname);
 	return (
-		host === 'localhost' || host.endsWith('.localhost') || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
+		host === 'localhost' ||
+		host.endsWith('.localhost') ||
+		host === '[::1]' ||
+		/^127(?:\.\d{1,3}){3}$/.test(host)
 	);
 }
 
@@ -68,17 +71,24 @@ export function decodeUnreserved(pathname: string): string {
 }
 
 function refuseForeignParts(text: string): void {
-	if (text === '') throw new PatternError('the pattern is empty', 'Write a host, such as https://api.example.org');
+	if (text === '')
+		throw new PatternError('the pattern is empty', 'Write a host, such as https://api.example.org');
 	if (/[\s\\]/.test(text)) {
 		throw new PatternError(`'${text}' has white space or a backslash in it`, 'Take it out');
 	}
 	if (text.includes('@')) {
 		// The text is not repeated: what stands before the @ may be a password.
-		throw new PatternError('a pattern has no user information', "Take out what stands before the '@', and the '@'");
+		throw new PatternError(
+			'a pattern has no user information',
+			"Take out what stands before the '@', and the '@'",
+		);
 	}
 	const tail = /[?#]/.exec(text);
 	if (tail) {
-		throw new PatternError(`'${text}' has a query or a fragment`, `Take out the '${tail[0]}' and what follows it`);
+		throw new PatternError(
+			`'${text}' has a query or a fragment`,
+			`Take out the '${tail[0]}' and what follows it`,
+		);
 	}
 }
 
@@ -87,7 +97,10 @@ function splitScheme(text: string): {scheme: Pattern['scheme']; rest: string} {
 	if (end === -1) return {scheme: 'https', rest: text};
 	const scheme = text.slice(0, end).toLowerCase();
 	if (scheme !== 'http' && scheme !== 'https') {
-		throw new PatternError(`'${text}' can never match: only http and https requests are sent`, 'Write https://');
+		throw new PatternError(
+			`'${text}' can never match: only http and https requests are sent`,
+			'Write https://',
+		);
 	}
 	return {scheme, rest: text.slice(end + 3)};
 }
@@ -149,7 +162,10 @@ function normalisePath(written: string): string {
 	}
 	const pathname = decodeUnreserved(new URL(`https://host${written}`).pathname);
 	if (/(?:^|\/)\.{1,2}(?:\/|$)/.test(decodeUnreserved(written))) {
-		throw new PatternError(`'${written}' can never match: requests have no dot segments`, `Write ${pathname}`);
+		throw new PatternError(
+			`'${written}' can never match: requests have no dot segments`,
+			`Write ${pathname}`,
+		);
 	}
 	return pathname.endsWith('/') ? pathname.slice(0, -1) : pathname;
 }

@@ -1,0 +1,92 @@
+/**
+ * The composition root: the one file that registers services. A caller's own container is the parent, and what is
+ * registered there takes the place of what would be registered here.
+ */
+import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
+import type {Configuration} from './config/configuration.ts';
+import type {HostRule} from './host-rules/host-rule.ts';
+import {Matcher} from './host-rules/matcher.ts';
+import {GotHttpClient} from './http/http-client.ts';
+import {TlsAgents} from './identities/agents.ts';
+import {IdentityStore} from './identities/identity-store.ts';
+import {Planner, type RuleInUse, useRules} from './planner.ts';
+import {
+	type AuthStrategy,
+	Environment,
+	HttpClient,
+	Identities,
+	RuleInfo,
+	type StrategyClass,
+	StrategyOptions,
+	TokenCache,
+} from './strategy.ts';
+import {openStore} from './tokens/open-store.ts';
+import {KeyvTokenCache} from './tokens/token-cache.ts';
+import {TrustSets} from './trust/trust-sets.ts';
+
+/** The strategies that need no registration. Each is loaded when a rule names it. */
+export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
+	'grid-certificate': async () =>
+		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
+	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
+	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
+	'sso-client-credentials': async () =>
+		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
+};
+
+/** All that one gatepass consists of. */
+export interface Composition {
+	readonly planner: Planner;
+	readonly matcher: Matcher<HostRule>;
+	readonly rules: readonly RuleInUse[];
+	readonly tokens: TokenCache;
+	/** End renewals and connections. */
+	close(): Promise<void>;
+}
+
+/** Put together the services and rules of a configuration. */
+export function compose(
+	configuration: Configuration,
+	strategyOf: (name: string) => StrategyClass | undefined,
+	parent: DependencyContainer = rootContainer,
+): Composition {
+	const {environment, folder, hostRules} = configuration;
+	const container = parent.createChildContainer();
+	const provide = <Service>(token: InjectionToken<Service>, create: () => Service): Service => {
+		if (!container.isRegistered(token, true)) container.register(token, {useValue: create()});
+		return container.resolve(token);
+	};
+
+	const trust = new TrustSets(configuration.trust);
+	const agents = new TlsAgents();
+	const got = import('got').then(module => module.default);
+	provide(Environment, () => environment);
+	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
+	provide(Identities, () => new IdentityStore(folder, environment));
+	// What a caller registered is the caller's to close.
+	const ownsTokens = !container.isRegistered(TokenCache, true);
+	const tokens = provide(TokenCache, () => new KeyvTokenCache(openStore(configuration.cache.url)));
+
+	const build = (rule: HostRule, info: RuleInfo): AuthStrategy => {
+		const scope = container.createChildContainer();
+		scope.register(StrategyOptions, {useValue: rule.options});
+		scope.register(RuleInfo, {useValue: info});
+		// Every strategy that a rule names was found when the configuration was checked.
+		return scope.resolve(strategyOf(rule.strategy) as new (...services: unknown[]) => AuthStrategy);
+	};
+	const rules = useRules(hostRules, strategyOf, build);
+	const matcher = new Matcher(
+		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
+	);
+	return {
+		planner: new Planner(matcher, rules, trust, agents),
+		matcher,
+		rules,
+		tokens,
+		async close() {
+			agents.close();
+			if (ownsTokens) await tokens.close();
+			await container.dispose();
+		},
+	};
+}

@@ -1,0 +1,169 @@
+/** `createGatepass`, and the object that users hold. */
+import type {Got} from 'got';
+import type {DependencyContainer} from 'tsyringe';
+import type {LoadedConfiguration} from './config/load.ts';
+import type {ConfigurationInput} from './config/schema.ts';
+import type {Composition} from './container.ts';
+import {GatepassError} from './errors.ts';
+import {beginHop} from './hop.ts';
+import {type Explanation, explain} from './host-rules/explain.ts';
+import type {CredentialStatus, StrategyClass} from './strategy.ts';
+
+/** What `createGatepass` takes. All of it is optional. */
+export interface GatepassSettings {
+	/** A file, or the configuration itself. Default: the one found from `cwd` upwards. */
+	readonly config?: string | ConfigurationInput;
+	/** Where the search starts, and relative paths where there is no file. Default: `process.cwd()`. */
+	readonly cwd?: string;
+	/** Default: `process.env`. A `.env` beside the configuration adds to it and overrides nothing. */
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	/** Strategies besides the built-in ones. */
+	readonly strategies?: readonly StrategyClass[];
+	/** The instance that `gatepass.got` extends. Default: got's own. */
+	readonly got?: Got;
+	/** A tsyringe container: services that are registered there take the place of gatepass's own. */
+	readonly container?: DependencyContainer;
+}
+
+/** How one host rule stands. Holds no secret. */
+export interface RuleStatus extends CredentialStatus {
+	/** The rule's patterns, as written. */
+	readonly match: string;
+	readonly strategy: string;
+	/** Where the rule is written: `file:line`. */
+	readonly source: string;
+}
+
+/** What to add to a request that another client sends. */
+export interface Authorization {
+	/** By lower-case name. May hold a secret. */
+	readonly headers: Record<string, string>;
+	/** Options to spread into `https.request`: the client certificate and the CA certificates. May hold a secret. */
+	readonly tls?: {readonly cert?: string; readonly key?: string; readonly ca?: readonly string[]};
+}
+
+/** Authenticates requests by the host rules of one configuration. */
+export interface Gatepass extends AsyncDisposable {
+	/** A got instance whose requests are authenticated, each hop by its own rule. */
+	readonly got: Got;
+	/** The same on another got instance. */
+	extend(got: Got): Got;
+	/** Which rule a request would use, and why. Touches no network. */
+	explain(url: string | URL, options?: {method?: string}): Explanation;
+	/**
+	 * What to add to a request that another client sends; for schemes of several legs, the first one.
+	 * Nothing for a URL without a rule. What is returned is meant for this very URL and no other.
+	 */
+	authorize(url: string | URL, options?: {method?: string; fresh?: boolean}): Promise<Authorization>;
+	/** How each host rule stands, in the order of the configuration. Asks no server. */
+	status(): Promise<RuleStatus[]>;
+	/** Drop, and where possible revoke, the tokens kept for the rule of `url`; for all rules without `url`. */
+	forget(url?: string | URL): Promise<void>;
+	/** End renewals in the background and connections, and let go of the token store. */
+	close(): Promise<void>;
+}
+
+/**
+ * Read a configuration and put together what it asks for.
+ *
+ * @throws {ConfigurationError} that lists every mistake in the configuration.
+ * @example
+ * const gatepass = await createGatepass();
+ * const runs = await gatepass.got('https://cmsoms.cern.ch/agg/api/v1/runs').json();
+ */
+export async function createGatepass(settings: GatepassSettings = {}): Promise<Gatepass> {
+	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
+	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
+		import('./config/load.ts'),
+		import('./container.ts'),
+		import('./transports/got.ts'),
+	]);
+	const loaded = await loadConfiguration({
+		config: settings.config,
+		cwd: settings.cwd ?? process.cwd(),
+		env: settings.env ?? process.env,
+		strategies: settings.strategies ?? [],
+		builtIn: builtInStrategies,
+	});
+	const composition = compose(loaded.configuration, loaded.strategyOf, settings.container);
+	const base = settings.got ?? (await import('got')).default;
+	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.planner));
+}
+
+class ConfiguredGatepass implements Gatepass {
+	readonly got: Got;
+	readonly extend: (got: Got) => Got;
+	readonly #loaded: LoadedConfiguration;
+	readonly #composition: Composition;
+
+	constructor(loaded: LoadedConfiguration, composition: Composition, base: Got, extend: (got: Got) => Got) {
+		this.#loaded = loaded;
+		this.#composition = composition;
+		this.extend = extend;
+		this.got = extend(base);
+	}
+
+	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {
+		const {matcher} = this.#composition;
+		return explain(this.#loaded.configuration.hostRules, matcher, parseUrl(url), method.toUpperCase());
+	}
+
+	async authorize(
+		url: string | URL,
+		{method = 'GET', fresh = false}: {method?: string; fresh?: boolean} = {},
+	): Promise<Authorization> {
+		const target = parseUrl(url);
+		const verb = method.toUpperCase();
+		const plan = this.#composition.planner.plan(target, verb);
+		if (plan === undefined) return {headers: {}};
+		const ca = plan.trust === undefined ? {} : {ca: plan.trust.certificates()};
+		if (plan.rule === undefined) return {headers: {}, tls: ca};
+		const {run, request} = await beginHop(plan.rule, {fresh, replayable: true}, target, verb, {});
+		await run.end();
+		const tls = {...request.identity?.material(), ...ca};
+		const headers = request.headers.record as Record<string, string>;
+		return {headers, ...(Object.keys(tls).length > 0 && {tls})};
+	}
+
+	async status(): Promise<RuleStatus[]> {
+		return Promise.all(
+			this.#composition.rules.map(async rule => {
+				const {match, strategy, source} = rule.info;
+				return {match, strategy, source, ...(await credentialStatus(() => rule.strategy))};
+			}),
+		);
+	}
+
+	async forget(url?: string | URL): Promise<void> {
+		const {rules, planner} = this.#composition;
+		const chosen = url === undefined ? rules : [planner.ruleFor(parseUrl(url), 'GET')];
+		for (const rule of chosen) await rule?.strategy.forget?.();
+	}
+
+	async close(): Promise<void> {
+		await this.#composition.close();
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		await this.close();
+	}
+}
+
+async function credentialStatus(strategy: () => CredentialSource): Promise<CredentialStatus> {
+	try {
+		return (await strategy().status?.()) ?? {available: true, detail: 'the strategy does not say'};
+	} catch (error) {
+		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
+		const detail = error instanceof GatepassError ? error.message : 'its strategy failed to tell';
+		return {available: false, detail};
+	}
+}
+
+type CredentialSource = {status?(): Promise<CredentialStatus>};
+
+function parseUrl(url: string | URL): URL {
+	const parsed = URL.parse(String(url));
+	if (parsed === null)
+		throw new TypeError('This is no URL. Give an absolute one, such as https://api.example.org/');
+	return parsed;
+}

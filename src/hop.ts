@@ -1,0 +1,130 @@
+/** One request to one URL: which rule and trust set it uses, and the conversation that its strategy holds. */
+import type {Agent} from 'node:https';
+import {ConversationRun} from './conversation.ts';
+import {StrategyError} from './errors.ts';
+import type {AuthHeaders, AuthRequest, AuthStrategy, Identity, RuleInfo} from './strategy.ts';
+import type {TrustSet} from './trust/trust-sets.ts';
+
+/** What a transport knows about a request that its options do not say. */
+export interface HopContext {
+	/** Pass the token cache over, once. */
+	readonly fresh: boolean;
+	/** Whether the request can be sent again. */
+	readonly replayable: boolean;
+	/** The client certificate that was shown, once it was: for the explanation of a refusal. */
+	shown?: Identity | undefined;
+}
+
+/** What is to be done for one hop. */
+export interface HopPlan {
+	/** Absent: no rule matches, only a trust set. */
+	readonly rule?: {readonly info: RuleInfo; readonly strategy: AuthStrategy} | undefined;
+	readonly trust?: TrustSet | undefined;
+	/** The TLS agent for an identity under this hop's trust set. */
+	agentFor(identity: Identity | undefined): Agent;
+}
+
+/** Makes plans. `undefined`: the hop is none of gatepass's business. */
+export interface HopPlanner {
+	plan(url: URL, method: string): HopPlan | undefined;
+	/** Whether the answer is meant for one credential only. */
+	carriesCredential(url: URL, method: string): boolean;
+}
+
+/** Header values as Node takes them, by name as the caller wrote it. */
+export type HeaderRecord = Record<string, string | string[] | number | undefined>;
+
+/** A hop whose conversation has begun. */
+export interface Hop {
+	readonly run: ConversationRun;
+	readonly request: HopRequest;
+}
+
+/** Begin the conversation of a strategy for one hop. */
+export async function beginHop(
+	rule: NonNullable<HopPlan['rule']>,
+	context: HopContext,
+	url: URL,
+	method: string,
+	headers: HeaderRecord,
+): Promise<Hop> {
+	const request = new HopRequest(url, method, headers, context);
+	const run = new ConversationRun(rule.strategy.authenticate(request), rule.info);
+	await run.prepare();
+	request.checkUrl(rule.info);
+	return {run, request};
+}
+
+/** The request as its strategy sees it. The headers are a copy; so is the URL, made when somebody asks for it. */
+export class HopRequest implements AuthRequest {
+	readonly method: string;
+	readonly headers: HopHeaders;
+	readonly fresh: boolean;
+	readonly replayable: boolean;
+	identity: Identity | undefined;
+	readonly #original: URL;
+	#copy: URL | undefined;
+
+	constructor(url: URL, method: string, headers: HeaderRecord, context: HopContext) {
+		this.#original = url;
+		this.method = method;
+		this.headers = new HopHeaders(headers);
+		this.fresh = context.fresh;
+		this.replayable = context.replayable;
+	}
+
+	get url(): URL {
+		this.#copy ??= new URL(this.#original);
+		return this.#copy;
+	}
+
+	/** The URL to send to: the original where the strategy left it alone. */
+	get target(): URL {
+		return this.#copy ?? this.#original;
+	}
+
+	/** A strategy may add query parameters; with another origin or path, another rule would be right. */
+	checkUrl(rule: RuleInfo): void {
+		const copy = this.#copy;
+		if (copy === undefined || copy.href === this.#original.href) return;
+		if (copy.origin !== this.#original.origin || copy.pathname !== this.#original.pathname) {
+			throw new StrategyError(
+				`The strategy '${rule.strategy}' (${rule.source}) changed where the request goes. It may add query parameters only`,
+			);
+		}
+	}
+}
+
+class HopHeaders implements AuthHeaders {
+	/** For the transport. */
+	readonly record: HeaderRecord;
+
+	constructor(record: HeaderRecord) {
+		this.record = record;
+	}
+
+	get(name: string): string | undefined {
+		const value = this.record[this.#keyOf(name)];
+		return Array.isArray(value) ? value.join(', ') : value?.toString();
+	}
+
+	has(name: string): boolean {
+		return this.get(name) !== undefined;
+	}
+
+	set(name: string, value: string): void {
+		this.record[this.#keyOf(name)] = value;
+	}
+
+	delete(name: string): void {
+		delete this.record[this.#keyOf(name)];
+	}
+
+	/** got hands over lower-case names; other transports may not. */
+	#keyOf(name: string): string {
+		const lower = name.toLowerCase();
+		if (lower in this.record) return lower;
+		for (const key of Object.keys(this.record)) if (key.toLowerCase() === lower) return key;
+		return lower;
+	}
+}

@@ -1,0 +1,100 @@
+/** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
+import type {Got, Method, RequestError} from 'got';
+import type {TlsAgents} from '../identities/agents.ts';
+import type {HttpClient, Identity} from '../services.ts';
+import type {TrustSets} from '../trust/trust-sets.ts';
+
+export interface HttpClientSettings {
+	/** Milliseconds for a request with all its retries. */
+	readonly timeout: number;
+	readonly retries: number;
+}
+
+/** Token answers have a few kilobytes; whoever sends this much is no authorization server. */
+const largestBody = 1024 * 1024;
+
+/** The server is there but cannot answer now: worth another try. Others mean what they say. */
+const passingStatuses = [502, 503, 504];
+
+export class GotHttpClient implements HttpClient {
+	readonly #got: Promise<Got>;
+	readonly #trust: TrustSets;
+	readonly #agents: TlsAgents;
+	readonly #settings: HttpClientSettings;
+
+	constructor(got: Promise<Got>, trust: TrustSets, agents: TlsAgents, settings: HttpClientSettings) {
+		this.#got = got;
+		this.#trust = trust;
+		this.#agents = agents;
+		this.#settings = settings;
+	}
+
+	async fetch(input: string | URL, init: RequestInit & {identity?: Identity} = {}): Promise<Response> {
+		const url = new URL(input);
+		const {timeout, retries} = this.#settings;
+		const got = await this.#got;
+		const trust = this.#trust.find(url);
+		const useOwnAgent = url.protocol === 'https:' && (trust !== undefined || init.identity !== undefined);
+		const tooLarge = new AbortController();
+		const signals = [AbortSignal.timeout(timeout), tooLarge.signal, ...(init.signal ? [init.signal] : [])];
+		const request = got(url, {
+			method: (init.method ?? 'GET') as Method,
+			headers: Object.fromEntries(new Headers(init.headers)),
+			...(init.body !== undefined && init.body !== null && {body: bodyText(init.body)}),
+			...(useOwnAgent && {agent: {https: this.#agents.for(init.identity, trust)}}),
+			followRedirect: false,
+			throwHttpErrors: false,
+			responseType: 'buffer',
+			timeout: {request: timeout},
+			signal: AbortSignal.any(signals),
+			retry: {
+				limit: retries,
+				methods: ['GET', 'POST'],
+				statusCodes: passingStatuses,
+				// Short pauses: all tries share one time limit. A server that names a time is not pressed.
+				calculateDelay: ({attemptCount, computedValue, retryAfter}) =>
+					computedValue === 0 || retryAfter !== undefined ? 0 : 100 * 2 ** (attemptCount - 1),
+			},
+		});
+		request.on('downloadProgress', ({transferred}) => {
+			if (transferred > largestBody)
+				tooLarge.abort(new Error(`the answer is larger than ${largestBody} bytes`));
+		});
+		try {
+			const {statusCode, headers, rawBody} = await request;
+			const hasBody = ![204, 205, 304].includes(statusCode) && statusCode >= 200;
+			return new Response(hasBody ? new Uint8Array(rawBody) : null, {
+				status: statusCode,
+				headers: toHeaders(headers),
+			});
+		} catch (error) {
+			throw detach(error as RequestError, url);
+		}
+	}
+}
+
+function bodyText(body: NonNullable<RequestInit['body']>): string {
+	if (typeof body === 'string' || body instanceof URLSearchParams) return String(body);
+	throw new TypeError('HttpClient sends strings and URLSearchParams');
+}
+
+function toHeaders(headers: Record<string, string | string[] | undefined>): Headers {
+	const result = new Headers();
+	for (const [name, value] of Object.entries(headers)) {
+		if (name.startsWith(':') || value === undefined) continue;
+		for (const single of [value].flat()) result.append(name, single);
+	}
+	return result;
+}
+
+/**
+ * got's error holds the request, and with it the client secret in headers and body. What is passed on has the
+ * name, code and message alone.
+ */
+function detach(error: RequestError, url: URL): Error {
+	const reason = error.name === 'AbortError' && error.cause instanceof Error ? error.cause : error;
+	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
+	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);
+	Object.defineProperty(detached, 'name', {value: error.name, configurable: true});
+	return Object.assign(detached, {code: error.code});
+}

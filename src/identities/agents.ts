@@ -1,0 +1,54 @@
+/**
+ * One TLS agent per identity and trust set.
+ *
+ * Node's own pool is never left to tell identities apart: with `pfx` or `secureContext` it has reused one user's
+ * socket for another (CVE-2026-56850, CVE-2026-58040). Each agent here has one secure context, made once, which
+ * also spares parsing the CA certificates for each socket.
+ */
+import {Agent} from 'node:https';
+import {createSecureContext} from 'node:tls';
+import {CertificateError} from '../errors.ts';
+import type {Identity} from '../services.ts';
+import type {TrustSet} from '../trust/trust-sets.ts';
+
+/** Stands for "no identity" and "the system's roots" among the keys. */
+const none = Symbol('none');
+
+export class TlsAgents {
+	readonly #agents = new Map<Identity | typeof none, Map<TrustSet | typeof none, Agent>>();
+
+	/** The agent for connections that show `identity` and verify the server against `trust`. */
+	for(identity: Identity | undefined, trust: TrustSet | undefined): Agent {
+		let byTrust = this.#agents.get(identity ?? none);
+		if (byTrust === undefined) {
+			byTrust = new Map();
+			this.#agents.set(identity ?? none, byTrust);
+		}
+		let agent = byTrust.get(trust ?? none);
+		if (agent === undefined) {
+			agent = createAgent(identity, trust);
+			byTrust.set(trust ?? none, agent);
+		}
+		return agent;
+	}
+
+	/** Close all connections. */
+	close(): void {
+		for (const byTrust of this.#agents.values()) for (const agent of byTrust.values()) agent.destroy();
+		this.#agents.clear();
+	}
+}
+
+function createAgent(identity: Identity | undefined, trust: TrustSet | undefined): Agent {
+	const ca = trust === undefined ? {} : {ca: [...trust.certificates()]};
+	try {
+		const secureContext = createSecureContext({...identity?.material(), ...ca});
+		return new Agent({keepAlive: true, secureContext} as ConstructorParameters<typeof Agent>[0]);
+	} catch (error) {
+		const files = [identity?.files.certificate, identity?.files.key, ...(trust?.files ?? [])].filter(Boolean);
+		const {code} = error as NodeJS.ErrnoException;
+		throw new CertificateError(
+			`OpenSSL does not take ${files.join(', ')} (${code}). Check that they are whole and strong enough`,
+		);
+	}
+}

@@ -1,0 +1,118 @@
+/**
+ * Carries conversations over got.
+ *
+ * got calls `options.request` once for each hop and each retry, with the URL and a copy of the options. What a
+ * strategy adds goes into that copy only: it never enters got's own options, so it cannot follow a redirect to
+ * the next hop, nor show up in got's errors and events. See docs/decisions/0002-below-got.md.
+ */
+import type {ClientRequest, RequestOptions} from 'node:http';
+import type {Agents, Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
+import {GatepassError} from '../errors.ts';
+import type {HopContext, HopPlan, HopPlanner} from '../hop.ts';
+import {exchange} from './exchange.ts';
+import {forgetSentHeaders} from './sent-headers.ts';
+import {explainTlsFailure} from './tls-failure.ts';
+
+/** What `context.gatepass` may hold, per request. */
+export type GatepassContext = false | {readonly fresh?: boolean};
+
+/** The request function that gatepass put into got's options, and what stood there before. */
+interface Installed {
+	readonly callers: RequestFunction | undefined;
+	readonly context: HopContext;
+	/** The plan of the hop, once it is made: for the explanation of a failure. */
+	plan?: HopPlan | undefined;
+}
+
+/** Extend a got instance so that its requests are authenticated. */
+export function extendGot(got: Got, planner: HopPlanner): Got {
+	const installed = new WeakMap<RequestFunction, Installed>();
+
+	const takeOver = (options: NormalizedOptions): void => {
+		const callers = currentCallers(options, installed);
+		const setting = options.context.gatepass as GatepassContext | undefined;
+		if (setting === false) {
+			options.request = callers;
+			return;
+		}
+		// What was there before is what sends: got's own choice, or the caller's function.
+		options.request = callers;
+		const send = options.getRequestFunction() as SendFunction;
+		const context: HopContext = {fresh: setting?.fresh === true, replayable: isReplayable(options)};
+		const record: Installed = {callers, context};
+		const request = ((url: URL, native: RequestOptions, callback?: () => void) => {
+			// got's own cache calls with other arguments; `planner.carriesCredential` has ruled it out where it matters.
+			if (!(url instanceof URL)) return send(url, native, callback);
+			const plan = planner.plan(url, native.method ?? 'GET');
+			record.plan = plan;
+			if (plan === undefined) return send(url, native, callback);
+			return exchange(plan, context, url, native, options.body, send);
+		}) as unknown as RequestFunction;
+		installed.set(request, record);
+		options.request = request;
+		// A shared cache must not keep answers to authenticated requests (RFC 9111 section 3.5), and got's would not
+		// see that they are.
+		if (
+			options.cache !== undefined &&
+			options.url instanceof URL &&
+			planner.carriesCredential(options.url, options.method)
+		) {
+			options.cache = undefined;
+		}
+	};
+
+	const explainFailure = (error: Error): Error => {
+		const {request, options} = error as RequestError;
+		forgetSentHeaders(request, error as RequestError);
+		if (error.cause instanceof GatepassError) return error.cause;
+		const record = options?.request === undefined ? undefined : installed.get(options.request);
+		return explainTlsFailure(error as RequestError, record?.plan?.trust, record?.context.shown) ?? error;
+	};
+	return got.extend({
+		hooks: {
+			beforeRequest: [takeOver],
+			beforeRedirect: [(options, response) => dropCallersIdentity(options, response.url)],
+			beforeError: [explainFailure],
+		},
+	});
+}
+
+type SendFunction = (
+	url: URL,
+	options: RequestOptions,
+	callback?: () => void,
+) => ClientRequest | Promise<ClientRequest>;
+
+/** The request function of the caller: what gatepass put in on the hop before is not it. */
+function currentCallers(
+	options: NormalizedOptions,
+	installed: WeakMap<RequestFunction, Installed>,
+): RequestFunction | undefined {
+	const current = options.request;
+	if (current === undefined) return undefined;
+	const ours = installed.get(current);
+	return ours === undefined ? current : ours.callers;
+}
+
+/** Without a body, or with one that sending does not use up. A got stream's body is written by its user. */
+function isReplayable({body, isStream, method}: NormalizedOptions): boolean {
+	if (body === undefined) return isStream !== true || method === 'GET' || method === 'HEAD';
+	return typeof body === 'string' || body instanceof Uint8Array;
+}
+
+/**
+ * got takes `Cookie` and `Authorization` away when the origin changes, but leaves the client certificate that the
+ * caller gave, in the options or in an agent.
+ */
+function dropCallersIdentity(options: NormalizedOptions, previousUrl: string): void {
+	if (!(options.url instanceof URL) || options.url.origin === new URL(previousUrl).origin) return;
+	const {https, agent} = options;
+	for (const name of ['certificate', 'key', 'pfx', 'passphrase'] as const) {
+		if (https[name] !== undefined) options.https = {...options.https, [name]: undefined};
+	}
+	const agentOptions = (agent.https as {options?: Record<string, unknown>} | undefined)?.options;
+	if (['cert', 'key', 'pfx', 'secureContext'].some(name => agentOptions?.[name] !== undefined)) {
+		const {https: _, ...others} = agent;
+		options.agent = others as Agents;
+	}
+}

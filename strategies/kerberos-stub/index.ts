@@ -1,0 +1,41 @@
+/** `kerberos-stub`: the Negotiate conversation without a realm, for development and tests. It proves nothing. */
+import {
+	type AuthRequest,
+	type AuthStrategy,
+	authStrategy,
+	type Conversation,
+	type CredentialStatus,
+	inject,
+	RuleInfo,
+	StrategyOptions,
+} from '../../src/strategy.ts';
+import {negotiate} from '../kerberos/negotiate.ts';
+import {type KerberosOptions, kerberosOptions} from '../kerberos/options.ts';
+import {StubProvider} from './stub-provider.ts';
+
+/** Takes the options of `kerberos`, so that a rule changes over by its strategy's name alone. */
+@authStrategy({name: 'kerberos-stub', options: kerberosOptions})
+export class KerberosStubStrategy implements AuthStrategy {
+	readonly #options: KerberosOptions;
+	readonly #rule: RuleInfo;
+	readonly #provider = new StubProvider();
+
+	constructor(@inject(StrategyOptions) options: KerberosOptions, @inject(RuleInfo) rule: RuleInfo) {
+		this.#options = options;
+		this.#rule = rule;
+	}
+
+	authenticate(request: AuthRequest): Conversation {
+		return negotiate(request, this.#options, this.#provider, this.#rule);
+	}
+
+	async status(): Promise<CredentialStatus> {
+		return {
+			available: true,
+			detail: this.#provider.description,
+			warnings: [
+				"The rule uses a stub that proves nothing to a real server. Outside development use the strategy 'kerberos'",
+			],
+		};
+	}
+}
