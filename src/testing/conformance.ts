@@ -1,9 +1,105 @@
+/**
+ * The conformance kit: what every strategy must pass, the built-in ones too.
+ *
+ * It builds the strategy as gatepass does, from a configuration with one rule, and holds conversations with it
+ * directly, so that each answer of a server can be played.
+ */
+import {inspect} from 'node:util';
+import {loadConfiguration} from '../config/load.ts';
+import type {ConfigurationInput} from '../config/schema.ts';
+import {builtInStrategies, type Composition, compose} from '../container.ts';
+import {GatepassError} from '../errors.ts';
+import {definitionOf, type StrategyClass} from '../strategy.ts';
+import {checks} from './conformance-checks.ts';
+
 export interface ConformanceSettings {
-	readonly options?: unknown;
+	/** The options of the rule. Default: none. */
+	readonly options?: Record<string, unknown>;
+	/** The URL of the request that is authenticated. Default: `https://conformance.example.org/path`. */
+	readonly url?: string;
+	/** Default: the process's. */
+	readonly env?: Readonly<Record<string, string | undefined>>;
+	/** More of the configuration, such as `trust`, where the strategy makes requests of its own. */
+	readonly configuration?: Omit<ConfigurationInput, 'hostRules' | 'strategies' | 'cache'>;
 }
+
+/**
+ * Check a strategy.
+ *
+ * @returns the names of the checks that were made, all of which it passed.
+ * @throws {AggregateError} that holds an error for each check that failed, named by the check.
+ * @throws {ConfigurationError} where the options are refused.
+ * @example
+ * await conformance(ApiKeyStrategy, {options: {key: 'k'}});
+ */
 export async function conformance(
-	_strategy: unknown,
-	_settings: ConformanceSettings = {},
+	strategy: StrategyClass,
+	settings: ConformanceSettings = {},
 ): Promise<string[]> {
-	throw new Error('todo');
+	const passed: string[] = [];
+	const failures: Error[] = [];
+	for (const [name, check] of Object.entries(checks)) {
+		const subject = await prepare(strategy, settings);
+		try {
+			await check(subject);
+			passed.push(name);
+		} catch (error) {
+			failures.push(
+				new Error(`${name}: ${error instanceof Error ? error.message : inspect(error)}`, {cause: error}),
+			);
+		} finally {
+			await subject.composition.close();
+		}
+	}
+	if (failures.length > 0) {
+		const list = failures.map(({message}) => `  ${message}`).join('\n');
+		throw new AggregateError(failures, `The strategy failed ${failures.length} of its checks:\n${list}`);
+	}
+	return passed;
+}
+
+/** What a check works on. Each check has one of its own. */
+export interface Subject {
+	readonly strategy: StrategyClass;
+	readonly composition: Composition;
+	readonly url: URL;
+	/** Every text among the options: none of them may show up in a message. */
+	readonly secrets: readonly string[];
+}
+
+async function prepare(
+	strategy: StrategyClass,
+	{
+		options = {},
+		url = 'https://conformance.example.org/path',
+		env = process.env,
+		configuration,
+	}: ConformanceSettings,
+): Promise<Subject> {
+	const name = definitionOf(strategy)?.name;
+	if (name === undefined) {
+		throw new GatepassError(
+			'This is no strategy. Decorate the class with @authStrategy, or make it with defineStrategy',
+		);
+	}
+	const target = new URL(url);
+	const loaded = await loadConfiguration({
+		config: {
+			...configuration,
+			cache: {url: 'memory:'},
+			hostRules: [{match: target.origin, strategy: name, options, allowInsecure: true}],
+		},
+		cwd: process.cwd(),
+		env,
+		strategies: Object.hasOwn(builtInStrategies, name) ? [] : [strategy],
+		builtIn: builtInStrategies,
+	});
+	const composition = compose(loaded.configuration, loaded.strategyOf);
+	return {strategy, composition, url: target, secrets: textsIn(options).filter(text => text.length > 3)};
+}
+
+function textsIn(value: unknown): string[] {
+	if (typeof value === 'string') return [value];
+	if (typeof value !== 'object' || value === null) return [];
+	return Object.values(value).flatMap(textsIn);
 }

@@ -17,7 +17,7 @@ export async function startNegotiateServer({
 	status = 200,
 }: NegotiateServerSettings = {}): Promise<NegotiateServer> {
 	return startServer((request, response) => {
-		const token = /^Negotiate (\S+)$/.exec(String(request.headers['authorization']))?.[1];
+		const token = /^Negotiate (\S+)$/.exec(String(request.headers.authorization))?.[1];
 		const ticket = token === undefined ? undefined : openStubToken(Buffer.from(token, 'base64'));
 		if (ticket === undefined) {
 			answerJson(response, 401, {error: 'no ticket'}, {'www-authenticate': 'Negotiate'});

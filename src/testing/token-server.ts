@@ -44,7 +44,7 @@ export async function startTokenServer(settings: TokenServerSettings = {}): Prom
 			answerJson(response, 200, {access_token: token, token_type: 'Bearer', expires_in: lifetime / 1000});
 			return;
 		}
-		const shown = /^Bearer (\S+)$/.exec(String(request.headers['authorization']))?.[1] ?? '';
+		const shown = /^Bearer (\S+)$/.exec(String(request.headers.authorization))?.[1] ?? '';
 		if ((valid.get(shown) ?? 0) > Date.now())
 			answerJson(response, 200, {path: request.url, authorized: true});
 		else
@@ -76,7 +76,7 @@ function knowsClient(
 	{headers, body}: RecordedRequest,
 	{clientId, clientSecret}: TokenServerSettings,
 ): boolean {
-	const encoded = /^Basic (\S+)$/.exec(String(headers['authorization']))?.[1];
+	const encoded = /^Basic (\S+)$/.exec(String(headers.authorization))?.[1];
 	const form = new URLSearchParams(body);
 	const [id, secret] =
 		encoded === undefined

@@ -1,0 +1,182 @@
+/** The checks of the conformance kit. Each holds conversations with the strategy and fails with a sentence. */
+import assert from 'node:assert/strict';
+import {inspect} from 'node:util';
+import {ConversationRun, type Verdict} from '../conversation.ts';
+import {GatepassError, StrategyError} from '../errors.ts';
+import {HopRequest} from '../hop.ts';
+import type {AuthResponse} from '../strategy.ts';
+import {definitionOf} from '../strategy.ts';
+import type {Subject} from './conformance.ts';
+
+type Check = (subject: Subject) => Promise<void>;
+
+/** By name, in the order in which they are made. */
+export const checks: Readonly<Record<string, Check>> = {
+	'its name has lower-case letters, digits and hyphens only': async ({strategy}) => {
+		assert.match(definitionOf(strategy)?.name ?? '', /^[a-z][a-z\d-]*$/);
+	},
+
+	'one instance serves all requests of a rule': async ({composition}) => {
+		const [rule] = composition.rules;
+		const strategy = rule?.strategy;
+		assert.equal(typeof strategy?.authenticate, 'function', 'it has no authenticate()');
+		assert.equal(rule?.strategy, strategy);
+	},
+
+	'it prepares a request and accepts a success': async subject => {
+		const {verdicts, failure} = await converse(subject, [200, 200, 200]);
+		assert.ok(
+			failure === undefined || failure instanceof GatepassError,
+			`it threw ${describe(failure)}, which is no GatepassError`,
+		);
+		if (failure === undefined)
+			assert.ok(verdicts.at(-1) === 'deliver', 'it went on sending after three successes');
+	},
+
+	'it does not send again for ever when it is refused': async subject => {
+		const {failure} = await converse(
+			subject,
+			Array.from({length: 12}, () => 401),
+		);
+		assert.ok(
+			failure === undefined || failure instanceof GatepassError,
+			`it threw ${describe(failure)}, which is no GatepassError`,
+		);
+		assert.ok(!(failure instanceof StrategyError), 'it sent the request more than ten times');
+	},
+
+	'it accepts an error of the server': async subject => {
+		for (const status of [403, 404, 500, 503]) {
+			const {failure} = await converse(subject, [status, status, status]);
+			assert.ok(
+				failure === undefined || failure instanceof GatepassError,
+				`at ${status} it threw ${describe(failure)}`,
+			);
+		}
+	},
+
+	'it leaves method, origin and path alone': async subject => {
+		const {request} = await converse(subject, [200, 200, 200], 'POST');
+		assert.equal(request.method, 'POST');
+		assert.equal(request.target.origin + request.target.pathname, subject.url.origin + subject.url.pathname);
+	},
+
+	'its headers can be sent': async subject => {
+		const {request} = await converse(subject, [200, 200, 200]);
+		for (const [name, value] of Object.entries(request.headers.record)) {
+			assert.doesNotThrow(
+				() => new Headers([[name, String(value)]]),
+				`the header ${name} has a name or value that HTTP does not allow`,
+			);
+		}
+	},
+
+	"it keeps the caller's other headers": async subject => {
+		const {request} = await converse(subject, [200, 200, 200]);
+		assert.equal(request.headers.get('x-caller'), 'kept');
+	},
+
+	'two requests at once do not meet': async subject => {
+		const single = await converse(subject, [200, 200, 200]);
+		const pairs = await Promise.all(Array.from({length: 20}, () => converse(subject, [200, 200, 200])));
+		for (const {request, failure} of pairs) {
+			assert.deepEqual(
+				Object.keys(request.headers.record).sort(),
+				Object.keys(single.request.headers.record).sort(),
+			);
+			assert.equal(failure?.constructor, single.failure?.constructor, 'one of them failed, another did not');
+		}
+	},
+
+	'it can be ended before it is finished': async subject => {
+		const {run} = begin(subject);
+		await settle(run.prepare());
+		await run.end();
+		assert.ok(run.isDone);
+	},
+
+	'its errors hold none of its options': async subject => {
+		const conversations = await Promise.all([
+			converse(subject, [200, 200]),
+			converse(subject, [401, 401, 401]),
+			converse(subject, [500, 500]),
+		]);
+		for (const {failure} of conversations) {
+			if (failure === undefined) continue;
+			const shown = inspect(failure, {depth: 8, showHidden: true}) + JSON.stringify(failure);
+			assert.ok(
+				!subject.secrets.some(secret => isSecretIn(shown, secret)),
+				'an error shows one of the options',
+			);
+		}
+	},
+
+	'its status asks no server and shows no secret': async subject => {
+		const [rule] = subject.composition.rules;
+		const status = await rule?.strategy.status?.();
+		if (status === undefined) return;
+		assert.equal(
+			typeof status.available,
+			'boolean',
+			'status() does not say whether the credential is available',
+		);
+		assert.equal(typeof status.detail, 'string', 'status() has no detail');
+		const {request} = await converse(subject, [200]);
+		const header = request.headers.get('authorization')?.split(' ').at(-1);
+		assert.ok(header === undefined || !inspect(status).includes(header), 'status() shows the credential');
+	},
+};
+
+interface Held {
+	readonly request: HopRequest;
+	readonly verdicts: readonly Verdict[];
+	readonly failure: Error | undefined;
+}
+
+function begin({composition, url}: Subject, method = 'GET'): {run: ConversationRun; request: HopRequest} {
+	const [rule] = composition.rules;
+	assert.ok(rule !== undefined);
+	const request = new HopRequest(url, method, {'x-caller': 'kept'}, {fresh: false, replayable: true});
+	return {run: new ConversationRun(rule.strategy.authenticate(request), rule.info), request};
+}
+
+/** Hold a conversation in which the server answers with these statuses, one after the other. */
+async function converse(subject: Subject, statuses: readonly number[], method?: string): Promise<Held> {
+	const {run, request} = begin(subject, method);
+	const verdicts: Verdict[] = [];
+	try {
+		await run.prepare();
+		for (const status of statuses) {
+			if (run.isDone) break;
+			const verdict = await run.receive(respond(status));
+			verdicts.push(verdict);
+			if (verdict === 'deliver') break;
+		}
+		return {request, verdicts, failure: undefined};
+	} catch (error) {
+		return {
+			request,
+			verdicts,
+			failure: error instanceof Error ? error : new Error(`it threw ${inspect(error)}`),
+		};
+	} finally {
+		await settle(run.end());
+	}
+}
+
+function respond(status: number): AuthResponse {
+	return {status, headers: {date: new Date().toUTCString()}, withhold: () => {}};
+}
+
+async function settle(promise: Promise<unknown>): Promise<void> {
+	await promise.catch(() => {});
+}
+
+/** URLs, file names and principals may be named in an error; what has none of their characters may not. */
+function isSecretIn(text: string, option: string): boolean {
+	return !/[/@:]/.test(option) && option.length > 7 && text.includes(option);
+}
+
+function describe(error: Error | undefined): string {
+	return error === undefined ? 'nothing' : `${error.name}: ${error.message}`;
+}
