@@ -15,7 +15,9 @@ import {
 	Environment,
 	HttpClient,
 	Identities,
+	type NestedStrategy,
 	RuleInfo,
+	Strategies,
 	type StrategyClass,
 	StrategyOptions,
 	TokenCache,
@@ -26,12 +28,15 @@ import {TrustSets} from './trust/trust-sets.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
+	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
 	'grid-certificate': async () =>
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
+	'static-token': async () => (await import('../strategies/static-token/index.ts')).StaticTokenStrategy,
+	'wlcg-token': async () => (await import('../strategies/wlcg-token/index.ts')).WlcgTokenStrategy,
 };
 
 /** All that one gatepass consists of. */
@@ -67,14 +72,15 @@ export function compose(
 	const ownsTokens = !container.isRegistered(TokenCache, true);
 	const tokens = provide(TokenCache, () => new KeyvTokenCache(openStore(configuration.cache.url)));
 
-	const build = (rule: HostRule, info: RuleInfo): AuthStrategy => {
+	const build = ({strategy, options}: NestedStrategy, info: RuleInfo): AuthStrategy => {
 		const scope = container.createChildContainer();
-		scope.register(StrategyOptions, {useValue: rule.options});
+		scope.register(StrategyOptions, {useValue: options});
 		scope.register(RuleInfo, {useValue: info});
-		// Every strategy that a rule names was found when the configuration was checked.
-		return scope.resolve(strategyOf(rule.strategy) as new (...services: unknown[]) => AuthStrategy);
+		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
+		// Every strategy that the configuration names was found when it was checked.
+		return scope.resolve(strategyOf(strategy) as new (...services: unknown[]) => AuthStrategy);
 	};
-	const rules = useRules(hostRules, strategyOf, build);
+	const rules = useRules(hostRules, strategyOf, build, folder);
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);

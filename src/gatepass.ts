@@ -104,8 +104,12 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {
-		const {matcher} = this.#composition;
-		return explain(this.#loaded.configuration.hostRules, matcher, parseUrl(url), method.toUpperCase());
+		const {matcher, planner} = this.#composition;
+		const target = parseUrl(url);
+		const verb = method.toUpperCase();
+		const notes = planner.ruleFor(target, verb)?.strategy.explain?.();
+		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
+		return notes === undefined ? explanation : {...explanation, notes};
 	}
 
 	async authorize(

@@ -24,11 +24,12 @@ export function useRules(
 	rules: readonly HostRule[],
 	strategyOf: (name: string) => StrategyClass | undefined,
 	build: StrategyBuilder,
+	folder: string,
 ): readonly RuleInUse[] {
 	return rules.map(rule => {
 		const {strategy: name, source, allowInsecure, patterns} = rule;
 		const match = patterns.map(({text}) => text).join(', ');
-		const info: RuleInfo = {match, strategy: name, source, allowInsecure};
+		const info: RuleInfo = {match, strategy: name, source, allowInsecure, folder};
 		let strategy: AuthStrategy | undefined;
 		return {
 			rule,

@@ -80,6 +80,8 @@ export interface AuthStrategy {
 	status?(): Promise<CredentialStatus>;
 	/** Drop, and where possible revoke, what is kept for this rule. */
 	forget?(): Promise<void>;
+	/** For `gatepass explain`: what there is to say about the choice of a credential, a sentence each. Asks no server. */
+	explain?(): readonly string[];
 }
 
 /** What gatepass knows of a strategy besides its conversation. */
@@ -92,6 +94,8 @@ export interface StrategyDefinition<Schema extends StandardSchemaV1 = StandardSc
 	readonly carriesCredential?: boolean;
 	/** The URLs to which it sends secrets of its own, so that plain http among them is found before the first request. */
 	endpoints?(options: StandardSchemaV1.InferOutput<Schema>): readonly string[];
+	/** Where in its options other strategies stand ({@link NestedStrategy}), so that theirs are checked too. */
+	nested?(options: StandardSchemaV1.InferOutput<Schema>): readonly (readonly (string | number)[])[];
 }
 
 /** A class that implements {@link AuthStrategy} and was named by `@authStrategy` or made by `defineStrategy`. */

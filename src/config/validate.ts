@@ -92,24 +92,51 @@ async function validateRule(
 		source: sourceOf(path, context.source),
 	};
 	if (rule === undefined) return placeholder;
-	const strategy = await context.registry.load(rule.strategy);
-	const definition = definitionOf(strategy);
+	const strategy = await validateStrategy(rule, path, allowInsecure, context);
+	if (strategy === undefined) return placeholder;
+	if (strategy.definition.carriesCredential !== false) checkTransport(placeholder, path, context.problems);
+	return {...placeholder, options: strategy.options};
+}
+
+/** Check the name and options of a strategy, in a rule or inside of another strategy's options. */
+async function validateStrategy(
+	{strategy: name, options: written = {}}: {strategy: string; options?: Record<string, unknown> | undefined},
+	path: Path,
+	allowInsecure: boolean,
+	context: ValidationContext,
+): Promise<{definition: StrategyDefinition; options: unknown} | undefined> {
+	const definition = definitionOf(await context.registry.load(name));
 	if (definition === undefined) {
 		const {names} = context.registry;
-		const similar = closest(rule.strategy, names);
+		const similar = closest(name, names);
 		context.problems.add(
 			[...path, 'strategy'],
-			`there is no strategy '${rule.strategy}'`,
+			`there is no strategy '${name}'`,
 			similar === undefined
 				? `Use one of ${names.join(', ')}, or list its module under 'strategies'`
 				: `Did you mean ${similar}?`,
 		);
-		return placeholder;
+		return undefined;
 	}
-	if (definition.carriesCredential !== false) checkTransport(placeholder, path, context.problems);
-	const options = await validateOptions(definition, rule.options ?? {}, [...path, 'options'], context);
-	if (options !== undefined) checkEndpoints(definition, options, allowInsecure, path, context.problems);
-	return {...placeholder, options};
+	const options = await validateOptions(definition, written, [...path, 'options'], context);
+	if (options === undefined) return {definition, options};
+	checkEndpoints(definition, options, allowInsecure, path, context.problems);
+	for (const place of definition.nested?.(options) ?? []) {
+		const nested = nestedAt(options, place);
+		const checked = await validateStrategy(nested, [...path, 'options', ...place], allowInsecure, context);
+		nested.options = checked?.options as Record<string, unknown> | undefined;
+	}
+	return {definition, options};
+}
+
+/** The schema has made the options anew, so what stands there may be replaced by what its own schema makes of it. */
+function nestedAt(
+	options: unknown,
+	place: Path,
+): {strategy: string; options?: Record<string, unknown> | undefined} {
+	let found: unknown = options;
+	for (const part of place) found = (found as Record<string | number, unknown>)[part];
+	return found as {strategy: string; options?: Record<string, unknown>};
 }
 
 async function validateOptions(

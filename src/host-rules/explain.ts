@@ -24,6 +24,8 @@ export interface Explanation {
 	readonly rule?: Pick<Candidate, 'match' | 'strategy' | 'source'>;
 	/** The selected one first, then those that match too, then the others; within each, as in the configuration. */
 	readonly candidates: readonly Candidate[];
+	/** What the rule's strategy says about its choice of a credential, a sentence each. */
+	readonly notes?: readonly string[];
 }
 
 /** Explain the choice among `rules` for one request. */

@@ -17,6 +17,8 @@ export interface ConformanceSettings {
 	readonly options?: Record<string, unknown>;
 	/** The URL of the request that is authenticated. Default: `https://conformance.example.org/path`. */
 	readonly url?: string;
+	/** What must never show up in a message. Default: the options whose names suggest it, such as `key` or `password`. */
+	readonly secrets?: readonly string[];
 	/** Default: the process's. */
 	readonly env?: Readonly<Record<string, string | undefined>>;
 	/** More of the configuration, such as `trust`, where the strategy makes requests of its own. */
@@ -63,19 +65,17 @@ export interface Subject {
 	readonly strategy: StrategyClass;
 	readonly composition: Composition;
 	readonly url: URL;
-	/** Every text among the options: none of them may show up in a message. */
+	/** The options that are secrets: none of them may show up in a message. */
 	readonly secrets: readonly string[];
 }
 
-async function prepare(
-	strategy: StrategyClass,
-	{
+async function prepare(strategy: StrategyClass, settings: ConformanceSettings): Promise<Subject> {
+	const {
 		options = {},
 		url = 'https://conformance.example.org/path',
 		env = process.env,
 		configuration,
-	}: ConformanceSettings,
-): Promise<Subject> {
+	} = settings;
 	const name = definitionOf(strategy)?.name;
 	if (name === undefined) {
 		throw new GatepassError(
@@ -95,11 +95,15 @@ async function prepare(
 		builtIn: builtInStrategies,
 	});
 	const composition = compose(loaded.configuration, loaded.strategyOf);
-	return {strategy, composition, url: target, secrets: textsIn(options).filter(text => text.length > 3)};
+	return {strategy, composition, url: target, secrets: settings.secrets ?? secretsIn(options)};
 }
 
-function textsIn(value: unknown): string[] {
-	if (typeof value === 'string') return [value];
+/** A short text proves nothing when it is found, and where a file or server is may be said. */
+function secretsIn(value: unknown, name = ''): string[] {
+	if (typeof value === 'string') {
+		const isSecret = /secret|pass|token|key|value/i.test(name) && value.length > 7 && !/[/:]/.test(value);
+		return isSecret ? [value] : [];
+	}
 	if (typeof value !== 'object' || value === null) return [];
-	return Object.values(value).flatMap(textsIn);
+	return Object.entries(value).flatMap(([key, item]) => secretsIn(item, key));
 }

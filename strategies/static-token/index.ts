@@ -1,0 +1,78 @@
+/** `static-token`: a bearer token, an API key or a password that is written down. */
+import {CredentialUnavailableError} from '../../src/errors.ts';
+import {
+	type AuthRequest,
+	type AuthStrategy,
+	authStrategy,
+	type Conversation,
+	type CredentialStatus,
+	inject,
+	RuleInfo,
+	StrategyOptions,
+} from '../../src/strategy.ts';
+import {jwtExpiry} from '../bearer/jwt.ts';
+import {formOf, type StaticTokenOptions, staticTokenOptions} from './options.ts';
+
+@authStrategy({name: 'static-token', options: staticTokenOptions})
+export class StaticTokenStrategy implements AuthStrategy {
+	readonly #options: StaticTokenOptions;
+	readonly #rule: RuleInfo;
+	readonly #expiresAt: number | undefined;
+	readonly #add: (request: AuthRequest) => void;
+
+	constructor(@inject(StrategyOptions) options: StaticTokenOptions, @inject(RuleInfo) rule: RuleInfo) {
+		this.#options = options;
+		this.#rule = rule;
+		this.#expiresAt = options.token === undefined ? undefined : jwtExpiry(options.token);
+		this.#add = adderFor(options);
+	}
+
+	async *authenticate(request: AuthRequest): Conversation {
+		if (this.#expiresAt !== undefined && this.#expiresAt <= Date.now()) {
+			throw new CredentialUnavailableError(
+				`The token of the rule for ${this.#rule.match} (${this.#rule.source}) ended on ${new Date(this.#expiresAt).toISOString()}. Get a new one`,
+			);
+		}
+		this.#add(request);
+		yield;
+	}
+
+	async status(): Promise<CredentialStatus> {
+		const expiresAt = this.#expiresAt;
+		return {
+			available: expiresAt === undefined || expiresAt > Date.now(),
+			detail: describeForm(this.#options),
+			...(expiresAt !== undefined && {expiresAt}),
+		};
+	}
+}
+
+/** How the secret is shown, worked out once. */
+function adderFor(options: StaticTokenOptions): (request: AuthRequest) => void {
+	const {token, header = '', query = '', value = '', username = '', password = ''} = options;
+	switch (formOf(options)) {
+		case 'token':
+			return request => request.headers.set('authorization', `Bearer ${token}`);
+		case 'header':
+			return request => request.headers.set(header, value);
+		case 'query':
+			return request => request.url.searchParams.set(query, value);
+		default: {
+			const credentials = Buffer.from(`${username}:${password}`).toString('base64');
+			return request => request.headers.set('authorization', `Basic ${credentials}`);
+		}
+	}
+}
+
+function describeForm(options: StaticTokenOptions): string {
+	switch (formOf(options)) {
+		case 'token':
+			return 'a bearer token from the configuration';
+		case 'header':
+			return `an API key in the header ${options.header}`;
+		case 'query':
+			return `an API key in the query parameter ${options.query}`;
+		default:
+			return `HTTP basic as ${options.username}`;
+	}
+}

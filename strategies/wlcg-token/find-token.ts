@@ -1,0 +1,128 @@
+/** Looks for a token in the places of WLCG Bearer Token Discovery, in their order. */
+import {readFileSync, statSync} from 'node:fs';
+import {join} from 'node:path';
+import {resolvePath} from '../../src/config/paths.ts';
+import {CredentialUnavailableError} from '../../src/errors.ts';
+import type {Environment} from '../../src/strategy.ts';
+import {isBearerToken} from '../bearer/jwt.ts';
+
+/** Real tokens have a few kilobytes. */
+const largestFile = 1024 * 1024;
+
+export interface FoundToken {
+	/** A secret. */
+	readonly token: string;
+	/** For a person: the variable or file. */
+	readonly place: string;
+}
+
+/** A file as it was read last, to see whether it has changed since. */
+interface ReadFile {
+	readonly version: string;
+	readonly text: string;
+}
+
+export class TokenFinder {
+	readonly #file: string | undefined;
+	readonly #environment: Environment;
+	readonly #folder: string;
+	readonly #read = new Map<string, ReadFile>();
+
+	constructor(file: string | undefined, environment: Environment, folder: string) {
+		this.#file = file;
+		this.#environment = environment;
+		this.#folder = folder;
+	}
+
+	/**
+	 * The token of the first place that has one. Files are read again when they have changed.
+	 *
+	 * @throws {CredentialUnavailableError} where no place has one, a file that was named is missing, or what is found
+	 * is no bearer token.
+	 */
+	find(): FoundToken {
+		if (this.#file !== undefined) {
+			const file = resolvePath(this.#file, this.#folder, this.#environment);
+			const found = this.#fromFile(file, "the option 'file'");
+			if (found !== undefined) return found;
+			throw new CredentialUnavailableError(
+				`The file ${file}, named by the option 'file', is empty. Write the token into it`,
+			);
+		}
+		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
+		if (found !== undefined) return found;
+		throw new CredentialUnavailableError(
+			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualFiles().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
+		);
+	}
+
+	#fromVariable(): FoundToken | undefined {
+		const text = this.#environment.BEARER_TOKEN?.trim();
+		return text ? check(text, 'the variable BEARER_TOKEN') : undefined;
+	}
+
+	#fromNamedFile(): FoundToken | undefined {
+		const named = this.#environment.BEARER_TOKEN_FILE;
+		return named
+			? this.#fromFile(resolvePath(named, process.cwd(), this.#environment), 'the variable BEARER_TOKEN_FILE')
+			: undefined;
+	}
+
+	#fromUsualFiles(): FoundToken | undefined {
+		for (const file of this.#usualFiles()) {
+			const found = this.#fromFile(file);
+			if (found !== undefined) return found;
+		}
+		return undefined;
+	}
+
+	#usualFiles(): string[] {
+		const name = `bt_u${process.geteuid?.() ?? 0}`;
+		const runtime = this.#environment.XDG_RUNTIME_DIR;
+		return [...(runtime ? [join(runtime, name)] : []), join('/tmp', name)];
+	}
+
+	/** `namedBy`: who named the file; one that nobody named may be missing. */
+	#fromFile(file: string, namedBy?: string): FoundToken | undefined {
+		const text = this.#readAgain(file, namedBy)?.trim();
+		return text ? check(text, file) : undefined;
+	}
+
+	#readAgain(file: string, namedBy: string | undefined): string | undefined {
+		try {
+			const {mtimeMs, ctimeMs, ino, size, uid} = statSync(file);
+			if (size > largestFile)
+				throw new CredentialUnavailableError(
+					`${file} has ${size} bytes, too many for a token. Name another file`,
+				);
+			// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
+			if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
+				throw new CredentialUnavailableError(
+					`${file} belongs to another user. Remove it, or name your own in BEARER_TOKEN_FILE`,
+				);
+			}
+			const version = `${mtimeMs} ${ctimeMs} ${ino} ${size}`;
+			const known = this.#read.get(file);
+			if (known?.version === version) return known.text;
+			const text = readFileSync(file, 'utf8');
+			this.#read.set(file, {version, text});
+			return text;
+		} catch (error) {
+			if (error instanceof CredentialUnavailableError) throw error;
+			const {code} = error as NodeJS.ErrnoException;
+			if (namedBy === undefined && code === 'ENOENT') return undefined;
+			const by = namedBy === undefined ? '' : `, named by ${namedBy},`;
+			throw new CredentialUnavailableError(
+				`The token file ${file}${by} cannot be read (${code}). Put it right, or name another`,
+				{cause: error},
+			);
+		}
+	}
+}
+
+function check(token: string, place: string): FoundToken {
+	if (isBearerToken(token)) return {token, place};
+	throw new CredentialUnavailableError(
+		`What ${place} holds is no bearer token: it has characters that none may have (RFC 6750 section 2.1). Write the token alone`,
+	);
+}

@@ -1,0 +1,156 @@
+/** `wlcg-token`: the places of WLCG Bearer Token Discovery, in their order, and what stops the search. */
+import {chmod, mkdtemp, rename, rm, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {CredentialUnavailableError, createGatepass, type Gatepass} from '../../src/index.ts';
+import {conformance} from '../../src/testing/index.ts';
+import {answerJson, startServer} from '../../src/testing/server.ts';
+import {WlcgTokenStrategy} from '../../strategies/wlcg-token/index.ts';
+import {unsignedJwt} from './unsigned-jwt.ts';
+
+let folder: string;
+let gatepass: Gatepass | undefined;
+beforeEach(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'gatepass-wlcg-'));
+});
+afterEach(async () => {
+	await gatepass?.close();
+	await rm(folder, {recursive: true, force: true});
+});
+
+const url = 'https://storage.example.org/file';
+
+async function open(env: Record<string, string>, options: Record<string, unknown> = {}): Promise<Gatepass> {
+	gatepass = await createGatepass({
+		config: {cache: {url: 'memory:'}, hostRules: [{match: url, strategy: 'wlcg-token', options}]},
+		env,
+		cwd: folder,
+	});
+	return gatepass;
+}
+
+async function shown(
+	env: Record<string, string>,
+	options?: Record<string, unknown>,
+): Promise<string | undefined> {
+	return (await (await open(env, options)).authorize(url)).headers.authorization;
+}
+
+function usual(): string {
+	return join(folder, `bt_u${process.geteuid?.()}`);
+}
+
+describe('the order of places', () => {
+	test('the variable first, then the named file, then the runtime folder', async () => {
+		await writeFile(join(folder, 'named'), '\n  from-file \n');
+		await writeFile(usual(), 'from-runtime\n');
+		const env = {
+			BEARER_TOKEN: ' from-variable\n',
+			BEARER_TOKEN_FILE: join(folder, 'named'),
+			XDG_RUNTIME_DIR: folder,
+		};
+		await expect(shown(env)).resolves.toBe('Bearer from-variable');
+		await expect(shown({...env, BEARER_TOKEN: ' \n'})).resolves.toBe('Bearer from-file');
+		await writeFile(join(folder, 'named'), ' \n');
+		await expect(shown({...env, BEARER_TOKEN: ''})).resolves.toBe('Bearer from-runtime');
+	});
+
+	test("the option 'file' is all there is, relative to the configuration", async () => {
+		await writeFile(join(folder, 'mine'), 'from-option');
+		await expect(shown({BEARER_TOKEN: 'from-variable'}, {file: 'mine'})).resolves.toBe('Bearer from-option');
+	});
+});
+
+describe('what stops the search', () => {
+	test.each([
+		[
+			'a variable that is no token',
+			{BEARER_TOKEN: 'two words'},
+			/the variable BEARER_TOKEN holds is no bearer token/,
+		],
+		[
+			'a named file that is missing',
+			{BEARER_TOKEN_FILE: '/nonexistent/token'},
+			/named by the variable BEARER_TOKEN_FILE, cannot be read \(ENOENT\)/,
+		],
+	])('%s', async (_, env, message) => {
+		await writeFile(usual(), 'not-reached');
+		const failure = shown({...env, XDG_RUNTIME_DIR: folder});
+		await expect(failure).rejects.toBeInstanceOf(CredentialUnavailableError);
+		await expect(failure).rejects.toThrow(message);
+	});
+
+	test('a file with something else in it', async () => {
+		await writeFile(usual(), 'canary "quoted"');
+		const failure: Error = await shown({XDG_RUNTIME_DIR: folder}).then(
+			() => new Error('it did not fail'),
+			error => error,
+		);
+		expect(failure.message).toMatch(/is no bearer token/);
+		expect(failure.message).not.toMatch(/canary/);
+	});
+
+	test('a token that has ended', async () => {
+		await writeFile(usual(), unsignedJwt({exp: 1000}));
+		await expect(shown({XDG_RUNTIME_DIR: folder})).rejects.toThrow(/ended on 1970-01-01/);
+	});
+});
+
+test('a file is read again when it has changed, also by rename', async () => {
+	await writeFile(usual(), 'first');
+	const opened = await open({XDG_RUNTIME_DIR: folder});
+	await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer first'}});
+	await writeFile(join(folder, 'next'), 'other');
+	await rename(join(folder, 'next'), usual());
+	await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer other'}});
+});
+
+test('a refused token is taken from the file once more', async () => {
+	const file = join(folder, 'token');
+	await writeFile(file, 'stale');
+	const server = await startServer(async ({headers}, response) => {
+		if (headers.authorization === 'Bearer renewed') return answerJson(response, 200, {authorized: true});
+		// The renewal comes while the request is under way.
+		await writeFile(`${file}.new`, 'renewed');
+		await rename(`${file}.new`, file);
+		answerJson(response, 401, {});
+	});
+	gatepass = await createGatepass({
+		config: {
+			cache: {url: 'memory:'},
+			hostRules: [{match: server.url, strategy: 'wlcg-token', options: {file}}],
+		},
+	});
+	await expect(gatepass.got(server.url).json()).resolves.toEqual({authorized: true});
+	expect(server.requests.map(({headers}) => headers.authorization)).toEqual([
+		'Bearer stale',
+		'Bearer renewed',
+	]);
+	await server.close();
+});
+
+test('a refused token that has not changed is not sent again', async () => {
+	const server = await startServer((_, response) => answerJson(response, 401, {}));
+	gatepass = await createGatepass({
+		config: {cache: {url: 'memory:'}, hostRules: [{match: server.url, strategy: 'wlcg-token'}]},
+		env: {BEARER_TOKEN: 'refused'},
+	});
+	const {statusCode} = await gatepass.got(server.url, {throwHttpErrors: false});
+	expect([statusCode, server.requests.length]).toEqual([401, 1]);
+	await server.close();
+});
+
+test('an unreadable file says so', async () => {
+	await writeFile(usual(), 'token');
+	await chmod(usual(), 0o000);
+	// Root reads everything.
+	if (process.geteuid?.() === 0) return;
+	await expect(shown({XDG_RUNTIME_DIR: folder})).rejects.toThrow(/EACCES/);
+});
+
+test('the conformance kit passes', async () => {
+	await expect(conformance(WlcgTokenStrategy, {env: {BEARER_TOKEN: 'canary-token'}})).resolves.toHaveLength(
+		12,
+	);
+});
