@@ -23,6 +23,7 @@ export interface CertificateRequest {
 	readonly notAfter?: number;
 }
 
+/** A certificate authority of its own, with the folder that holds its files. */
 export interface TestAuthority {
 	/** PEM file of the CA certificate. */
 	readonly ca: string;

@@ -1,12 +1,20 @@
 /** The checks of the conformance kit. Each holds conversations with the strategy and fails with a sentence. */
 import assert from 'node:assert/strict';
 import {inspect} from 'node:util';
+import type {Composition} from '../container.ts';
 import {ConversationRun, type Verdict} from '../conversation.ts';
 import {GatepassError, StrategyError} from '../errors.ts';
 import {HopRequest} from '../hop.ts';
-import type {AuthResponse} from '../strategy.ts';
-import {definitionOf} from '../strategy.ts';
-import type {Subject} from './conformance.ts';
+import {type AuthResponse, definitionOf, type StrategyClass} from '../strategy.ts';
+
+/** What a check works on. Each check has one of its own. */
+export interface Subject {
+	readonly strategy: StrategyClass;
+	readonly composition: Composition;
+	readonly url: URL;
+	/** The options that are secrets: none of them may show up in a message. */
+	readonly secrets: readonly string[];
+}
 
 type Check = (subject: Subject) => Promise<void>;
 

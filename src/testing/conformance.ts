@@ -7,11 +7,12 @@
 import {inspect} from 'node:util';
 import {loadConfiguration} from '../config/load.ts';
 import type {ConfigurationInput} from '../config/schema.ts';
-import {builtInStrategies, type Composition, compose} from '../container.ts';
+import {builtInStrategies, compose} from '../container.ts';
 import {GatepassError} from '../errors.ts';
 import {definitionOf, type StrategyClass} from '../strategy.ts';
-import {checks} from './conformance-checks.ts';
+import {checks, type Subject} from './conformance-checks.ts';
 
+/** How a strategy is checked. */
 export interface ConformanceSettings {
 	/** The options of the rule. Default: none. */
 	readonly options?: Record<string, unknown>;
@@ -58,15 +59,6 @@ export async function conformance(
 		throw new AggregateError(failures, `The strategy failed ${failures.length} of its checks:\n${list}`);
 	}
 	return passed;
-}
-
-/** What a check works on. Each check has one of its own. */
-export interface Subject {
-	readonly strategy: StrategyClass;
-	readonly composition: Composition;
-	readonly url: URL;
-	/** The options that are secrets: none of them may show up in a message. */
-	readonly secrets: readonly string[];
 }
 
 async function prepare(strategy: StrategyClass, settings: ConformanceSettings): Promise<Subject> {

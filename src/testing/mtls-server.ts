@@ -5,6 +5,7 @@ import type {TLSSocket} from 'node:tls';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from './authority.ts';
 import {answerJson, startServer, type TestServer} from './server.ts';
 
+/** A server that demands a client certificate. */
 export interface MtlsServer extends TestServer {
 	/** PEM file of the CA that vouches for the server, and that the server trusts: for `trust` in a configuration. */
 	readonly ca: string;

@@ -2,6 +2,7 @@
 import {openStubToken, replyTo} from '../../strategies/kerberos-stub/stub-provider.ts';
 import {answerJson, startServer, type TestServer} from './server.ts';
 
+/** How the server behaves. */
 export interface NegotiateServerSettings {
 	/** What it proves of itself: a right token, a wrong one, or none. Default: `valid`. */
 	readonly proof?: 'valid' | 'invalid' | 'none';
@@ -9,6 +10,7 @@ export interface NegotiateServerSettings {
 	readonly status?: number;
 }
 
+/** A server that demands Negotiate. */
 export type NegotiateServer = TestServer;
 
 /** Start a server that challenges each request, and answers one with a stub's token with the principal in it. */

@@ -12,6 +12,7 @@ export interface RecordedRequest {
 	readonly body: string;
 }
 
+/** A server for tests, with a record of what it was sent. */
 export interface TestServer {
 	/** Scheme, host and port, without a slash at the end. */
 	readonly url: string;

@@ -2,6 +2,7 @@
 import {randomBytes} from 'node:crypto';
 import {answerJson, type RecordedRequest, startServer, type TestServer} from './server.ts';
 
+/** How the server behaves. */
 export interface TokenServerSettings {
 	/** The client it knows. Default: any. */
 	readonly clientId?: string;
@@ -10,6 +11,7 @@ export interface TokenServerSettings {
 	readonly lifetime?: number;
 }
 
+/** A token endpoint, and an API that wants its tokens. */
 export interface TokenServer extends TestServer {
 	/** Where tokens are fetched: a POST by the client credentials grant. */
 	readonly tokenEndpoint: string;
