@@ -73,11 +73,12 @@ export function decodeUnreserved(pathname: string): string {
 function refuseForeignParts(text: string): void {
 	if (text === '')
 		throw new PatternError('the pattern is empty', 'Write a host, such as https://api.example.org');
+	// None of these repeat the text: what does not belong into a pattern may be a password or a key.
 	if (/[\s\\]/.test(text)) {
-		throw new PatternError(`'${text}' has white space or a backslash in it`, 'Take it out');
+		throw new PatternError('the pattern has white space or a backslash in it', 'Take it out');
 	}
-	if (text.includes('@')) {
-		// The text is not repeated: what stands before the @ may be a password.
+	const [authority = ''] = text.replace(/^[^/?#]*:\/\//, '').split(/[/?#]/, 1);
+	if (authority.includes('@')) {
 		throw new PatternError(
 			'a pattern has no user information',
 			"Take out what stands before the '@', and the '@'",
@@ -86,15 +87,20 @@ function refuseForeignParts(text: string): void {
 	const tail = /[?#]/.exec(text);
 	if (tail) {
 		throw new PatternError(
-			`'${text}' has a query or a fragment`,
-			`Take out the '${tail[0]}' and what follows it`,
+			`the pattern has a ${tail[0] === '?' ? 'query' : 'fragment'}`,
+			`Take out the '${tail[0]}' and what follows it: a path matches whatever the query is`,
 		);
 	}
 }
 
 function splitScheme(text: string): {scheme: Pattern['scheme']; rest: string} {
 	const end = text.indexOf('://');
-	if (end === -1) return {scheme: 'https', rest: text};
+	if (end === -1) {
+		if (/^https?:(?![\d*])/i.test(text)) {
+			throw new PatternError('the scheme lacks its slashes', "Write '://' behind http or https");
+		}
+		return {scheme: 'https', rest: text};
+	}
 	const scheme = text.slice(0, end).toLowerCase();
 	if (scheme !== 'http' && scheme !== 'https') {
 		throw new PatternError(
@@ -115,7 +121,10 @@ function splitPort(authority: string, scheme: Pattern['scheme']): {host: string;
 	}
 	if (port === '*') return {host, port};
 	if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535 || Number(port) === 0) {
-		throw new PatternError(`'${port}' is no port`, 'Write a number from 1 to 65535, or * for any');
+		throw new PatternError(
+			'the port is no number from 1 to 65535',
+			'Write such a number, or * for any port, or leave out the colon',
+		);
 	}
 	const isDefault = Number(port) === (scheme === 'https' ? 443 : 80);
 	return {host, port: isDefault ? '' : String(Number(port))};
