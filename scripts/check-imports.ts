@@ -23,6 +23,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/config/'],
 	['src/host-rules/'],
 	['src/strategy.ts'],
+	['src/paths.ts'],
 	['src/services.ts'],
 	['src/errors.ts'],
 ];

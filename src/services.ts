@@ -3,7 +3,6 @@
  * Each name here is both the type and the token to inject; what stands behind it is chosen in `container.ts`.
  */
 import type {InjectionToken} from 'tsyringe';
-import type {AuthStrategy} from './strategy.ts';
 
 /** An issued token. */
 export interface Token {
@@ -125,20 +124,6 @@ export interface RuleInfo {
 }
 /** Inject this to get the {@link (RuleInfo:interface)}. */
 export const RuleInfo: InjectionToken<RuleInfo> = Symbol.for('gatepass.RuleInfo');
-
-/** A strategy inside of another one's options. */
-export interface NestedStrategy {
-	readonly strategy: string;
-	readonly options?: unknown;
-}
-
-/** Builds the strategies that stand inside of another one's options (`nested` in its definition names them). */
-export interface Strategies {
-	/** Build one; its options were checked with the configuration. */
-	build(nested: NestedStrategy): AuthStrategy;
-}
-/** Inject this to get {@link (Strategies:interface)}. */
-export const Strategies: InjectionToken<Strategies> = Symbol.for('gatepass.Strategies');
 
 /** Inject this to get the options of the rule, after validation. Their type is the strategy's own. */
 export const StrategyOptions: InjectionToken<unknown> = Symbol.for('gatepass.StrategyOptions');

@@ -6,7 +6,7 @@
  * again; to return is to accept the response.
  */
 import type {StandardSchemaV1} from '@standard-schema/spec';
-import {inject, injectable} from 'tsyringe';
+import {type InjectionToken, inject, injectable} from 'tsyringe';
 import {
 	Environment,
 	HttpClient,
@@ -18,6 +18,7 @@ import {
 } from './services.ts';
 
 export {inject, injectable} from 'tsyringe';
+export {resolvePath} from './paths.ts';
 export * from './services.ts';
 
 /** The headers that a strategy adds. Names are compared without regard to case. */
@@ -83,6 +84,20 @@ export interface AuthStrategy {
 	/** For `gatepass explain`: what there is to say about the choice of a credential, a sentence each. Asks no server. */
 	explain?(): readonly string[];
 }
+
+/** A strategy inside of another one's options. */
+export interface NestedStrategy {
+	readonly strategy: string;
+	readonly options?: unknown;
+}
+
+/** Builds the strategies that stand inside of another one's options (`nested` in its definition names them). */
+export interface Strategies {
+	/** Build one; its options were checked with the configuration. */
+	build(nested: NestedStrategy): AuthStrategy;
+}
+/** Inject this to get {@link (Strategies:interface)}. */
+export const Strategies: InjectionToken<Strategies> = Symbol.for('gatepass.Strategies');
 
 /** What gatepass knows of a strategy besides its conversation. */
 export interface StrategyDefinition<Schema extends StandardSchemaV1 = StandardSchemaV1> {

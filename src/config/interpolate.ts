@@ -1,7 +1,7 @@
 /** Replaces `${NAME}`, `${NAME:-default}` and `${file:PATH}` in string values; `$${` stands for `${`. */
 import {readFileSync, statSync} from 'node:fs';
+import {resolvePath} from '../paths.ts';
 import type {Environment} from '../services.ts';
-import {resolvePath} from './paths.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 

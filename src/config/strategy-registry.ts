@@ -3,9 +3,9 @@ import {readFileSync} from 'node:fs';
 import {createRequire, findPackageJSON} from 'node:module';
 import {dirname, isAbsolute, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
+import {resolvePath} from '../paths.ts';
 import type {StrategyClass} from '../strategy.ts';
 import {definitionOf} from '../strategy.ts';
-import {resolvePath} from './paths.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 

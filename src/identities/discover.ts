@@ -1,8 +1,8 @@
 /** Finds the user's grid certificate where cernrequests and the grid's own tools keep it. */
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
-import {homeFolder, resolvePath} from '../config/paths.ts';
 import {CredentialUnavailableError} from '../errors.ts';
+import {homeFolder, resolvePath} from '../paths.ts';
 import type {Environment, IdentitySource} from '../services.ts';
 import type {IdentityFiles} from './file-identity.ts';
 

@@ -1,9 +1,8 @@
 /** Looks for a token in the places of WLCG Bearer Token Discovery, in their order. */
 import {readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
-import {resolvePath} from '../../src/config/paths.ts';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import type {Environment} from '../../src/strategy.ts';
+import {type Environment, resolvePath} from '../../src/strategy.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
 
 /** Real tokens have a few kilobytes. */
