@@ -44,11 +44,23 @@ export async function requestToken(
 			signal,
 		});
 		refuseRedirect(response, request);
-		const answer = await oauth.processClientCredentialsResponse(server, client, response);
+		const answer = await oauth.processClientCredentialsResponse(server, client, withoutChallenge(response));
 		return toToken(answer, requestedAt, request, response.status);
 	} catch (error) {
 		throw error instanceof TokenRequestError ? error : describeFailure(error, response, request);
 	}
+}
+
+/**
+ * A refusal says in its body why (RFC 6749 section 5.2), and may carry a challenge too; oauth4webapi reads no body
+ * where there is a challenge.
+ */
+function withoutChallenge(response: Response): Response {
+	if (!response.headers.has('www-authenticate')) return response;
+	const {body, status, headers} = response;
+	const others = new Headers(headers);
+	others.delete('www-authenticate');
+	return new Response(body, {status, headers: others});
 }
 
 function toToken(
