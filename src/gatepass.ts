@@ -39,7 +39,7 @@ export interface Authorization {
 	/** By lower-case name. May hold a secret. */
 	readonly headers: Record<string, string>;
 	/** Options to spread into `https.request`: the client certificate and the CA certificates. May hold a secret. */
-	readonly tls?: {readonly cert?: string; readonly key?: string; readonly ca?: readonly string[]};
+	readonly tls?: {readonly cert?: string; readonly key?: string; readonly ca?: string[]};
 }
 
 /** Authenticates requests by the host rules of one configuration. */
@@ -120,7 +120,7 @@ class ConfiguredGatepass implements Gatepass {
 		const verb = method.toUpperCase();
 		const plan = this.#composition.planner.plan(target, verb);
 		if (plan === undefined) return {headers: {}};
-		const ca = plan.trust === undefined ? {} : {ca: plan.trust.certificates()};
+		const ca = plan.trust === undefined ? {} : {ca: [...plan.trust.certificates()]};
 		if (plan.rule === undefined) return {headers: {}, tls: ca};
 		const {run, request} = await beginHop(plan.rule, {fresh, replayable: true}, target, verb, {});
 		await run.end();
