@@ -11,6 +11,10 @@ export interface HopContext {
 	readonly fresh: boolean;
 	/** Whether the request can be sent again. */
 	readonly replayable: boolean;
+	/** Whose function sends; the caller's own is shown the whole request. Default: the transport's. */
+	readonly sender?: 'caller' | 'transport';
+	/** The caller's signal: once it is aborted, nothing more is sent. */
+	readonly signal?: AbortSignal | undefined;
 	/** The client certificate that was shown, once it was: for the explanation of a refusal. */
 	shown?: Identity | undefined;
 }
@@ -51,7 +55,12 @@ export async function beginHop(
 	const request = new HopRequest(url, method, headers, context);
 	const run = new ConversationRun(rule.strategy.authenticate(request), rule.info);
 	await run.prepare();
-	request.checkUrl(rule.info);
+	try {
+		request.checkUrl(rule.info);
+	} catch (error) {
+		await run.end();
+		throw error;
+	}
 	return {run, request};
 }
 
@@ -96,8 +105,10 @@ export class HopRequest implements AuthRequest {
 }
 
 class HopHeaders implements AuthHeaders {
-	/** For the transport. */
+	/** For the transport: all headers, the caller's among them. */
 	readonly record: HeaderRecord;
+	/** The names that the strategy has set, as they stand in the record. */
+	readonly changed: string[] = [];
 
 	constructor(record: HeaderRecord) {
 		this.record = record;
@@ -113,7 +124,9 @@ class HopHeaders implements AuthHeaders {
 	}
 
 	set(name: string, value: string): void {
-		this.record[this.#keyOf(name)] = value;
+		const key = this.#keyOf(name);
+		this.record[key] = value;
+		this.changed.push(key);
 	}
 
 	delete(name: string): void {

@@ -1,17 +1,16 @@
 /**
  * Sends one hop as often as its conversation wants, and lets got see the last response only.
  *
- * got is given the first leg's request. While the conversation decides, its `response` event is held back; where
- * the conversation sends again, later legs are sent from here, and the response that is accepted is emitted by the
- * first request in the end. So got's retries, redirects, streams and timeouts work as ever, and a redirect is
- * verified before it is followed. got's own `afterResponse` hook does not run for streams and slows every request.
+ * got is given the first leg's request; see `held-back.ts` for what becomes of it. What the strategy added is in
+ * Node's hands only until the request is made from it: Node keeps the options of a request with its socket, which
+ * outlives it, and a socket hangs on many an error.
  */
-import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
+import type {ClientRequest, RequestOptions} from 'node:http';
 import {beginHop, type Hop, type HopContext, type HopPlan} from '../hop.ts';
-import {type Received, receivedResponse} from './received-response.ts';
-import {blotOut} from './sent-headers.ts';
+import {HeldBack} from './held-back.ts';
+import {setPath} from './sent-headers.ts';
 
-type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
+export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
 
 /** Send one hop by its plan. Resolves with the request that got is to use. */
 export async function exchange(
@@ -22,20 +21,46 @@ export async function exchange(
 	body: unknown,
 	send: Send,
 ): Promise<ClientRequest> {
-	if (plan.rule === undefined) return send(url, withTls(plan, native, url, undefined));
+	const {rule} = plan;
+	if (rule === undefined) return send(url, withTls(plan, native, url, undefined));
 	const headers = {...(native.headers as Record<string, string | string[] | undefined>)};
-	const hop = await beginHop(plan.rule, context, url, native.method ?? 'GET', headers);
-	const sendLeg = (): ClientRequest | Promise<ClientRequest> => {
+	const hop = await beginHop(rule, context, url, native.method ?? 'GET', headers);
+	const sendLeg = async (): Promise<ClientRequest> => {
 		const {request} = hop;
+		request.checkUrl(rule.info);
 		context.shown = request.identity;
-		return send(
-			request.target,
-			withTls(plan, {...native, headers: {...request.headers.record}}, url, request.identity),
-		);
+		const options = withTls(plan, {...native, headers: {...request.headers.record}}, url, request.identity);
+		return sendOne(hop, context, url, options, send);
 	};
-	const first = await sendLeg();
-	if (!hop.run.isDone) new HeldBack(hop, first, sendLeg, body).begin();
-	return first;
+	try {
+		context.signal?.throwIfAborted();
+		const first = await sendLeg();
+		// The caller's function may answer by itself; then nobody was shown a credential.
+		if (typeof first.setHeader === 'function') new HeldBack(hop, context, first, sendLeg, body).begin();
+		else await hop.run.end();
+		return first;
+	} catch (error) {
+		await hop.run.end().catch(() => {});
+		throw error;
+	}
+}
+
+/** Make the request of one leg, and take the credential out of the options as soon as it is made. */
+async function sendOne(
+	{request}: Hop,
+	{sender}: HopContext,
+	url: URL,
+	options: RequestOptions,
+	send: Send,
+): Promise<ClientRequest> {
+	const {target} = request;
+	const addsQuery = target.search !== url.search;
+	// The URL becomes part of Node's options; a function of the caller's may need it whole.
+	const leg = await send(sender === 'caller' ? target : url, options);
+	const sent = options.headers as Record<string, unknown>;
+	for (const name of request.headers.changed) delete sent[name];
+	if (addsQuery && sender !== 'caller') setPath(leg, target.pathname + target.search);
+	return leg;
 }
 
 /** The agent of gatepass takes the place of the caller's where an identity or a trust set asks for it. */
@@ -47,98 +72,4 @@ function withTls(
 ): RequestOptions {
 	if (url.protocol !== 'https:' || (identity === undefined && plan.trust === undefined)) return native;
 	return {...native, agent: plan.agentFor(identity)};
-}
-
-/** The first leg's request, whose response is held back until the conversation accepts one. */
-class HeldBack {
-	readonly #hop: Hop;
-	readonly #first: ClientRequest;
-	readonly #sendLeg: () => ClientRequest | Promise<ClientRequest>;
-	readonly #body: unknown;
-	readonly #emit: ClientRequest['emit'];
-	/** The leg that is under way, so that a timeout or an abort ends that one. */
-	#current: ClientRequest;
-	#answered = false;
-	#ended = false;
-
-	constructor(
-		hop: Hop,
-		first: ClientRequest,
-		sendLeg: () => ClientRequest | Promise<ClientRequest>,
-		body: unknown,
-	) {
-		this.#hop = hop;
-		this.#first = first;
-		this.#current = first;
-		this.#sendLeg = sendLeg;
-		this.#body = body;
-		this.#emit = first.emit;
-	}
-
-	begin(): void {
-		const first = this.#first;
-		first.emit = (event: string | symbol, ...values: unknown[]): boolean => {
-			if (event === 'response') {
-				this.#answered = true;
-				void this.#receive(values[0] as IncomingMessage);
-				return true;
-			}
-			// Without a response the conversation is over: let it clean up.
-			if (event === 'close' && !this.#answered) void this.#end();
-			return this.#emit.call(first, event, ...values);
-		};
-		const {destroy} = first;
-		first.destroy = (error?: Error): ClientRequest => {
-			if (!this.#ended) void this.#end();
-			if (this.#current !== first) this.#current.destroy(error);
-			return destroy.call(first, error);
-		};
-	}
-
-	async #receive(message: IncomingMessage): Promise<void> {
-		const received: Received = receivedResponse(message);
-		try {
-			const verdict = await this.#hop.run.receive(received.response);
-			if (this.#ended) return;
-			// A body that is used up cannot be sent again, so the response in hand is the last one.
-			if (verdict === 'deliver' || !this.#hop.request.replayable) {
-				await this.#end();
-				this.#emit.call(this.#first, 'response', received.deliver());
-				return;
-			}
-			message.on('error', () => {});
-			message.resume();
-			blotOut(this.#current);
-			await this.#sendAgain();
-		} catch (error) {
-			message.destroy();
-			this.#fail(error as Error);
-		}
-	}
-
-	async #sendAgain(): Promise<void> {
-		const leg = await this.#sendLeg();
-		if (this.#ended) {
-			leg.destroy();
-			return;
-		}
-		this.#current = leg;
-		leg.once('response', message => void this.#receive(message));
-		leg.once('error', error => this.#fail(error));
-		leg.on('timeout', () => this.#emit.call(this.#first, 'timeout'));
-		leg.end(this.#body as string | Uint8Array | undefined);
-	}
-
-	#fail(error: Error): void {
-		if (this.#ended) return;
-		void this.#end();
-		this.#emit.call(this.#first, 'error', error);
-		this.#first.destroy();
-	}
-
-	async #end(): Promise<void> {
-		this.#ended = true;
-		// A conversation whose clean-up fails has nobody left to tell.
-		await this.#hop.run.end().catch(() => {});
-	}
 }

@@ -5,11 +5,11 @@
  * strategy adds goes into that copy only: it never enters got's own options, so it cannot follow a redirect to
  * the next hop, nor show up in got's errors and events. See docs/decisions/0002-below-got.md.
  */
-import type {ClientRequest, RequestOptions} from 'node:http';
 import type {Agents, Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
 import {GatepassError} from '../errors.ts';
 import type {HopContext, HopPlan, HopPlanner} from '../hop.ts';
 import {exchange} from './exchange.ts';
+import {type RequestParameters, senderOf} from './got-sender.ts';
 import {forgetSentHeaders} from './sent-headers.ts';
 import {explainTlsFailure} from './tls-failure.ts';
 
@@ -19,9 +19,9 @@ export type GatepassContext = false | {readonly fresh?: boolean};
 /** The request function that gatepass put into got's options, and what stood there before. */
 interface Installed {
 	readonly callers: RequestFunction | undefined;
-	readonly context: HopContext;
-	/** The plan of the hop, once it is made: for the explanation of a failure. */
+	/** The plan of the hop and what was known of it, once it is made: for the explanation of a failure. */
 	plan?: HopPlan | undefined;
+	context?: HopContext;
 }
 
 /** Extend a got instance so that its requests are authenticated. */
@@ -30,23 +30,23 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 
 	const takeOver = (options: NormalizedOptions): void => {
 		const callers = currentCallers(options, installed);
-		const setting = options.context.gatepass as GatepassContext | undefined;
-		if (setting === false) {
-			options.request = callers;
-			return;
-		}
-		// What was there before is what sends: got's own choice, or the caller's function.
 		options.request = callers;
-		const send = options.getRequestFunction() as SendFunction;
-		const context: HopContext = {fresh: setting?.fresh === true, replayable: isReplayable(options)};
-		const record: Installed = {callers, context};
-		const request = ((url: URL, native: RequestOptions, callback?: () => void) => {
-			// got's own cache calls with other arguments; `planner.carriesCredential` has ruled it out where it matters.
-			if (!(url instanceof URL)) return send(url, native, callback);
+		const setting = options.context.gatepass as GatepassContext | undefined;
+		if (setting === false) return;
+		const record: Installed = {callers};
+		const request = ((...parameters: RequestParameters) => {
+			const {url, native, send} = senderOf(options, callers, parameters);
 			const plan = planner.plan(url, native.method ?? 'GET');
 			record.plan = plan;
-			if (plan === undefined) return send(url, native, callback);
-			return exchange(plan, context, url, native, options.body, send);
+			// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
+			if (plan === undefined) return callers?.(...(parameters as Parameters<RequestFunction>));
+			record.context = {
+				fresh: setting?.fresh === true,
+				replayable: isReplayable(options),
+				sender: callers === undefined ? 'transport' : 'caller',
+				signal: options.signal,
+			};
+			return exchange(plan, record.context, url, native, options.body, send);
 		}) as unknown as RequestFunction;
 		installed.set(request, record);
 		options.request = request;
@@ -66,7 +66,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 		forgetSentHeaders(request, error as RequestError);
 		if (error.cause instanceof GatepassError) return error.cause;
 		const record = options?.request === undefined ? undefined : installed.get(options.request);
-		return explainTlsFailure(error as RequestError, record?.plan?.trust, record?.context.shown) ?? error;
+		return explainTlsFailure(error as RequestError, record?.plan?.trust, record?.context?.shown) ?? error;
 	};
 	return got.extend({
 		hooks: {
@@ -76,12 +76,6 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 		},
 	});
 }
-
-type SendFunction = (
-	url: URL,
-	options: RequestOptions,
-	callback?: () => void,
-) => ClientRequest | Promise<ClientRequest>;
 
 /** The request function of the caller: what gatepass put in on the hop before is not it. */
 function currentCallers(
@@ -95,8 +89,10 @@ function currentCallers(
 }
 
 /** Without a body, or with one that sending does not use up. A got stream's body is written by its user. */
-function isReplayable({body, isStream, method}: NormalizedOptions): boolean {
-	if (body === undefined) return isStream !== true || method === 'GET' || method === 'HEAD';
+function isReplayable({body, isStream, method, allowGetBody}: NormalizedOptions): boolean {
+	if (body === undefined) {
+		return isStream !== true || method === 'HEAD' || (method === 'GET' && allowGetBody !== true);
+	}
 	return typeof body === 'string' || body instanceof Uint8Array;
 }
 

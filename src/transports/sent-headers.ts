@@ -1,22 +1,65 @@
-/** Takes the credential out of a request that has been sent and failed, because its error will be printed. */
+/**
+ * Takes the credential out of a request as soon as it is answered or has failed: the request hangs on responses and
+ * errors, and these get printed.
+ */
 import type {ClientRequest} from 'node:http';
 import type {Request, RequestError} from 'got';
 
-/** Both the serialised head and the header table of Node's request would otherwise hang on the error. */
+/** The parts of Node's and of got's HTTP/2 requests that have no public way to be cleared once they are sent. */
+interface Inside {
+	/** The serialised head. */
+	_header?: string | null;
+	_headerSent?: boolean;
+	/** What waits for a connection: of a request that failed before there was one, the head and the body. */
+	outputData?: {data: unknown}[];
+	isGotHttp2Request?: boolean;
+	/** The header table of an HTTP/2 request. */
+	headers?: Record<string, unknown>;
+	stream?: Record<symbol, unknown>;
+	[hidden: symbol]: unknown;
+}
+
+const findSymbol = (holder: object, description: string): symbol | undefined =>
+	Object.getOwnPropertySymbols(holder).find(symbol => symbol.description === description);
+
+/** Node's header table. The symbol is always the same, so it is looked for once. */
+let outHeaders: symbol | undefined;
+
+/** Give a request another path and query than its URL has. */
+export function setPath(request: ClientRequest, path: string): void {
+	const {isGotHttp2Request, headers} = request as unknown as Inside;
+	if (isGotHttp2Request === true && headers !== undefined) headers[':path'] = path;
+	else request.path = path;
+}
+
+/** For an error of a request that no conversation has seen to its end. */
 export function forgetSentHeaders(request: Request | undefined, error: RequestError): void {
 	const sent = (request as {_request?: ClientRequest} | undefined)?._request;
 	const answered = (error.response as {req?: ClientRequest} | undefined)?.req;
 	for (const clientRequest of [sent, answered]) if (clientRequest !== undefined) blotOut(clientRequest);
 }
 
-/** Make a finished request forget its headers. */
+/** Make a request that is answered or has failed forget its headers and its query. */
 export function blotOut(request: ClientRequest): void {
-	// Node's names for the two places; there is no public way to clear them once they are sent.
-	const hidden = request as unknown as Record<string | symbol, unknown>;
-	if (hidden._header) hidden._header = '(headers removed by gatepass)\r\n\r\n';
-	for (const symbol of Object.getOwnPropertySymbols(request)) {
-		if (symbol.description === 'kOutHeaders') hidden[symbol] = null;
+	const inside = request as unknown as Inside;
+	if (inside.isGotHttp2Request === true) {
+		blotOutHttp2(inside);
+		return;
 	}
+	if (inside._header && inside._headerSent === true) inside._header = '(headers removed by gatepass)\r\n\r\n';
+	outHeaders ??= findSymbol(request, 'kOutHeaders');
+	if (outHeaders !== undefined) inside[outHeaders] = null;
 	const {path} = request;
 	if (path?.includes('?')) request.path = path.slice(0, path.indexOf('?'));
+	if (request.destroyed && inside.outputData !== undefined && inside.outputData.length > 0) {
+		inside.outputData.length = 0;
+	}
+}
+
+function blotOutHttp2(inside: Inside): void {
+	inside.headers = {};
+	const {stream} = inside;
+	if (stream === undefined) return;
+	const sentHeaders = findSymbol(stream, 'sent-headers');
+	if (sentHeaders !== undefined) stream[sentHeaders] = {};
 }

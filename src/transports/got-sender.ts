@@ -1,0 +1,72 @@
+/** What would send a request without gatepass: the caller's function, or got's own choice. */
+import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
+import type {NormalizedOptions, RequestFunction} from 'got';
+import type {Send} from './exchange.ts';
+
+type OnResponse = (response: IncomingMessage) => void;
+type SendFunction = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
+type SendFromCache = (options: RequestOptions, onResponse: OnResponse | undefined) => ClientRequest;
+
+/** got calls with a URL, its cache with everything in one object and a function for the response. */
+export type RequestParameters = [url: URL, native: RequestOptions] | [native: RequestOptions, OnResponse];
+
+/** Where a request goes, with what options, and how it is sent. */
+export interface Sender {
+	readonly url: URL;
+	readonly native: RequestOptions;
+	readonly send: Send;
+}
+
+export function senderOf(
+	options: NormalizedOptions,
+	callers: RequestFunction | undefined,
+	[first, second]: RequestParameters,
+): Sender {
+	if (!(first instanceof URL)) return cacheSender(options, callers, first, second as OnResponse);
+	const native = second as RequestOptions;
+	const send = (url: URL, sent: RequestOptions) => (functionOf(options, callers) as SendFunction)(url, sent);
+	if (options.http2 !== true) return {url: first, native, send};
+	// To a function of its own, got hands only what is for HTTP/1.1.
+	const whole = {...options.createNativeRequestOptions(), auth: native.auth} as RequestOptions;
+	return {
+		url: first,
+		native: whole,
+		send: (url, sent) => send(url, sent.agent === whole.agent ? sent : overHttp1(sent)),
+	};
+}
+
+/** An agent of gatepass speaks HTTP/1.1: sessions of HTTP/2 are pooled without regard to identities. */
+function overHttp1(sent: RequestOptions): RequestOptions {
+	return {...sent, agent: {https: sent.agent}, h2session: undefined} as unknown as RequestOptions;
+}
+
+/** got's cache is asked for the first leg; it is not to keep an answer that it would be wrong to give to others. */
+function cacheSender(
+	options: NormalizedOptions,
+	callers: RequestFunction | undefined,
+	native: RequestOptions,
+	onResponse: OnResponse,
+): Sender {
+	let listener: OnResponse | undefined = onResponse;
+	return {
+		url: options.url as URL,
+		native,
+		send(_url, sent) {
+			const request = (functionOf(options, callers) as unknown as SendFromCache)(sent, listener);
+			// The first leg emits the response that is accepted, of whichever leg.
+			listener = undefined;
+			return request;
+		},
+	};
+}
+
+/** Asked for when it is needed: a hook after ours may have changed the URL, and with it what sends. */
+function functionOf(options: NormalizedOptions, callers: RequestFunction | undefined): unknown {
+	const {request} = options;
+	options.request = callers;
+	try {
+		return options.getRequestFunction();
+	} finally {
+		options.request = request;
+	}
+}

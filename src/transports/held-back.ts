@@ -1,0 +1,176 @@
+/**
+ * Holds a response back until the conversation accepts it.
+ *
+ * got is given the first leg's request. While the conversation decides, its `response` event is held back; where
+ * the conversation sends again, later legs are sent from here, and the response that is accepted is emitted by the
+ * first request in the end. So got's retries, redirects, streams and timeouts work as ever, and a redirect is
+ * verified before it is followed. got's own `afterResponse` hook does not run for streams and slows every request.
+ */
+import type {ClientRequest, IncomingMessage} from 'node:http';
+import type {Hop, HopContext} from '../hop.ts';
+import {type Received, receivedResponse} from './received-response.ts';
+import {blotOut} from './sent-headers.ts';
+
+export class HeldBack {
+	readonly #hop: Hop;
+	readonly #context: HopContext;
+	readonly #first: ClientRequest;
+	readonly #sendLeg: () => Promise<ClientRequest>;
+	readonly #body: unknown;
+	readonly #emit: ClientRequest['emit'];
+	readonly #destroy: ClientRequest['destroy'];
+	/** `held`: the first leg is answered and got does not know it yet. */
+	#state: 'sent' | 'held' | 'over' = 'sent';
+	/** The leg that is under way, so that a timeout or an abort ends that one. */
+	#current: ClientRequest;
+	/** The response before, whose body nobody wants. */
+	#unwanted: IncomingMessage | undefined;
+	/** got has let go of the first leg, because it sees that it is answered. */
+	#released = false;
+
+	constructor(
+		hop: Hop,
+		context: HopContext,
+		first: ClientRequest,
+		sendLeg: () => Promise<ClientRequest>,
+		body: unknown,
+	) {
+		this.#hop = hop;
+		this.#context = context;
+		this.#first = first;
+		this.#current = first;
+		this.#sendLeg = sendLeg;
+		this.#body = body;
+		this.#emit = first.emit;
+		this.#destroy = first.destroy;
+	}
+
+	begin(): void {
+		const first = this.#first;
+		first.emit = (event: string | symbol, ...values: unknown[]): boolean => {
+			if (event === 'response') {
+				this.#state = 'held';
+				void this.#receive(values[0] as IncomingMessage);
+				return true;
+			}
+			if (event === 'error') {
+				blotOut(first);
+				// An answered request can still fail while its body is on its way; what counts is the answer.
+				if (this.#state === 'held') return true;
+			}
+			// Without a response the conversation is over: let it clean up.
+			if (event === 'close' && this.#state === 'sent') void this.#end();
+			return this.#emit.call(first, event, ...values);
+		};
+		first.destroy = (error?: Error): ClientRequest => {
+			if (this.#state !== 'held') {
+				void this.#end();
+				return this.#destroy.call(first, error);
+			}
+			if (error === undefined && this.#isRelease()) this.#release();
+			else this.#abandon(error);
+			return first;
+		};
+	}
+
+	async #receive(message: IncomingMessage): Promise<void> {
+		blotOut(this.#current);
+		if (this.#unwanted?.complete === false) this.#unwanted.destroy();
+		const received: Received = receivedResponse(message);
+		try {
+			const verdict = await this.#hop.run.receive(received.response);
+			if (this.#state === 'over') {
+				message.destroy();
+				return;
+			}
+			// A body that is used up cannot be sent again, so the response in hand is the last one.
+			if (verdict === 'deliver' || !this.#hop.request.replayable) {
+				this.#deliver(message, received);
+				return;
+			}
+			message.on('error', () => {});
+			message.resume();
+			this.#unwanted = message;
+			await this.#sendAgain();
+		} catch (error) {
+			message.destroy();
+			this.#fail(error as Error);
+		}
+	}
+
+	#deliver(message: IncomingMessage, received: Received): void {
+		// Its end came while the conversation was still deciding; got would wait for it for ever.
+		if (message.destroyed && !message.complete) throw cutOff();
+		if (this.#released && this.#current === this.#first) {
+			message.once('close', () => this.#destroy.call(this.#first));
+		}
+		void this.#end();
+		this.#emit.call(this.#first, 'response', received.deliver());
+	}
+
+	async #sendAgain(): Promise<void> {
+		if (this.#released) this.#destroy.call(this.#first);
+		const first = this.#first;
+		const leg = await this.#sendLeg();
+		if (this.#state === 'over') {
+			leg.on('error', () => {});
+			leg.destroy();
+			return;
+		}
+		this.#current = leg;
+		leg.once('response', message => void this.#receive(message));
+		leg.on('error', error => {
+			blotOut(leg);
+			this.#fail(error);
+		});
+		leg.on('timeout', () => this.#emit.call(first, 'timeout'));
+		const {timeout} = first as {timeout?: number};
+		if (timeout) leg.setTimeout(timeout);
+		leg.end(this.#body as string | Uint8Array | undefined);
+	}
+
+	/**
+	 * got destroys a request without an error for two reasons: it gives the whole request up, or it stops uploading
+	 * because it sees an answer. HTTP/2 requests destroy themselves once they are answered.
+	 */
+	#isRelease(): boolean {
+		const {signal} = this.#context;
+		const first = this.#first as ClientRequest & {isGotHttp2Request?: boolean};
+		if (this.#released || signal?.aborted === true) return false;
+		return !first.writableEnded || first.isGotHttp2Request === true;
+	}
+
+	#release(): void {
+		this.#released = true;
+		if (this.#current !== this.#first) this.#destroy.call(this.#first);
+	}
+
+	#fail(error: Error): void {
+		if (this.#state === 'over') return;
+		this.#abandon(error);
+	}
+
+	/** End whatever is under way. Without an error, got knows of it already. */
+	#abandon(error: Error | undefined): void {
+		const first = this.#first;
+		void this.#end();
+		if (this.#current !== first) this.#current.destroy();
+		// The first leg may be long over, and then would not tell got of the error by itself.
+		if (error !== undefined) this.#emit.call(first, 'error', error);
+		// What is still to come of it is no news.
+		first.on('error', () => {});
+		this.#destroy.call(first);
+	}
+
+	async #end(): Promise<void> {
+		this.#state = 'over';
+		// A conversation whose clean-up fails has nobody left to tell.
+		await this.#hop.run.end().catch(() => {});
+	}
+}
+
+function cutOff(): Error {
+	return Object.assign(new Error('The server closed the connection in the middle of its response'), {
+		code: 'ECONNRESET',
+	});
+}
