@@ -24,13 +24,20 @@ export function sourceFromValue(value: unknown, file?: string): Source {
 export function sourceFromText(file: string, text: string, prefix: Path = []): Source {
 	const lines = new LineCounter();
 	const document = parseDocument(text, {lineCounter: lines, merge: true, prettyErrors: false});
-	const problems = document.errors.map(error => ({
+	// After the first error of syntax the parser has lost its way: what it reports next is no mistake of the user's.
+	const firstSyntaxError = document.errors.find(({code}) => code !== 'DUPLICATE_KEY');
+	const errors = document.errors.filter(
+		error => error.code === 'DUPLICATE_KEY' || error === firstSyntaxError,
+	);
+	const problems = errors.map(error => ({
 		file,
 		line: lines.linePos(error.pos[0]).line,
 		path: '(text)',
 		// The library's message may quote the line, and a secret with it; its first sentence does not.
 		message: `the text cannot be read: ${error.code.toLowerCase().replaceAll('_', ' ')}`,
-		mend: 'Mend the syntax',
+		mend: /[{[][^'"\n]*\$\{/.test(lineAt(text, lines.linePos(error.pos[0]).line))
+			? "Between { and }, or [ and ], put quotes around '${NAME}'"
+			: 'Mend the syntax',
 	}));
 	return {
 		file,
@@ -46,6 +53,10 @@ export function formatPath(path: Path): string {
 	return path
 		.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
 		.join('');
+}
+
+function lineAt(text: string, line: number): string {
+	return text.split('\n')[line - 1] ?? '';
 }
 
 function valueAt(document: Document, prefix: Path): unknown {
