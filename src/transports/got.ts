@@ -19,21 +19,25 @@ export type GatepassContext = false | {readonly fresh?: boolean};
 /** The request function that gatepass put into got's options, and what stood there before. */
 interface Installed {
 	readonly callers: RequestFunction | undefined;
+	/** Those of the one hop that it is for; got makes new ones for each redirect and retry. */
+	readonly options: NormalizedOptions;
+	readonly planner: HopPlanner;
 	/** The plan of the hop and what was known of it, once it is made: for the explanation of a failure. */
 	plan?: HopPlan | undefined;
 	context?: HopContext;
 }
 
+/** By the functions that gatepass put in, of all instances. */
+const installed = new WeakMap<RequestFunction, Installed>();
+
 /** Extend a got instance so that its requests are authenticated. */
 export function extendGot(got: Got, planner: HopPlanner): Got {
-	const installed = new WeakMap<RequestFunction, Installed>();
-
 	const takeOver = (options: NormalizedOptions): void => {
-		const callers = currentCallers(options, installed);
+		const callers = currentCallers(options, planner);
 		options.request = callers;
 		const setting = options.context.gatepass as GatepassContext | undefined;
 		if (setting === false) return;
-		const record: Installed = {callers};
+		const record: Installed = {callers, options, planner};
 		const request = ((...parameters: RequestParameters) => {
 			const {url, native, send} = senderOf(options, callers, parameters);
 			const plan = planner.plan(url, native.method ?? 'GET');
@@ -77,15 +81,17 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 	});
 }
 
-/** The request function of the caller: what gatepass put in on the hop before is not it. */
-function currentCallers(
-	options: NormalizedOptions,
-	installed: WeakMap<RequestFunction, Installed>,
-): RequestFunction | undefined {
-	const current = options.request;
-	if (current === undefined) return undefined;
-	const ours = installed.get(current);
-	return ours === undefined ? current : ours.callers;
+/**
+ * The request function of the caller. What gatepass put in on the hop before is not it, nor what this very gatepass
+ * put in just now, where an instance was extended twice.
+ */
+function currentCallers(options: NormalizedOptions, planner: HopPlanner): RequestFunction | undefined {
+	let current = options.request;
+	for (;;) {
+		const ours = current === undefined ? undefined : installed.get(current);
+		if (ours === undefined || (ours.options === options && ours.planner !== planner)) return current;
+		current = ours.callers;
+	}
 }
 
 /** Without a body, or with one that sending does not use up. A got stream's body is written by its user. */
