@@ -1,0 +1,192 @@
+/** What is shipped, as its user meets it: packed, unpacked elsewhere, with nothing but its declared dependencies. */
+import {execFile} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {dirname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+
+const run = promisify(execFile);
+const repository = fileURLToPath(new URL('..', import.meta.url));
+
+interface Manifest {
+	readonly exports: Readonly<Record<string, string | {readonly types: string; readonly default: string}>>;
+	readonly bin: Readonly<Record<string, string>>;
+	readonly dependencies: Readonly<Record<string, string>>;
+}
+
+/** A user's project, and the package in its node_modules. */
+let project: string;
+let installed: string;
+let manifest: Manifest;
+let packed: string[];
+
+beforeAll(async () => {
+	// Without links in its path: what Node loads is told by its real path.
+	project = await realpath(await mkdtemp(join(tmpdir(), 'gatepass-package-')));
+	installed = join(project, 'node_modules/gatepass');
+	const {stdout} = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], {
+		cwd: repository,
+	});
+	const [{filename, files}] = JSON.parse(stdout);
+	packed = files.map(({path}: {path: string}) => path);
+	await mkdir(installed, {recursive: true});
+	await run('tar', ['-xzf', join(project, filename), '--strip-components=1', '-C', installed]);
+	manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
+	// What a TypeScript user has besides.
+	for (const name of [...Object.keys(manifest.dependencies), '@types/node']) await link(name);
+	await writeFile(join(project, 'package.json'), JSON.stringify({type: 'module'}));
+});
+afterAll(async () => {
+	if (project !== undefined) await rm(project, {recursive: true, force: true});
+});
+
+/** As a package manager would put the dependency there; its own dependencies stand where it really is. */
+async function link(name: string): Promise<void> {
+	const place = join(project, 'node_modules', name);
+	await mkdir(dirname(place), {recursive: true});
+	await symlink(join(repository, 'node_modules', name), place);
+}
+
+/** Run a module in the user's project, and read the JSON that it prints. */
+async function runInProject(name: string, source: string): Promise<unknown> {
+	const file = join(project, name);
+	await writeFile(file, source);
+	const {stdout} = await run(process.execPath, [file], {cwd: project});
+	return JSON.parse(stdout);
+}
+
+/** Every path that can be imported; the star of `./strategies/*` stands for each strategy that was built. */
+async function importPaths(): Promise<string[]> {
+	const folders = await readdir(join(installed, 'dist/strategies'));
+	const strategies = folders.filter(name => existsSync(join(installed, 'dist/strategies', name, 'index.js')));
+	return Object.keys(manifest.exports)
+		.flatMap(path => (path.includes('*') ? strategies.map(name => path.replace('*', name)) : [path]))
+		.map(path => `gatepass${path.slice(1)}`);
+}
+
+test('it holds the files that its manifest names, and no sources', () => {
+	const named = Object.values(manifest.exports)
+		.flatMap(target => (typeof target === 'string' ? [target] : Object.values(target)))
+		.concat(Object.values(manifest.bin))
+		.filter(file => !file.includes('*'));
+	expect(named.filter(file => !existsSync(join(installed, file)))).toEqual([]);
+	expect(packed).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']));
+	expect(packed.filter(file => /(?<!\.d)\.ts$/.test(file) || /^(?:test|demo|scripts)\//.test(file))).toEqual(
+		[],
+	);
+});
+
+test('every export path can be imported', async () => {
+	const paths = await importPaths();
+	expect(paths).toEqual(expect.arrayContaining(['gatepass', 'gatepass/testing', 'gatepass/strategies/none']));
+	const names = await runInProject(
+		'import-all.js',
+		`const names = {};
+		for (const path of ${JSON.stringify(paths)}) {
+			const type = path.endsWith('.json') ? {with: {type: 'json'}} : {};
+			names[path] = Object.keys(await import(path, type));
+		}
+		console.log(JSON.stringify(names));`,
+	);
+	for (const path of paths) expect(names, path).toHaveProperty([path, 0]);
+	expect(names).toMatchObject({
+		gatepass: expect.arrayContaining(['createGatepass', 'defineStrategy', 'authStrategy', 'inject']),
+		'gatepass/testing': expect.arrayContaining(['conformance', 'startTokenServer', 'startMtlsServer']),
+		'gatepass/strategies/grid-certificate': expect.arrayContaining(['GridCertificateStrategy']),
+	});
+});
+
+test('a request goes through it, and nothing is loaded before a rule needs it', async () => {
+	const result = await runInProject(
+		'request.js',
+		`import {registerHooks} from 'node:module';
+		let loaded = [];
+		registerHooks({
+			load(url, context, next) {
+				loaded.push(url);
+				return next(url, context);
+			},
+		});
+		const packagesLoaded = () => {
+			const names = loaded.map(url => /.*\\/node_modules\\/((?:@[^/]+\\/)?[^/]+)/.exec(url)?.[1] ?? url);
+			loaded = [];
+			return [...new Set(names)].filter(name => !name.startsWith('node:')).sort();
+		};
+		const {createGatepass} = await import('gatepass');
+		const onImport = packagesLoaded();
+		const {startTokenServer} = await import('gatepass/testing');
+		const api = await startTokenServer();
+		const forTests = packagesLoaded();
+		const gatepass = await createGatepass({
+			config: {
+				cache: {url: 'memory:'},
+				hostRules: [
+					{
+						match: api.url,
+						strategy: 'sso-client-credentials',
+						options: {clientId: 'a', clientSecret: 'b', tokenEndpoint: api.tokenEndpoint},
+					},
+				],
+			},
+		});
+		const answer = await gatepass.got(api.url + '/runs').json();
+		await gatepass.close();
+		await api.close();
+		console.log(JSON.stringify({answer, onImport, forTests, onUse: packagesLoaded()}));`,
+	);
+	expect(result).toMatchObject({answer: {path: '/runs', authorized: true}});
+	const {onImport, forTests, onUse} = result as Record<'onImport' | 'forTests' | 'onUse', string[]>;
+	// Whatever is added here costs every program that imports gatepass, whether it sends a request or not.
+	expect(onImport).toEqual(['gatepass', 'reflect-metadata', 'tslib', 'tsyringe']);
+	expect(onUse).toEqual(expect.arrayContaining(['got', 'keyv', 'oauth4webapi', 'zod']));
+	const optional = ['@peculiar/x509', 'koffi', '@keyv/redis', '@keyv/postgres', '@opentelemetry/api'];
+	expect([...forTests, ...onUse].filter(name => optional.includes(name))).toEqual([]);
+});
+
+test('its types resolve as Node resolves modules, and they bind', async () => {
+	await writeFile(
+		join(project, 'consumer.ts'),
+		`import type {Got} from 'got';
+		import {authStrategy, createGatepass, defineStrategy, type Explanation, type Gatepass} from 'gatepass';
+		import {GridCertificateStrategy} from 'gatepass/strategies/grid-certificate';
+		import {conformance, startMtlsServer} from 'gatepass/testing';
+
+		const apiKey = defineStrategy({
+			name: 'api-key',
+			async *authenticate(request) {
+				request.headers.set('x-api-key', 'key');
+				yield;
+			},
+		});
+		const gatepass: Gatepass = await createGatepass({strategies: [apiKey, GridCertificateStrategy]});
+		export const got: Got = gatepass.got;
+		export const explanation: Explanation = gatepass.explain('https://example.org/', {method: 'GET'});
+		export const checks: readonly string[] = await conformance(apiKey);
+		export const ca: string = (await startMtlsServer()).ca;
+		export {authStrategy};
+		// @ts-expect-error: a rule without 'match' is none.
+		await createGatepass({config: {hostRules: [{strategy: 'none'}]}});
+		// @ts-expect-error: there is no such method.
+		gatepass.authenticate();
+		`,
+	);
+	const compilerOptions = {
+		module: 'nodenext',
+		target: 'es2023',
+		lib: ['es2024', 'esnext.disposable'],
+		types: ['node'],
+		strict: true,
+		exactOptionalPropertyTypes: true,
+		skipLibCheck: true,
+		noEmit: true,
+	};
+	await writeFile(join(project, 'tsconfig.json'), JSON.stringify({compilerOptions, files: ['consumer.ts']}));
+	const compiler = join(repository, 'node_modules/typescript/bin/tsc');
+	const {stdout} = await run(process.execPath, [compiler, '-p', project]).catch(
+		(failure: {stdout: string}) => failure,
+	);
+	expect(stdout).toBe('');
+});
