@@ -12,6 +12,11 @@ export interface Token {
 	readonly type: 'Bearer' | 'DPoP';
 	/** When it ends, in milliseconds since 1970; absent where the issuer does not say. */
 	readonly expiresAt?: number;
+	/**
+	 * What the issuer's clock said when it issued the token, in milliseconds since 1970; `expiresAt` is by that clock
+	 * too. Absent: the issuer's clock is taken to be this machine's.
+	 */
+	readonly issuedAt?: number;
 }
 
 /**

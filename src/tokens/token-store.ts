@@ -1,0 +1,36 @@
+/** What the token cache needs of a persistent store. Tokens come and go by key; leases keep issuers apart. */
+import type {Token} from '../services.ts';
+
+/**
+ * Keeps tokens where other processes and machines see them too.
+ *
+ * Any call may reject when the store is down, and may take as long as the store takes: the token cache bounds and
+ * survives both. A value that cannot be read (of another version, damaged, sealed with a key that is gone) counts
+ * as absent, and is reported by `onGarbage`.
+ */
+export interface TokenStore {
+	get(key: string): Promise<Token | undefined>;
+	/** Keep a token for `lifetime` milliseconds. */
+	set(key: string, token: Token, lifetime: number): Promise<void>;
+	delete(key: string): Promise<void>;
+	/** Delete only if what is kept is still that token. Where the store can, in one step that nothing comes between. */
+	deleteIf(key: string, token: Token): Promise<void>;
+	/** Present where several processes may share the store. */
+	readonly leases?: Leases | undefined;
+	/** Wait for nothing, and let go. */
+	close(): Promise<void>;
+}
+
+/**
+ * Locks around the fetching of a token: while one process holds the lease for a key, others wait for its token.
+ *
+ * A lease ends by itself after its time, so a holder that dies or is stopped keeps nobody waiting for long. A holder
+ * that wakes up after its time may issue too: then there are two valid tokens, which does no harm. It is no lock for
+ * single reads and writes, and has no fencing.
+ */
+export interface Leases {
+	/** Take the lease for `key` for `duration` milliseconds. `false`: somebody else has it. */
+	acquire(key: string, holder: string, duration: number): Promise<boolean>;
+	/** Give it back, if `holder` still has it. */
+	release(key: string, holder: string): Promise<void>;
+}

@@ -1,0 +1,34 @@
+/** The options of `sso-token-exchange`. */
+import {z} from 'zod';
+import {nestedStrategy} from '../chain/nested-strategy.ts';
+import {refuseMistakes, ssoShape} from '../sso/options.ts';
+
+/** Where a token comes from that is handed to the authorization server. */
+const tokenSource = z.union([
+	z.strictObject({file: z.string().min(1).describe('A file that holds it, read anew for each exchange')}),
+	z.strictObject({variable: z.string().min(1).describe('A variable that holds it')}),
+	z.strictObject({rule: nestedStrategy.describe('A strategy that shows it as a bearer token')}),
+	z
+		.custom<() => string | Promise<string>>(value => typeof value === 'function', {error: 'it is no function'})
+		.describe('A function that gives it'),
+]);
+
+export type TokenSource = z.output<typeof tokenSource>;
+
+/** RFC 8693 section 3. */
+const tokenType = z.string().min(1);
+
+export const tokenExchangeOptions = z
+	.strictObject({
+		...ssoShape,
+		subjectToken: tokenSource.describe('On whose behalf the token is wanted'),
+		subjectTokenType: tokenType
+			.default('urn:ietf:params:oauth:token-type:access_token')
+			.describe('What kind of token that is'),
+		actorToken: tokenSource.optional().describe('Who acts for the subject: delegation; without it, impersonation'),
+		actorTokenType: tokenType.default('urn:ietf:params:oauth:token-type:access_token').describe('What kind of token that is'),
+		requestedTokenType: tokenType.optional().describe('What kind of token is wanted'),
+	})
+	.superRefine(refuseMistakes);
+
+export type TokenExchangeOptions = z.output<typeof tokenExchangeOptions>;

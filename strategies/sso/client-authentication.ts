@@ -1,0 +1,103 @@
+/** How a client proves who it is to an authorization server (RFC 6749 section 2.3, RFC 7523, RFC 8705). */
+import {createPrivateKey, type KeyObject, type webcrypto} from 'node:crypto';
+import * as oauth from 'oauth4webapi';
+import {CredentialUnavailableError, GatepassError} from '../../src/errors.ts';
+import type {Environment, RuleInfo} from '../../src/strategy.ts';
+import type {SsoOptions} from './options.ts';
+
+/** The client of a rule: its name, and what adds the proof to a request. */
+export interface ClientIdentity {
+	readonly clientId: string;
+	readonly authenticate: oauth.ClientAuth;
+	/** Texts that must not show up in a message. */
+	readonly secrets: readonly string[];
+}
+
+/**
+ * The client that the options and the variables SSO_CLIENT_ID and SSO_CLIENT_SECRET name.
+ *
+ * @throws {CredentialUnavailableError} where something is missing.
+ */
+export async function findClient(options: SsoOptions, environment: Environment, rule: RuleInfo): Promise<ClientIdentity> {
+	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
+		const value = options[option] ?? environment[variable];
+		if (value) return value;
+		throw new CredentialUnavailableError(
+			`The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set. Set one of them`,
+		);
+	};
+	const clientId = find('clientId', 'SSO_CLIENT_ID');
+	const secret = (): string => find('clientSecret', 'SSO_CLIENT_SECRET');
+	switch (methodOf(options)) {
+		case 'client_secret_post':
+			return {clientId, authenticate: oauth.ClientSecretPost(secret()), secrets: [secret()]};
+		case 'client_secret_jwt':
+			return {clientId, authenticate: oauth.ClientSecretJwt(secret()), secrets: [secret()]};
+		case 'private_key_jwt': {
+			const key = await importKey(options, rule);
+			const named = options.keyId === undefined ? key : {key, kid: options.keyId};
+			return {clientId, authenticate: oauth.PrivateKeyJwt(named as oauth.PrivateKey), secrets: []};
+		}
+		case 'tls_client_auth':
+			return {clientId, authenticate: oauth.TlsClientAuth(), secrets: []};
+		case 'none':
+			return {clientId, authenticate: oauth.None(), secrets: []};
+		default:
+			return {clientId, authenticate: oauth.ClientSecretBasic(secret()), secrets: [secret()]};
+	}
+}
+
+/** The method that is named, or the one that the other options suggest. */
+function methodOf(options: SsoOptions): NonNullable<SsoOptions['clientAuthentication']> {
+	if (options.clientAuthentication !== undefined) return options.clientAuthentication;
+	if (options.privateKey !== undefined) return 'private_key_jwt';
+	if (options.identity !== undefined && options.clientSecret === undefined) return 'tls_client_auth';
+	// CERN's endpoint documents the form; any other must support the header (RFC 6749 section 2.3.1).
+	const isCernsKind = options.tokenEndpoint === undefined && options.issuer === undefined;
+	return isCernsKind ? 'client_secret_post' : 'client_secret_basic';
+}
+
+async function importKey({privateKey = '', algorithm}: SsoOptions, rule: RuleInfo): Promise<webcrypto.CryptoKey> {
+	const fail = (what: string, mend: string): GatepassError =>
+		new CredentialUnavailableError(`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${mend}`);
+	let key: KeyObject;
+	try {
+		key = createPrivateKey(privateKey);
+	} catch {
+		// The library's error could quote the text.
+		throw fail('is no private key in PEM form, or is encrypted', 'Give the text of the file, for example as ${file:/run/secrets/key.pem}');
+	}
+	const suitable = algorithmsFor(key);
+	const chosen = algorithm ?? suitable[0];
+	const parameters = chosen === undefined ? undefined : importParameters[chosen];
+	if (chosen === undefined || parameters === undefined || !suitable.includes(chosen)) {
+		throw fail(`cannot sign with ${chosen ?? 'any algorithm that servers know'}`, `Set 'algorithm' to one of ${suitable.join(', ') || 'those that suit the key'}`);
+	}
+	return key.toCryptoKey(parameters, false, ['sign']);
+}
+
+/** JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by kind of key; the first is the default. */
+function algorithmsFor({asymmetricKeyType: type, asymmetricKeyDetails: details}: KeyObject): string[] {
+	if (type === 'rsa') return ['RS256', 'PS256', 'RS384', 'PS384', 'RS512', 'PS512'];
+	if (type === 'ed25519') return ['Ed25519'];
+	if (type !== 'ec') return [];
+	const byCurve: Record<string, string> = {prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512'};
+	const algorithm = byCurve[details?.namedCurve ?? ''];
+	return algorithm === undefined ? [] : [algorithm];
+}
+
+type ImportParameters = Parameters<KeyObject['toCryptoKey']>[0];
+
+const rsa = (name: string, hash: string): ImportParameters => ({name, hash});
+const importParameters: Readonly<Record<string, ImportParameters>> = {
+	RS256: rsa('RSASSA-PKCS1-v1_5', 'SHA-256'),
+	RS384: rsa('RSASSA-PKCS1-v1_5', 'SHA-384'),
+	RS512: rsa('RSASSA-PKCS1-v1_5', 'SHA-512'),
+	PS256: rsa('RSA-PSS', 'SHA-256'),
+	PS384: rsa('RSA-PSS', 'SHA-384'),
+	PS512: rsa('RSA-PSS', 'SHA-512'),
+	ES256: {name: 'ECDSA', namedCurve: 'P-256'},
+	ES384: {name: 'ECDSA', namedCurve: 'P-384'},
+	ES512: {name: 'ECDSA', namedCurve: 'P-521'},
+	Ed25519: {name: 'Ed25519'},
+};

@@ -1,0 +1,92 @@
+/** The options that all strategies share which get their tokens from an OAuth 2 authorization server. */
+import {z} from 'zod';
+import {gridCertificateOptions} from '../grid-certificate/options.ts';
+
+const server = z.string().refine(value => URL.parse(`https://${value}`)?.host === value.toLowerCase(), {
+	error: 'it is no host, such as auth.cern.ch',
+});
+
+const realm = z.string().regex(/^[\w.~-]+$/, 'it is no realm name, such as cern');
+
+/** RFC 7591 section 2, and RFC 8705 section 2. */
+const clientAuthentications = [
+	'client_secret_basic',
+	'client_secret_post',
+	'client_secret_jwt',
+	'private_key_jwt',
+	'tls_client_auth',
+	'none',
+] as const;
+
+export const ssoShape = {
+	clientId: z.string().min(1).optional().describe('Default: the variable SSO_CLIENT_ID'),
+	clientSecret: z.string().min(1).optional().describe('Default: the variable SSO_CLIENT_SECRET'),
+	audience: z.string().min(1).optional().describe('The application that the token is for'),
+	scope: z.string().min(1).optional().describe('Scopes, separated by spaces'),
+	resource: z
+		.union([z.url(), z.array(z.url()).min(1)])
+		.optional()
+		.describe('The API that the token is for, as a URL, or several (RFC 8707)'),
+	parameters: z.record(z.string(), z.string()).optional().describe('More parameters of the token request'),
+	tokenEndpoint: z.url({error: 'it is no URL'}).optional().describe('The token endpoint'),
+	issuer: z.url({error: 'it is no URL'}).optional().describe('The authorization server, whose metadata names its endpoints'),
+	server: server.optional().describe('A Keycloak server as CERN runs it. Default: auth.cern.ch'),
+	realm: realm.optional().describe('The realm on that server. Default: cern'),
+	clientAuthentication: z
+		.enum(clientAuthentications)
+		.optional()
+		.describe('How the client proves who it is. Default: what the other options allow, else client_secret_basic'),
+	privateKey: z.string().min(1).optional().describe('The private key of private_key_jwt, as PEM text'),
+	keyId: z.string().min(1).optional().describe('The name of that key at the server'),
+	algorithm: z.string().min(1).optional().describe('The algorithm to sign with. Default: what suits the key'),
+	identity: gridCertificateOptions.optional().describe('The client certificate of tls_client_auth and certificateBound'),
+	dpop: z.boolean().optional().describe('Bind the token to a key of this process (RFC 9449)'),
+	certificateBound: z
+		.boolean()
+		.optional()
+		.describe('The token is bound to the client certificate, which the request then shows too (RFC 8705)'),
+};
+
+const shared = z.strictObject(ssoShape);
+
+export type SsoOptions = z.output<typeof shared>;
+
+/** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */
+export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
+	const {tokenEndpoint, issuer, server, realm, clientAuthentication: method, privateKey, identity} = options;
+	const mistakes: [keyof SsoOptions, string][] = [];
+	const places = [tokenEndpoint && 'tokenEndpoint', issuer && 'issuer', (server ?? realm) && 'server and realm'].filter(Boolean);
+	if (places.length > 1) mistakes.push([tokenEndpoint ? 'tokenEndpoint' : 'issuer', `${places.join(' and ')} name different places; keep one of them`]);
+	if (method === 'private_key_jwt' && privateKey === undefined) {
+		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'"]);
+	}
+	if (method === 'tls_client_auth' && identity === undefined) {
+		mistakes.push(['clientAuthentication', "tls_client_auth needs the option 'identity'"]);
+	}
+	if (options.certificateBound && identity === undefined) {
+		mistakes.push(['certificateBound', "it needs the option 'identity'"]);
+	}
+	if (options.certificateBound && options.dpop) {
+		mistakes.push(['dpop', 'a token is bound either to a key (dpop) or to a certificate (certificateBound)']);
+	}
+	return mistakes;
+}
+
+/** A schema's check that reports what {@link mistakesIn} finds. */
+export function refuseMistakes(options: SsoOptions, context: z.RefinementCtx): void {
+	for (const [option, message] of mistakesIn(options)) context.addIssue({code: 'custom', path: [option], message});
+}
+
+/** The URLs that secrets go to, as far as the options say: the endpoints in an issuer's metadata are checked when it is read. */
+export function endpointsOf(options: SsoOptions): string[] {
+	return [options.issuer ?? tokenEndpointOf(options)];
+}
+
+/** The token endpoint: the one that is named, or that of a realm on CERN's kind of Keycloak server. */
+export function tokenEndpointOf({
+	tokenEndpoint,
+	server = 'auth.cern.ch',
+	realm = 'cern',
+}: Pick<SsoOptions, 'tokenEndpoint' | 'server' | 'realm'>): string {
+	return tokenEndpoint ?? `https://${server}/auth/realms/${realm}/api-access/token`;
+}
