@@ -7,7 +7,7 @@ import type {Composition} from './container.ts';
 import {GatepassError} from './errors.ts';
 import {beginHop} from './hop.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
-import type {CredentialStatus, StrategyClass} from './strategy.ts';
+import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy.ts';
 
 /** What `createGatepass` takes. All of it is optional. */
 export interface GatepassSettings {
@@ -55,8 +55,8 @@ export interface Gatepass extends AsyncDisposable {
 	 * Nothing for a URL without a rule. What is returned is meant for this very URL and no other.
 	 */
 	authorize(url: string | URL, options?: {method?: string; fresh?: boolean}): Promise<Authorization>;
-	/** How each host rule stands, in the order of the configuration. Asks no server. */
-	status(): Promise<RuleStatus[]>;
+	/** How each host rule stands, in the order of the configuration. Asks no server, unless told to `verify` (RFC 7662). */
+	status(settings?: {verify?: boolean}): Promise<RuleStatus[]>;
 	/** Drop, and where possible revoke, the tokens kept for the rule of `url`; for all rules without `url`. */
 	forget(url?: string | URL): Promise<void>;
 	/** End renewals in the background and connections, and let go of the token store. */
@@ -129,11 +129,11 @@ class ConfiguredGatepass implements Gatepass {
 		return {headers, ...(Object.keys(tls).length > 0 && {tls})};
 	}
 
-	async status(): Promise<RuleStatus[]> {
+	async status(settings?: {verify?: boolean}): Promise<RuleStatus[]> {
 		return Promise.all(
 			this.#composition.rules.map(async rule => {
 				const {match, strategy, source} = rule.info;
-				return {match, strategy, source, ...(await credentialStatus(() => rule.strategy))};
+				return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
 			}),
 		);
 	}
@@ -153,17 +153,18 @@ class ConfiguredGatepass implements Gatepass {
 	}
 }
 
-async function credentialStatus(strategy: () => CredentialSource): Promise<CredentialStatus> {
+async function credentialStatus(
+	strategy: () => Pick<AuthStrategy, 'status'>,
+	settings: {verify?: boolean} | undefined,
+): Promise<CredentialStatus> {
 	try {
-		return (await strategy().status?.()) ?? {available: true, detail: 'the strategy does not say'};
+		return (await strategy().status?.(settings)) ?? {available: true, detail: 'the strategy does not say'};
 	} catch (error) {
 		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
 		const detail = error instanceof GatepassError ? error.message : 'its strategy failed to tell';
 		return {available: false, detail};
 	}
 }
-
-type CredentialSource = {status?(): Promise<CredentialStatus>};
 
 function parseUrl(url: string | URL): URL {
 	const parsed = URL.parse(String(url));

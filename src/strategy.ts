@@ -77,8 +77,8 @@ export interface CredentialStatus {
 export interface AuthStrategy {
 	/** The conversation for one hop. */
 	authenticate(request: AuthRequest): Conversation;
-	/** For `gatepass status`. Asks no server. */
-	status?(): Promise<CredentialStatus>;
+	/** For `gatepass status`. Asks no server, unless told to `verify` (RFC 7662). */
+	status?(settings?: {verify?: boolean}): Promise<CredentialStatus>;
 	/** Drop, and where possible revoke, what is kept for this rule. */
 	forget?(): Promise<void>;
 	/** For `gatepass explain`: what there is to say about the choice of a credential, a sentence each. Asks no server. */

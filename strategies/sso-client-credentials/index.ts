@@ -1,6 +1,4 @@
-/** `sso-client-credentials`: a bearer token by the client credentials grant (RFC 6749 section 4.4, RFC 6750). */
-import type {z} from 'zod';
-import {CredentialUnavailableError} from '../../src/errors.ts';
+/** `sso-client-credentials`: a token by the client credentials grant (RFC 6749 section 4.4). */
 import {
 	type AuthRequest,
 	type AuthStrategy,
@@ -9,103 +7,49 @@ import {
 	type CredentialStatus,
 	Environment,
 	HttpClient,
+	Identities,
 	inject,
 	RuleInfo,
 	StrategyOptions,
 	TokenCache,
-	tokenKey,
 } from '../../src/strategy.ts';
-import {ssoOptions, tokenEndpointOf} from './options.ts';
-import {requestToken, type TokenRequest} from './request-token.ts';
+import {endpointsOf, type SsoOptions} from '../sso/options.ts';
+import {TokenClient} from '../sso/token-client.ts';
+import {commonParameters, type Grant, TokenConversation} from '../sso/token-conversation.ts';
+import {ssoOptions} from './options.ts';
 
-@authStrategy({
-	name: 'sso-client-credentials',
-	options: ssoOptions,
-	endpoints: options => [tokenEndpointOf(options)],
-})
+@authStrategy({name: 'sso-client-credentials', options: ssoOptions, endpoints: endpointsOf})
 export class SsoClientCredentialsStrategy implements AuthStrategy {
-	readonly #options: z.output<typeof ssoOptions>;
-	readonly #tokens: TokenCache;
-	readonly #http: HttpClient;
-	readonly #environment: Environment;
-	readonly #rule: RuleInfo;
-	#prepared: {readonly request: TokenRequest; readonly key: string} | undefined;
+	readonly #conversation: TokenConversation;
 
 	constructor(
-		@inject(StrategyOptions) options: z.output<typeof ssoOptions>,
+		@inject(StrategyOptions) options: SsoOptions,
 		@inject(TokenCache) tokens: TokenCache,
 		@inject(HttpClient) http: HttpClient,
+		@inject(Identities) identities: Identities,
 		@inject(Environment) environment: Environment,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
-		this.#options = options;
-		this.#tokens = tokens;
-		this.#http = http;
-		this.#environment = environment;
-		this.#rule = rule;
+		const client = new TokenClient(options, {http, identities, environment, rule});
+		const grant: Grant = {type: 'client_credentials', parameters: commonParameters(options)};
+		this.#conversation = new TokenConversation({
+			strategy: 'sso-client-credentials',
+			options,
+			tokens,
+			client,
+			grant: () => grant,
+		});
 	}
 
-	async *authenticate(request: AuthRequest): Conversation {
-		const {key} = this.#prepare();
-		const token = await this.#tokens.get(key, this.#issue, request);
-		request.headers.set('authorization', `Bearer ${token.value}`);
-		const response = yield;
-		if (response.status !== 401) return;
-		// The server knows better than the clock: the token may be revoked. Once more with a new one, no more than once.
-		await this.#tokens.invalidate(key, token);
-		if (!request.replayable) return;
-		const renewed = await this.#tokens.get(key, this.#issue);
-		request.headers.set('authorization', `Bearer ${renewed.value}`);
-		yield;
+	authenticate(request: AuthRequest): Conversation {
+		return this.#conversation.authenticate(request);
 	}
 
-	async status(): Promise<CredentialStatus> {
-		const {request, key} = this.#prepare();
-		const token = await this.#tokens.peek(key);
-		const source = `for client ${request.clientId} from ${new URL(request.endpoint).host}`;
-		if (token === undefined)
-			return {available: true, detail: `no token yet; one is fetched ${source} at the next request`};
-		return {
-			available: true,
-			detail: `token ${source}`,
-			...(token.expiresAt !== undefined && {expiresAt: token.expiresAt}),
-		};
+	status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
+		return this.#conversation.status(settings);
 	}
 
-	async forget(): Promise<void> {
-		await this.#tokens.delete(this.#prepare().key);
-	}
-
-	// An arrow function, so that a warm token costs no closure.
-	readonly #issue = (signal: AbortSignal) => requestToken(this.#prepare().request, this.#http, signal);
-
-	#prepare(): {readonly request: TokenRequest; readonly key: string} {
-		this.#prepared ??= this.#makeRequest();
-		return this.#prepared;
-	}
-
-	#makeRequest(): {readonly request: TokenRequest; readonly key: string} {
-		const {audience, scope} = this.#options;
-		const clientId = this.#options.clientId ?? this.#variable('SSO_CLIENT_ID', 'clientId');
-		const clientSecret = this.#options.clientSecret ?? this.#variable('SSO_CLIENT_SECRET', 'clientSecret');
-		const endpoint = tokenEndpointOf(this.#options);
-		// CERN's endpoint documents the form, any other must support the header (RFC 6749 section 2.3.1).
-		const documented =
-			this.#options.tokenEndpoint === undefined ? 'client_secret_post' : 'client_secret_basic';
-		const clientAuthentication = this.#options.clientAuthentication ?? documented;
-		const key = tokenKey({strategy: 'sso-client-credentials', endpoint, client: clientId, audience, scope});
-		return {
-			request: {endpoint, clientId, clientSecret, audience, scope, clientAuthentication, rule: this.#rule},
-			key,
-		};
-	}
-
-	#variable(name: string, option: string): string {
-		const value = this.#environment[name];
-		if (value) return value;
-		const {match, source} = this.#rule;
-		throw new CredentialUnavailableError(
-			`The rule for ${match} (${source}) has no '${option}', and the variable ${name} is not set. Set one of them`,
-		);
+	forget(): Promise<void> {
+		return this.#conversation.forget();
 	}
 }

@@ -66,7 +66,13 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 			return {type: 'urn:ietf:params:oauth:grant-type:token-exchange', parameters, distinguishing};
 		};
 		const client = new TokenClient(options, {http, identities, environment, rule});
-		this.#conversation = new TokenConversation({strategy: 'sso-token-exchange', options, tokens, client, grant});
+		this.#conversation = new TokenConversation({
+			strategy: 'sso-token-exchange',
+			options,
+			tokens,
+			client,
+			grant,
+		});
 	}
 
 	authenticate(request: AuthRequest): Conversation {

@@ -9,7 +9,9 @@ const tokenSource = z.union([
 	z.strictObject({variable: z.string().min(1).describe('A variable that holds it')}),
 	z.strictObject({rule: nestedStrategy.describe('A strategy that shows it as a bearer token')}),
 	z
-		.custom<() => string | Promise<string>>(value => typeof value === 'function', {error: 'it is no function'})
+		.custom<() => string | Promise<string>>(value => typeof value === 'function', {
+			error: 'it is no function',
+		})
 		.describe('A function that gives it'),
 ]);
 
@@ -25,8 +27,12 @@ export const tokenExchangeOptions = z
 		subjectTokenType: tokenType
 			.default('urn:ietf:params:oauth:token-type:access_token')
 			.describe('What kind of token that is'),
-		actorToken: tokenSource.optional().describe('Who acts for the subject: delegation; without it, impersonation'),
-		actorTokenType: tokenType.default('urn:ietf:params:oauth:token-type:access_token').describe('What kind of token that is'),
+		actorToken: tokenSource
+			.optional()
+			.describe('Who acts for the subject: delegation; without it, impersonation'),
+		actorTokenType: tokenType
+			.default('urn:ietf:params:oauth:token-type:access_token')
+			.describe('What kind of token that is'),
 		requestedTokenType: tokenType.optional().describe('What kind of token is wanted'),
 	})
 	.superRefine(refuseMistakes);

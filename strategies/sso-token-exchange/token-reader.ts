@@ -5,8 +5,8 @@ import {
 	type AuthRequest,
 	type AuthStrategy,
 	type Environment,
-	resolvePath,
 	type RuleInfo,
+	resolvePath,
 	type Strategies,
 } from '../../src/strategy.ts';
 import type {TokenSource} from './options.ts';
@@ -21,9 +21,16 @@ export interface TokenReaderServices {
 export type TokenReader = (request?: AuthRequest) => Promise<string>;
 
 /** The reader for a source. `option` is its name, for messages. */
-export function tokenReader(source: TokenSource, option: string, {environment, strategies, rule}: TokenReaderServices): TokenReader {
+export function tokenReader(
+	source: TokenSource,
+	option: string,
+	{environment, strategies, rule}: TokenReaderServices,
+): TokenReader {
 	const unavailable = (what: string, options?: ErrorOptions): CredentialUnavailableError =>
-		new CredentialUnavailableError(`The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`, options);
+		new CredentialUnavailableError(
+			`The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
+			options,
+		);
 	const nonEmpty = (text: string | undefined, place: string): string => {
 		const token = text?.trim();
 		if (!token) throw unavailable(`is empty: ${place} holds no token. Put it there`);
@@ -69,6 +76,7 @@ async function bearerTokenOf(
 	await conversation.next();
 	await conversation.return();
 	const token = /^Bearer (.+)$/.exec(shown.get('authorization') ?? '')?.[1];
-	if (token === undefined) throw unavailable('comes from a strategy that shows no bearer token. Name another one');
+	if (token === undefined)
+		throw unavailable('comes from a strategy that shows no bearer token. Name another one');
 	return token;
 }

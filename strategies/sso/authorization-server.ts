@@ -1,7 +1,7 @@
 /** Which endpoints an authorization server has: as the options say, or as its metadata says. */
 import * as oauth from 'oauth4webapi';
-import {isLoopback} from '../../src/host-rules/pattern.ts';
 import {InsecureTransportError, TokenRequestError} from '../../src/errors.ts';
+import {isLoopback} from '../../src/host-rules/pattern.ts';
 import type {HttpClient, RuleInfo} from '../../src/strategy.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 
@@ -46,7 +46,8 @@ async function discover(
 				algorithm,
 				signal,
 				[oauth.allowInsecureRequests]: true,
-				[oauth.customFetch]: (url, init) => http.fetch(url, {method: init.method, headers: init.headers, signal: init.signal ?? signal}),
+				[oauth.customFetch]: (url, init) =>
+					http.fetch(url, {method: init.method, headers: init.headers, signal: init.signal ?? signal}),
 			});
 			const server = await oauth.processDiscoveryResponse(issuer, response);
 			if (server.token_endpoint !== undefined) return server;

@@ -1,7 +1,7 @@
 /** How a client proves who it is to an authorization server (RFC 6749 section 2.3, RFC 7523, RFC 8705). */
 import {createPrivateKey, type KeyObject, type webcrypto} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
-import {CredentialUnavailableError, GatepassError} from '../../src/errors.ts';
+import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy.ts';
 import type {SsoOptions} from './options.ts';
 
@@ -18,7 +18,11 @@ export interface ClientIdentity {
  *
  * @throws {CredentialUnavailableError} where something is missing.
  */
-export async function findClient(options: SsoOptions, environment: Environment, rule: RuleInfo): Promise<ClientIdentity> {
+export async function findClient(
+	options: SsoOptions,
+	environment: Environment,
+	rule: RuleInfo,
+): Promise<ClientIdentity> {
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
 		const value = options[option] ?? environment[variable];
 		if (value) return value;
@@ -57,21 +61,32 @@ function methodOf(options: SsoOptions): NonNullable<SsoOptions['clientAuthentica
 	return isCernsKind ? 'client_secret_post' : 'client_secret_basic';
 }
 
-async function importKey({privateKey = '', algorithm}: SsoOptions, rule: RuleInfo): Promise<webcrypto.CryptoKey> {
+async function importKey(
+	{privateKey = '', algorithm}: SsoOptions,
+	rule: RuleInfo,
+): Promise<webcrypto.CryptoKey> {
 	const fail = (what: string, mend: string): GatepassError =>
-		new CredentialUnavailableError(`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${mend}`);
+		new CredentialUnavailableError(
+			`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${mend}`,
+		);
 	let key: KeyObject;
 	try {
 		key = createPrivateKey(privateKey);
 	} catch {
 		// The library's error could quote the text.
-		throw fail('is no private key in PEM form, or is encrypted', 'Give the text of the file, for example as ${file:/run/secrets/key.pem}');
+		throw fail(
+			'is no private key in PEM form, or is encrypted',
+			'Give the text of the file, for example as ${file:/run/secrets/key.pem}',
+		);
 	}
 	const suitable = algorithmsFor(key);
 	const chosen = algorithm ?? suitable[0];
 	const parameters = chosen === undefined ? undefined : importParameters[chosen];
 	if (chosen === undefined || parameters === undefined || !suitable.includes(chosen)) {
-		throw fail(`cannot sign with ${chosen ?? 'any algorithm that servers know'}`, `Set 'algorithm' to one of ${suitable.join(', ') || 'those that suit the key'}`);
+		throw fail(
+			`cannot sign with ${chosen ?? 'any algorithm that servers know'}`,
+			`Set 'algorithm' to one of ${suitable.join(', ') || 'those that suit the key'}`,
+		);
 	}
 	return key.toCryptoKey(parameters, false, ['sign']);
 }

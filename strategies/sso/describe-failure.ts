@@ -24,18 +24,34 @@ export function refusal(
 }
 
 /** The error for whatever a token request threw. */
-export function describeFailure(error: unknown, response: Response | undefined, exchange: Exchange): GatepassError {
+export function describeFailure(
+	error: unknown,
+	response: Response | undefined,
+	exchange: Exchange,
+): GatepassError {
 	if (error instanceof GatepassError) return error;
 	if (error instanceof oauth.ResponseBodyError) return describeOauthError(error, response, exchange);
 	if (response === undefined) {
 		// From the HTTP client, whose errors hold neither headers nor body.
 		const reason = printable((error as Error).message, exchange);
-		return refusal(exchange, `gave no answer: ${reason}`, 'Check the endpoint and the network, or try again', {}, {cause: error});
+		return refusal(
+			exchange,
+			`gave no answer: ${reason}`,
+			'Check the endpoint and the network, or try again',
+			{},
+			{cause: error},
+		);
 	}
 	const {status} = response;
 	const type = response.headers.get('content-type')?.split(';')[0];
-	const what = status === 200 ? whatCameInstead(error, type) : `answered ${status}${type === undefined ? '' : ` with ${type}`}`;
-	return refusal(exchange, printable(what, exchange), 'Check that this is the token endpoint', {status, ...retryAfterOf(response)});
+	const what =
+		status === 200
+			? whatCameInstead(error, type)
+			: `answered ${status}${type === undefined ? '' : ` with ${type}`}`;
+	return refusal(exchange, printable(what, exchange), 'Check that this is the token endpoint', {
+		status,
+		...retryAfterOf(response),
+	});
 }
 
 /**
@@ -57,7 +73,8 @@ function describeOauthError(
 	exchange: Exchange,
 ): TokenRequestError {
 	const code = printable(error.error, exchange);
-	const description = error.error_description === undefined ? undefined : printable(error.error_description, exchange);
+	const description =
+		error.error_description === undefined ? undefined : printable(error.error_description, exchange);
 	const quoted = description === undefined ? '' : ` (${description})`;
 	const details: TokenRequestDetails = {
 		status: error.status,
@@ -82,7 +99,7 @@ function whatCameInstead(error: unknown, type: string | undefined): string {
 function adviceFor(code: string): string {
 	switch (code) {
 		case 'invalid_client':
-			return "Check 'clientId', the secret or key, and 'clientAuthentication'";
+			return "Check 'clientId', 'clientSecret' or 'privateKey', and 'clientAuthentication'";
 		case 'invalid_scope':
 			return "Check 'scope'";
 		case 'invalid_target':

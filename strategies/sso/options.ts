@@ -29,17 +29,24 @@ export const ssoShape = {
 		.describe('The API that the token is for, as a URL, or several (RFC 8707)'),
 	parameters: z.record(z.string(), z.string()).optional().describe('More parameters of the token request'),
 	tokenEndpoint: z.url({error: 'it is no URL'}).optional().describe('The token endpoint'),
-	issuer: z.url({error: 'it is no URL'}).optional().describe('The authorization server, whose metadata names its endpoints'),
+	issuer: z
+		.url({error: 'it is no URL'})
+		.optional()
+		.describe('The authorization server, whose metadata names its endpoints'),
 	server: server.optional().describe('A Keycloak server as CERN runs it. Default: auth.cern.ch'),
 	realm: realm.optional().describe('The realm on that server. Default: cern'),
 	clientAuthentication: z
 		.enum(clientAuthentications)
 		.optional()
-		.describe('How the client proves who it is. Default: what the other options allow, else client_secret_basic'),
+		.describe(
+			'How the client proves who it is. Default: what the other options allow, else client_secret_basic',
+		),
 	privateKey: z.string().min(1).optional().describe('The private key of private_key_jwt, as PEM text'),
 	keyId: z.string().min(1).optional().describe('The name of that key at the server'),
 	algorithm: z.string().min(1).optional().describe('The algorithm to sign with. Default: what suits the key'),
-	identity: gridCertificateOptions.optional().describe('The client certificate of tls_client_auth and certificateBound'),
+	identity: gridCertificateOptions
+		.optional()
+		.describe('The client certificate of tls_client_auth and certificateBound'),
 	dpop: z.boolean().optional().describe('Bind the token to a key of this process (RFC 9449)'),
 	certificateBound: z
 		.boolean()
@@ -55,8 +62,16 @@ export type SsoOptions = z.output<typeof shared>;
 export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 	const {tokenEndpoint, issuer, server, realm, clientAuthentication: method, privateKey, identity} = options;
 	const mistakes: [keyof SsoOptions, string][] = [];
-	const places = [tokenEndpoint && 'tokenEndpoint', issuer && 'issuer', (server ?? realm) && 'server and realm'].filter(Boolean);
-	if (places.length > 1) mistakes.push([tokenEndpoint ? 'tokenEndpoint' : 'issuer', `${places.join(' and ')} name different places; keep one of them`]);
+	const places = [
+		tokenEndpoint && 'tokenEndpoint',
+		issuer && 'issuer',
+		(server ?? realm) && 'server and realm',
+	].filter(Boolean);
+	if (places.length > 1)
+		mistakes.push([
+			tokenEndpoint ? 'tokenEndpoint' : 'issuer',
+			`${places.join(' and ')} name different places; keep one of them`,
+		]);
 	if (method === 'private_key_jwt' && privateKey === undefined) {
 		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'"]);
 	}
@@ -74,7 +89,8 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 
 /** A schema's check that reports what {@link mistakesIn} finds. */
 export function refuseMistakes(options: SsoOptions, context: z.RefinementCtx): void {
-	for (const [option, message] of mistakesIn(options)) context.addIssue({code: 'custom', path: [option], message});
+	for (const [option, message] of mistakesIn(options))
+		context.addIssue({code: 'custom', path: [option], message});
 }
 
 /** The URLs that secrets go to, as far as the options say: the endpoints in an issuer's metadata are checked when it is read. */

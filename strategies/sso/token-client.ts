@@ -72,7 +72,13 @@ export class TokenClient {
 	async revoke(token: string, signal: AbortSignal): Promise<void> {
 		const {server, client, preparation} = await this.#connect(signal);
 		if (server.revocation_endpoint === undefined) return;
-		const response = await oauth.revocationRequest(server, client, preparation.client.authenticate, token, this.#requestOptions(preparation, signal));
+		const response = await oauth.revocationRequest(
+			server,
+			client,
+			preparation.client.authenticate,
+			token,
+			this.#requestOptions(preparation, signal),
+		);
 		await oauth.processRevocationResponse(response);
 	}
 
@@ -80,31 +86,54 @@ export class TokenClient {
 	async introspect(token: string, signal: AbortSignal): Promise<boolean | undefined> {
 		const {server, client, preparation} = await this.#connect(signal);
 		if (server.introspection_endpoint === undefined) return undefined;
-		const response = await oauth.introspectionRequest(server, client, preparation.client.authenticate, token, this.#requestOptions(preparation, signal));
+		const response = await oauth.introspectionRequest(
+			server,
+			client,
+			preparation.client.authenticate,
+			token,
+			this.#requestOptions(preparation, signal),
+		);
 		const {active} = await oauth.processIntrospectionResponse(server, client, response);
 		return active;
 	}
 
 	async #request(grantType: string, parameters: URLSearchParams, signal: AbortSignal): Promise<Token> {
 		const {server, client, preparation} = await this.#connect(signal);
-		const exchange: Exchange = {endpoint: server.token_endpoint ?? '', rule: this.#services.rule, secrets: preparation.client.secrets};
+		const exchange: Exchange = {
+			endpoint: server.token_endpoint ?? '',
+			rule: this.#services.rule,
+			secrets: preparation.client.secrets,
+		};
 		let response: Response | undefined;
 		const requestedAt = Date.now();
 		try {
-			response = await oauth.genericTokenEndpointRequest(server, client, preparation.client.authenticate, grantType, parameters, {
-				...this.#requestOptions(preparation, signal),
-				...(preparation.dpop !== undefined && {DPoP: preparation.dpop.handle}),
-			});
+			response = await oauth.genericTokenEndpointRequest(
+				server,
+				client,
+				preparation.client.authenticate,
+				grantType,
+				parameters,
+				{
+					...this.#requestOptions(preparation, signal),
+					...(preparation.dpop !== undefined && {DPoP: preparation.dpop.handle}),
+				},
+			);
 			this.#learnSkew(response, requestedAt);
 			refuseRedirect(response, exchange);
-			const answer = await oauth.processGenericTokenEndpointResponse(server, client, withoutChallenge(response));
+			const answer = await oauth.processGenericTokenEndpointResponse(
+				server,
+				client,
+				withoutChallenge(response),
+			);
 			return toToken(answer, requestedAt + this.#skew, response.status, exchange);
 		} catch (error) {
 			throw error instanceof TokenRequestError ? error : describeFailure(error, response, exchange);
 		}
 	}
 
-	async #connect(signal: AbortSignal): Promise<{server: oauth.AuthorizationServer; client: oauth.Client; preparation: Preparation}> {
+	async #connect(
+		signal: AbortSignal,
+	): Promise<{server: oauth.AuthorizationServer; client: oauth.Client; preparation: Preparation}> {
 		const preparation = await this.prepare();
 		this.#server ??= findAuthorizationServer(this.#options, this.#services.http, this.#services.rule, signal);
 		this.#server.catch(() => {
@@ -131,7 +160,8 @@ export class TokenClient {
 	async #makePreparation(): Promise<Preparation> {
 		const {environment, rule, identities} = this.#services;
 		const client = await findClient(this.#options, environment, rule);
-		const identity = this.#options.identity === undefined ? undefined : await identities.load(this.#options.identity);
+		const identity =
+			this.#options.identity === undefined ? undefined : await identities.load(this.#options.identity);
 		return {client, identity, dpop: this.#options.dpop ? await makeDpop() : undefined};
 	}
 
@@ -163,7 +193,12 @@ function refuseRedirect(response: Response, exchange: Exchange): void {
 	if (response.status < 300 || response.status > 399) return;
 	const location = URL.parse(response.headers.get('location') ?? '', exchange.endpoint);
 	const target = location === null ? 'elsewhere' : location.origin;
-	throw refusal(exchange, `redirects to ${target}; the client's secret does not follow`, 'Name the right endpoint in the rule', {status: response.status});
+	throw refusal(
+		exchange,
+		`redirects to ${target}; the client's secret does not follow`,
+		'Name the right endpoint in the rule',
+		{status: response.status},
+	);
 }
 
 function toToken(
@@ -172,7 +207,8 @@ function toToken(
 	status: number,
 	exchange: Exchange,
 ): Token {
-	const fail = (what: string): TokenRequestError => refusal(exchange, what, 'Ask whoever runs the server', {status});
+	const fail = (what: string): TokenRequestError =>
+		refusal(exchange, what, 'Ask whoever runs the server', {status});
 	if (!isBearerToken(value)) throw fail('answered with a token that has characters no token may have');
 	const shownAs = type === 'dpop' ? 'DPoP' : 'Bearer';
 	if (seconds === undefined) return {value, type: shownAs};

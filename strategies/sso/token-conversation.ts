@@ -1,6 +1,13 @@
 /** What all strategies do that get a token from an authorization server and show it: cache, show, renew once when refused. */
 import {createHash} from 'node:crypto';
-import type {AuthRequest, AuthStrategy, Conversation, CredentialStatus, Token, TokenCache} from '../../src/strategy.ts';
+import type {
+	AuthRequest,
+	AuthStrategy,
+	Conversation,
+	CredentialStatus,
+	Token,
+	TokenCache,
+} from '../../src/strategy.ts';
 import {tokenKey} from '../../src/strategy.ts';
 import {showBoundToken} from './dpop-proof.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
@@ -71,7 +78,8 @@ export class TokenConversation implements AuthStrategy {
 		const expiry = token.expiresAt === undefined ? {} : {expiresAt: token.expiresAt};
 		if (!verify) return {available: true, detail: `token ${source}`, ...expiry};
 		const active = await this.#settings.client.introspect(token.value, AbortSignal.timeout(10_000));
-		if (active === undefined) return {available: true, detail: `token ${source}; the server offers no introspection`, ...expiry};
+		if (active === undefined)
+			return {available: true, detail: `token ${source}; the server offers no introspection`, ...expiry};
 		const verdict = active ? 'the server takes it for valid' : 'the server takes it for invalid';
 		return {available: active, detail: `token ${source}; ${verdict}`, ...expiry};
 	}
@@ -88,7 +96,8 @@ export class TokenConversation implements AuthStrategy {
 		const preparation = await this.#settings.client.prepare();
 		const grant = await this.#settings.grant(request);
 		if (this.#last?.grant === grant && this.#last.preparation === preparation) return this.#last;
-		const issue = (signal: AbortSignal): Promise<Token> => this.#settings.client.request(grant.type, grant.parameters, signal);
+		const issue = (signal: AbortSignal): Promise<Token> =>
+			this.#settings.client.request(grant.type, grant.parameters, signal);
 		this.#last = {grant, preparation, key: this.#keyFor(grant, preparation), issue};
 		return this.#last;
 	}
@@ -106,7 +115,9 @@ export class TokenConversation implements AuthStrategy {
 			parameters: parameters === undefined ? undefined : Object.entries(parameters).sort().flat(),
 			identity: certificateBound ? identity?.thumbprint : undefined,
 			dpop: dpop?.thumbprint,
-			...Object.fromEntries(Object.entries(distinguishing ?? {}).map(([part, text]) => [`grant.${part}`, hash(text)])),
+			...Object.fromEntries(
+				Object.entries(distinguishing ?? {}).map(([part, text]) => [`grant.${part}`, hash(text)]),
+			),
 		});
 	}
 
