@@ -26,6 +26,8 @@ export interface OidcProviderSettings {
 	readonly authority?: TestAuthority;
 	/** What a token can be asked for; any other audience is an `invalid_target`. */
 	readonly audiences?: readonly string[];
+	/** Where its token endpoint is. Default: `/token`. */
+	readonly tokenPath?: string;
 	/** Milliseconds that a token lives, in whole seconds. Default: five minutes. */
 	readonly lifetime?: number;
 }
@@ -58,15 +60,15 @@ export interface OidcProvider {
 
 /** The clients with a secret. Both secrets have characters that must be form-urlencoded (RFC 6749 section 2.3.1). */
 export const clients = {
-	basic: {clientId: 'basic client', clientSecret: 's3cr:et/+% &='},
-	post: {clientId: 'post', clientSecret: 'p0st:se/cr+et%41 &'},
+	basic: {clientId: 'report reader', clientSecret: 's3cr:et/+% &='},
+	post: {clientId: 'run-archiver', clientSecret: 'p0st:se/cr+et%41 &'},
 } as const;
 
 const scope = 'read write';
 const audienceUrn = 'urn:audience:';
 
 export async function startOidcProvider(settings: OidcProviderSettings = {}): Promise<OidcProvider> {
-	const {scheme = 'https', audiences = ['reports-api'], lifetime = 300_000} = settings;
+	const {scheme = 'https', audiences = ['reports-api'], lifetime = 300_000, tokenPath = '/token'} = settings;
 	const authority = settings.authority ?? (await createTestAuthority());
 	const server = scheme === 'https' ? await createTlsServer(authority) : createHttpServer();
 	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
@@ -85,6 +87,7 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 			'tls_client_auth',
 		],
 		jwks: {keys: [signing.privateJwk]},
+		routes: {token: tokenPath},
 		scopes: scope.split(' '),
 		ttl: {ClientCredentials: lifetime / 1000},
 		features: featuresFor(new Set(audiences), lifetime / 1000),
@@ -103,7 +106,7 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 	server.on('request', provider.callback());
 	return {
 		issuer,
-		tokenEndpoint: `${issuer}/token`,
+		tokenEndpoint: issuer + tokenPath,
 		ca: authority.ca,
 		authority,
 		jwks: {keys: [signing.publicJwk]},
