@@ -1,6 +1,7 @@
 /** What would send a request without gatepass: the caller's function, or got's own choice. */
 import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import type {NormalizedOptions, RequestFunction} from 'got';
+import type {HopPlanner} from '../hop.ts';
 import type {Send} from './exchange.ts';
 
 type OnResponse = (response: IncomingMessage) => void;
@@ -20,9 +21,15 @@ export interface Sender {
 export function senderOf(
 	options: NormalizedOptions,
 	callers: RequestFunction | undefined,
+	planner: HopPlanner,
 	[first, second]: RequestParameters,
 ): Sender {
-	if (!(first instanceof URL)) return cacheSender(options, callers, first, second as OnResponse);
+	if (!(first instanceof URL)) {
+		const url = options.url as URL;
+		const onResponse = second as OnResponse;
+		const listener = planner.carriesCredential(url, options.method) ? unkept(onResponse) : onResponse;
+		return cacheSender(options, callers, url, first, listener);
+	}
 	const native = second as RequestOptions;
 	const send = (url: URL, sent: RequestOptions) => (functionOf(options, callers) as SendFunction)(url, sent);
 	if (options.http2 !== true) return {url: first, native, send};
@@ -40,16 +47,24 @@ function overHttp1(sent: RequestOptions): RequestOptions {
 	return {...sent, agent: {https: sent.agent}, h2session: undefined} as unknown as RequestOptions;
 }
 
-/** got's cache is asked for the first leg; it is not to keep an answer that it would be wrong to give to others. */
+/** A hook after ours can lead a request that is to be cached to a URL whose answers must not be. */
+const unkept =
+	(onResponse: OnResponse): OnResponse =>
+	response => {
+		response.headers['cache-control'] = 'no-store';
+		onResponse(response);
+	};
+
 function cacheSender(
 	options: NormalizedOptions,
 	callers: RequestFunction | undefined,
+	url: URL,
 	native: RequestOptions,
 	onResponse: OnResponse,
 ): Sender {
 	let listener: OnResponse | undefined = onResponse;
 	return {
-		url: options.url as URL,
+		url,
 		native,
 		send(_url, sent) {
 			const request = (functionOf(options, callers) as unknown as SendFromCache)(sent, listener);

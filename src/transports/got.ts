@@ -39,7 +39,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 		if (setting === false) return;
 		const record: Installed = {callers, options, planner};
 		const request = ((...parameters: RequestParameters) => {
-			const {url, native, send} = senderOf(options, callers, parameters);
+			const {url, native, send} = senderOf(options, callers, planner, parameters);
 			const plan = planner.plan(url, native.method ?? 'GET');
 			record.plan = plan;
 			// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
