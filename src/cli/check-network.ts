@@ -1,0 +1,64 @@
+/** Do the hosts of the rules answer, and does their time agree? Asks them without any credential. */
+import type {RequestError} from 'got';
+import type {Configuration} from '../config/configuration.ts';
+import {GotHttpClient} from '../http/http-client.ts';
+import {TlsAgents} from '../identities/agents.ts';
+import {explainTlsFailure} from '../transports/tls-failure.ts';
+import {TrustSets} from '../trust/trust-sets.ts';
+import {compareClocks} from './check-clock.ts';
+import {type Finding, failed, ok, splitMend} from './finding.ts';
+
+/** Milliseconds for one host. */
+const timeout = 5000;
+
+/** Ask every URL, all at once. */
+export async function checkNetwork(urls: readonly URL[], {trust}: Configuration): Promise<Finding[]> {
+	const trustSets = new TrustSets(trust);
+	const agents = new TlsAgents();
+	const got = import('got').then(module => module.default);
+	const client = new GotHttpClient(got, trustSets, agents, {timeout, retries: 0});
+	try {
+		const findings = await Promise.all(urls.map(async url => ask(url, client, trustSets)));
+		return withoutRepetition(findings.flat());
+	} finally {
+		agents.close();
+	}
+}
+
+/** That the clock agrees with one server's is enough to know. */
+function withoutRepetition(findings: readonly Finding[]): Finding[] {
+	const isGoodClock = ({check, outcome}: Finding): boolean => check === 'clock' && outcome === 'ok';
+	const first = findings.find(isGoodClock);
+	return findings.filter(finding => finding === first || !isGoodClock(finding));
+}
+
+async function ask(url: URL, client: GotHttpClient, trust: TrustSets): Promise<Finding[]> {
+	const where = `${url.origin}${url.pathname}`;
+	try {
+		const {status, headers} = await client.fetch(url, {method: 'HEAD'});
+		const reached = ok('network', `it answers (${status})`, where);
+		const date = headers.get('date');
+		const clock = date === null ? undefined : compareClocks(date, Date.now(), where);
+		return clock === undefined ? [reached] : [reached, clock];
+	} catch (error) {
+		return [describeFailure(error as Error & {code?: string}, url, where, trust)];
+	}
+}
+
+function describeFailure(error: Error & {code?: string}, url: URL, where: string, trust: TrustSets): Finding {
+	const {code = ''} = error;
+	// The server is there: it ends the handshake because it wants a client certificate, and none is shown here.
+	if (/ALERT/.test(code)) return ok('network', 'it answers, and demands a client certificate', where);
+	try {
+		const explained = explainTlsFailure(
+			Object.assign(error, {options: {url}}) as unknown as RequestError,
+			trust.find(url),
+			undefined,
+		);
+		if (explained !== undefined) {
+			const {what, mend} = splitMend(explained.message);
+			return failed('network', what, mend, where);
+		}
+	} catch {}
+	return failed('network', error.message, 'Check the URL, the network, and whether the server runs', where);
+}

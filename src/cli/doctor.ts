@@ -1,0 +1,74 @@
+/** `gatepass doctor`: is all well, and if not, what is to be done. */
+import process from 'node:process';
+import type {Command} from 'commander';
+import {exitCodes} from './exit-codes.ts';
+import type {Finding} from './finding.ts';
+import {count, paint, print, printJson, shortPath} from './output.ts';
+import {withProgress} from './progress.ts';
+import {examples, optionsOf} from './settings.ts';
+import {wrap} from './wrap.ts';
+
+interface DoctorOptions {
+	readonly network?: boolean;
+}
+
+export function addDoctorCommand(program: Command): void {
+	program
+		.command('doctor')
+		.summary('check that all is well')
+		.description(
+			"Check Node's version, the configuration, each rule's credential, the rights of key and cache files,\n" +
+				'and the clock. Asks no server, unless --network is given. Exit code 1 when a check failed.',
+		)
+		.option(
+			'--network',
+			"also ask the rules' hosts and token endpoints, without a credential, and compare clocks",
+		)
+		.addHelpText(
+			'after',
+			examples(
+				'gatepass doctor',
+				'gatepass doctor --network',
+				`gatepass doctor --json | jq '.[] | select(.outcome != "ok")'`,
+			),
+		)
+		.action(async (_own: unknown, command: Command) => {
+			const {config, json, network = false} = optionsOf<DoctorOptions>(command);
+			const findings = await withProgress(network ? 'Asking hosts' : 'Checking', !json, async () => {
+				const {examine} = await import('./examine.ts');
+				return examine({config, network});
+			});
+			if (json) printJson(findings);
+			else print(describe(findings));
+			if (findings.some(({outcome}) => outcome === 'failed')) process.exitCode = exitCodes.failed;
+		});
+}
+
+function describe(findings: readonly Finding[]): string {
+	const width = Math.max(...findings.map(({check}) => check.length));
+	const indent = ' '.repeat(width + 4);
+	const lines = findings.flatMap(({check, outcome, what, where, mend}) => {
+		const place = where === undefined ? '' : `${shortPath(where)}: `;
+		const first = `${marks[outcome]()} ${paint('bold', check.padEnd(width))}  `;
+		const finding = wrap(`${place}${what}`, first);
+		return mend === undefined ? [finding] : [finding, wrap(mend, `${indent}${paint('cyan', '→')} `)];
+	});
+	return `${lines.join('\n')}\n\n${summary(findings)}`;
+}
+
+const marks: Readonly<Record<Finding['outcome'], () => string>> = {
+	ok: () => paint('green', '✔'),
+	warning: () => paint('yellow', '!'),
+	failed: () => paint('red', '✖'),
+};
+
+function summary(findings: readonly Finding[]): string {
+	const failures = findings.filter(({outcome}) => outcome === 'failed').length;
+	const warnings = findings.filter(({outcome}) => outcome === 'warning').length;
+	if (failures === 0 && warnings === 0) return paint('green', 'All is well.');
+	const parts = [
+		...(failures > 0 ? [paint('red', count(failures, 'failure'))] : []),
+		...(warnings > 0 ? [paint('yellow', count(warnings, 'warning'))] : []),
+	];
+	return `${parts.join(', ')}.`;
+}

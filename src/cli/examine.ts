@@ -1,0 +1,144 @@
+/** All that `gatepass doctor` looks at, in order. */
+import 'reflect-metadata';
+import {join} from 'node:path';
+import process from 'node:process';
+import {container as rootContainer} from 'tsyringe';
+import type {Configuration} from '../config/configuration.ts';
+import {type LoadedConfiguration, loadConfiguration} from '../config/load.ts';
+import {builtInStrategies} from '../container.ts';
+import {ConfigurationError} from '../errors.ts';
+import {createGatepass, type RuleStatus} from '../gatepass.ts';
+import {definitionOf, Identities} from '../strategy.ts';
+import {checkClock} from './check-clock.ts';
+import {checkCacheFiles, checkEnvironmentFile, checkKeyFile} from './check-files.ts';
+import {checkNetwork} from './check-network.ts';
+import {checkNode} from './check-node.ts';
+import {checkRules} from './check-rules.ts';
+import {type Finding, failed, ok, splitMend, warning} from './finding.ts';
+import {count, describeTime} from './output.ts';
+import {watchTokenStore} from './token-store-failures.ts';
+import {WatchedIdentities} from './watched-identities.ts';
+
+export interface Examination {
+	/** The file given with `-c`. */
+	readonly config: string | undefined;
+	readonly network: boolean;
+}
+
+/** A certificate that ends sooner than this, in milliseconds, is to be renewed; one that never lives long, in its last third. */
+const soon = 14 * 86_400_000;
+
+/** Look at everything. What is wrong with the configuration is found like anything else, not thrown. */
+export async function examine({config, network}: Examination): Promise<Finding[]> {
+	const findings = [checkNode(process.versions.node)];
+	let loaded: LoadedConfiguration;
+	try {
+		const {env} = process;
+		const cwd = process.cwd();
+		loaded = await loadConfiguration({config, cwd, env, strategies: [], builtIn: builtInStrategies});
+	} catch (error) {
+		if (!(error instanceof ConfigurationError)) throw error;
+		return [...findings, ...describeProblems(error), checkClock([process.execPath], Date.now())];
+	}
+	const {configuration} = loaded;
+	const {file, folder, hostRules} = configuration;
+	const environmentFile = join(folder, '.env');
+	findings.push(describeConfiguration(configuration), ...checkRules(hostRules));
+	findings.push(...checkEnvironmentFile(environmentFile));
+	// Before the cache is opened, which sets its rights right and so would hide what they were.
+	findings.push(...checkCacheFiles(configuration.cache.url));
+	const identities = new WatchedIdentities(folder, configuration.environment);
+	findings.push(...(await checkCredentials(config, identities)));
+	for (const key of identities.keys) findings.push(...checkKeyFile(key));
+	const used = [...identities.identities].flatMap(({files}) => [files.certificate, files.key]);
+	const written = [process.execPath, environmentFile, ...used, ...(file === undefined ? [] : [file])];
+	findings.push(checkClock(written, Date.now()));
+	if (network) findings.push(...(await checkNetwork(urlsOf(loaded), configuration)));
+	return findings;
+}
+
+function describeProblems({problems}: ConfigurationError): Finding[] {
+	return problems.map(({file, line, path, message, mend}) => {
+		const place = file === undefined ? undefined : `${file}${line === undefined ? '' : `:${line}`}`;
+		return failed('configuration', `${path}: ${message}`, mend, place);
+	});
+}
+
+function describeConfiguration({file, hostRules, trust}: Configuration): Finding {
+	if (hostRules.length === 0) {
+		return warning(
+			'configuration',
+			'it has no host rules, so every request is sent as it is',
+			"Add some under 'hostRules'",
+			file,
+		);
+	}
+	const parts = [count(hostRules.length, 'host rule')];
+	if (trust.length > 0) parts.push(`trust for ${count(trust.length, 'group')} of servers`);
+	return ok('configuration', `it has ${parts.join(' and ')}`, file);
+}
+
+async function checkCredentials(
+	config: string | undefined,
+	identities: WatchedIdentities,
+): Promise<Finding[]> {
+	const container = rootContainer.createChildContainer();
+	container.register(Identities, {useValue: identities});
+	const gatepass = await createGatepass({container, ...(config !== undefined && {config})});
+	const store = watchTokenStore();
+	try {
+		const findings = (await gatepass.status()).flatMap(describeCredential);
+		for (const {files, notBefore, notAfter} of identities.identities) {
+			if (notAfter - Date.now() > Math.min(soon, (notAfter - notBefore) / 3)) continue;
+			const what = `the certificate ends at ${describeTime(notAfter)}`;
+			findings.push(warning('credential', what, 'Renew it', files.certificate));
+		}
+		for (const {cause} of store.stop()) {
+			const {errstr, code} = (cause ?? {}) as {errstr?: string; code?: string};
+			const what = `it cannot be used (${errstr ?? code ?? 'the reason is unknown'}); each run fetches its own tokens`;
+			findings.push(failed('token cache', what, 'Check the file and its folder, or change cache.url'));
+		}
+		return findings;
+	} finally {
+		store.stop();
+		await gatepass.close();
+		await container.dispose();
+	}
+}
+
+function describeCredential({
+	match,
+	strategy,
+	source,
+	available,
+	detail,
+	warnings = [],
+}: RuleStatus): Finding[] {
+	const subject = `${match} (${strategy})`;
+	if (!available) {
+		const {what, mend} = splitMend(detail);
+		return [failed('credential', `${subject}: ${what}`, mend, source)];
+	}
+	if (warnings.length === 0) return [ok('credential', `${subject}: ${detail}`, source)];
+	return warnings.map(text => {
+		const {what, mend} = splitMend(text);
+		return warning('credential', `${subject}: ${detail}. ${what}`, mend, source);
+	});
+}
+
+/** Where the rules' hosts and token endpoints are; a wildcard names no host that could be asked. */
+function urlsOf({configuration, strategyOf}: LoadedConfiguration): URL[] {
+	const urls = new Map<string, URL>();
+	const add = (text: string): void => {
+		const url = URL.parse(text);
+		if (url !== null) urls.set(url.href, url);
+	};
+	for (const {patterns, strategy, options} of configuration.hostRules) {
+		for (const {kind, scheme, host, port, path} of patterns) {
+			if (kind !== 'exact') continue;
+			add(`${scheme}://${host}${port === '' || port === '*' ? '' : `:${port}`}${path}`);
+		}
+		for (const endpoint of definitionOf(strategyOf(strategy))?.endpoints?.(options) ?? []) add(endpoint);
+	}
+	return [...urls.values()];
+}

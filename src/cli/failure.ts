@@ -1,0 +1,83 @@
+/** What went wrong, as the command line tells it: an exit code, and a message or one JSON object on stderr. */
+import process from 'node:process';
+import {CommanderError} from 'commander';
+import {ConfigurationError, StrategyNotFoundError} from '../errors.ts';
+import {exitCodes} from './exit-codes.ts';
+import {note, paint} from './output.ts';
+
+/** The command line was not understood. */
+export class UsageError extends Error {
+	readonly code = 'ERR_GATEPASS_USAGE';
+	override readonly name = 'UsageError';
+}
+
+/** Tell what went wrong, and how the process is to end. `command`: where a person can read about usage. */
+export function reportFailure(error: unknown, command: string, json: boolean): number {
+	const failure = error instanceof Error ? error : new Error(String(error));
+	if (json) {
+		note(JSON.stringify({error: describeForMachines(failure)}));
+	} else {
+		note(`${paint(['red', 'bold'], 'error:', process.stderr)} ${messageOf(failure)}`);
+		if (failure instanceof CommanderError) note(`Run '${command} --help' for usage and examples.`);
+	}
+	if (process.env.GATEPASS_DEBUG === '1' && !json) note(stacksOf(failure));
+	return exitCodeOf(failure);
+}
+
+/** The exit code for an error. */
+function exitCodeOf(error: Error): number {
+	if (error instanceof UsageError || error instanceof CommanderError) return exitCodes.usage;
+	if (error instanceof ConfigurationError || error instanceof StrategyNotFoundError) {
+		return exitCodes.configuration;
+	}
+	return exitCodes.failed;
+}
+
+function describeForMachines(error: Error): Record<string, unknown> {
+	const usage = error instanceof CommanderError || error instanceof UsageError;
+	const {code} = error as {code?: unknown};
+	return {
+		name: usage ? 'UsageError' : error.name,
+		...(usage ? {code: 'ERR_GATEPASS_USAGE'} : typeof code === 'string' && {code}),
+		message: messageOf(error),
+		...(error instanceof ConfigurationError && {problems: error.problems}),
+		...(process.env.GATEPASS_DEBUG === '1' && {stack: stacksOf(error)}),
+	};
+}
+
+/** What the usual network errors mean. got's own message follows, for those who know it. */
+const networkErrors: Readonly<Record<string, string>> = {
+	ECONNREFUSED: 'Nothing listens there; check the host and port',
+	ECONNRESET: 'The server ended the connection; try again, or look into its log',
+	EAI_AGAIN: 'The name server does not answer; check the network',
+	ENOTFOUND: 'There is no host of that name; check the URL',
+	EHOSTUNREACH: 'There is no way to that host; check the network',
+	ENETUNREACH: 'There is no way to that network; check the network',
+	ETIMEDOUT: 'It did not answer in time; check the network, or try again',
+	ERR_TOO_MANY_REDIRECTS: "The server redirects in a circle; look at the hops with '-v'",
+};
+
+function messageOf(error: Error): string {
+	if (error instanceof CommanderError) {
+		// An option that nobody knows may have been given a secret: `--hedaer=Authorization: …`.
+		return error.message.replace(/^error: /, '').replace(/^(unknown option '[^'=]*)=.*?'(?=\n|$)/s, "$1'");
+	}
+	const {code} = error as NodeJS.ErrnoException;
+	const meaning = code === undefined ? undefined : networkErrors[code];
+	return meaning === undefined ? error.message : `${error.message}. ${meaning}`;
+}
+
+/** The stacks alone: the properties of an error may hold the request. */
+function stacksOf(error: Error): string {
+	const stacks: string[] = [];
+	const seen = new Set<unknown>();
+	for (
+		let current: unknown = error;
+		current instanceof Error && !seen.has(current);
+		current = current.cause
+	) {
+		seen.add(current);
+		stacks.push(current.stack ?? current.message);
+	}
+	return stacks.join('\nCaused by: ');
+}

@@ -1,0 +1,65 @@
+/** Writing to the terminal: results go to stdout, everything about them to stderr. */
+import {relative} from 'node:path';
+import process from 'node:process';
+import {styleText} from 'node:util';
+
+type Format = Parameters<typeof styleText>[0];
+
+/** The result of a command, for a person. */
+export function print(text: string): void {
+	process.stdout.write(`${text}\n`);
+}
+
+/** The result of a command, for a machine. */
+export function printJson(value: unknown): void {
+	print(JSON.stringify(value, null, 2));
+}
+
+/** Something about the result. */
+export function note(text: string): void {
+	process.stderr.write(`${text}\n`);
+}
+
+/** Colour on a terminal, nothing elsewhere. Heeds NO_COLOR and FORCE_COLOR. */
+export function paint(format: Format, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+	return styleText(format, text, {stream});
+}
+
+/** A path, or `file:line`, as it is shortest from here. */
+export function shortPath(path: string): string {
+	if (!path.startsWith('/')) return path;
+	const fromHere = relative(process.cwd(), path);
+	return fromHere !== '' && fromHere.length < path.length ? fromHere : path;
+}
+
+/** `2 rules`, `1 rule`. */
+export function count(number: number, noun: string): string {
+	return `${number} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** `2026-11-23 18:01 UTC (in 23 hours)`. */
+export function describeTime(time: number, now = Date.now()): string {
+	const absolute = new Date(time).toISOString().slice(0, 16).replace('T', ' ');
+	return `${absolute} UTC (${describeDistance(time - now)})`;
+}
+
+function describeDistance(milliseconds: number): string {
+	const minutes = milliseconds / 60_000;
+	const format = new Intl.RelativeTimeFormat('en', {numeric: 'always'});
+	if (Math.abs(minutes) < 90) return format.format(Math.round(minutes), 'minute');
+	if (Math.abs(minutes) < 48 * 60) return format.format(Math.round(minutes / 60), 'hour');
+	return format.format(Math.round(minutes / 1440), 'day');
+}
+
+/**
+ * A reader that goes away, as `| head` does, has seen what it wanted: end quietly. Without a listener the error
+ * would be thrown at nobody.
+ */
+export function endWithReader(): void {
+	for (const stream of [process.stdout, process.stderr]) {
+		stream.on('error', (error: NodeJS.ErrnoException) => {
+			if (error.code === 'EPIPE') process.exit();
+			throw error;
+		});
+	}
+}

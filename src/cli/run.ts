@@ -1,0 +1,104 @@
+/** Puts the commands together, runs one, and turns what comes of it into an exit code. */
+import {readFileSync} from 'node:fs';
+import process from 'node:process';
+import {styleText} from 'node:util';
+import {Command, CommanderError} from 'commander';
+import {addDoctorCommand} from './doctor.ts';
+import {exitCodes} from './exit-codes.ts';
+import {addExplainCommand} from './explain.ts';
+import {reportFailure, UsageError} from './failure.ts';
+import {addForgetCommand} from './forget.ts';
+import {addInitCommand} from './init.ts';
+import {addRequestCommand} from './request.ts';
+import {addStatusCommand} from './status.ts';
+import {addTokenCommand} from './token.ts';
+
+/** Run the command line. Resolves with the exit code, whatever happens. */
+export async function run(args: readonly string[]): Promise<number> {
+	const program = createProgram(wantsJson(args));
+	try {
+		await program.parseAsync(args, {from: 'user'});
+		return Number(process.exitCode ?? exitCodes.done);
+	} catch (error) {
+		if (error instanceof CommanderError) {
+			// Help and version that were asked for.
+			if (error.exitCode === 0) return exitCodes.done;
+			// Without a command commander prints the help by itself.
+			if (error.code === 'commander.help' && !wantsJson(args)) return exitCodes.usage;
+			if (error.code === 'commander.help') return reportFailure(missingCommand(), 'gatepass', true);
+		}
+		const command = program.commands.find(candidate => args.includes(candidate.name()));
+		return reportFailure(
+			error,
+			`gatepass${command === undefined ? '' : ` ${command.name()}`}`,
+			wantsJson(args),
+		);
+	}
+}
+
+/** For what goes wrong outside of a command, such as in a strategy's own timer. */
+export function reportUncaught(error: unknown, args: readonly string[]): number {
+	return reportFailure(error, 'gatepass', wantsJson(args));
+}
+
+function missingCommand(): UsageError {
+	return new UsageError("A command is missing. 'gatepass --help' lists them");
+}
+
+function createProgram(json: boolean): Command {
+	const program = new Command('gatepass')
+		.description(
+			'Sends requests with the credential that the host rules of a configuration choose for each URL.',
+		)
+		.version(version(), '-V, --version', 'print the version')
+		.helpOption('-h, --help', 'print this help')
+		.helpCommand('help [command]', 'print the help of a command')
+		.option('-c, --config <file>', 'the configuration (default: the one found from here upwards)')
+		.option('--json', 'print JSON, for machines; errors too, on stderr')
+		.configureHelp({
+			showGlobalOptions: true,
+			// commander takes colours out again where the stream is no terminal.
+			styleTitle: title => styleText('bold', title, {validateStream: false}),
+			styleCommandText: text => styleText('cyan', text, {validateStream: false}),
+		})
+		// Errors are printed in one place, by reportFailure.
+		.configureOutput({outputError() {}, ...(json && {writeErr() {}})})
+		.exitOverride()
+		.addHelpText('after', overview);
+	const add = [
+		addRequestCommand,
+		addExplainCommand,
+		addTokenCommand,
+		addStatusCommand,
+		addForgetCommand,
+		addDoctorCommand,
+		addInitCommand,
+	];
+	for (const addCommand of add) addCommand(program);
+	return program;
+}
+
+const overview = `
+Examples:
+  gatepass init                                  write a configuration to start from
+  gatepass doctor                                see whether all is well
+  gatepass explain https://cmsweb.cern.ch/       which rule is chosen, and why
+  gatepass request -v https://cmsweb.cern.ch/    make a request
+
+Exit codes: 0 done, 1 the request or check failed, 2 usage, 3 configuration.`;
+
+/** Asked before the command line is parsed, because a mistake in it is to be told as JSON too. */
+function wantsJson(args: readonly string[]): boolean {
+	const end = args.indexOf('--');
+	return args.slice(0, end === -1 ? undefined : end).includes('--json');
+}
+
+function version(): string {
+	// The same way up from src/cli and from dist/src/cli would end in two places, so look for the file.
+	for (const place of ['../../package.json', '../../../package.json']) {
+		try {
+			return (JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as {version: string}).version;
+		} catch {}
+	}
+	return 'unknown';
+}

@@ -1,0 +1,49 @@
+/** `gatepass status`: how the credential of each host rule stands. */
+import process from 'node:process';
+import type {Command} from 'commander';
+import type {RuleStatus} from '../gatepass.ts';
+import {exitCodes} from './exit-codes.ts';
+import {describeTime, paint, print, printJson, shortPath} from './output.ts';
+import {withProgress} from './progress.ts';
+import {examples, optionsOf, withGatepass} from './settings.ts';
+import {renderTable} from './table.ts';
+
+export function addStatusCommand(program: Command): void {
+	program
+		.command('status')
+		.summary('show how the credential of each rule stands')
+		.description(
+			'Show for each host rule whether its credential is there, and until when. Asks no server.\n' +
+				'Exit code 1 when a credential is not available.',
+		)
+		.addHelpText(
+			'after',
+			examples('gatepass status', "gatepass status --json | jq '.[] | select(.available | not)'"),
+		)
+		.action(async (_own: unknown, command: Command) => {
+			const options = optionsOf(command);
+			await withGatepass(options, async gatepass => {
+				const rules = await withProgress('Looking at credentials', !options.json, () => gatepass.status());
+				if (options.json) printJson(rules);
+				else print(await describe(rules));
+				if (rules.some(({available}) => !available)) process.exitCode = exitCodes.failed;
+			});
+		});
+}
+
+async function describe(rules: readonly RuleStatus[]): Promise<string> {
+	if (rules.length === 0) return "The configuration has no host rules. Add some under 'hostRules'.";
+	return renderTable(
+		['  rule', 'strategy', 'where'],
+		rules.map(rule => [`${mark(rule)} ${rule.match}`, rule.strategy, shortPath(rule.source)]),
+		rules.map(({detail, expiresAt, warnings = []}) => {
+			const until = expiresAt === undefined ? '' : `, until ${describeTime(expiresAt)}`;
+			return [`${detail}${until}`, ...warnings].join('. ');
+		}),
+	);
+}
+
+function mark({available, warnings = []}: Pick<RuleStatus, 'available' | 'warnings'>): string {
+	if (!available) return paint('red', '✖');
+	return warnings.length > 0 ? paint('yellow', '!') : paint('green', '✔');
+}

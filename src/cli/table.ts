@@ -1,0 +1,61 @@
+/** Tables without lines: they read well on a terminal, and in a pipe each row stays on one line. */
+import process from 'node:process';
+import {paint} from './output.ts';
+import {widthOf, wrap} from './wrap.ts';
+
+const gap = '  ';
+/** A last column narrower than this is left to the terminal to wrap. */
+const narrowest = 24;
+
+const noLines = Object.fromEntries(
+	[
+		'top',
+		'top-mid',
+		'top-left',
+		'top-right',
+		'bottom',
+		'bottom-mid',
+		'bottom-left',
+		'bottom-right',
+		'left',
+		'left-mid',
+		'mid',
+		'mid-mid',
+		'right',
+		'right-mid',
+	].map(name => [name, '']),
+);
+
+/**
+ * Render rows under a head. Sentences stand in the last column, which is wrapped into the width of a terminal; or,
+ * where there are `details`, one for each row, below the row.
+ */
+export async function renderTable(
+	head: readonly string[],
+	rows: readonly (readonly string[])[],
+	details?: readonly string[],
+): Promise<string> {
+	const {default: Table} = await import('cli-table3');
+	const others = head.slice(0, -1).map((title, column) => {
+		return Math.max(widthOf(title), ...rows.map(row => widthOf(row[column] ?? '')));
+	});
+	const {isTTY, columns = 80} = process.stdout;
+	const left = columns - others.reduce((sum, width) => sum + width + gap.length, 0);
+	const table = new Table({
+		head: head.map(title => paint('bold', title)),
+		chars: {...noLines, middle: gap},
+		style: {head: [], border: [], 'padding-left': 0, 'padding-right': 0},
+		...(isTTY &&
+			details === undefined &&
+			left >= narrowest && {colWidths: [...others, left], wordWrap: true}),
+	});
+	table.push(...rows.map(row => [...row]));
+	const lines = table
+		.toString()
+		.split('\n')
+		.map(line => line.trimEnd());
+	if (details === undefined) return lines.join('\n');
+	// Nothing was wrapped, so after the head there is one line for each row.
+	const [first, ...rest] = lines;
+	return [first, ...rest.flatMap((line, index) => [line, wrap(details[index] ?? '', '  ')])].join('\n');
+}

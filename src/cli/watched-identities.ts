@@ -1,0 +1,26 @@
+/** Identities that remember which files were asked for, so that their rights and their end can be checked. */
+import {findIdentityFiles} from '../identities/discover.ts';
+import {IdentityStore} from '../identities/identity-store.ts';
+import type {Environment, Identities, Identity, IdentitySource} from '../services.ts';
+
+export class WatchedIdentities implements Identities {
+	/** Key files, whether they could be used or not. */
+	readonly keys = new Set<string>();
+	readonly identities = new Set<Identity>();
+	readonly #store: IdentityStore;
+	readonly #folder: string;
+	readonly #environment: Environment;
+
+	constructor(folder: string, environment: Environment) {
+		this.#store = new IdentityStore(folder, environment);
+		this.#folder = folder;
+		this.#environment = environment;
+	}
+
+	async load(source: IdentitySource): Promise<Identity> {
+		this.keys.add(findIdentityFiles(source, this.#folder, this.#environment).key);
+		const identity = await this.#store.load(source);
+		this.identities.add(identity);
+		return identity;
+	}
+}
