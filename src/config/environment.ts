@@ -9,10 +9,14 @@ import type {Problems} from './problems.ts';
 export function readEnvironment(folder: string, environment: Environment, problems: Problems): Environment {
 	const file = join(folder, '.env');
 	try {
-		return {...parse(readFileSync(file)), ...environment};
+		const added = parse(readFileSync(file));
+		// A variable that is there but undefined is not set, so it overrides nothing.
+		const set = Object.entries(environment).filter(([, value]) => value !== undefined);
+		return {...added, ...Object.fromEntries(set)};
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
-		if (code !== 'ENOENT') {
+		// A folder of that name is somebody else's: Python keeps its virtual environments so.
+		if (code !== 'ENOENT' && code !== 'ENOTDIR' && code !== 'EISDIR') {
 			problems.add(
 				[],
 				`${file} cannot be read (${code})`,

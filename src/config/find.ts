@@ -39,47 +39,71 @@ export async function findConfiguration(cwd: string, file?: string): Promise<Sou
 
 async function search(cwd: string): Promise<Source | undefined> {
 	// lilconfig does the walking; reading is left to `load`, which keeps the lines.
-	const loader = (filepath: string): Promise<Source | undefined> => load(filepath);
+	const toSource = async (file: string) => ({source: await load(file)});
+	const fromPackage = async (file: string) => {
+		const source = await load(file);
+		// Most package.json hold no configuration, and one that cannot be read may be none of ours.
+		return source.value === undefined || source.value === null ? {} : {[found]: {source}};
+	};
 	const kinds = ['.yaml', '.yml', '.json', '.js', '.mjs', '.ts', 'noExt'];
 	const explorer = lilconfig('gatepass', {
 		searchPlaces,
 		stopDir: '/',
-		packageProp: 'gatepass-found',
+		cache: false,
+		ignoreEmptySearchPlaces: false,
+		packageProp: found,
 		loaders: Object.fromEntries(
 			kinds.map(kind => [
 				kind,
-				async (filepath: string) => {
-					const source = await loader(filepath);
-					if (basename(filepath) !== 'package.json') return source;
-					return source?.value === undefined ? {} : {'gatepass-found': source};
-				},
+				(file: string) => (basename(file) === 'package.json' ? fromPackage(file) : toSource(file)),
 			]),
 		),
 	});
-	const result = await explorer.search(cwd);
-	return (result?.config ?? undefined) as Source | undefined;
+	try {
+		const result = await explorer.search(cwd);
+		if (result === null) return undefined;
+		// An empty file is not handed to the loader; it is a mistake to be shown all the same.
+		return result.isEmpty === true ? await load(result.filepath) : (result.config as {source: Source}).source;
+	} catch (error) {
+		throw error instanceof ConfigurationError ? error : cannotLoad((error as {path?: string}).path, error);
+	}
 }
+
+/** Where `search` finds what `load` has read of a package.json. */
+const found = 'gatepass-found';
 
 async function load(file: string): Promise<Source> {
 	try {
-		if (/^\.(?:js|mjs|cjs|ts|mts)$/.test(extname(file))) {
+		if (/^\.(?:js|mjs|cjs|ts|mts|cts)$/.test(extname(file))) {
 			const module: {default?: unknown} = await import(pathToFileURL(file).href);
 			return sourceFromValue(module.default, file);
 		}
 		const text = await readFile(file, 'utf8');
 		return sourceFromText(file, text, basename(file) === 'package.json' ? ['gatepass'] : []);
 	} catch (error) {
-		const {code, name} = error as NodeJS.ErrnoException;
-		throw new ConfigurationError(
-			[
-				{
-					file,
-					path: '(configuration)',
-					message: `it cannot be loaded (${code ?? name})`,
-					mend: code === 'ENOENT' ? 'Name a file that exists' : 'See the cause of this error',
-				},
-			],
-			{cause: error},
-		);
+		throw cannotLoad(file, error);
+	}
+}
+
+function cannotLoad(file: string | undefined, error: unknown): ConfigurationError {
+	const {message, mend} = describeFailure(file, error);
+	const place = file === undefined ? {} : {file};
+	return new ConfigurationError([{...place, path: '(configuration)', message, mend}], {cause: error});
+}
+
+function describeFailure(file: string | undefined, error: unknown): {message: string; mend: string} {
+	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
+	switch (code) {
+		case 'ENOENT':
+			return {message: 'the file does not exist', mend: 'Name one that does'};
+		case 'EISDIR':
+			return {message: 'it is a folder', mend: 'Name the file itself, or give the folder another name'};
+		case 'EACCES':
+			return {message: 'this user may not read it', mend: 'Change its permissions'};
+		default:
+			return {
+				message: `it cannot be loaded (${code ?? name ?? typeof error})`,
+				mend: `Run 'node ${file}' to see why, or look at the cause of this error`,
+			};
 	}
 }

@@ -21,13 +21,16 @@ export interface InterpolationContext {
 	readonly problems: Problems;
 }
 
+/** Deeper than any configuration is; what goes further contains itself, or is meant to exhaust the stack. */
+const deepest = 100;
+
 /** A copy of `value` with all references replaced. What cannot be replaced is reported and left out. */
 export function interpolate(value: unknown, context: InterpolationContext): Interpolated {
 	const secrets = new Set<string>();
 	const replace = (text: string, path: Path): string => {
 		const {parts, unclosed} = splitReferences(text);
 		if (unclosed) {
-			context.problems.add(
+			context.problems.addUnresolved(
 				path,
 				"'${' is not closed",
 				"Add the '}', or write '$${' for the characters themselves",
@@ -44,6 +47,14 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 	};
 	const walk = (node: unknown, path: Path): unknown => {
 		if (typeof node === 'string') return replace(node, path);
+		if (path.length > deepest) {
+			context.problems.add(
+				path.slice(0, 2),
+				`it is nested more than ${deepest} deep, or contains itself`,
+				'Write it flat',
+			);
+			return undefined;
+		}
 		if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]));
 		if (isPlainObject(node)) {
 			return Object.fromEntries(Object.entries(node).map(([key, item]) => [key, walk(item, [...path, key])]));
@@ -78,18 +89,20 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 	const [name = '', ...rest] = reference.split(':-');
 	const fallback = rest.length > 0 ? rest.join(':-') : undefined;
 	if (!/^[A-Za-z_]\w*$/.test(name)) {
-		context.problems.add(
+		context.problems.addUnresolved(
 			path,
 			`'\${${name}}' names no variable`,
 			"Write ${NAME}, ${NAME:-default} or ${file:PATH}, or '$${' for the characters themselves",
 		);
 		return '';
 	}
-	const value = context.environment[name];
+	const {environment} = context;
+	// 'constructor' is no variable, although every object has one.
+	const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
 	// As in a shell: ':-' also replaces an empty value.
 	if (fallback !== undefined && (value === undefined || value === '')) return fallback;
 	if (value === undefined) {
-		context.problems.add(
+		context.problems.addUnresolved(
 			path,
 			`the variable ${name} is not set`,
 			`Set it in the environment or in the .env beside the configuration, or write \${${name}:-default}`,
@@ -105,25 +118,23 @@ function readSecretFile(
 	{folder, environment, problems}: InterpolationContext,
 ): string {
 	const file = resolvePath(written, folder, environment);
+	const fail = (what: string, mend: string): string => {
+		problems.addUnresolved(path, `${file} ${what}`, mend);
+		return '';
+	};
 	try {
-		const {size} = statSync(file);
-		if (size > largestSecretFile) {
-			problems.add(
-				path,
-				`${file} has ${size} bytes, too many for a secret`,
-				'Name a file that holds just the secret',
-			);
-			return '';
+		const information = statSync(file);
+		// A device or a pipe could go on for ever.
+		if (!information.isFile()) return fail('is not a file', 'Name a file that holds just the secret');
+		if (information.size > largestSecretFile) {
+			const what = `has ${information.size} bytes, too many for a secret`;
+			return fail(what, 'Name a file that holds just the secret');
 		}
 		return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
-		problems.add(
-			path,
-			`${file} cannot be read (${code})`,
-			'Name a file that exists and that this user may read',
-		);
-		return '';
+		const what = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
+		return fail(what, 'Name a file that exists and that this user may read');
 	}
 }
 

@@ -1,90 +1,179 @@
-/** Turns what a schema says into a sentence with a mend, without repeating a secret. */
+/** Turns what a schema says into sentences with a mend, without repeating a value that may be secret. */
 import type {StandardSchemaV1} from '@standard-schema/spec';
+import {settingsAt} from './settings.ts';
 import type {Path} from './source.ts';
 import {closest} from './suggest.ts';
 
-interface Described {
+/** One mistake, as a person reads it. */
+export interface Described {
 	readonly path: Path;
 	readonly message: string;
 	readonly mend: string;
 }
 
 /** What zod adds to an issue; other libraries leave it out. */
-interface ZodHints {
+interface ZodIssue extends StandardSchemaV1.Issue {
 	readonly code?: string;
 	readonly keys?: readonly string[];
 	readonly expected?: string;
 	readonly values?: readonly unknown[];
-	readonly errors?: readonly (readonly StandardSchemaV1.Issue[])[];
+	readonly errors?: readonly (readonly ZodIssue[])[];
+	readonly origin?: string;
+	readonly minimum?: number | bigint;
+	readonly maximum?: number | bigint;
+	readonly inclusive?: boolean;
 }
 
-/** Describe one issue; `value` is what was checked. */
-export function describeIssue(issue: StandardSchemaV1.Issue, value: unknown): Described {
-	const path = (issue.path ?? []).map(part => {
-		const key = typeof part === 'object' ? part.key : part;
-		return typeof key === 'number' ? key : String(key);
-	});
-	const {code, keys, expected, values} = issue as ZodHints;
+/**
+ * Describe one issue that `schema` has with `value`. An issue may hold several mistakes. Of a message of the schema's
+ * own, what stands behind the first semicolon is taken for the mend.
+ */
+export function describeIssue(issue: StandardSchemaV1.Issue, value: unknown, schema: unknown): Described[] {
+	const path = pathOf(issue);
 	const found = valueAt(value, path);
-	if (code === 'unrecognized_keys' && keys !== undefined) {
-		const [key = ''] = keys;
-		const similar = closest(key, knownKeys(issue));
-		return {
-			path: [...path, key],
-			message:
-				keys.length === 1 ? `there is no setting '${key}'` : `there are no settings ${keys.join(', ')}`,
-			mend:
-				similar === undefined ? 'Take it out, or see the reference for the name' : `Did you mean ${similar}?`,
-		};
+	const {code, keys = [], errors = []} = issue as ZodIssue;
+	switch (code) {
+		case 'unrecognized_keys':
+			return keys.map(key => describeUnknownSetting([...path, key], key, settingsAt(schema, path)));
+		case 'invalid_union':
+			return describeUnion(errors, path, found, value, schema);
+		case 'invalid_type':
+		case 'invalid_value':
+			return [describeMismatch(path, found, expectations(issue))];
+		case 'too_small':
+		case 'too_big':
+			return [describeSize(issue, path, found)];
+		default: {
+			const [message = '', ...rest] = withoutValues(issue.message, found).split('; ');
+			return [{path, message, mend: capitalised(rest.join('; ')) || 'Change it to what is expected'}];
+		}
 	}
-	if (code === 'invalid_value' && values !== undefined) {
-		return {
-			path,
-			message: 'the value is not one of those possible',
-			mend: `Write one of ${values.join(', ')}`,
-		};
-	}
-	if (found === undefined && (code === 'invalid_type' || code === 'invalid_union')) {
-		return {
-			path,
-			message: 'it is missing',
-			mend: `Add ${path.at(-1) ?? 'it'}${expected === undefined ? '' : ` (${expected})`}`,
-		};
-	}
-	if (code === 'invalid_type')
-		return {path, message: `it is ${kindOf(found)}`, mend: `Write ${withArticle(expected)}`};
-	const message =
-		typeof found === 'string' && found.length > 3 ? issue.message.replaceAll(found, '…') : issue.message;
-	return {path, message, mend: 'Change it to what is expected'};
 }
 
-/** Blot out every value that came from a variable or a file. Values of fewer than four characters tell nothing. */
-export function hideSecrets(message: string, secrets: ReadonlySet<string>): string {
-	let hidden = message;
-	for (const secret of secrets) if (secret.length > 3) hidden = hidden.replaceAll(secret, '…');
-	return hidden;
+function describeUnknownSetting(path: Path, key: string, known: readonly string[]): Described {
+	const similar = closest(key, known);
+	const list = known.length === 0 ? '' : `. Those possible here are ${known.join(', ')}`;
+	return {
+		path,
+		message: `there is no setting '${key}'`,
+		mend: similar === undefined ? `Take it out${list}` : `Did you mean ${similar}?`,
+	};
 }
 
-function knownKeys(issue: StandardSchemaV1.Issue): readonly string[] {
-	const {inst} = issue as {inst?: {shape?: object}};
-	return Object.keys(inst?.shape ?? {});
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-	let found = value;
-	for (const part of path) {
-		if (typeof found !== 'object' || found === null) return undefined;
-		found = (found as Record<string | number, unknown>)[part];
+/** Where the value is right for one alternative up to something inside of it, that is the mistake. */
+function describeUnion(
+	alternatives: readonly (readonly ZodIssue[])[],
+	path: Path,
+	found: unknown,
+	value: unknown,
+	schema: unknown,
+): Described[] {
+	const isInside = ({path = [], code}: ZodIssue) => path.length > 0 || code === 'unrecognized_keys';
+	const [meant] = alternatives.filter(issues => issues.every(isInside)).sort((a, b) => a.length - b.length);
+	if (meant === undefined) {
+		const outside = alternatives.flat().filter(issue => !isInside(issue));
+		return [describeMismatch(path, found, outside.flatMap(expectations))];
 	}
-	return found;
+	return meant.flatMap(issue => {
+		const inside = {...issue, path: [...path, ...(issue.path ?? [])]};
+		return describeIssue(inside, value, schema);
+	});
+}
+
+function describeMismatch(path: Path, found: unknown, expected: readonly string[]): Described {
+	const alternatives = expected.length === 0 ? 'what is expected' : expected.join(' or ');
+	if (found === undefined) {
+		const name = path.at(-1);
+		if (name === undefined) {
+			return {
+				path,
+				message: 'it is empty',
+				mend: "Write 'hostRules:' and under it one rule, or see 'gatepass init'",
+			};
+		}
+		return {path, message: 'it is missing', mend: `Add ${name}: ${alternatives}`};
+	}
+	const mayBeString = expected.includes(names.string);
+	if (mayBeString && (typeof found === 'number' || typeof found === 'boolean')) {
+		return {path, message: `it is ${kindOf(found)}`, mend: 'Put it in quotes, so that it is a string'};
+	}
+	const isChoice = expected.some(word => !(Object.values(names) as string[]).includes(word));
+	const isUnknownWord = isChoice && !mayBeString && typeof found === 'string';
+	const message = isUnknownWord ? 'the value is not one of those possible' : `it is ${kindOf(found)}`;
+	return {path, message, mend: `Write ${alternatives}`};
+}
+
+function describeSize(issue: ZodIssue, path: Path, found: unknown): Described {
+	const {code, origin, minimum, maximum, inclusive = true} = issue;
+	const isSmall = code === 'too_small';
+	if (isSmall && (found === '' || (Array.isArray(found) && found.length === 0))) {
+		const what = found === '' ? 'something' : 'at least one item';
+		return {path, message: 'it is empty', mend: `Write ${what}, or take it out`};
+	}
+	const unit = {string: ' characters', array: ' items'}[origin ?? ''] ?? '';
+	const limit = `${isSmall ? minimum : maximum}${unit}`;
+	const words = isSmall ? (inclusive ? 'at least' : 'more than') : inclusive ? 'at most' : 'less than';
+	return {path, message: `it is too ${isSmall ? 'small' : 'large'}`, mend: `Write ${words} ${limit}`};
+}
+
+const names = {
+	string: 'a string',
+	number: 'a number',
+	int: 'a whole number',
+	boolean: 'true or false',
+	array: 'a list',
+	object: "settings, each as 'name: value'",
+	record: "settings, each as 'name: value'",
+} as const;
+
+function expectations({code, expected, values}: ZodIssue): string[] {
+	if (code === 'invalid_value' && values !== undefined) return values.map(String);
+	return expected === undefined ? [] : [names[expected as keyof typeof names] ?? expected];
 }
 
 function kindOf(value: unknown): string {
 	if (value === null) return 'empty';
 	if (Array.isArray(value)) return 'a list';
-	return withArticle(typeof value);
+	if (typeof value === 'number' && !Number.isFinite(value)) return 'not a finite number';
+	if (typeof value === 'number' && !Number.isInteger(value)) return 'a fraction';
+	return (
+		{object: 'a group of settings', boolean: String(value), undefined: 'missing'}[typeof value as 'object'] ??
+		`a ${typeof value}`
+	);
 }
 
-function withArticle(noun = 'value of the right type'): string {
-	return /^[aeiou]/.test(noun) ? `an ${noun}` : `a ${noun}`;
+function pathOf({path = []}: StandardSchemaV1.Issue): Path {
+	return path.map(part => {
+		const key = typeof part === 'object' ? part.key : part;
+		return typeof key === 'number' ? key : String(key);
+	});
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+	let found = value;
+	for (const part of path) {
+		if (typeof found !== 'object' || found === null || !Object.hasOwn(found, part)) return undefined;
+		found = (found as Record<string | number, unknown>)[part];
+	}
+	return found;
+}
+
+/** A message of somebody's own may repeat what was checked, and that may be a password. */
+function withoutValues(message: string, found: unknown): string {
+	let hidden = message;
+	for (const text of [...textsIn(found)].sort((a, b) => b.length - a.length)) {
+		if (text.length > 3) hidden = hidden.replaceAll(text, '…');
+	}
+	return hidden;
+}
+
+function* textsIn(value: unknown): Generator<string> {
+	if (typeof value === 'string' || typeof value === 'number') yield String(value);
+	else if (typeof value === 'object' && value !== null) {
+		for (const item of Object.values(value)) yield* textsIn(item);
+	}
+}
+
+function capitalised(text: string): string {
+	return text.charAt(0).toUpperCase() + text.slice(1);
 }

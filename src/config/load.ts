@@ -1,5 +1,5 @@
 /** From a file or an object to a checked configuration: find, read `.env`, interpolate, validate. */
-import {dirname} from 'node:path';
+import {dirname, resolve} from 'node:path';
 import type {Environment} from '../services.ts';
 import type {StrategyClass} from '../strategy.ts';
 import type {Configuration} from './configuration.ts';
@@ -35,18 +35,22 @@ export interface LoadedConfiguration {
  * @throws {ConfigurationError} that lists every mistake.
  */
 export async function loadConfiguration(request: LoadRequest): Promise<LoadedConfiguration> {
-	const {config, cwd} = request;
-	const source = typeof config === 'object' ? sourceFromValue(config) : await findConfiguration(cwd, config);
+	const {config} = request;
+	const cwd = resolve(request.cwd);
+	// From JavaScript anything may come; what is no file name is taken for the configuration, and checked as such.
+	const isPlace = config === undefined || typeof config === 'string';
+	const source = isPlace ? await findConfiguration(cwd, config) : sourceFromValue(config);
 	const problems = new Problems(source);
 	problems.throwIfAny();
 	const folder = source.file === undefined ? cwd : dirname(source.file);
 	const environment = readEnvironment(folder, request.env, problems);
 	const {value, secrets} = interpolate(source.value, {environment, folder, problems});
-	const registry = new StrategyRegistry(request.builtIn, folder, problems);
+	problems.hide(secrets);
+	const registry = new StrategyRegistry(request.builtIn, folder, environment, problems);
 	request.strategies.forEach((strategy, index) => {
 		registry.register(strategy, [], `strategies[${index}] of createGatepass`);
 	});
-	const configuration = await validate(value, {source, folder, environment, secrets, problems, registry});
+	const configuration = await validate(value, {source, folder, environment, problems, registry});
 	problems.throwIfAny();
 	return {configuration, strategyOf: name => registry.get(name)};
 }

@@ -10,7 +10,7 @@ const milliseconds = z.int().positive();
 export const hostRuleSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The URLs of this rule: one pattern or several'),
 	methods: z
-		.array(z.string().regex(/^[A-Za-z-]+$/, 'is no HTTP method'))
+		.array(z.string().regex(/^[A-Za-z-]+$/, 'it is no HTTP method; write a word such as GET'))
 		.min(1)
 		.optional()
 		.describe('Only these HTTP methods'),

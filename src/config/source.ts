@@ -1,6 +1,17 @@
 /** A configuration as it was found, and where in its file each value stands. */
-import {type Document, isMap, isNode, isSeq, LineCounter, type Pair, parseDocument} from 'yaml';
+import {
+	type Document,
+	isAlias,
+	isMap,
+	isNode,
+	isSeq,
+	LineCounter,
+	type Pair,
+	parseDocument,
+	type YAMLMap,
+} from 'yaml';
 import type {Problem} from '../errors.ts';
+import {describeErrors, describeResolution} from './syntax.ts';
 
 /** The way to a value: `['hostRules', 0, 'options', 'audience']`. */
 export type Path = readonly (string | number)[];
@@ -23,28 +34,26 @@ export function sourceFromValue(value: unknown, file?: string): Source {
 /** Read YAML, or JSON, which is YAML too. `prefix` leads to the configuration inside of it. */
 export function sourceFromText(file: string, text: string, prefix: Path = []): Source {
 	const lines = new LineCounter();
-	const document = parseDocument(text, {lineCounter: lines, merge: true, prettyErrors: false});
-	// After the first error of syntax the parser has lost its way: what it reports next is no mistake of the user's.
-	const firstSyntaxError = document.errors.find(({code}) => code !== 'DUPLICATE_KEY');
-	const errors = document.errors.filter(
-		error => error.code === 'DUPLICATE_KEY' || error === firstSyntaxError,
-	);
-	const problems = errors.map(error => ({
+	const document = parseDocument(text, {
+		lineCounter: lines,
+		merge: true,
+		prettyErrors: false,
+		logLevel: 'error',
+	});
+	const problems: Problem[] = describeErrors(document, lines, text).map(found => ({
 		file,
-		line: lines.linePos(error.pos[0]).line,
 		path: '(text)',
-		// The library's message may quote the line, and a secret with it; its first sentence does not.
-		message: `the text cannot be read: ${error.code.toLowerCase().replaceAll('_', ' ')}`,
-		mend: /[{[][^'"\n]*\$\{/.test(lineAt(text, lines.linePos(error.pos[0]).line))
-			? "Between { and }, or [ and ], put quotes around '${NAME}'"
-			: 'Mend the syntax',
+		...found,
 	}));
-	return {
-		file,
-		value: problems.length > 0 ? undefined : valueAt(document, prefix),
-		lineOf: path => lineOf(document, lines, [...prefix, ...path]),
-		problems,
-	};
+	let value: unknown;
+	if (problems.length === 0) {
+		try {
+			value = valueAt(document, prefix);
+		} catch (error) {
+			problems.push({file, path: '(text)', ...describeResolution(error as Error)});
+		}
+	}
+	return {file, value, lineOf: path => lineOf(document, lines, [...prefix, ...path]), problems};
 }
 
 /** `hostRules[0].options.audience`, or for the configuration itself `(configuration)`. */
@@ -55,7 +64,7 @@ export function formatPath(path: Path): string {
 		.join('');
 }
 
-function lineAt(text: string, line: number): string {
+function _lineAt(text: string, line: number): string {
 	return text.split('\n')[line - 1] ?? '';
 }
 
@@ -69,16 +78,15 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
 	let node: unknown = document.contents;
 	let offset = isNode(node) ? node.range?.[0] : undefined;
 	for (const part of path) {
-		if (isMap(node)) {
-			const pair: Pair | undefined = node.items.find(
-				item => String(isNode(item.key) ? item.key.toJSON() : item.key) === part,
-			);
+		const container = isAlias(node) ? node.resolve(document) : node;
+		if (isMap(container)) {
+			const pair = findPair(container, part, document);
 			if (pair === undefined) break;
 			// The key's line: that is where a person looks, and a value that is left out has no other.
 			if (isNode(pair.key)) offset = pair.key.range?.[0];
 			node = pair.value;
-		} else if (isSeq(node)) {
-			node = node.items[Number(part)];
+		} else if (isSeq(container)) {
+			node = container.items[Number(part)];
 			if (node === undefined) break;
 			if (isNode(node)) offset = node.range?.[0];
 		} else {
@@ -86,4 +94,19 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
 		}
 	}
 	return offset === undefined ? undefined : lines.linePos(offset).line;
+}
+
+/** The setting of that name, in the map itself or in one that is merged into it. */
+function findPair(map: YAMLMap, name: string | number, document: Document): Pair | undefined {
+	const keyOf = ({key}: Pair) => String(isNode(key) ? key.toJSON() : key);
+	const own = map.items.find(pair => keyOf(pair) === String(name));
+	if (own !== undefined) return own;
+	for (const {value} of map.items.filter(pair => keyOf(pair) === '<<')) {
+		for (const source of isSeq(value) ? value.items : [value]) {
+			const merged = isAlias(source) ? source.resolve(document) : source;
+			const pair = isMap(merged) ? findPair(merged, name, document) : undefined;
+			if (pair !== undefined) return pair;
+		}
+	}
+	return undefined;
 }

@@ -4,24 +4,27 @@ import {createRequire, findPackageJSON} from 'node:module';
 import {dirname, isAbsolute, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {resolvePath} from '../paths.ts';
-import type {StrategyClass} from '../strategy.ts';
-import {definitionOf} from '../strategy.ts';
+import type {Environment} from '../services.ts';
+import {definitionOf, type StrategyClass} from '../strategy.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
 export class StrategyRegistry {
 	readonly #builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>;
 	readonly #folder: string;
+	readonly #environment: Environment;
 	readonly #problems: Problems;
 	readonly #strategies = new Map<string, StrategyClass>();
 
 	constructor(
 		builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>,
 		folder: string,
+		environment: Environment,
 		problems: Problems,
 	) {
 		this.#builtIn = builtIn;
 		this.#folder = folder;
+		this.#environment = environment;
 		this.#problems = problems;
 	}
 
@@ -76,15 +79,10 @@ export class StrategyRegistry {
 		try {
 			exported = await import(pathToFileURL(this.#resolve(specifier)).href);
 		} catch (error) {
-			const {code, name} = error as NodeJS.ErrnoException;
-			this.#problems.add(
-				path,
-				`the strategy module '${specifier}' cannot be loaded (${code ?? name})`,
-				`Name a file (starting with ./) or a package that can be imported from ${this.#folder}`,
-			);
+			this.#problems.add(path, ...describeFailure(specifier, this.#folder, error));
 			return;
 		}
-		const strategies = new Set(Object.values(exported).filter(value => definitionOf(value) !== undefined));
+		const strategies = new Set(exportsOf(exported).filter(value => definitionOf(value) !== undefined));
 		if (strategies.size === 0) {
 			this.#problems.add(
 				path,
@@ -97,7 +95,7 @@ export class StrategyRegistry {
 
 	#resolve(specifier: string): string {
 		if (specifier.startsWith('.') || specifier.startsWith('~/') || isAbsolute(specifier)) {
-			return resolvePath(specifier, this.#folder, process.env);
+			return resolvePath(specifier, this.#folder, this.#environment);
 		}
 		const base = join(this.#folder, 'gatepass.config.js');
 		try {
@@ -109,26 +107,67 @@ export class StrategyRegistry {
 	}
 }
 
+/** From CommonJS come one object with everything in it, and some of its properties beside. */
+function exportsOf(module: Record<string, unknown>): unknown[] {
+	const {default: whole} = module;
+	const inside = typeof whole === 'object' && whole !== null ? Object.values(whole) : [];
+	return [...Object.values(module), ...inside];
+}
+
+function describeFailure(specifier: string, folder: string, error: unknown): [message: string, mend: string] {
+	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
+	if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
+		return [
+			`the strategy module '${specifier}', or one that it imports, does not exist`,
+			`Name a file (starting with ./) or a package that is installed in ${folder} or above`,
+		];
+	}
+	if (code === 'ERR_PACKAGE_PATH_NOT_EXPORTED') {
+		return [`the package does not export '${specifier}'`, "Name what its 'exports' offer"];
+	}
+	return [
+		`the strategy module '${specifier}' cannot be loaded (${code ?? name ?? typeof error})`,
+		'Import it in a script of its own to see why',
+	];
+}
+
 /** A package that exports itself to `import` alone, which `require.resolve` cannot find. */
 function resolveImportOnly(specifier: string, base: string): string {
-	const manifest = findPackageJSON(specifier, pathToFileURL(base));
-	if (manifest === undefined) throw new Error(`There is no package ${specifier}`);
-	const {exports}: {exports?: unknown} = JSON.parse(readFileSync(manifest, 'utf8'));
-	const target = pickImport(
-		typeof exports === 'object' && exports !== null && '.' in exports ? exports['.'] : exports,
-	);
-	if (target === undefined) throw new Error(`The package ${specifier} exports nothing to import`);
+	const [, name = '', subpath = ''] = /^((?:@[^/]+\/)?[^/]+)(.*)$/.exec(specifier) ?? [];
+	const manifest = findPackageJSON(name, pathToFileURL(base));
+	const {exports}: {exports?: unknown} =
+		manifest === undefined ? {} : JSON.parse(readFileSync(manifest, 'utf8'));
+	const target = pickImport(exportedAt(exports, `.${subpath}`));
+	if (manifest === undefined || target === undefined) throw notExported(specifier);
 	return join(dirname(manifest), target);
+}
+
+/** What `exports` (https://nodejs.org/api/packages.html#exports) says of `.` or `./something`. */
+function exportedAt(exports: unknown, subpath: string): unknown {
+	const isTable = typeof exports === 'object' && exports !== null && Object.keys(exports)[0]?.startsWith('.');
+	if (!isTable) return subpath === '.' ? exports : undefined;
+	const table = exports as Record<string, unknown>;
+	if (Object.hasOwn(table, subpath)) return table[subpath];
+	for (const [pattern, target] of Object.entries(table)) {
+		const [start = '', end] = pattern.split('*');
+		if (end === undefined || !subpath.startsWith(start) || !subpath.endsWith(end)) continue;
+		const matched = subpath.slice(start.length, subpath.length - end.length);
+		return pickImport(target)?.replaceAll('*', matched);
+	}
+	return undefined;
+}
+
+function notExported(specifier: string): Error {
+	return Object.assign(new Error(`${specifier} is not exported`), {code: 'ERR_PACKAGE_PATH_NOT_EXPORTED'});
 }
 
 function pickImport(target: unknown): string | undefined {
 	if (typeof target === 'string') return target;
 	if (typeof target !== 'object' || target === null) return undefined;
 	for (const [condition, value] of Object.entries(target)) {
-		if (['import', 'node', 'default'].includes(condition)) {
-			const found = pickImport(value);
-			if (found !== undefined) return found;
-		}
+		if (!['import', 'node', 'default'].includes(condition)) continue;
+		const found = pickImport(value);
+		if (found !== undefined) return found;
 	}
 	return undefined;
 }

@@ -9,7 +9,7 @@ export const gridCertificateOptions = z
 		directory: z.string().min(1).optional().describe('A folder that holds usercert.pem and userkey.pem'),
 	})
 	.refine(({certificate, key}) => (certificate === undefined) === (key === undefined), {
-		error: "'certificate' and 'key' belong together; one of them is missing",
+		error: "'certificate' and 'key' belong together; name both, or neither",
 	})
 	.refine(({certificate, directory}) => certificate === undefined || directory === undefined, {
 		error: "'certificate' and 'directory' name two places; take one of them out",

@@ -3,10 +3,19 @@ import {z} from 'zod';
 import {gridCertificateOptions} from '../grid-certificate/options.ts';
 
 const server = z.string().refine(value => URL.parse(`https://${value}`)?.host === value.toLowerCase(), {
-	error: 'it is no host, such as auth.cern.ch',
+	error: 'it is no host; write one such as auth.cern.ch',
 });
 
-const realm = z.string().regex(/^[\w.~-]+$/, 'it is no realm name, such as cern');
+const realm = z.string().regex(/^[\w.~-]+$/, 'it is no realm name; write one such as cern');
+
+/** Whatever has user information would go into messages; a fragment is not allowed (RFC 6749 section 3.2). */
+const endpoint = z.url({error: 'it is no URL; write one that starts with https://'}).refine(
+	value => {
+		const url = URL.parse(value);
+		return url === null || `${url.username}${url.password}${url.hash}` === '';
+	},
+	{error: "it has user information or a fragment; take that out, and use 'clientId' and 'clientSecret'"},
+);
 
 /** RFC 7591 section 2, and RFC 8705 section 2. */
 const clientAuthentications = [
@@ -28,11 +37,8 @@ export const ssoShape = {
 		.optional()
 		.describe('The API that the token is for, as a URL, or several (RFC 8707)'),
 	parameters: z.record(z.string(), z.string()).optional().describe('More parameters of the token request'),
-	tokenEndpoint: z.url({error: 'it is no URL'}).optional().describe('The token endpoint'),
-	issuer: z
-		.url({error: 'it is no URL'})
-		.optional()
-		.describe('The authorization server, whose metadata names its endpoints'),
+	tokenEndpoint: endpoint.optional().describe('The token endpoint'),
+	issuer: endpoint.optional().describe('The authorization server, whose metadata names its endpoints'),
 	server: server.optional().describe('A Keycloak server as CERN runs it. Default: auth.cern.ch'),
 	realm: realm.optional().describe('The realm on that server. Default: cern'),
 	clientAuthentication: z
@@ -73,16 +79,19 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 			`${places.join(' and ')} name different places; keep one of them`,
 		]);
 	if (method === 'private_key_jwt' && privateKey === undefined) {
-		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'"]);
+		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'; add it"]);
 	}
 	if (method === 'tls_client_auth' && identity === undefined) {
-		mistakes.push(['clientAuthentication', "tls_client_auth needs the option 'identity'"]);
+		mistakes.push(['clientAuthentication', "tls_client_auth needs the option 'identity'; add it"]);
 	}
 	if (options.certificateBound && identity === undefined) {
-		mistakes.push(['certificateBound', "it needs the option 'identity'"]);
+		mistakes.push(['certificateBound', "it needs the option 'identity'; add it"]);
 	}
 	if (options.certificateBound && options.dpop) {
-		mistakes.push(['dpop', 'a token is bound either to a key (dpop) or to a certificate (certificateBound)']);
+		mistakes.push([
+			'dpop',
+			'a token is bound either to a key (dpop) or to a certificate (certificateBound); choose one',
+		]);
 	}
 	return mistakes;
 }

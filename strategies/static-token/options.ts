@@ -21,7 +21,7 @@ export const staticTokenOptions = z
 	})
 	.refine(options => formOf(options) !== undefined, {
 		error:
-			"give either 'token', or 'header' and 'value', or 'query' and 'value', or 'username' and 'password'",
+			"these options do not make one credential; give either 'token', or 'header' and 'value', or 'query' and 'value', or 'username' and 'password'",
 	});
 
 export type StaticTokenOptions = z.output<typeof staticTokenOptions>;

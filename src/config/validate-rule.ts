@@ -1,0 +1,100 @@
+/** Checks one host rule: its patterns, its strategy, and whether its credential would go over plain http. */
+import type {z} from 'zod';
+import type {HostRule} from '../host-rules/host-rule.ts';
+import {isLoopback} from '../host-rules/pattern.ts';
+import {definitionOf, type StrategyDefinition} from '../strategy.ts';
+import {sourceOf, type ValidationContext} from './context.ts';
+import type {Problems} from './problems.ts';
+import type {hostRuleSchema} from './schema.ts';
+import type {Salvaged} from './settings.ts';
+import type {Path} from './source.ts';
+import {closest} from './suggest.ts';
+import {checkEndpoints, nestedPlaces, validateOptions} from './validate-options.ts';
+import {type PlacedPattern, validatePatterns} from './validate-patterns.ts';
+
+export async function validateRule(
+	rule: Salvaged<z.output<typeof hostRuleSchema>>,
+	index: number,
+	context: ValidationContext,
+): Promise<HostRule> {
+	const path: Path = ['hostRules', index];
+	const {problems, source} = context;
+	const {strategy: name, options, allowInsecure = false} = rule;
+	const placed = validatePatterns(rule.match, [...path, 'match'], problems);
+	const strategy =
+		name === undefined
+			? undefined
+			: await validateStrategy({strategy: name, options}, path, allowInsecure, context);
+	// A setting that is wrong was reported; whether it gave leave is not known.
+	const mayBeInsecure = allowInsecure || problems.has([...path, 'allowInsecure']);
+	if (strategy?.definition.carriesCredential !== false && strategy !== undefined && !mayBeInsecure) {
+		checkTransport(placed, problems);
+	}
+	return {
+		index,
+		patterns: placed.map(({pattern}) => pattern),
+		methods: rule.methods?.filter(method => method !== undefined).map(method => method.toUpperCase()),
+		strategy: name ?? '',
+		options: strategy?.options,
+		allowInsecure,
+		source: sourceOf(path, source),
+	};
+}
+
+interface WrittenStrategy {
+	readonly strategy: string;
+	options?: unknown;
+}
+
+/** Check the name and options of a strategy, in a rule or inside of another strategy's options. */
+async function validateStrategy(
+	{strategy: name, options: written}: WrittenStrategy,
+	path: Path,
+	allowInsecure: boolean,
+	context: ValidationContext,
+): Promise<{definition: StrategyDefinition; options: unknown} | undefined> {
+	const {problems, registry} = context;
+	const definition = definitionOf(await registry.load(name));
+	if (definition === undefined) {
+		const {names} = registry;
+		const similar = closest(name, names);
+		problems.add(
+			[...path, 'strategy'],
+			`there is no strategy '${name}'`,
+			similar === undefined
+				? `Use one of ${names.join(', ')}, or list its module under 'strategies'`
+				: `Did you mean ${similar}?`,
+		);
+		return undefined;
+	}
+	const optionsPath = [...path, 'options'];
+	if (written === undefined && problems.has(optionsPath)) return {definition, options: undefined};
+	const options = await validateOptions(definition, written ?? {}, optionsPath, problems);
+	if (options === undefined) return {definition, options};
+	checkEndpoints(definition, options, allowInsecure, optionsPath, problems);
+	for (const place of nestedPlaces(definition, options, optionsPath, problems)) {
+		const nested = nestedAt(options, place);
+		const checked = await validateStrategy(nested, [...optionsPath, ...place], allowInsecure, context);
+		nested.options = checked?.options;
+	}
+	return {definition, options};
+}
+
+/** The schema has made the options anew, so what stands there may be replaced by what its own schema makes of it. */
+function nestedAt(options: unknown, place: Path): WrittenStrategy {
+	let found: unknown = options;
+	for (const part of place) found = (found as Record<string | number, unknown>)[part];
+	return found as WrittenStrategy;
+}
+
+function checkTransport(placed: readonly PlacedPattern[], problems: Problems): void {
+	for (const {pattern, path} of placed) {
+		const {scheme, kind, host} = pattern;
+		if (scheme === 'https' || (kind !== 'any' && isLoopback(host))) continue;
+		problems.add(
+			path,
+			`'${pattern.text}' would send a credential over plain http`,
+			"Write https://, or add 'allowInsecure: true' to the rule if every machine on the way may read it",
+		);
+	}
+}

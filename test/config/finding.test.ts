@@ -1,0 +1,148 @@
+/** Where the configuration is found, and the environment beside it. */
+import {mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import {expect, test} from 'vitest';
+import {ConfigurationError} from '../../src/errors.ts';
+import {folderWith, load, problemsOf} from './loading.ts';
+
+const rule = (host: string) => `hostRules: [{match: ${host}, strategy: none}]\n`;
+
+test('the nearest one upwards from the working directory', async () => {
+	const folder = folderWith({
+		'gatepass.config.yaml': rule('outer.example.org'),
+		'inner/.gatepassrc': rule('inner.example.org'),
+		'inner/deep/package.json': '{"name": "no-gatepass-here"}',
+		'other/deep/x': '',
+	});
+	const {configuration} = await load({cwd: join(folder, 'inner/deep')});
+	expect(configuration.file).toBe(join(folder, 'inner/.gatepassrc'));
+	expect(configuration.folder).toBe(join(folder, 'inner'));
+	expect(configuration.hostRules).toMatchObject([
+		{patterns: [{host: 'inner.example.org'}], source: `${folder}/inner/.gatepassrc:1`},
+	]);
+	const other = await load({cwd: join(folder, 'other/deep')});
+	expect(other.configuration.file).toBe(join(folder, 'gatepass.config.yaml'));
+});
+
+test('a package.json that belongs to somebody else does not stand in the way, broken or not', async () => {
+	const folder = folderWith({
+		'gatepass.config.json': '{"hostRules": []}',
+		'broken/package.json': '{"name": ',
+		'null/package.json': 'null',
+		'without/package.json': '{"gatepass": null}',
+	});
+	for (const name of ['broken', 'null', 'without']) {
+		const {configuration} = await load({cwd: join(folder, name)});
+		expect(configuration.file).toBe(join(folder, 'gatepass.config.json'));
+	}
+});
+
+test('a file that is named, relative to the working directory', async () => {
+	const folder = folderWith({'elsewhere/my.yaml': rule('a.example.org')});
+	const {configuration} = await load({cwd: folder, config: 'elsewhere/my.yaml'});
+	expect(configuration.file).toBe(join(folder, 'elsewhere/my.yaml'));
+	expect(configuration.folder).toBe(join(folder, 'elsewhere'));
+});
+
+test('none at all: says where it looked and how to begin', async () => {
+	const [problem] = await problemsOf({cwd: '/nonexistent/deep'});
+	expect(problem?.message).toMatch(
+		/there is none in \/nonexistent\/deep or above it .*gatepass\.config\.yaml/,
+	);
+	expect(problem?.mend).toContain('gatepass init');
+});
+
+test.each<[string, RegExp, RegExp]>([
+	['missing.yaml', /does not exist/, /Name one that does/],
+	['folder', /is a folder/, /Name the file itself/],
+	['folder/x.yaml/y', /does not exist|ENOTDIR/, /./],
+	['throws.js', /cannot be loaded \(RangeError\)/, /node .*throws\.js/],
+	['syntax.js', /cannot be loaded/, /node .*syntax\.js/],
+	['throws-nothing.js', /cannot be loaded/, /node .*throws-nothing\.js/],
+	['nul\0.yaml', /cannot be loaded \(ERR_INVALID_ARG_VALUE\)/, /./],
+	['empty.yaml', /is empty/, /hostRules/],
+	['blank.yaml', /is empty/, /hostRules/],
+	['comments.yaml', /is empty/, /hostRules/],
+	['nothing.js', /is empty/, /hostRules/],
+	['scalar.yaml', /it is a string/, /name: value/],
+	['list.yaml', /it is a list/, /name: value/],
+	['function.js', /it is a function/, /name: value/],
+])('%j', async (file, message, mend) => {
+	const cwd = folderWith({
+		'folder/inside': '',
+		'package.json': '{"type": "module"}',
+		'throws.js': 'throw new RangeError("hunter2");',
+		'throws-nothing.js': 'throw undefined;',
+		'syntax.js': 'export default {',
+		'nothing.js': 'export const x = 1;',
+		'function.js': 'export default () => ({});',
+		'empty.yaml': '',
+		'blank.yaml': ' \n\n',
+		'comments.yaml': '# hostRules:\n',
+		'scalar.yaml': 'hostRules',
+		'list.yaml': '- hostRules',
+	});
+	const problems = await problemsOf({cwd, config: file});
+	expect(problems).toHaveLength(1);
+	expect(problems[0]?.file).toBe(join(cwd, file));
+	expect(problems[0]?.message).toMatch(message);
+	expect(problems[0]?.mend).toMatch(mend);
+	expect(JSON.stringify(problems)).not.toContain('hunter2');
+});
+
+test('an empty file that is found is a mistake too, not passed over', async () => {
+	const cwd = folderWith({'gatepass.config.yaml': '\n'});
+	expect(await problemsOf({cwd})).toMatchObject([
+		{file: join(cwd, 'gatepass.config.yaml'), message: 'it is empty'},
+	]);
+});
+
+test('a folder that has the name of a configuration', async () => {
+	const cwd = folderWith({});
+	mkdirSync(join(cwd, '.gatepassrc'));
+	expect(await problemsOf({cwd})).toMatchObject([{message: 'it is a folder'}]);
+});
+
+test('what a JavaScript file threw is the cause', async () => {
+	const cwd = folderWith({'gatepass.config.mjs': 'throw new RangeError("why")'});
+	const error = await load({cwd}).catch(error => error);
+	expect(error).toBeInstanceOf(ConfigurationError);
+	expect(error.cause).toBeInstanceOf(RangeError);
+});
+
+test('a .env beside it adds to the environment, overrides nothing and prints nothing', async () => {
+	const cwd = folderWith({
+		'gatepass.config.yaml': "hostRules: [{match: '${A}.${B}.${C}.example.org', strategy: none}]",
+		'.env': 'A=file\nB=file\nC="with # hash"\nC=file\nUNUSED=x\n',
+	});
+	const printed: unknown[] = [];
+	const {log} = console;
+	console.log = (...values: unknown[]) => printed.push(values);
+	const before = {...process.env};
+	try {
+		const {configuration} = await load({cwd, env: {A: 'outer', C: undefined}});
+		expect(configuration.hostRules[0]?.patterns[0]?.host).toBe('outer.file.file.example.org');
+		expect(configuration.environment).toEqual({A: 'outer', B: 'file', C: 'file', UNUSED: 'x'});
+	} finally {
+		console.log = log;
+	}
+	expect(printed).toEqual([]);
+	expect(process.env).toEqual(before);
+});
+
+test('a .env that is a folder is none of ours', async () => {
+	const cwd = folderWith({'gatepass.config.yaml': rule('a.example.org'), '.env/bin/python': ''});
+	expect(await problemsOf({cwd})).toEqual([]);
+});
+
+test('relative paths start at the folder of the file, or at the working directory', async () => {
+	const cwd = folderWith({'sub/gatepass.config.yaml': 'cache: {url: "sqlite:./tokens.sqlite"}', 'sub/x': ''});
+	const fromFile = await load({cwd, config: 'sub/gatepass.config.yaml'});
+	expect(fromFile.configuration.cache.url).toBe(`sqlite:${cwd}/sub/tokens.sqlite`);
+	const fromObject = await load({cwd, config: {cache: {url: 'sqlite:t.sqlite'}}});
+	expect(fromObject.configuration.cache.url).toBe(`sqlite:${cwd}/t.sqlite`);
+	const fromHome = await load({cwd, config: {cache: {url: 'sqlite:~/t.sqlite'}}, env: {HOME: '/home/alice'}});
+	expect(fromHome.configuration.cache.url).toBe('sqlite:/home/alice/t.sqlite');
+	const byDefault = await load({cwd, config: {}, env: {HOME: '/home/alice'}});
+	expect(byDefault.configuration.cache.url).toBe('sqlite:/home/alice/.cache/gatepass/tokens.sqlite');
+});
