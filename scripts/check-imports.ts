@@ -11,6 +11,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/testing/'],
 	['src/index.ts', 'src/gatepass.ts'],
 	['src/container.ts'],
+	['src/logger.ts', 'src/telemetry.ts'],
 	['src/planner.ts'],
 	['strategies/'],
 	['src/transports/'],
@@ -23,8 +24,9 @@ const layers: readonly (readonly string[])[] = [
 	['src/config/'],
 	['src/host-rules/'],
 	['src/strategy.ts'],
-	['src/paths.ts'],
+	['src/paths.ts', 'src/hosts.ts'],
 	['src/services.ts'],
+	['src/events.ts'],
 	['src/errors.ts'],
 ];
 

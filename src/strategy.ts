@@ -18,6 +18,7 @@ import {
 } from './services.ts';
 
 export {inject, injectable} from 'tsyringe';
+export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';
 export * from './services.ts';
 

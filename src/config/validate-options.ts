@@ -1,6 +1,6 @@
 /** Checks the options of a strategy with the strategy's own schema, and the URLs to which it sends secrets. */
 import type {StandardSchemaV1} from '@standard-schema/spec';
-import {isLoopback} from '../host-rules/pattern.ts';
+import {isLoopback} from '../hosts.ts';
 import type {StrategyDefinition} from '../strategy.ts';
 import {describeIssue} from './issues.ts';
 import type {Problems} from './problems.ts';

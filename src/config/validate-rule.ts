@@ -1,7 +1,7 @@
 /** Checks one host rule: its patterns, its strategy, and whether its credential would go over plain http. */
 import type {z} from 'zod';
 import type {HostRule} from '../host-rules/host-rule.ts';
-import {isLoopback} from '../host-rules/pattern.ts';
+import {isLoopback} from '../hosts.ts';
 import {definitionOf, type StrategyDefinition} from '../strategy.ts';
 import {sourceOf, type ValidationContext} from './context.ts';
 import type {Problems} from './problems.ts';

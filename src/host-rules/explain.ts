@@ -1,7 +1,9 @@
 /** Says which rule is chosen for a URL, and of every other rule why it is not. */
+
+import {withoutTrailingDot} from '../hosts.ts';
 import type {HostRule} from './host-rule.ts';
 import type {Entry, Matcher} from './matcher.ts';
-import {decodeUnreserved, type Pattern, withoutTrailingDot} from './pattern.ts';
+import {decodeUnreserved, type Pattern} from './pattern.ts';
 
 /** One pattern of one rule, as it stands to a URL. */
 export interface Candidate {

@@ -1,4 +1,5 @@
 /** The pattern of a host rule: `[scheme://]host[:port][/path]`, taken apart and normalised as a URL would be. */
+import {withoutTrailingDot} from '../hosts.ts';
 
 /** A pattern, ready to be compared with URLs. */
 export interface Pattern {
@@ -37,25 +38,6 @@ export function parsePattern(text: string): Pattern {
 	const {host: writtenHost, port} = splitPort(slash === -1 ? rest : rest.slice(0, slash), scheme);
 	const path = slash === -1 ? '' : normalisePath(rest.slice(slash));
 	return {text, scheme, port, path, ...normaliseHost(writtenHost)};
-}
-
-/** A host as patterns keep it; `hostname` comes from a `URL`, which has done all but the trailing dot. */
-export function withoutTrailingDot(hostname: string): string {
-	return hostname.endsWith('.') ? hostname.slice(0, -1) : hostname;
-}
-
-/**
- * Whether only this machine can answer for the host: `localhost` and names below it (RFC 6761 section 6.3),
- * 127.0.0.0/8 and `::1`.
- */
-export function isLoopback(hostname: string): boolean {
-	const host = withoutTrailingDot(hostname);
-	return (
-		host === 'localhost' ||
-		host.endsWith('.localhost') ||
-		host === '[::1]' ||
-		/^127(?:\.\d{1,3}){3}$/.test(host)
-	);
 }
 
 /**

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {Matcher} from '../../src/host-rules/matcher.ts';
-import {isLoopback, type Pattern, PatternError, parsePattern} from '../../src/host-rules/pattern.ts';
+import {type Pattern, PatternError, parsePattern} from '../../src/host-rules/pattern.ts';
+import {isLoopback} from '../../src/hosts.ts';
 
 function refusal(text: string): PatternError {
 	try {
