@@ -18,14 +18,24 @@ function toJsonSchema(schema: z.ZodType): JsonSchema {
 	return z.toJSONSchema(schema, {
 		target: 'draft-7',
 		io: 'input',
+		// A function, for one, cannot stand in a file.
+		unrepresentable: 'any',
 		override({jsonSchema}) {
 			const node = jsonSchema as JsonSchema;
+			leaveOutFunctions(node);
 			allowReferences(node);
 			const properties = node.properties as JsonSchema | undefined;
 			if (properties?.strategy && properties.options)
 				node.allOf = [{$ref: '#/definitions/optionsByStrategy'}];
 		},
 	});
+}
+
+/** Among several forms, one without any demand is one that JSON has no words for. */
+function leaveOutFunctions(node: JsonSchema): void {
+	const forms = node.anyOf as JsonSchema[] | undefined;
+	if (forms === undefined) return;
+	node.anyOf = forms.filter(form => Object.keys(form).some(key => key !== 'description'));
 }
 
 /** Where only some strings are right, `${NAME}` is right as well: what it stands for is checked later. */
