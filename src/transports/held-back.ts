@@ -25,6 +25,8 @@ export class HeldBack {
 	#current: ClientRequest;
 	/** The response before, whose body nobody wants. */
 	#unwanted: IncomingMessage | undefined;
+	/** got's `timeout.socket`, in milliseconds: it holds for every leg. */
+	#idleTimeout: number | undefined;
 	/** got has let go of the first leg, because it sees that it is answered. */
 	#released = false;
 
@@ -61,6 +63,11 @@ export class HeldBack {
 			// Without a response the conversation is over: let it clean up.
 			if (event === 'close' && this.#state === 'sent') void this.#end();
 			return this.#emit.call(first, event, ...values);
+		};
+		const {setTimeout} = first;
+		first.setTimeout = (milliseconds, onTimeout) => {
+			this.#idleTimeout = milliseconds;
+			return setTimeout.call(first, milliseconds, onTimeout);
 		};
 		first.destroy = (error?: Error): ClientRequest => {
 			if (this.#state !== 'held') {
@@ -110,7 +117,6 @@ export class HeldBack {
 
 	async #sendAgain(): Promise<void> {
 		if (this.#released) this.#destroy.call(this.#first);
-		const first = this.#first;
 		const leg = await this.#sendLeg();
 		if (this.#state === 'over') {
 			leg.on('error', () => {});
@@ -123,9 +129,8 @@ export class HeldBack {
 			blotOut(leg);
 			this.#fail(error);
 		});
-		leg.on('timeout', () => this.#emit.call(first, 'timeout'));
-		const {timeout} = first as {timeout?: number};
-		if (timeout) leg.setTimeout(timeout);
+		leg.on('timeout', () => this.#emit.call(this.#first, 'timeout'));
+		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
 		leg.end(this.#body as string | Uint8Array | undefined);
 	}
 
@@ -155,11 +160,23 @@ export class HeldBack {
 		const first = this.#first;
 		void this.#end();
 		if (this.#current !== first) this.#current.destroy();
-		// The first leg may be long over, and then would not tell got of the error by itself.
-		if (error !== undefined) this.#emit.call(first, 'error', error);
+		if (error !== undefined) this.#tell(error);
 		// What is still to come of it is no news.
 		first.on('error', () => {});
 		this.#destroy.call(first);
+	}
+
+	/** The first leg may be long over, and then would not tell got of an error by itself. */
+	#tell(error: Error): void {
+		const first = this.#first as ClientRequest & {res?: IncomingMessage | undefined};
+		const {res} = first;
+		// got passes over a connection that breaks once there is a response; but this one it has never seen.
+		first.res = undefined;
+		this.#emit.call(first, 'error', error);
+		// got looks in a microtask of its own, which comes before this one.
+		queueMicrotask(() => {
+			first.res = res;
+		});
 	}
 
 	async #end(): Promise<void> {
