@@ -141,9 +141,10 @@ test('a request goes through it, and nothing is loaded before a rule needs it', 
 	const {onImport, forTests, onUse} = result as Record<'onImport' | 'forTests' | 'onUse', string[]>;
 	// Whatever is added here costs every program that imports gatepass, whether it sends a request or not.
 	expect(onImport).toEqual(['gatepass', 'reflect-metadata', 'tslib', 'tsyringe']);
-	expect(onUse).toEqual(expect.arrayContaining(['got', 'keyv', 'oauth4webapi', 'zod']));
+	const later = [...forTests, ...onUse];
+	expect(later).toEqual(expect.arrayContaining(['got', 'keyv', 'oauth4webapi', 'zod']));
 	const optional = ['@peculiar/x509', 'koffi', '@keyv/redis', '@keyv/postgres', '@opentelemetry/api'];
-	expect([...forTests, ...onUse].filter(name => optional.includes(name))).toEqual([]);
+	expect(later.filter(name => optional.includes(name))).toEqual([]);
 });
 
 test('its types resolve as Node resolves modules, and they bind', async () => {

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# `npm run verify`: everything that must hold, from a fresh clone to the last test. Needs npm and any Node that runs it;
+# the right Node comes with `npm ci`. Ends at the first step that fails.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# `npm run --silent verify` hands its silence down; a step that fails has to say why.
+unset npm_config_loglevel
+
+step() {
+	local title=$1 start=$SECONDS
+	shift
+	printf '\n== %s (%s)\n' "$title" "$*"
+	if "$@"; then
+		printf -- '-- %s: done in %d s\n' "$title" $((SECONDS - start))
+	else
+		local status=$?
+		printf -- '-- %s: FAILED after %d s\n' "$title" $((SECONDS - start)) >&2
+		exit "$status"
+	fi
+}
+
+step 'Real servers' bash scripts/install-servers.sh
+step 'Dependencies' npm ci
+step 'Lint and format' npm run --silent lint
+step 'Types' npm run --silent types
+step 'Import direction, schema and API listing' npm run --silent check
+step 'Build' npm run --silent build
+# Not `npm test`, which would build once more.
+step 'Tests' npm exec --no -- vitest run
