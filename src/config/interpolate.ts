@@ -96,6 +96,14 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 		);
 		return '';
 	}
+	if (fallback?.includes('${')) {
+		context.problems.addUnresolved(
+			path,
+			`the default of ${name} has a reference inside`,
+			'Write a plain text for the default; one reference cannot stand inside of another',
+		);
+		return '';
+	}
 	const {environment} = context;
 	// 'constructor' is no variable, although every object has one.
 	const value = Object.hasOwn(environment, name) ? environment[name] : undefined;

@@ -1,4 +1,5 @@
 /** Collects mistakes, so that all of them can be reported at once. */
+import {normalize} from 'node:path';
 import {ConfigurationError, type Problem} from '../errors.ts';
 import {formatPath, type Path, type Source} from './source.ts';
 
@@ -18,7 +19,13 @@ export class Problems {
 	hide(secrets: Iterable<string>): void {
 		this.#secrets = [...secrets]
 			.filter(secret => secret.length > 3)
-			.flatMap(secret => [secret, secret.toLowerCase(), encodeURIComponent(secret.toWellFormed())])
+			.flatMap(secret => [
+				secret,
+				secret.toLowerCase(),
+				// As it looks in a path and in a URL.
+				normalize(secret),
+				encodeURIComponent(secret.toWellFormed()),
+			])
 			// A longer one first: it may hold a shorter one.
 			.sort((a, b) => b.length - a.length);
 	}

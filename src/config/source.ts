@@ -4,6 +4,7 @@ import {
 	isAlias,
 	isMap,
 	isNode,
+	isScalar,
 	isSeq,
 	LineCounter,
 	type Pair,
@@ -60,12 +61,12 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 export function formatPath(path: Path): string {
 	if (path.length === 0) return '(configuration)';
 	return path
-		.map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+		.map((part, index) => {
+			if (typeof part === 'number') return `[${part}]`;
+			if (!/^[\w$-]+$/.test(part)) return `[${JSON.stringify(part)}]`;
+			return index === 0 ? part : `.${part}`;
+		})
 		.join('');
-}
-
-function _lineAt(text: string, line: number): string {
-	return text.split('\n')[line - 1] ?? '';
 }
 
 function valueAt(document: Document, prefix: Path): unknown {
@@ -98,7 +99,8 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
 
 /** The setting of that name, in the map itself or in one that is merged into it. */
 function findPair(map: YAMLMap, name: string | number, document: Document): Pair | undefined {
-	const keyOf = ({key}: Pair) => String(isNode(key) ? key.toJSON() : key);
+	// The value of a merge key is a symbol; what stands in the text is a string.
+	const keyOf = ({key}: Pair) => String(isScalar(key) ? (key.source ?? key.value) : key);
 	const own = map.items.find(pair => keyOf(pair) === String(name));
 	if (own !== undefined) return own;
 	for (const {value} of map.items.filter(pair => keyOf(pair) === '<<')) {

@@ -14,15 +14,19 @@ export function closest(word: string, candidates: readonly string[]): string | u
 	return best;
 }
 
-/** Levenshtein's distance, row by row. */
+/** How many letters are wrong, missing, too many, or exchanged with their neighbour (optimal string alignment). */
 function editDistance(a: string, b: string): number {
+	let beforePrevious: number[] = [];
 	let previous = Array.from({length: b.length + 1}, (_, index) => index);
 	for (let i = 1; i <= a.length; i++) {
 		const current = [i];
 		for (let j = 1; j <= b.length; j++) {
 			const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-			current.push(Math.min(substitution, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+			const isExchange = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+			const exchange = isExchange ? (beforePrevious[j - 2] ?? 0) + 1 : Number.POSITIVE_INFINITY;
+			current.push(Math.min(substitution, exchange, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
 		}
+		beforePrevious = previous;
 		previous = current;
 	}
 	return previous[b.length] ?? 0;

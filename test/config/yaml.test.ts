@@ -1,0 +1,104 @@
+/** What YAML has besides plain settings, and texts that are none. */
+import {describe, expect, test} from 'vitest';
+import {folderWith, load, problemsInYaml} from './loading.ts';
+
+describe('what YAML offers', () => {
+	test('anchors, aliases and merge keys', async () => {
+		const cwd = folderWith({
+			'gatepass.config.yaml': `hostRules:
+- &first {match: a.example.org, strategy: sso-client-credentials, options: &o {audience: x}}
+- {match: b.example.org, strategy: sso-client-credentials, options: *o}
+- <<: *first
+  match: c.example.org
+`,
+		});
+		const {configuration} = await load({cwd});
+		expect(configuration.hostRules.map(({patterns, options}) => [patterns[0]?.host, options])).toEqual([
+			['a.example.org', {audience: 'x'}],
+			['b.example.org', {audience: 'x'}],
+			['c.example.org', {audience: 'x'}],
+		]);
+	});
+
+	test('a mistake behind an alias or a merge key has the line where it is written', async () => {
+		const text = `hostRules:
+- &first
+  match: a.example.org
+  strategy: kerberos-stub
+  options: &o
+    servise: HTTP
+- match: b.example.org
+  strategy: kerberos-stub
+  options: *o
+- <<: *first
+  match: c.example.org
+`;
+		const problems = await problemsInYaml(text);
+		expect(problems.map(({line, path}) => `${line} ${path}`)).toEqual([
+			'6 hostRules[0].options.servise',
+			'6 hostRules[1].options.servise',
+			'6 hostRules[2].options.servise',
+		]);
+	});
+
+	test('a byte order mark, Windows line ends, and no line end at the end', async () => {
+		const problems = await problemsInYaml(
+			'\uFEFF# comment\r\nhostRules:\r\n- match: a.example.org\r\n  strategy: non',
+		);
+		expect(problems).toMatchObject([{line: 4, path: 'hostRules[0].strategy'}]);
+	});
+
+	test('JSON with a byte order mark, or with comments', async () => {
+		for (const text of ['\uFEFF{"hostRules": []}', '{\n# none yet\n"hostRules": [],}']) {
+			await expect(load({cwd: folderWith({'gatepass.config.json': text})})).resolves.toBeDefined();
+		}
+	});
+});
+
+describe('a text that is none', () => {
+	test.each<[string, string, number | undefined, RegExp, RegExp]>([
+		['a key twice', 'hostRules: []\nhostRules: []\n', 2, /a second time/, /Take one/],
+		['a tab', 'hostRules:\n\t- match: x\n', 2, /a tab/, /spaces/],
+		['an open bracket', 'hostRules: [\n', 2, /indentation|missing/, /bracket/],
+		['an open quote', 'hostRules: "x\n', 2, /quote/, /Add it/],
+		['two colons', 'hostRules: a: b\n', 1, /a second 'name:'/, /quotes/],
+		[
+			'a variable without quotes',
+			'hostRules: [{match: ${X}, strategy: none}]\n',
+			1,
+			/./,
+			/put quotes around/,
+		],
+		['two documents', 'hostRules: []\n---\nhostRules: []\n', 2, /second document/, /one document/],
+		['wrong indentation', 'hostRules:\n  - match: x\n strategy: y\n', 3, /indentation|cannot be read/, /./],
+		['an unknown alias', 'hostRules: *none\n', undefined, /no anchor/, /anchor first/],
+		['a merge of a scalar', 'hostRules:\n- <<: 1\n', undefined, /merges something/, /anchor/],
+		['an alias for what it is in', 'hostRules: &a\n- *a\n', undefined, /contains itself|aliases/, /./],
+		['brackets without end', '['.repeat(20_000), 1, /cannot be read|indentation/, /./],
+		['a NUL', 'hostRules: \0\n', undefined, /./, /./],
+	])('%s', async (_, text, line, message, mend) => {
+		const problems = await problemsInYaml(text);
+		expect(problems.length).toBeGreaterThan(0);
+		if (line !== undefined) expect(problems[0]?.line).toBe(line);
+		expect(problems[0]?.message).toMatch(message);
+		expect(problems[0]?.mend).toMatch(mend);
+	});
+
+	test('aliases that unfold without end', async () => {
+		const levels = Array.from({length: 12}, (_, level) => {
+			const inner = level === 0 ? 'x' : `*l${level - 1}`;
+			return `l${level}: &l${level} [${Array(10).fill(inner).join(', ')}]`;
+		});
+		const started = process.cpuUsage().user;
+		const problems = await problemsInYaml(levels.join('\n'));
+		expect(problems).toMatchObject([{message: 'its aliases unfold without end'}]);
+		// 10^12 values would take days.
+		expect(process.cpuUsage().user - started).toBeLessThan(10_000_000);
+	});
+
+	test('a secret in a broken text stays out of the message', async () => {
+		const problems = await problemsInYaml('clientSecret: "hunter2\nhunter2: hunter2: hunter2\n');
+		expect(problems).not.toEqual([]);
+		expect(JSON.stringify(problems)).not.toContain('hunter2');
+	});
+});
