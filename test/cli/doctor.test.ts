@@ -1,0 +1,268 @@
+import {chmodSync, mkdirSync, statSync, utimesSync} from 'node:fs';
+import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
+import type {Finding} from '../../src/cli/finding.ts';
+import {
+	type MtlsServer,
+	startMtlsServer,
+	startTokenServer,
+	type TokenServer,
+} from '../../src/testing/index.ts';
+import {createWorkspace, type Workspace} from './command-line.ts';
+
+const clientSecret = 'canary-client-secret';
+
+let mtls: MtlsServer;
+let api: TokenServer;
+let workspace: Workspace;
+
+beforeAll(async () => {
+	[mtls, api] = await Promise.all([startMtlsServer(), startTokenServer()]);
+});
+
+afterAll(async () => {
+	await Promise.all([mtls?.close(), api?.close()]);
+});
+
+beforeEach(async () => {
+	workspace = await createWorkspace({
+		cache: {url: 'sqlite:./cache/tokens.sqlite'},
+		trust: [{match: mtls.url, ca: mtls.ca, only: true}],
+		hostRules: [
+			{match: mtls.url, strategy: 'grid-certificate', options: {...mtls.client}},
+			{
+				match: api.url,
+				strategy: 'sso-client-credentials',
+				options: {clientId: 'cli', clientSecret, tokenEndpoint: api.tokenEndpoint},
+			},
+		],
+	});
+});
+
+afterEach(async () => {
+	await workspace.close();
+});
+
+async function examine(...args: string[]): Promise<{code: number | null; findings: Finding[]}> {
+	const {code, stdout, stderr} = await workspace.run(['doctor', '--json', ...args]);
+	expect(stderr).toBe('');
+	expect(stdout).not.toContain(clientSecret);
+	return {code, findings: JSON.parse(stdout)};
+}
+
+const notOk = (findings: readonly Finding[]): Finding[] => findings.filter(({outcome}) => outcome !== 'ok');
+
+test('all is well', async () => {
+	const requests = api.requests.length;
+	const {code, findings} = await examine();
+	expect(notOk(findings)).toEqual([]);
+	expect(code).toBe(0);
+	expect(findings.map(({check}) => check)).toEqual([
+		'node',
+		'configuration',
+		'token cache',
+		'credential',
+		'credential',
+		'key file',
+		'clock',
+	]);
+	expect(api.requests).toHaveLength(requests);
+	const text = await workspace.run(['doctor']);
+	expect(text.stdout).toMatch(/\nAll is well\.\n$/);
+	for (const line of text.stdout.trimEnd().split('\n').slice(0, -2)) expect(line).toMatch(/^✔ /);
+});
+
+test('mistakes in the configuration are findings like any other', async () => {
+	const config = await workspace.write(
+		'wrong.yaml',
+		'hostRules:\n  - match: https://a.example.org\n    strategy: nonee\n',
+	);
+	const {code, findings} = await examine('-c', config);
+	expect(code).toBe(1);
+	expect(notOk(findings)).toEqual([
+		{
+			check: 'configuration',
+			outcome: 'failed',
+			what: "hostRules[0].strategy: there is no strategy 'nonee'",
+			where: `${config}:3`,
+			mend: 'Did you mean none?',
+		},
+	]);
+	const text = await workspace.run(['doctor', '-c', 'wrong.yaml']);
+	expect(text.code).toBe(1);
+	expect(text.stdout).toContain('✖ configuration  wrong.yaml:3: hostRules[0].strategy: ');
+	expect(text.stdout).toContain('→ Did you mean none?\n');
+	expect(text.stdout).toMatch(/\n1 failure\.\n$/);
+});
+
+test('a rule that another one silently replaces', async () => {
+	await workspace.configure({
+		cache: {url: 'memory:'},
+		hostRules: [
+			{match: ['https://a.example.org', 'https://b.example.org'], strategy: 'none'},
+			{match: 'https://B.example.org:443/', strategy: 'none'},
+		],
+	});
+	const {code, findings} = await examine();
+	expect(code).toBe(0);
+	expect(notOk(findings)).toEqual([
+		{
+			check: 'rules',
+			outcome: 'warning',
+			what: 'the rule for https://b.example.org never wins: the one for https://B.example.org:443/ at gatepass.config.yaml:13 is equally specific and stands later',
+			where: `${workspace.path('gatepass.config.yaml')}:6`,
+			mend: 'Take one of the two out, or make one more specific',
+		},
+	]);
+});
+
+test('a stub says that it is one', async () => {
+	await workspace.configure({hostRules: [{match: 'https://a.example.org', strategy: 'kerberos-stub'}]});
+	const {code, findings} = await examine();
+	expect(code).toBe(0);
+	expect(notOk(findings)).toMatchObject([
+		{check: 'credential', outcome: 'warning', what: expect.stringContaining('stub that proves nothing')},
+	]);
+});
+
+test('a key that others may read', async () => {
+	const {key} = mtls.client;
+	chmodSync(key, 0o640);
+	try {
+		const {code, findings} = await examine();
+		expect(code).toBe(1);
+		expect(notOk(findings)).toEqual([
+			{
+				check: 'key file',
+				outcome: 'failed',
+				what: 'mode 0640: others may read or change it',
+				where: key,
+				mend: `Run 'chmod 600 ${key}'`,
+			},
+		]);
+	} finally {
+		chmodSync(key, 0o600);
+	}
+});
+
+test('a certificate that has ended, with its key looked at all the same', async () => {
+	const ended = await mtls.authority.issue('ended', {
+		subject: 'CN=bob',
+		notAfter: Date.now() - 86_400_000,
+		notBefore: 0,
+	});
+	const ending = await mtls.authority.issue('ending', {
+		subject: 'CN=carol',
+		notAfter: Date.now() + 3_600_000,
+		notBefore: Date.now() - 86_400_000,
+	});
+	chmodSync(ended.key, 0o604);
+	await workspace.configure({
+		hostRules: [
+			{match: 'https://a.example.org', strategy: 'grid-certificate', options: {...ended}},
+			{match: 'https://b.example.org', strategy: 'grid-certificate', options: {...ending}},
+		],
+	});
+	const {code, findings} = await examine();
+	expect(code).toBe(1);
+	expect(notOk(findings)).toMatchObject([
+		{
+			check: 'credential',
+			outcome: 'failed',
+			what: expect.stringMatching(
+				/^https:\/\/a\.example\.org \(grid-certificate\): The certificate .* ended on /,
+			),
+			mend: 'Renew it',
+		},
+		{check: 'credential', outcome: 'warning', where: ending.certificate, mend: 'Renew it'},
+		{check: 'key file', outcome: 'failed', where: ended.key},
+	]);
+});
+
+test('a token cache that others may read, as it was before doctor opened it', async () => {
+	await workspace.run(['token', '--show', api.url]);
+	const cache = workspace.path('cache/tokens.sqlite');
+	expect(notOk((await examine()).findings)).toEqual([]);
+	chmodSync(cache, 0o644);
+	chmodSync(workspace.path('cache'), 0o755);
+	const {code, findings} = await examine();
+	expect(code).toBe(1);
+	expect(notOk(findings)).toMatchObject([
+		{check: 'token cache', outcome: 'failed', where: cache, what: expect.stringContaining('mode 0644')},
+		{
+			check: 'token cache',
+			outcome: 'warning',
+			where: workspace.path('cache'),
+			what: expect.stringContaining('mode 0755'),
+		},
+	]);
+	expect(statSync(cache).mode & 0o777).toBe(0o600);
+});
+
+test('a token cache that cannot be opened', async () => {
+	mkdirSync(workspace.path('cache/tokens.sqlite'), {recursive: true, mode: 0o700});
+	const {code, findings} = await examine();
+	expect(code).toBe(1);
+	expect(notOk(findings)).toMatchObject([
+		{check: 'token cache', outcome: 'failed', what: expect.stringContaining('cannot be used')},
+	]);
+});
+
+test('variables that others may read, and a clock that is behind', async () => {
+	const env = await workspace.write('.env', 'A=1\n');
+	chmodSync(env, 0o644);
+	const tomorrow = Date.now() / 1000 + 86_400;
+	utimesSync(env, tomorrow, tomorrow);
+	const {code, findings} = await examine();
+	expect(code).toBe(0);
+	expect(notOk(findings)).toMatchObject([
+		{check: 'variables', outcome: 'warning', where: env, mend: expect.stringContaining('chmod 600')},
+		{check: 'clock', outcome: 'warning', where: env},
+	]);
+});
+
+test('--network asks hosts and token endpoints, without a credential', async () => {
+	const before = api.requests.length;
+	const {code, findings} = await examine('--network');
+	expect(code).toBe(0);
+	expect(findings.slice(-4)).toMatchObject([
+		{
+			check: 'network',
+			outcome: 'ok',
+			where: `${mtls.url}/`,
+			what: 'it answers, and demands a client certificate',
+		},
+		{check: 'network', outcome: 'ok', where: `${api.url}/`, what: 'it answers (401)'},
+		{check: 'clock', outcome: 'ok', where: `${api.url}/`},
+		{check: 'network', outcome: 'ok', where: api.tokenEndpoint},
+	]);
+	expect(api.requests.slice(before).map(({method}) => method)).toEqual(['HEAD', 'HEAD']);
+	for (const {headers} of api.requests.slice(before)) expect(headers).not.toHaveProperty('authorization');
+});
+
+test('--network tells who does not answer, and whom no CA vouches for', async () => {
+	await workspace.configure({
+		cache: {url: 'memory:'},
+		hostRules: [
+			{match: 'http://127.0.0.1:1', strategy: 'none'},
+			{match: mtls.url, strategy: 'none'},
+			{match: 'https://*.example.org', strategy: 'none'},
+		],
+	});
+	const {code, findings} = await examine('--network');
+	expect(code).toBe(1);
+	expect(notOk(findings)).toMatchObject([
+		{
+			check: 'network',
+			outcome: 'failed',
+			where: 'http://127.0.0.1:1/',
+			what: expect.stringContaining('ECONNREFUSED'),
+		},
+		{
+			check: 'network',
+			outcome: 'failed',
+			where: `${mtls.url}/`,
+			what: expect.stringContaining('no trusted CA vouches for its certificate'),
+			mend: expect.stringContaining("add its CA under 'trust'"),
+		},
+	]);
+});
