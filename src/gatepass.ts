@@ -29,6 +29,7 @@ export interface GatepassSettings {
 export interface RuleStatus extends CredentialStatus {
 	/** The rule's patterns, as written. */
 	readonly match: string;
+	/** The name of the rule's strategy. */
 	readonly strategy: string;
 	/** Where the rule is written: `file:line`. */
 	readonly source: string;
@@ -44,22 +45,38 @@ export interface Authorization {
 
 /** Authenticates requests by the host rules of one configuration. */
 export interface Gatepass extends AsyncDisposable {
-	/** A got instance whose requests are authenticated, each hop by its own rule. */
+	/**
+	 * A got instance whose requests are authenticated, each hop by its own rule. A request rejects with a
+	 * {@link GatepassError} where authentication is at fault, and with got's own errors otherwise.
+	 */
 	readonly got: Got;
 	/** The same on another got instance. */
 	extend(got: Got): Got;
-	/** Which rule a request would use, and why. Touches no network. */
+	/**
+	 * Which rule a request would use, and why. Touches no network.
+	 *
+	 * @param options `method`: default `GET`.
+	 * @throws {TypeError} where `url` is no absolute URL.
+	 */
 	explain(url: string | URL, options?: {method?: string}): Explanation;
 	/**
 	 * What to add to a request that another client sends; for schemes of several legs, the first one.
 	 * Nothing for a URL without a rule. What is returned is meant for this very URL and no other.
+	 *
+	 * @param options `method`: default `GET`; `fresh`: pass the token cache over, once.
+	 * @throws {GatepassError} what the strategy throws where it has no credential.
+	 * @throws {TypeError} where `url` is no absolute URL.
 	 */
 	authorize(url: string | URL, options?: {method?: string; fresh?: boolean}): Promise<Authorization>;
 	/** How each host rule stands, in the order of the configuration. Asks no server, unless told to `verify` (RFC 7662). */
 	status(settings?: {verify?: boolean}): Promise<RuleStatus[]>;
-	/** Drop, and where possible revoke, the tokens kept for the rule of `url`; for all rules without `url`. */
+	/**
+	 * Drop, and where possible revoke (RFC 7009), the tokens kept for the rule of `url`; for all rules without `url`.
+	 *
+	 * @throws {GatepassError} what a strategy throws where it cannot tell which token is meant, or revoking fails.
+	 */
 	forget(url?: string | URL): Promise<void>;
-	/** End renewals in the background and connections, and let go of the token store. */
+	/** End renewals in the background and connections, and let go of the token store. Make no requests after it. */
 	close(): Promise<void>;
 }
 

@@ -26,6 +26,7 @@ export * from './services.ts';
 export interface AuthHeaders {
 	/** The value that will be sent: the strategy's, or else the caller's. */
 	get(name: string): string | undefined;
+	/** Whether a value will be sent. */
 	has(name: string): boolean;
 	/** Set a header on this hop; it takes the place of one that the caller set. */
 	set(name: string, value: string): void;
@@ -35,6 +36,7 @@ export interface AuthHeaders {
 
 /** One request to one URL, as its strategy sees it. What the strategy changes here never outlives the hop. */
 export interface AuthRequest {
+	/** The HTTP method, upper-case (RFC 9110 section 9). */
 	readonly method: string;
 	/** A copy: query parameters may be added to it; its origin and path may not be changed. */
 	readonly url: URL;
@@ -49,6 +51,7 @@ export interface AuthRequest {
 
 /** What a server answered, as a strategy sees it. The body stays unread, for the caller. */
 export interface AuthResponse {
+	/** The HTTP status code (RFC 9110 section 15). */
 	readonly status: number;
 	/** By lower-case name; a header that came more than once is a list where Node keeps it as one. */
 	readonly headers: Readonly<Record<string, string | string[] | undefined>>;
@@ -59,7 +62,10 @@ export interface AuthResponse {
 	withhold(keepHeaders: readonly string[]): void;
 }
 
-/** A strategy's exchange for one hop. See the head of this file. */
+/**
+ * A strategy's exchange for one hop: what stands before the first `yield` prepares the request, each `yield` sends it
+ * and gives back the response, to return is to accept it. More than ten yields are a `StrategyError`.
+ */
 export type Conversation = AsyncGenerator<void, void, AuthResponse>;
 
 /** What is known about a rule's credential without asking any server. Never holds a secret. */
@@ -120,7 +126,10 @@ export type StrategyClass = new (...services: never[]) => AuthStrategy;
 // A registered symbol: a strategy that was written against another copy of gatepass is still known as one.
 const definitionKey = Symbol.for('gatepass.strategyDefinition');
 
-/** Name a class as a strategy. Its constructor parameters each need `@inject(…)`. */
+/**
+ * Name a class as a strategy: `@authStrategy({name: 'api-key', options: schema})` before it. Its constructor
+ * parameters each need `@inject(…)`. docs/custom-strategies.md has an example that is compiled and run.
+ */
 export function authStrategy<Schema extends StandardSchemaV1>(definition: StrategyDefinition<Schema>) {
 	return <Class extends StrategyClass>(strategy: Class): void => {
 		// Legacy decorators pass any constructor; tsyringe's own type admits only `any` parameters.
@@ -138,25 +147,46 @@ export function definitionOf(value: unknown): StrategyDefinition | undefined {
 
 /** What a strategy without decorators is given. */
 export interface StrategyServices<Options> {
+	/** The rule's, after validation. */
 	readonly options: Options;
+	/** Issued tokens, in memory and in the store of the configuration. */
 	readonly tokens: TokenCache;
+	/** For the strategy's own requests. */
 	readonly http: HttpClient;
+	/** Client certificates. */
 	readonly identities: Identities;
+	/** Variables. */
 	readonly environment: Environment;
+	/** The rule that is served. */
 	readonly rule: RuleInfo;
 }
 
 /** A strategy as a plain object: the same as a class with `@authStrategy`, for JavaScript. */
 export interface PlainStrategy<Schema extends StandardSchemaV1> extends StrategyDefinition<Schema> {
+	/** As {@link AuthStrategy}'s, with the services as the second argument. */
 	authenticate(
 		request: AuthRequest,
 		services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>,
 	): Conversation;
+	/** As {@link AuthStrategy}'s. */
 	status?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): Promise<CredentialStatus>;
+	/** As {@link AuthStrategy}'s. */
 	forget?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): Promise<void>;
 }
 
-/** Make a strategy class from a plain object. */
+/**
+ * Make a strategy class from a plain object.
+ *
+ * @example
+ * export default defineStrategy({
+ * 	name: 'api-key',
+ * 	options: z.object({key: z.string()}),
+ * 	async *authenticate(request, {options}) {
+ * 		request.headers.set('x-api-key', options.key);
+ * 		yield;
+ * 	},
+ * });
+ */
 export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStrategy<Schema>): StrategyClass {
 	type Services = StrategyServices<StandardSchemaV1.InferOutput<Schema>>;
 	class PlainStrategyClass implements AuthStrategy {

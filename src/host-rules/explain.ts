@@ -9,9 +9,11 @@ import {decodeUnreserved, type Pattern} from './pattern.ts';
 export interface Candidate {
 	/** The pattern, as written. */
 	readonly match: string;
+	/** The name of the rule's strategy. */
 	readonly strategy: string;
 	/** Where the rule is written: `file:line`. */
 	readonly source: string;
+	/** `less-specific`: it matches, but the selected one is more specific. */
 	readonly outcome: 'selected' | 'less-specific' | 'no-match';
 	/** One clause for a person. */
 	readonly reason: string;
@@ -21,6 +23,7 @@ export interface Candidate {
 export interface Explanation {
 	/** Without user information. */
 	readonly url: string;
+	/** Upper-case. */
 	readonly method: string;
 	/** Absent: the request is sent as it is. */
 	readonly rule?: Pick<Candidate, 'match' | 'strategy' | 'source'>;

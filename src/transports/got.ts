@@ -13,7 +13,13 @@ import {type RequestParameters, senderOf} from './got-sender.ts';
 import {forgetSentHeaders} from './sent-headers.ts';
 import {explainTlsFailure} from './tls-failure.ts';
 
-/** What `context.gatepass` may hold, per request. */
+/**
+ * What `context.gatepass` may hold, per request: `false` sends it without authentication, `fresh` passes the token
+ * cache over, once.
+ *
+ * @example
+ * await gatepass.got(url, {context: {gatepass: {fresh: true}}});
+ */
 export type GatepassContext = false | {readonly fresh?: boolean};
 
 /** The request function that gatepass put into got's options, and what stood there before. */

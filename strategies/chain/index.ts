@@ -14,6 +14,7 @@ import {
 } from '../../src/strategy.ts';
 import {nestedStrategy} from './nested-strategy.ts';
 
+/** The options of `chain`. */
 export const chainOptions = z.strictObject({
 	of: z.array(nestedStrategy).min(1).describe('The strategies, the first choice first'),
 });
@@ -27,6 +28,10 @@ interface Link {
 	passedOver: string | undefined;
 }
 
+/**
+ * Uses the first strategy whose credential is available: it goes on to the next one at a
+ * `CredentialUnavailableError`, and only before anything was sent. Fails with that error where none has one.
+ */
 @authStrategy<typeof chainOptions>({
 	name: 'chain',
 	options: chainOptions,

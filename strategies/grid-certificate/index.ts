@@ -12,7 +12,12 @@ import {
 } from '../../src/strategy.ts';
 import {gridCertificateOptions} from './options.ts';
 
-/** Shows the identity on the connection; there is nothing to add to the request itself. */
+/**
+ * Shows the identity on the connection; there is nothing to add to the request itself.
+ *
+ * Fails with a `CredentialUnavailableError` where there is no certificate, and with a `CertificateError` where it
+ * cannot be used or the server refuses it.
+ */
 @authStrategy({name: 'grid-certificate', options: gridCertificateOptions})
 export class GridCertificateStrategy implements AuthStrategy {
 	readonly #source: IdentitySource;

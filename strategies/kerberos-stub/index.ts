@@ -13,7 +13,11 @@ import {negotiate} from '../kerberos/negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from '../kerberos/options.ts';
 import {StubProvider} from './stub-provider.ts';
 
-/** Takes the options of `kerberos`, so that a rule changes over by its strategy's name alone. */
+/**
+ * Takes the options that a strategy with a real library needs too, so that a rule changes over by its strategy's name.
+ *
+ * Fails with a `MutualAuthenticationError` where the server has to prove itself and does not (RFC 4559 section 5).
+ */
 @authStrategy({name: 'kerberos-stub', options: kerberosOptions})
 export class KerberosStubStrategy implements AuthStrategy {
 	readonly #options: KerberosOptions;

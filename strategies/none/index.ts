@@ -7,6 +7,7 @@ import {
 	type CredentialStatus,
 } from '../../src/strategy.ts';
 
+/** Adds nothing. The only strategy that carries no credential, so it needs no leave for plain http. */
 @authStrategy({name: 'none', carriesCredential: false})
 export class NoneStrategy implements AuthStrategy {
 	async *authenticate(_request: AuthRequest): Conversation {

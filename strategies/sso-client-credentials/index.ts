@@ -18,6 +18,13 @@ import {TokenClient} from '../sso/token-client.ts';
 import {commonParameters, type Grant, TokenConversation} from '../sso/token-conversation.ts';
 import {ssoOptions} from './options.ts';
 
+/**
+ * Shows a token that the client gets for itself, as `Bearer` (RFC 6750) or `DPoP` (RFC 9449). After a 401 it is
+ * dropped, fetched anew, and the request sent once more.
+ *
+ * Fails with a `TokenRequestError` where there is no token to be had, with a `CredentialUnavailableError` where the
+ * client is not named, and with an `InsecureTransportError` where an issuer's metadata names a plain http endpoint.
+ */
 @authStrategy({name: 'sso-client-credentials', options: ssoOptions, endpoints: endpointsOf})
 export class SsoClientCredentialsStrategy implements AuthStrategy {
 	readonly #conversation: TokenConversation;

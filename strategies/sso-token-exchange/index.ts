@@ -20,6 +20,12 @@ import {commonParameters, type Grant, TokenConversation} from '../sso/token-conv
 import {type TokenExchangeOptions, tokenExchangeOptions} from './options.ts';
 import {tokenReader} from './token-reader.ts';
 
+/**
+ * Shows a token that the client gets for another token (RFC 8693), one for each subject. After a 401 it is dropped,
+ * exchanged anew, and the request sent once more.
+ *
+ * Fails as `sso-client-credentials` does, and with a `CredentialUnavailableError` where there is no subject token.
+ */
 @authStrategy<typeof tokenExchangeOptions>({
 	name: 'sso-token-exchange',
 	options: tokenExchangeOptions,

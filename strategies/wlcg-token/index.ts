@@ -15,10 +15,15 @@ import {
 import {jwtExpiry} from '../bearer/jwt.ts';
 import {type FoundToken, TokenFinder} from './find-token.ts';
 
+/** The options of `wlcg-token`. Without any, the token is searched for. */
 export const wlcgTokenOptions = z.strictObject({
 	file: z.string().min(1).optional().describe('The file that holds the token. Default: discovery'),
 });
 
+/**
+ * Shows a bearer token (RFC 6750) that somebody else keeps on this machine. After a 401 the place is looked at once
+ * more, and a newer token sent. Fails with a `CredentialUnavailableError` where there is none, or it has ended.
+ */
 @authStrategy({name: 'wlcg-token', options: wlcgTokenOptions})
 export class WlcgTokenStrategy implements AuthStrategy {
 	readonly #finder: TokenFinder;

@@ -1,0 +1,13 @@
+/** All mistakes of a configuration at once. */
+// #region problems
+import {ConfigurationError, createGatepass} from 'gatepass';
+
+try {
+	await createGatepass({config: 'mistakes.json'});
+} catch (error) {
+	if (!(error instanceof ConfigurationError)) throw error;
+	for (const {line, path, message, mend} of error.problems) {
+		console.log(`line ${line}, ${path}: ${message}. ${mend}`);
+	}
+}
+// #endregion
