@@ -22,8 +22,8 @@ import {
 	StrategyOptions,
 	TokenCache,
 } from './strategy.ts';
-import {openStore} from './tokens/open-store.ts';
-import {KeyvTokenCache} from './tokens/token-cache.ts';
+import {openTokenStore} from './tokens/open-store.ts';
+import {PersistentTokenCache} from './tokens/token-cache.ts';
 import {TrustSets} from './trust/trust-sets.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
@@ -72,7 +72,7 @@ export function compose(
 	provide(Identities, () => new IdentityStore(folder, environment));
 	// What a caller registered is the caller's to close.
 	const ownsTokens = !container.isRegistered(TokenCache, true);
-	const tokens = provide(TokenCache, () => new KeyvTokenCache(openStore(configuration.cache.url)));
+	const tokens = provide(TokenCache, () => new PersistentTokenCache(openTokenStore(configuration.cache.url)));
 
 	const build = ({strategy, options}: NestedStrategy, info: RuleInfo): AuthStrategy => {
 		const scope = container.createChildContainer();

@@ -1,42 +1,86 @@
-/** From the URL of a token store to a keyv instance. */
+/** From what the configuration names, or a caller hands in, to a token store. */
+import type {KeyObject} from 'node:crypto';
 import {Keyv, type KeyvStoreAdapter} from 'keyv';
-import type {Token} from '../services.ts';
+import {missingPackageOf, type StoreKind, storeKindOf} from '../config/store-url.ts';
+import {TokenCacheError} from '../errors.ts';
+import {Sealer} from './encryption.ts';
+import {KeyvTokenStore, type KeyvTokenStoreSettings} from './keyv-token-store.ts';
+import {LazyTokenStore, type OpenStore} from './lazy-token-store.ts';
+import type {TokenStore} from './token-store.ts';
 
-/** Open the store that `cache.url` names. The URL was checked with the configuration. */
-export function openStore(url: string): Keyv<Token> {
-	const store = new Keyv<Token>({
-		store: url.startsWith('sqlite:') ? lazySqlite(url.slice('sqlite:'.length)) : new Map(),
-		namespace: 'gatepass',
-		throwOnErrors: true,
-	});
-	// keyv both emits and throws; the token cache reports what is thrown.
-	store.on('error', () => {});
-	return store;
+/** What a token store can be made of: a URL, or a keyv adapter or instance of the caller's. */
+export type StoreSource = string | KeyvStoreAdapter | Map<string, unknown> | Keyv;
+
+export interface TokenStoreSettings {
+	/** The first encrypts, all decrypt. None: tokens are kept as they are. */
+	readonly keys?: readonly KeyObject[] | undefined;
+	/** CA certificates in PEM that verify the server of a URL that asks for TLS. Absent: the system's. */
+	readonly ca?: readonly string[] | undefined;
+	/** Called when an entry cannot be used, and why. */
+	readonly onGarbage?: ((error: TokenCacheError) => void) | undefined;
 }
 
-/**
- * The sqlite store, opened at its first use: importing gatepass, and requests that need no token, do without
- * `node:sqlite`, and a file that cannot be opened is met where the token cache can go on without it.
- */
-function lazySqlite(file: string): KeyvStoreAdapter {
-	let opening: Promise<KeyvStoreAdapter> | undefined;
-	const open = (): Promise<KeyvStoreAdapter> => {
-		opening ??= import('./sqlite-store.ts').then(({SqliteStore}) => new SqliteStore(file));
-		opening.catch(() => {
-			opening = undefined;
-		});
-		return opening;
-	};
-	const adapter: KeyvStoreAdapter = {
-		opts: {url: `sqlite:${file}`},
-		get: async key => (await open()).get(key),
-		set: async (key, value, ttl) => (await open()).set(key, value, ttl),
-		delete: async key => (await open()).delete(key),
-		clear: async () => (await open()).clear(),
-		disconnect: async () => {
-			if (opening !== undefined) await (await opening).disconnect?.();
-		},
-		on: () => adapter,
-	};
-	return adapter;
+/** Open a token store. Nothing is loaded, opened or connected before the first call. */
+export function openTokenStore(
+	source: StoreSource,
+	{keys, ca, onGarbage}: TokenStoreSettings = {},
+): TokenStore {
+	const [first, ...others] = keys ?? [];
+	const sealer = first && new Sealer([first, ...others]);
+	const settings: KeyvTokenStoreSettings = {sealer, onGarbage};
+	if (isKeyv(source)) return new KeyvTokenStore(source, settings);
+	if (typeof source !== 'string') return new KeyvTokenStore(keyvOver(source), settings);
+	const kind = storeKindOf(source);
+	if (kind === undefined) {
+		// Not repeated: a URL of a store may hold a password.
+		throw new TokenCacheError("'cache.url' names no store that gatepass knows. Write sqlite:FILE or memory:");
+	}
+	if (kind === 'memory') return new KeyvTokenStore(keyvOver(new Map()), settings);
+	return new LazyTokenStore(openers[kind](source, settings, ca));
+}
+
+type Opener = (url: string, settings: KeyvTokenStoreSettings, ca: readonly string[] | undefined) => OpenStore;
+
+const openers: Readonly<Record<Exclude<StoreKind, 'memory'>, Opener>> = {
+	sqlite: (url, settings) => async () => {
+		const {SqliteStore} = await import('./sqlite-store.ts');
+		const adapter = new SqliteStore(url.slice('sqlite:'.length));
+		return new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect: () => void adapter.disconnect()});
+	},
+	redis: (url, settings, ca) => async signal => {
+		const {openRedis} = await needing('redis', () => import('./redis-store.ts'));
+		const adapter = await openRedis(url, {ca, signal});
+		// The adapter has prefixes of its own. The signal ends the connection.
+		return new KeyvTokenStore(keyvOver(adapter, {useKeyPrefix: false}), settings);
+	},
+	postgres: (url, settings, ca) => async () => {
+		const {PostgresStore} = await needing('postgres', () => import('./postgres-store.ts'));
+		const adapter = new PostgresStore(url, ca);
+		const disconnect = (): void => void adapter.disconnect().catch(() => {});
+		return new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect});
+	},
+};
+
+async function needing<Module>(kind: StoreKind, load: () => Promise<Module>): Promise<Module> {
+	try {
+		return await load();
+	} catch (error) {
+		const name = missingPackageOf(kind);
+		if (name === undefined) throw error;
+		throw new TokenCacheError(
+			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
+			{cause: error},
+		);
+	}
+}
+
+/** keyv over an adapter. keyv gives the adapter its namespace, so one that a caller has chosen is kept. */
+function keyvOver(adapter: KeyvStoreAdapter | Map<string, unknown>, {useKeyPrefix = true} = {}): Keyv {
+	const store = adapter as KeyvStoreAdapter;
+	return new Keyv({store, namespace: store.namespace || 'gatepass', useKeyPrefix, throwOnErrors: true});
+}
+
+/** By its shape: a caller may hand in one of another copy of keyv. */
+function isKeyv(source: unknown): source is Keyv {
+	return typeof (source as Partial<Keyv>).deserializeData === 'function';
 }

@@ -11,6 +11,8 @@ import {dirname} from 'node:path';
 import type {DatabaseSync, StatementSync} from 'node:sqlite';
 import type {KeyvStoreAdapter, StoredData} from 'keyv';
 import {loadSqlite} from './load-sqlite.ts';
+import {createSqliteLeases} from './sqlite-leases.ts';
+import type {Leases} from './token-store.ts';
 
 /** Milliseconds that a statement waits for another process's write. */
 const busyTimeout = 5000;
@@ -20,11 +22,15 @@ const schema = `
 	CREATE INDEX IF NOT EXISTS keyv_expires ON keyv (expires) WHERE expires IS NOT NULL;
 `;
 
-type Statements = Record<'get' | 'set' | 'delete' | 'clear' | 'all' | 'expire', StatementSync>;
+type Statements = Record<
+	'get' | 'set' | 'delete' | 'deleteIfEqual' | 'clear' | 'all' | 'expire',
+	StatementSync
+>;
 
 export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	readonly opts: {url: string};
 	namespace?: string | undefined;
+	readonly leases: Leases;
 	readonly #database: DatabaseSync;
 	readonly #statements: Statements;
 
@@ -32,9 +38,15 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 		super();
 		this.opts = {url: `sqlite:${file}`};
 		this.#database = open(file);
-		this.#statements = prepare(this.#database);
-		// What has ended is of no use to anyone; without this the file would only grow.
-		this.#statements.expire.run(Date.now());
+		try {
+			this.#statements = prepare(this.#database);
+			this.leases = createSqliteLeases(this.#database);
+			// What has ended is of no use to anyone; without this the file would only grow.
+			this.#statements.expire.run(Date.now());
+		} catch (error) {
+			this.#database.close();
+			throw error;
+		}
 	}
 
 	async get<Value>(key: string): Promise<StoredData<Value> | undefined> {
@@ -63,6 +75,11 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 
 	async delete(key: string): Promise<boolean> {
 		return Number(this.#statements.delete.run(key).changes) > 0;
+	}
+
+	/** Delete the entry only if it is still this text: one statement. */
+	async deleteIfEqual(key: string, stored: string): Promise<boolean> {
+		return Number(this.#statements.deleteIfEqual.run(key, stored).changes) > 0;
 	}
 
 	async deleteMany(keys: string[]): Promise<boolean> {
@@ -143,6 +160,7 @@ function prepare(database: DatabaseSync): Statements {
 		get: database.prepare('SELECT value FROM keyv WHERE key = ? AND (expires IS NULL OR expires > ?)'),
 		set: database.prepare('INSERT OR REPLACE INTO keyv (key, value, expires) VALUES (?, ?, ?)'),
 		delete: database.prepare('DELETE FROM keyv WHERE key = ?'),
+		deleteIfEqual: database.prepare('DELETE FROM keyv WHERE key = ? AND value = ?'),
 		clear: database.prepare(`DELETE FROM keyv WHERE ${inNamespace}`),
 		all: database.prepare(
 			`SELECT key, value FROM keyv WHERE ${inNamespace} AND (expires IS NULL OR expires > ?2)`,

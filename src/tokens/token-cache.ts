@@ -1,49 +1,60 @@
-/** Issued tokens: memory in front of a keyv store. The semantics stand at the `TokenCache` interface. */
-import {channel} from 'node:diagnostics_channel';
-import type {Keyv} from 'keyv';
-import {StrategyError, TokenCacheError} from '../errors.ts';
+/**
+ * Issued tokens: memory, then the store, then the issuer. The semantics stand at the `TokenCache` interface.
+ *
+ * A token is fetched once for all who want it: in the process they share one promise, across processes one of them
+ * holds a lease and the others wait for what it puts into the store.
+ */
+import {randomUUID} from 'node:crypto';
+import {setTimeout as delay} from 'node:timers/promises';
+import {GatepassError, StrategyError, TokenCacheError, TokenRequestError} from '../errors.ts';
+import {Events} from '../events.ts';
 import type {Token, TokenCache} from '../services.ts';
+import {isToken} from './is-token.ts';
+import {SturdyStore} from './sturdy-store.ts';
+import {type RememberedToken, TokenMemory} from './token-memory.ts';
+import type {TokenStore} from './token-store.ts';
 
-/** A token is not used in its last moments: it could end on its way to the server. */
-const longestLeeway = 10_000;
-/** How long a token is kept whose issuer does not say when it ends. A server that refuses it ends it sooner. */
-const assumedLifetime = 3_600_000;
-/** A renewal that failed is tried again after this, or after a quarter of what is left, if that is sooner. */
-const longestRenewalPause = 30_000;
-
-/** A token in memory. `ready` is made once, so that serving it allocates nothing. */
-interface Entry {
-	readonly token: Token;
-	readonly ready: Promise<Token>;
-	readonly usableUntil: number;
-	renewAfter: number;
+export interface TokenCacheSettings {
+	/** Milliseconds for which one process may keep others from fetching. Default: 30,000. */
+	readonly leaseDuration?: number;
+	readonly events?: Events;
 }
+
+/** A renewal that failed is tried again after this, doubled with each failure, or after a quarter of what is left. */
+const shortestRenewalPause = 1000;
+const longestRenewalPause = 60_000;
+/** How long those wait who look whether the holder of a lease has put a token into the store. */
+const pollInterval = 50;
 
 type Issue = (signal: AbortSignal) => Promise<Token>;
 
-const errorChannel = channel('gatepass:token:error');
-
-export class KeyvTokenCache implements TokenCache {
-	readonly #store: Keyv<Token>;
-	readonly #memory = new Map<string, Entry>();
+export class PersistentTokenCache implements TokenCache {
+	readonly #memory = new TokenMemory();
+	readonly #store: SturdyStore;
+	readonly #events: Events;
+	readonly #leaseDuration: number;
 	/** Look-ups and issues under way: whoever comes later waits for the same one. */
 	readonly #lookups = new Map<string, Promise<Token>>();
 	readonly #issues = new Map<string, Promise<Token>>();
-	readonly #writes = new Set<Promise<unknown>>();
+	/** Issuers that asked not to be asked again before a time. */
+	readonly #refusals = new Map<string, {readonly until: number; readonly error: TokenRequestError}>();
 	readonly #closing = new AbortController();
-	#sweepAbove = 1000;
 
-	constructor(store: Keyv<Token>) {
-		this.#store = store;
+	constructor(store: TokenStore, {leaseDuration = 30_000, events = new Events()}: TokenCacheSettings = {}) {
+		this.#events = events;
+		this.#leaseDuration = leaseDuration;
+		this.#store = new SturdyStore(store, error => events.publish('gatepass:token:error', {error}));
 	}
 
 	get(key: string, issue: Issue, options?: {fresh?: boolean}): Promise<Token> {
-		if (options?.fresh === true) return this.#issue(key, issue);
+		if (options?.fresh === true) return once(this.#issues, key, () => this.#fetch(key, issue, false));
 		const entry = this.#memory.get(key);
 		if (entry !== undefined) {
 			const now = Date.now();
 			if (now < entry.usableUntil) {
 				if (now >= entry.renewAfter) this.#renew(key, issue, entry, now);
+				if (this.#events.isHeard('gatepass:token:hit'))
+					this.#events.publish('gatepass:token:hit', {key, from: 'memory'});
 				return entry.ready;
 			}
 		}
@@ -57,102 +68,147 @@ export class KeyvTokenCache implements TokenCache {
 	}
 
 	async invalidate(key: string, token: Token): Promise<void> {
-		if (this.#memory.get(key)?.token.value === token.value) this.#memory.delete(key);
-		const stored = await this.#read(key, {remember: false});
-		if (stored?.value === token.value) await this.#write(() => this.#store.delete(key));
+		const isKept = this.#memory.get(key)?.token.value === token.value;
+		if (isKept) {
+			this.#memory.delete(key);
+			this.#events.publish('gatepass:token:invalidate', {key});
+		}
+		await this.#store.deleteIf(key, token);
 	}
 
 	async delete(key: string): Promise<void> {
 		this.#memory.delete(key);
-		await this.#write(() => this.#store.delete(key));
+		await this.#store.delete(key);
 	}
 
 	async close(): Promise<void> {
 		if (this.#closing.signal.aborted) return;
 		this.#closing.abort(new TokenCacheError('The token cache is closed. Make requests before close()'));
-		await Promise.allSettled(this.#writes);
+		await Promise.allSettled(this.#issues.values());
 		this.#memory.clear();
-		await this.#store.disconnect();
+		await this.#store.close();
 	}
 
 	#lookUp(key: string, issue: Issue): Promise<Token> {
 		return once(this.#lookups, key, async () => {
 			const stored = await this.#read(key);
-			return stored ?? this.#issue(key, issue);
+			if (stored === undefined) return this.#issue(key, issue);
+			this.#events.publish('gatepass:token:hit', {key, from: 'store'});
+			return stored;
 		});
 	}
 
 	#issue(key: string, issue: Issue): Promise<Token> {
-		return once(this.#issues, key, async () => {
-			const {signal} = this.#closing;
-			signal.throwIfAborted();
-			const token = checkToken(await issue(signal));
-			const lifetime = (token.expiresAt ?? Date.now() + assumedLifetime) - Date.now();
-			if (lifetime > 0) {
-				this.#remember(key, token);
-				// Not waited for: a slow store delays nobody. `close` waits.
-				void this.#write(() => this.#store.set(key, token, lifetime));
+		return once(this.#issues, key, () => this.#issueUnderLease(key, issue, undefined));
+	}
+
+	/** Renew in the background. Whatever comes of it, the token at hand stays in use until its end. */
+	#renew(key: string, issue: Issue, entry: RememberedToken, now: number): void {
+		// Set first: until this renewal is through, nobody begins another.
+		entry.renewAfter = entry.usableUntil;
+		const renewal = once(this.#issues, key, () => this.#issueUnderLease(key, issue, entry.token));
+		renewal.catch((error: unknown) => {
+			entry.failures += 1;
+			const pause = Math.min(
+				longestRenewalPause,
+				shortestRenewalPause * 2 ** (entry.failures - 1),
+				(entry.usableUntil - now) / 4,
+			);
+			const asked = error instanceof TokenRequestError ? (error.retryAfter ?? 0) : 0;
+			entry.renewAfter = Date.now() + Math.max(pause, asked);
+		});
+	}
+
+	/**
+	 * Fetch a token while holding the lease for its key, or take the one that another process has fetched meanwhile.
+	 * `known`: the token that is to be renewed, which is no answer.
+	 */
+	async #issueUnderLease(key: string, issue: Issue, known: Token | undefined): Promise<Token> {
+		const holder = randomUUID();
+		// Longer than one holder may take; after that, two tokens are better than none.
+		const deadline = Date.now() + 2 * this.#leaseDuration;
+		while (this.#store.hasLeases && Date.now() < deadline) {
+			const acquired = await this.#store.acquireLease(key, holder, this.#leaseDuration);
+			if (acquired === undefined) break;
+			const stored = await this.#read(key);
+			const isNews = stored !== undefined && stored.value !== known?.value;
+			if (acquired) {
+				try {
+					return isNews ? stored : await this.#fetch(key, issue, known !== undefined);
+				} finally {
+					await this.#store.releaseLease(key, holder);
+				}
 			}
-			return token;
-		});
+			if (isNews) return stored;
+			await delay(pollInterval * (0.5 + Math.random()), undefined, {
+				signal: this.#closing.signal,
+				ref: known === undefined,
+			});
+		}
+		return this.#fetch(key, issue, known !== undefined);
 	}
 
-	#renew(key: string, issue: Issue, entry: Entry, now: number): void {
-		entry.renewAfter = now + Math.min(longestRenewalPause, (entry.usableUntil - now) / 4);
-		this.#issue(key, issue).catch(error =>
-			this.#report('renewing a token failed; the valid one stays in use', error),
-		);
-	}
-
-	#remember(key: string, token: Token): void {
-		const now = Date.now();
-		const remaining = (token.expiresAt ?? now + assumedLifetime) - now;
-		this.#memory.set(key, {
-			token,
-			ready: Promise.resolve(token),
-			usableUntil: now + remaining - Math.min(longestLeeway, remaining / 10),
-			renewAfter: now + remaining * 0.8,
-		});
-		if (this.#memory.size > this.#sweepAbove) this.#sweep(now);
-	}
-
-	/** Forget tokens that have ended; without this, keys that are asked for once would stay for ever. */
-	#sweep(now: number): void {
-		for (const [key, {usableUntil}] of this.#memory) if (usableUntil <= now) this.#memory.delete(key);
-		this.#sweepAbove = Math.max(1000, this.#memory.size * 2);
-	}
-
-	async #read(key: string, {remember = true} = {}): Promise<Token | undefined> {
-		let stored: unknown;
+	async #fetch(key: string, issue: Issue, isRenewal: boolean): Promise<Token> {
+		const {signal} = this.#closing;
+		signal.throwIfAborted();
+		this.#refuseIfAsked(key);
+		const begun = Date.now();
 		try {
-			stored = await this.#store.get(key);
+			const token = checkToken(await issue(signal));
+			const duration = Date.now() - begun;
+			const remaining = this.#memory.rememberIssued(key, token).usableUntil - Date.now();
+			if (remaining > 0) await this.#store.set(key, token, this.#memory.remaining(key, token));
+			const expiry = token.expiresAt === undefined ? {} : {expiresAt: token.expiresAt};
+			this.#events.publish(isRenewal ? 'gatepass:token:refresh' : 'gatepass:token:issue', {
+				key,
+				duration,
+				...expiry,
+			});
+			return token;
 		} catch (error) {
-			this.#report('reading from the token store failed', error);
-			return undefined;
+			this.#noteFailure(key, error);
+			throw error;
 		}
-		if (stored === undefined || stored === null) return undefined;
-		if (!isToken(stored)) {
-			this.#report('the token store holds something that is no token; it is passed over');
-			return undefined;
-		}
-		const remaining = (stored.expiresAt ?? Number.POSITIVE_INFINITY) - Date.now();
-		if (remaining <= Math.min(longestLeeway, remaining / 10)) return undefined;
-		if (remember) this.#remember(key, stored);
-		return stored;
 	}
 
-	async #write(operation: () => Promise<unknown>): Promise<void> {
-		const write = (async () => operation())().catch(error =>
-			this.#report('writing to the token store failed', error),
+	/** Whoever was told to wait does not ask again before. */
+	#refuseIfAsked(key: string): void {
+		const refusal = this.#refusals.get(key);
+		if (refusal === undefined) return;
+		const retryAfter = refusal.until - Date.now();
+		if (retryAfter <= 0) {
+			this.#refusals.delete(key);
+			return;
+		}
+		const {message, status, error, errorDescription} = refusal.error;
+		throw new TokenRequestError(
+			`${message} (It asked to be left alone for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again)`,
+			{
+				retryAfter,
+				...(status !== undefined && {status}),
+				...(error !== undefined && {error}),
+				...(errorDescription !== undefined && {errorDescription}),
+			},
 		);
-		this.#writes.add(write);
-		await write;
-		this.#writes.delete(write);
 	}
 
-	#report(what: string, cause?: unknown): void {
-		if (!errorChannel.hasSubscribers) return;
-		errorChannel.publish({error: new TokenCacheError(`${what}. Run 'gatepass doctor'`, {cause})});
+	#noteFailure(key: string, error: unknown): void {
+		if (error instanceof TokenRequestError && error.retryAfter !== undefined && error.retryAfter > 0) {
+			this.#refusals.set(key, {until: Date.now() + error.retryAfter, error});
+		}
+		if (error instanceof GatepassError) this.#events.publish('gatepass:token:error', {key, error});
+	}
+
+	async #read(key: string): Promise<Token | undefined> {
+		const stored = await this.#store.get(key);
+		if (stored === undefined) return undefined;
+		const remaining = this.#memory.remaining(key, stored);
+		if (remaining <= 0) return undefined;
+		const known = this.#memory.get(key);
+		// The very token that is in memory tells nothing new, and remembering it would put its renewal off.
+		if (known?.token.value === stored.value) return Date.now() < known.usableUntil ? known.token : undefined;
+		const {usableUntil, token} = this.#memory.remember(key, stored);
+		return Date.now() < usableUntil ? token : undefined;
 	}
 }
 
@@ -174,16 +230,5 @@ function checkToken(token: Token): Token {
 	if (isToken(token)) return token;
 	throw new StrategyError(
 		'What the strategy issued is no token. It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
-	);
-}
-
-function isToken(value: unknown): value is Token {
-	if (typeof value !== 'object' || value === null) return false;
-	const {value: text, type, expiresAt} = value as Record<keyof Token, unknown>;
-	return (
-		typeof text === 'string' &&
-		text !== '' &&
-		(type === 'Bearer' || type === 'DPoP') &&
-		(expiresAt === undefined || (typeof expiresAt === 'number' && Number.isFinite(expiresAt)))
 	);
 }

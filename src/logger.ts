@@ -1,0 +1,40 @@
+/** Writes the events of one gatepass to a logger of the caller's. */
+import type {EventListener, EventPayloads} from './events.ts';
+
+/** As pino's loggers are: fields first, then a message. `console` does not fit; `pino()` and fastify's `log` do. */
+export interface Logger {
+	debug(fields: object, message: string): void;
+	info(fields: object, message: string): void;
+	warn(fields: object, message: string): void;
+}
+
+/** A listener that logs each event at the level that it deserves. */
+export function logTo(logger: Logger): EventListener {
+	return (name, payload) => {
+		switch (name) {
+			case 'gatepass:token:error': {
+				const {error, ...fields} = payload as EventPayloads['gatepass:token:error'];
+				// The message and code only: a logger may print whatever hangs on an error.
+				logger.warn(
+					{...fields, code: error.code, reason: error.message},
+					'gatepass: a token could not be had, kept or renewed',
+				);
+				return;
+			}
+			case 'gatepass:token:issue':
+				logger.info(payload, 'gatepass: a token was issued');
+				return;
+			case 'gatepass:token:refresh':
+				logger.info(payload, 'gatepass: a token was renewed');
+				return;
+			case 'gatepass:token:invalidate':
+				logger.info(payload, 'gatepass: a token was refused and dropped');
+				return;
+			case 'gatepass:token:hit':
+				logger.debug(payload, 'gatepass: a token was served from the cache');
+				return;
+			default:
+				logger.debug(payload, 'gatepass: a request was answered');
+		}
+	};
+}

@@ -1,0 +1,123 @@
+/**
+ * A token store over any keyv instance. What it keeps is sealed where there are keys, and checked when it is read.
+ *
+ * An entry is named by the hash of its cache key: of one length, as some stores allow but short names, and without
+ * telling who asks for what. It is read past keyv, which would delete what has expired, even where another process has
+ * just put a new token in its place.
+ */
+import {createHash} from 'node:crypto';
+import type {Keyv} from 'keyv';
+import {TokenCacheError} from '../errors.ts';
+import type {Token} from '../services.ts';
+import type {Sealer} from './encryption.ts';
+import {isToken} from './is-token.ts';
+import {abilitiesOf, type StoreAbilities} from './store-abilities.ts';
+import type {Leases, TokenStore} from './token-store.ts';
+
+export interface KeyvTokenStoreSettings {
+	/** Absent: tokens are kept as they are. */
+	readonly sealer?: Sealer | undefined;
+	/** Called when an entry cannot be used, and why. */
+	readonly onGarbage?: ((error: TokenCacheError) => void) | undefined;
+	/** Lets go of the connection. Absent where a caller handed the store in: it is the caller's to close. */
+	readonly disconnect?: (() => void) | undefined;
+}
+
+/** An entry as the adapter has it, and what keyv makes of it. */
+interface Entry {
+	readonly raw: unknown;
+	readonly value: unknown;
+}
+
+export class KeyvTokenStore implements TokenStore {
+	readonly leases: Leases | undefined;
+	readonly #keyv: Keyv;
+	readonly #settings: KeyvTokenStoreSettings;
+	readonly #abilities: StoreAbilities;
+
+	constructor(keyv: Keyv, settings: KeyvTokenStoreSettings = {}) {
+		this.#keyv = keyv;
+		this.#settings = settings;
+		this.#abilities = abilitiesOf(keyv.store);
+		const {leases} = this.#abilities;
+		this.leases = leases && {
+			acquire: (key, holder, duration) => leases.acquire(nameOf(key), holder, duration),
+			release: (key, holder) => leases.release(nameOf(key), holder),
+		};
+	}
+
+	async get(key: string): Promise<Token | undefined> {
+		const entry = await this.#read(nameOf(key));
+		return entry && this.#tokenOf(key, entry);
+	}
+
+	async set(key: string, token: Token, lifetime: number): Promise<void> {
+		const {sealer} = this.#settings;
+		const value = sealer === undefined ? token : sealer.seal(key, JSON.stringify(token));
+		const kept = await this.#keyv.set(nameOf(key), value, Math.max(1, Math.ceil(lifetime)));
+		// A keyv instance that does not throw says so by `false`.
+		if (!kept) throw new TokenCacheError('The token store did not keep a token');
+	}
+
+	async delete(key: string): Promise<void> {
+		await this.#keyv.delete(nameOf(key));
+	}
+
+	async deleteIf(key: string, token: Token): Promise<void> {
+		const name = nameOf(key);
+		const entry = await this.#read(name);
+		if (entry === undefined || this.#tokenOf(key, entry)?.value !== token.value) return;
+		const {deleteIfEqual} = this.#abilities;
+		if (deleteIfEqual !== undefined && typeof entry.raw === 'string') {
+			await deleteIfEqual(this.#keyv._getKeyPrefix(name), entry.raw);
+		} else {
+			await this.#keyv.delete(name);
+		}
+	}
+
+	async close(): Promise<void> {
+		this.#settings.disconnect?.();
+	}
+
+	async #read(name: string): Promise<Entry | undefined> {
+		const raw: unknown = await this.#keyv.store.get(this.#keyv._getKeyPrefix(name));
+		if (raw === undefined || raw === null) return undefined;
+		const data = await this.#deserialize(raw);
+		if (typeof data?.expires === 'number' && data.expires <= Date.now()) return undefined;
+		return {raw, value: data?.value};
+	}
+
+	async #deserialize(raw: unknown): Promise<{value?: unknown; expires?: unknown} | undefined> {
+		if (typeof raw !== 'string') return raw as object;
+		try {
+			return (await this.#keyv.deserializeData<unknown>(raw)) as object | undefined;
+		} catch {
+			return undefined;
+		}
+	}
+
+	#tokenOf(key: string, {value}: Entry): Token | undefined {
+		const {sealer} = this.#settings;
+		if (sealer === undefined) {
+			if (isToken(value)) return value;
+			return this.#passOver(typeof value === 'string' ? 'it is encrypted, or no token' : 'it is no token');
+		}
+		const {text, problem} = sealer.open(key, typeof value === 'string' ? value : '');
+		if (text === undefined) return this.#passOver(problem);
+		const token: unknown = JSON.parse(text);
+		return isToken(token) ? token : this.#passOver('it is no token');
+	}
+
+	#passOver(problem: string): undefined {
+		this.#settings.onGarbage?.(
+			new TokenCacheError(
+				`What the token store keeps for a token cannot be used: ${problem}. It is passed over`,
+			),
+		);
+		return undefined;
+	}
+}
+
+function nameOf(key: string): string {
+	return createHash('sha256').update(key).digest('hex');
+}

@@ -1,0 +1,90 @@
+/**
+ * A token store that is opened at its first use, so that importing gatepass, and requests that need no token, do
+ * without it. One that hangs is let go and opened anew: a connection whose other end is gone without a word would
+ * otherwise stay in use.
+ */
+import {TokenCacheError} from '../errors.ts';
+import type {Token} from '../services.ts';
+import type {Leases, TokenStore} from './token-store.ts';
+
+/** Milliseconds that a call may take, with the opening. */
+const patience = 5000;
+
+/** Opens the store. The signal ends when it is no longer wanted, also before it is open. */
+export type OpenStore = (signal: AbortSignal) => Promise<TokenStore>;
+
+interface Opening {
+	readonly store: Promise<TokenStore>;
+	readonly abandon: AbortController;
+}
+
+export class LazyTokenStore implements TokenStore {
+	readonly leases: Leases;
+	readonly #open: OpenStore;
+	#opening: Opening | undefined;
+	#isClosed = false;
+
+	/** @param open opens a store that has leases. */
+	constructor(open: OpenStore) {
+		this.#open = open;
+		this.leases = {
+			acquire: (key, holder, duration) =>
+				this.#call(async ({leases}) => (await leases?.acquire(key, holder, duration)) ?? false),
+			release: (key, holder) => this.#call(async ({leases}) => leases?.release(key, holder)),
+		};
+	}
+
+	get(key: string): Promise<Token | undefined> {
+		return this.#call(store => store.get(key));
+	}
+
+	set(key: string, token: Token, lifetime: number): Promise<void> {
+		return this.#call(store => store.set(key, token, lifetime));
+	}
+
+	delete(key: string): Promise<void> {
+		return this.#call(store => store.delete(key));
+	}
+
+	deleteIf(key: string, token: Token): Promise<void> {
+		return this.#call(store => store.deleteIf(key, token));
+	}
+
+	async close(): Promise<void> {
+		this.#isClosed = true;
+		if (this.#opening !== undefined) this.#letGo(this.#opening);
+	}
+
+	async #call<Result>(operation: (store: TokenStore) => Promise<Result>): Promise<Result> {
+		if (this.#isClosed) throw new TokenCacheError('The token store is closed. Make requests before close()');
+		const opening = (this.#opening ??= this.#begin());
+		let timer: NodeJS.Timeout | undefined;
+		const timeout = new Promise<never>((_, reject) => {
+			timer = setTimeout(() => {
+				this.#letGo(opening);
+				reject(new TokenCacheError(`The token store did not answer within ${patience} ms`));
+			}, patience);
+		});
+		try {
+			return await Promise.race([opening.store.then(operation), timeout]);
+		} finally {
+			clearTimeout(timer);
+		}
+	}
+
+	#begin(): Opening {
+		const abandon = new AbortController();
+		const opening: Opening = {store: this.#open(abandon.signal), abandon};
+		opening.store.catch(() => this.#letGo(opening));
+		return opening;
+	}
+
+	#letGo(opening: Opening): void {
+		if (this.#opening === opening) this.#opening = undefined;
+		opening.abandon.abort(new TokenCacheError('The token store was let go'));
+		opening.store.then(
+			store => store.close(),
+			() => {},
+		);
+	}
+}

@@ -1,0 +1,104 @@
+/**
+ * A token store that never fails and never keeps anybody waiting for long: what goes wrong is reported, and the
+ * store is left alone for a while. It recovers by itself when the store comes back.
+ */
+import {TokenCacheError} from '../errors.ts';
+import type {Token} from '../services.ts';
+import type {TokenStore} from './token-store.ts';
+
+/** Milliseconds that a call may take. A store that is slower is of no use: issuing takes about as long. */
+const patience = 1000;
+/** Milliseconds that a failed store is left alone; doubled with each further failure, up to the longest. */
+const shortestRest = 500;
+const longestRest = 30_000;
+
+export class SturdyStore {
+	readonly #store: TokenStore;
+	readonly #report: (error: TokenCacheError) => void;
+	readonly #pending = new Set<Promise<unknown>>();
+	#restUntil = 0;
+	#rest = shortestRest;
+
+	constructor(store: TokenStore, report: (error: TokenCacheError) => void) {
+		this.#store = store;
+		this.#report = report;
+	}
+
+	/** Whether several processes may be fetching for this store. */
+	get hasLeases(): boolean {
+		return this.#store.leases !== undefined && !this.#isResting();
+	}
+
+	get(key: string): Promise<Token | undefined> {
+		return this.#call('reading from', undefined, () => this.#store.get(key));
+	}
+
+	set(key: string, token: Token, lifetime: number): Promise<void> {
+		return this.#call('writing to', undefined, () => this.#store.set(key, token, lifetime));
+	}
+
+	delete(key: string): Promise<void> {
+		return this.#call('writing to', undefined, () => this.#store.delete(key));
+	}
+
+	deleteIf(key: string, token: Token): Promise<void> {
+		return this.#call('writing to', undefined, () => this.#store.deleteIf(key, token));
+	}
+
+	/** `undefined`: the store could not say. */
+	acquireLease(key: string, holder: string, duration: number): Promise<boolean | undefined> {
+		const {leases} = this.#store;
+		return this.#call('taking a lease in', undefined, async () => leases?.acquire(key, holder, duration));
+	}
+
+	releaseLease(key: string, holder: string): Promise<void> {
+		const {leases} = this.#store;
+		return this.#call('giving back a lease in', undefined, async () => leases?.release(key, holder));
+	}
+
+	/** Wait for what is under way, but not for long, and let go of the store. */
+	async close(): Promise<void> {
+		await Promise.allSettled(this.#pending);
+		this.#restUntil = 0;
+		await this.#call('closing', undefined, () => this.#store.close());
+	}
+
+	#isResting(): boolean {
+		return Date.now() < this.#restUntil;
+	}
+
+	async #call<Result>(doing: string, otherwise: Result, operation: () => Promise<Result>): Promise<Result> {
+		if (this.#isResting()) return otherwise;
+		const bounded = withinPatience(operation);
+		this.#pending.add(bounded);
+		try {
+			const result = await bounded;
+			this.#rest = shortestRest;
+			return result;
+		} catch (error) {
+			this.#restUntil = Date.now() + this.#rest;
+			this.#rest = Math.min(longestRest, this.#rest * 2);
+			this.#report(
+				new TokenCacheError(
+					`${doing.charAt(0).toUpperCase()}${doing.slice(1)} the token store failed; requests go on from memory. Run 'gatepass doctor'`,
+					{cause: error},
+				),
+			);
+			return otherwise;
+		} finally {
+			this.#pending.delete(bounded);
+		}
+	}
+}
+
+async function withinPatience<Result>(operation: () => Promise<Result>): Promise<Result> {
+	let timer: NodeJS.Timeout | undefined;
+	const timeout = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`The store did not answer within ${patience} ms`)), patience);
+	});
+	try {
+		return await Promise.race([operation(), timeout]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
