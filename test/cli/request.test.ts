@@ -1,8 +1,10 @@
+import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
+import {text} from 'node:stream/consumers';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {
 	type MtlsServer,
@@ -260,10 +262,20 @@ describe('what comes back', () => {
 		expect(readdirSync(workspace.path('broken'))).toEqual(['old.txt']);
 	});
 
-	test('a device is written to, not replaced', async () => {
-		const {code} = await workspace.run(['request', '-o', '/dev/null', plainUrl]);
-		expect(code).toBe(0);
-		expect(readdirSync('/dev').filter(name => name.endsWith('.part'))).toEqual([]);
+	// A pipe stands for /dev/null here: run as root against broken code, this test would replace the real one.
+	test('what is no regular file is written to, not replaced', async () => {
+		const pipe = workspace.path('pipe');
+		execFileSync('mkfifo', [pipe]);
+		const reader = spawn('cat', [pipe]);
+		try {
+			const read = text(reader.stdout);
+			const {code} = await workspace.run(['request', '-o', 'pipe', plainUrl]);
+			expect(code).toBe(0);
+			expect(lstatSync(pipe).isFIFO()).toBe(true);
+			expect(await read).toBe('hello\n');
+		} finally {
+			reader.kill();
+		}
 	});
 });
 
@@ -303,9 +315,9 @@ describe('failures', () => {
 				},
 			});
 			expect(stderr).not.toContain(clientSecret);
-			const text = await other.run(['request', strict.url]);
-			expect(text.stderr).toMatch(/^error: The token endpoint .* refused: invalid_client/);
-			expect(text.stderr).not.toContain('    at ');
+			const plainText = await other.run(['request', strict.url]);
+			expect(plainText.stderr).toMatch(/^error: The token endpoint .* refused: invalid_client/);
+			expect(plainText.stderr).not.toContain('    at ');
 		} finally {
 			await Promise.all([strict.close(), other.close()]);
 		}
