@@ -57,7 +57,8 @@ export class LazyTokenStore implements TokenStore {
 
 	async #call<Result>(operation: (store: TokenStore) => Promise<Result>): Promise<Result> {
 		if (this.#isClosed) throw new TokenCacheError('The token store is closed. Make requests before close()');
-		const opening = (this.#opening ??= this.#begin());
+		this.#opening ??= this.#begin();
+		const opening = this.#opening;
 		let timer: NodeJS.Timeout | undefined;
 		const timeout = new Promise<never>((_, reject) => {
 			timer = setTimeout(() => {
