@@ -1,4 +1,5 @@
 /** A configuration, checked: what the rest of gatepass works with. */
+import type {KeyObject} from 'node:crypto';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
 import type {Environment} from '../services.ts';
@@ -21,8 +22,10 @@ export interface Configuration {
 	readonly folder: string;
 	readonly environment: Environment;
 	readonly cache: {
-		/** With its path made absolute. */
+		/** With its path made absolute. May hold a password. */
 		readonly url: string;
+		/** The first encrypts, all decrypt; none: tokens are kept as they are. */
+		readonly keys: readonly KeyObject[];
 	};
 	readonly tokenRequest: {
 		/** Milliseconds for a token request with all its retries. */

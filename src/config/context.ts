@@ -11,6 +11,8 @@ export interface ValidationContext {
 	readonly environment: Environment;
 	readonly problems: Problems;
 	readonly registry: StrategyRegistry;
+	/** Whether the caller hands in a token store, which others may be able to read. */
+	readonly hasOwnStore: boolean;
 }
 
 /** Where something is written: `file:line`, or `file`, or its path where the configuration is an object. */

@@ -136,10 +136,8 @@ function kindOf(value: unknown): string {
 	if (Array.isArray(value)) return 'a list';
 	if (typeof value === 'number' && !Number.isFinite(value)) return 'not a finite number';
 	if (typeof value === 'number' && !Number.isInteger(value)) return 'a fraction';
-	return (
-		{object: 'a group of settings', boolean: String(value), undefined: 'missing'}[typeof value as 'object'] ??
-		`a ${typeof value}`
-	);
+	if (typeof value === 'boolean') return String(value);
+	return typeof value === 'object' ? 'a group of settings' : `a ${typeof value}`;
 }
 
 function pathOf({path = []}: StandardSchemaV1.Issue): Path {

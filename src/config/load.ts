@@ -21,6 +21,8 @@ export interface LoadRequest {
 	readonly builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>;
 	/** The caller's own strategies. */
 	readonly strategies: readonly StrategyClass[];
+	/** Whether the caller hands in a token store, which others may be able to read. */
+	readonly hasOwnStore?: boolean | undefined;
 }
 
 export interface LoadedConfiguration {
@@ -50,7 +52,8 @@ export async function loadConfiguration(request: LoadRequest): Promise<LoadedCon
 	request.strategies.forEach((strategy, index) => {
 		registry.register(strategy, [], `strategies[${index}] of createGatepass`);
 	});
-	const configuration = await validate(value, {source, folder, environment, problems, registry});
+	const {hasOwnStore = false} = request;
+	const configuration = await validate(value, {source, folder, environment, problems, registry, hasOwnStore});
 	problems.throwIfAny();
 	return {configuration, strategyOf: name => registry.get(name)};
 }

@@ -16,6 +16,11 @@ export const hostRuleSchema = z.strictObject({
 		.describe('Only these HTTP methods'),
 	strategy: z.string().min(1).describe('How requests to these URLs are authenticated'),
 	options: z.record(z.string(), z.unknown()).optional().describe("The strategy's options"),
+	tenant: z
+		.string()
+		.min(1)
+		.optional()
+		.describe('Keeps the tokens of this rule apart from those of other tenants'),
 	allowInsecure: z.boolean().optional().describe('Leave to send the credential over plain http'),
 });
 
@@ -31,8 +36,14 @@ export const cacheSchema = z.strictObject({
 		.min(1)
 		.optional()
 		.describe(
-			'Where tokens are kept: sqlite:FILE or memory:. Default: sqlite:~/.cache/gatepass/tokens.sqlite',
+			'Where tokens are kept: sqlite:FILE, memory:, redis://…, rediss://… or postgres://…. Default: sqlite:~/.cache/gatepass/tokens.sqlite',
 		),
+	encryptionKey: oneOrMore(z.string().min(1))
+		.optional()
+		.describe(
+			'What tokens are encrypted with in the store: base64 of 32 bytes, or a list, of which the first encrypts and all decrypt',
+		),
+	encryption: z.literal('off').optional().describe('Leave to keep tokens in a shared store as they are'),
 });
 
 export const tokenRequestSchema = z.strictObject({

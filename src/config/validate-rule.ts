@@ -37,6 +37,7 @@ export async function validateRule(
 		strategy: name ?? '',
 		options: strategy?.options,
 		allowInsecure,
+		tenant: rule.tenant,
 		source: sourceOf(path, source),
 	};
 }

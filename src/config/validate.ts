@@ -1,11 +1,11 @@
 /** Checks a configuration whole, reports every mistake, and turns it into what the rest of gatepass works with. */
 import type {HostRule} from '../host-rules/host-rule.ts';
-import {homeFolder, resolvePath} from '../paths.ts';
 import type {Configuration} from './configuration.ts';
 import type {ValidationContext} from './context.ts';
 import {describeIssue} from './issues.ts';
 import {configurationSchema} from './schema.ts';
 import {salvage} from './settings.ts';
+import {validateCache} from './validate-cache.ts';
 import {validateRule} from './validate-rule.ts';
 import {validateTrust} from './validate-trust.ts';
 
@@ -34,23 +34,9 @@ export async function validate(value: unknown, context: ValidationContext): Prom
 		...(source.file !== undefined && {file: source.file}),
 		folder,
 		environment,
-		cache: {url: validateCacheUrl(input.cache?.url, context)},
+		cache: validateCache(input.cache ?? {}, context),
 		tokenRequest: {timeout: input.tokenRequest?.timeout ?? 10_000, retries: input.tokenRequest?.retries ?? 2},
 		trust,
 		hostRules,
 	};
-}
-
-function validateCacheUrl(
-	url: string | undefined,
-	{folder, environment, problems}: ValidationContext,
-): string {
-	if (url === undefined) return `sqlite:${homeFolder(environment)}/.cache/gatepass/tokens.sqlite`;
-	if (url === 'memory:') return url;
-	if (url.startsWith('sqlite:') && url.length > 'sqlite:'.length) {
-		return `sqlite:${resolvePath(url.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, ''), folder, environment)}`;
-	}
-	// Not repeated: a URL of a store may hold a password.
-	problems.add(['cache', 'url'], 'it names no store that gatepass knows', 'Write sqlite:FILE or memory:');
-	return 'memory:';
 }

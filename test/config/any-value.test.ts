@@ -22,7 +22,7 @@ async function loadsOrSaysWhy(config: unknown): Promise<void> {
 }
 
 test('any JSON value', async () => {
-	await fc.assert(fc.asyncProperty(fc.jsonValue(), loadsOrSaysWhy), {numRuns: 500});
+	await fc.assert(fc.asyncProperty(fc.jsonValue(), loadsOrSaysWhy), {numRuns: 300});
 });
 
 test('any value of JavaScript', async () => {
@@ -92,7 +92,7 @@ const configuration = some({
 });
 
 test('values of about the right shape', async () => {
-	await fc.assert(fc.asyncProperty(configuration, loadsOrSaysWhy), {numRuns: 1500});
+	await fc.assert(fc.asyncProperty(configuration, loadsOrSaysWhy), {numRuns: 700});
 });
 
 test('any text in a file', async () => {
@@ -128,6 +128,6 @@ test('any text in a file', async () => {
 			const error: unknown = await load({cwd}).catch(error => error);
 			if (error instanceof Error) expect(error).toBeInstanceOf(ConfigurationError);
 		}),
-		{numRuns: 1000},
+		{numRuns: 500},
 	);
 });

@@ -1,4 +1,7 @@
 /** Strategies that the configuration names by path or package, and all the ways in which that can fail. */
+import {execFileSync} from 'node:child_process';
+import {readFileSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {defineStrategy, type StrategyClass} from '../../src/index.ts';
 import {folderWith, load, problemsOf} from './loading.ts';
@@ -111,6 +114,24 @@ describe('a module is loaded', () => {
 		expect(configuration.hostRules).toMatchObject([{strategy: 'mine', options: {}}]);
 		expect(strategyOf('mine')).toBeTypeOf('function');
 	});
+});
+
+test('what CommonJS exports is found by Node itself, which gives less of it by name than a bundler does', () => {
+	const cwd = folderWith({
+		'whole.cjs': `module.exports = ${strategyText('whole')};`,
+		'among.cjs': `const all = {other: 5, among: ${strategyText('among')}}; module.exports = all;`,
+		'as-default.cjs': `exports.__esModule = true; exports.default = ${strategyText('as-default')};`,
+		'run.mjs': `
+			import '${import.meta.resolve('reflect-metadata')}';
+			const {StrategyRegistry} = await import('${new URL('../../src/config/strategy-registry.ts', import.meta.url)}');
+			const problems = {add: (...problem) => console.log(problem)};
+			const registry = new StrategyRegistry({}, ${JSON.stringify('FOLDER')}, {}, problems);
+			for (const name of ['whole', 'among', 'as-default']) await registry.registerModule('./' + name + '.cjs', []);
+			console.log(registry.names.join());`,
+	});
+	const file = join(cwd, 'run.mjs');
+	writeFileSync(file, readFileSync(file, 'utf8').replace('FOLDER', cwd));
+	expect(execFileSync(process.execPath, [file], {encoding: 'utf8'})).toBe('among,as-default,whole\n');
 });
 
 describe('a module that fails', () => {

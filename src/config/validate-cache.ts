@@ -1,0 +1,72 @@
+/** Checks where tokens are kept, and with which keys. */
+import {createSecretKey, type KeyObject} from 'node:crypto';
+import {homeFolder, resolvePath} from '../paths.ts';
+import type {Configuration} from './configuration.ts';
+import type {ValidationContext} from './context.ts';
+import type {ConfigurationInput} from './schema.ts';
+import type {Salvaged} from './settings.ts';
+import {isSharedKind, missingPackageOf, storeKindOf} from './store-url.ts';
+
+type CacheInput = Salvaged<NonNullable<ConfigurationInput['cache']>>;
+
+/** AES-256 takes keys of this many bytes. */
+const keyLength = 32;
+
+const howToMakeKey =
+	"Make one with 'openssl rand -base64 32', keep it as a secret, and name it, such as ${GATEPASS_CACHE_KEY}";
+
+export function validateCache(input: CacheInput, context: ValidationContext): Configuration['cache'] {
+	const url = validateUrl(input.url, context);
+	const keys = validateKeys(input.encryptionKey, context);
+	const kind = storeKindOf(url);
+	const wantsKey = context.hasOwnStore || (kind !== undefined && isSharedKind(kind));
+	if (wantsKey && input.encryptionKey === undefined && input.encryption !== 'off') {
+		context.problems.add(
+			['cache'],
+			'others can read this token store, and there is no key to encrypt tokens with',
+			`${howToMakeKey} under 'encryptionKey'; or write 'encryption: off' if whoever reads the store may have the tokens`,
+		);
+	}
+	if (input.encryptionKey !== undefined && input.encryption === 'off') {
+		context.problems.add(
+			['cache', 'encryption'],
+			"it is off, and there is an 'encryptionKey'",
+			'Take one of them out',
+		);
+	}
+	return {url, keys};
+}
+
+function validateUrl(url: string | undefined, {folder, environment, problems}: ValidationContext): string {
+	if (url === undefined) return `sqlite:${homeFolder(environment)}/.cache/gatepass/tokens.sqlite`;
+	const kind = storeKindOf(url);
+	if (kind === undefined || url === 'sqlite:') {
+		// Not repeated: a URL of a store may hold a password.
+		problems.add(
+			['cache', 'url'],
+			'it names no store that gatepass knows',
+			'Write sqlite:FILE, memory:, redis://HOST, rediss://HOST or postgres://HOST/DATABASE',
+		);
+		return 'memory:';
+	}
+	const missing = missingPackageOf(kind);
+	if (missing !== undefined) {
+		problems.add(['cache', 'url'], `the package ${missing} is not installed`, `Run 'npm install ${missing}'`);
+	}
+	if (kind !== 'sqlite') return url;
+	return `sqlite:${resolvePath(url.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, ''), folder, environment)}`;
+}
+
+function validateKeys(written: CacheInput['encryptionKey'], {problems}: ValidationContext): KeyObject[] {
+	const keys: KeyObject[] = [];
+	for (const [index, text] of (written === undefined ? [] : [written].flat()).entries()) {
+		const bytes = Buffer.from(text ?? '', 'base64');
+		if (bytes.length === keyLength) {
+			keys.push(createSecretKey(bytes));
+			continue;
+		}
+		const path = ['cache', 'encryptionKey', ...(Array.isArray(written) ? [index] : [])];
+		problems.add(path, `it is not ${keyLength} bytes in base64`, howToMakeKey);
+	}
+	return keys;
+}
