@@ -1,6 +1,6 @@
 /** Conversations over real connections: how they end, whatever happens, and that nothing is left hanging. */
 import {once} from 'node:events';
-import type {IncomingMessage, ServerResponse} from 'node:http';
+import {type IncomingMessage, request, type ServerResponse} from 'node:http';
 import {createServer, type Socket} from 'node:net';
 import got, {type RequestError, type TimeoutError} from 'got';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test} from 'vitest';
@@ -293,14 +293,22 @@ describe('while the strategy is still busy', () => {
 	test.each(['before', 'after'] as const)('an abort %s the first leg: nothing more is sent', async when => {
 		const controller = new AbortController();
 		const {waiting, goOn} = wait(when);
-		const before = server.requests.length;
-		const result = failure(gatepass.got(server.url, {signal: controller.signal}));
+		let sent = 0;
+		const result = failure(
+			gatepass.got(server.url, {
+				signal: controller.signal,
+				request(url, options, callback) {
+					sent += 1;
+					return request(url, options, callback);
+				},
+			}),
+		);
 		await waiting;
 		controller.abort();
 		expect((await result).name).toBe('AbortError');
 		goOn();
 		await expect.poll(() => ended).toBe(1);
-		expect(server.requests).toHaveLength(before + (when === 'after' ? 1 : 0));
+		expect(sent).toBe(when === 'after' ? 1 : 0);
 	});
 
 	test.each(['before', 'after'] as const)('a timeout %s the first leg', async when => {
@@ -340,7 +348,7 @@ describe('while the strategy is still busy', () => {
 describe('answers that come early', () => {
 	test('a challenge before a large body is sent', async () => {
 		script = untilAccepted;
-		const body = 'x'.repeat(8 * 1024 * 1024);
+		const body = 'x'.repeat(2 * 1024 * 1024);
 		const own = await startEarlyServer();
 		try {
 			expect(await gatepass.got.post(own.url, {body}).text()).toBe(`${body.length} bytes`);
@@ -350,15 +358,36 @@ describe('answers that come early', () => {
 		}
 	});
 
+	test('a challenge and a broken upload, and then a broken connection', async () => {
+		script = untilAccepted;
+		const own = await startEarlyServer({breaks: true});
+		try {
+			const error = await failure(gatepass.got.post(own.url, {body: 'x'.repeat(2 * 1024 * 1024)}));
+			expect(['ECONNRESET', 'EPIPE']).toContain(error.code);
+		} finally {
+			await own.close();
+		}
+	});
+
+	test('a challenge with nonsense behind it', async () => {
+		script = untilAccepted;
+		const own = await startEarlyServer({behind: 'nonsense'});
+		try {
+			expect(await gatepass.got.post(own.url, {body: 'payload'}).text()).toBe('7 bytes');
+		} finally {
+			await own.close();
+		}
+	});
+
 	test('an endless challenge does not stay', async () => {
 		script = untilAccepted;
-		let endless: Socket | undefined;
+		const endless: Socket[] = [];
 		answer = (incoming, response) => {
-			if (incoming.headers['x-leg'] === '2') {
+			if (incoming.headers['x-leg'] === '3') {
 				response.end('accepted');
 				return;
 			}
-			endless = incoming.socket;
+			endless.push(incoming.socket);
 			response.writeHead(401);
 			const more = (): void => {
 				if (!response.destroyed) response.write('x'.repeat(1024), () => setImmediate(more));
@@ -366,12 +395,17 @@ describe('answers that come early', () => {
 			more();
 		};
 		expect(await gatepass.got(server.url).text()).toBe('accepted');
-		if (endless?.destroyed === false) await once(endless, 'close');
+		expect(endless).toHaveLength(2);
+		for (const socket of endless) if (!socket.destroyed) await once(socket, 'close');
 	});
 });
 
 /** Answers the first leg as soon as it sees its head, and closes the connection while the body is still coming. */
-async function startEarlyServer(): Promise<{url: string; legs: string[]; close(): Promise<void>}> {
+async function startEarlyServer({breaks = false, behind = ''} = {}): Promise<{
+	url: string;
+	legs: string[];
+	close(): Promise<void>;
+}> {
 	const legs: string[] = [];
 	const sockets = new Set<Socket>();
 	const own = createServer(socket => {
@@ -388,7 +422,13 @@ async function startEarlyServer(): Promise<{url: string; legs: string[]; close()
 			if (leg === '1') {
 				answered = true;
 				legs.push(leg);
-				socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused');
+				socket.write(
+					`HTTP/1.1 401 Unauthorized\r\nContent-Length: 7\r\nConnection: close\r\n\r\nrefused${behind}`,
+				);
+				if (!breaks) socket.end();
+				else setImmediate(() => socket.resetAndDestroy());
+			} else if (breaks) {
+				socket.resetAndDestroy();
 			} else if (received.length - end - 4 >= length) {
 				answered = true;
 				legs.push(leg);
