@@ -3,18 +3,16 @@
 # missing and goes on; the suites that need it are then skipped, and named at the end of the tests.
 set -euo pipefail
 
-# A program of each package: where all are there, nothing is to be done.
-declare -A program_of=(
-	[apache2-bin]=apache2
-	[openssl]=openssl
-)
+# The same that the suites name where they are skipped: `install` in test/servers/*.ts.
+packages=(apache2-bin openssl postgresql redis-server)
 
-# Debian leaves these two out of an ordinary user's PATH.
-PATH="$PATH:/usr/local/sbin:/usr/sbin"
+is_installed() {
+	[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
 
 missing=()
-for package in "${!program_of[@]}"; do
-	command -v "${program_of[$package]}" >/dev/null || missing+=("$package")
+for package in "${packages[@]}"; do
+	is_installed "$package" || missing+=("$package")
 done
 
 if [ ${#missing[@]} -eq 0 ]; then
@@ -27,7 +25,8 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 	exit 0
 fi
 
-export DEBIAN_FRONTEND=noninteractive
+# The tests start processes of their own, so no service is to be started: RUNLEVEL=1 tells Debian's scripts so.
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 install=(apt-get install -qq -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}")
 # A fresh machine has no package lists, an old one outdated ones: fetch them only when the first try fails.
 if ! "${install[@]}" 2>/dev/null; then
