@@ -14,8 +14,8 @@ export type StoreSource = string | KeyvStoreAdapter | Map<string, unknown> | Key
 export interface TokenStoreSettings {
 	/** The first encrypts, all decrypt. None: tokens are kept as they are. */
 	readonly keys?: readonly KeyObject[] | undefined;
-	/** CA certificates in PEM that verify the server of a URL that asks for TLS. Absent: the system's. */
-	readonly ca?: readonly string[] | undefined;
+	/** CA certificates in PEM that verify the server of a URL that asks for TLS. Asked for when it connects. Absent: the system's. */
+	readonly ca?: (() => readonly string[] | undefined) | undefined;
 	/** Called when an entry cannot be used, and why. */
 	readonly onGarbage?: ((error: TokenCacheError) => void) | undefined;
 }
@@ -33,13 +33,15 @@ export function openTokenStore(
 	const kind = storeKindOf(source);
 	if (kind === undefined) {
 		// Not repeated: a URL of a store may hold a password.
-		throw new TokenCacheError("'cache.url' names no store that gatepass knows. Write sqlite:FILE or memory:");
+		throw new TokenCacheError(
+			"'cache.url' names no store that gatepass knows. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE",
+		);
 	}
 	if (kind === 'memory') return new KeyvTokenStore(keyvOver(new Map()), settings);
 	return new LazyTokenStore(openers[kind](source, settings, ca));
 }
 
-type Opener = (url: string, settings: KeyvTokenStoreSettings, ca: readonly string[] | undefined) => OpenStore;
+type Opener = (url: string, settings: KeyvTokenStoreSettings, ca: TokenStoreSettings['ca']) => OpenStore;
 
 const openers: Readonly<Record<Exclude<StoreKind, 'memory'>, Opener>> = {
 	sqlite: (url, settings) => async () => {
@@ -49,13 +51,13 @@ const openers: Readonly<Record<Exclude<StoreKind, 'memory'>, Opener>> = {
 	},
 	redis: (url, settings, ca) => async signal => {
 		const {openRedis} = await needing('redis', () => import('./redis-store.ts'));
-		const adapter = await openRedis(url, {ca, signal});
+		const adapter = await openRedis(url, {ca: ca?.(), signal});
 		// The adapter has prefixes of its own. The signal ends the connection.
 		return new KeyvTokenStore(keyvOver(adapter, {useKeyPrefix: false}), settings);
 	},
 	postgres: (url, settings, ca) => async () => {
 		const {PostgresStore} = await needing('postgres', () => import('./postgres-store.ts'));
-		const adapter = new PostgresStore(url, ca);
+		const adapter = new PostgresStore(url, ca?.());
 		const disconnect = (): void => void adapter.disconnect().catch(() => {});
 		return new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect});
 	},
