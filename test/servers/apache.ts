@@ -10,6 +10,7 @@ import type {CertificateFiles} from '../../src/testing/authority.ts';
 import {findProgram, type RealServer} from './availability.ts';
 import {freePorts} from './free-port.ts';
 import {createOpensslAuthority} from './openssl-authority.ts';
+import {stopProcess} from './process.ts';
 
 const modules = '/usr/lib/apache2/modules';
 
@@ -70,7 +71,7 @@ export async function startApacheMtls(): Promise<ApacheMtls> {
 				return log.split('\n').length - 1;
 			},
 			async close() {
-				await stop(server);
+				await stopProcess(server, 'SIGTERM');
 				await rm(folder, {recursive: true, force: true});
 			},
 		};
@@ -117,7 +118,7 @@ async function startOnFreePorts(folder: string, pki: Pki): Promise<{process: Chi
 			await untilListening(folder, server);
 			return {process: server, ports};
 		} catch (error) {
-			await stop(server);
+			await stopProcess(server, 'SIGTERM');
 			if (!complaint.includes('Address already in use') || attempt === 5) {
 				const log = await readFile(join(folder, 'error.log'), 'utf8').catch(() => '');
 				throw new Error(`Apache did not start:\n${complaint}${log}`, {cause: error});
@@ -179,11 +180,4 @@ async function untilListening(folder: string, server: ChildProcess): Promise<voi
 		await pause(20);
 	}
 	throw new Error('Apache ended, or did not listen in time');
-}
-
-async function stop(server: ChildProcess): Promise<void> {
-	if (server.exitCode !== null || server.signalCode !== null) return;
-	const ended = once(server, 'exit');
-	server.kill('SIGTERM');
-	await ended;
 }
