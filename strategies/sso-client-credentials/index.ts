@@ -44,7 +44,8 @@ export class SsoClientCredentialsStrategy implements AuthStrategy {
 			options,
 			tokens,
 			client,
-			grant: () => grant,
+			tenant: rule.tenant,
+			grants: {for: () => grant, known: () => grant},
 		});
 	}
 

@@ -16,9 +16,11 @@ import {
 } from '../../src/strategy.ts';
 import {endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
-import {commonParameters, type Grant, TokenConversation} from '../sso/token-conversation.ts';
+import {commonParameters, type Grant, type Grants, TokenConversation} from '../sso/token-conversation.ts';
 import {type TokenExchangeOptions, tokenExchangeOptions} from './options.ts';
-import {tokenReader} from './token-reader.ts';
+import {type TokenSource, tokenSource} from './token-source.ts';
+
+const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 /**
  * Shows a token that the client gets for another token (RFC 8693), one for each subject. After a 401 it is dropped,
@@ -36,7 +38,11 @@ import {tokenReader} from './token-reader.ts';
 			.map(name => [name, 'rule']),
 })
 export class SsoTokenExchangeStrategy implements AuthStrategy {
+	readonly #options: TokenExchangeOptions;
+	readonly #subject: TokenSource;
+	readonly #actor: TokenSource | undefined;
 	readonly #conversation: TokenConversation;
+	#last: {readonly subject: string; readonly actor: string | undefined; readonly grant: Grant} | undefined;
 
 	constructor(
 		@inject(StrategyOptions) options: TokenExchangeOptions,
@@ -47,29 +53,19 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		@inject(Strategies) strategies: Strategies,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
-		const {subjectToken, subjectTokenType, actorToken, actorTokenType, requestedTokenType} = options;
 		const services = {environment, strategies, rule};
-		const readSubject = tokenReader(subjectToken, 'subjectToken', services);
-		const readActor = actorToken === undefined ? undefined : tokenReader(actorToken, 'actorToken', services);
-		const grant = async (request?: AuthRequest): Promise<Grant> => {
-			const subject = await readSubject(request);
-			const actor = await readActor?.(request);
-			const parameters = commonParameters(options);
-			parameters.set('subject_token', subject);
-			parameters.set('subject_token_type', subjectTokenType);
-			if (actor !== undefined) {
-				parameters.set('actor_token', actor);
-				parameters.set('actor_token_type', actorTokenType);
-			}
-			if (requestedTokenType !== undefined) parameters.set('requested_token_type', requestedTokenType);
-			// Another subject is another token, however alike the rest is.
-			const distinguishing = {
-				subject,
-				subjectTokenType,
-				...(actor !== undefined && {actor, actorTokenType}),
-				...(requestedTokenType !== undefined && {requestedTokenType}),
-			};
-			return {type: 'urn:ietf:params:oauth:grant-type:token-exchange', parameters, distinguishing};
+		const {subjectToken, actorToken} = options;
+		this.#subject = tokenSource(subjectToken, 'subjectToken', services);
+		this.#actor = actorToken === undefined ? undefined : tokenSource(actorToken, 'actorToken', services);
+		this.#options = options;
+		const grants: Grants = {
+			for: async (request, fresh) =>
+				this.#grantFor(await this.#subject.read(request, fresh), await this.#actor?.read(request, fresh)),
+			known: async () => {
+				const [subject, actor] = [await this.#subject.known(), await this.#actor?.known()];
+				const isKnown = subject !== undefined && (this.#actor === undefined || actor !== undefined);
+				return isKnown ? this.#grantFor(subject, actor) : undefined;
+			},
 		};
 		const client = new TokenClient(options, {http, identities, environment, rule});
 		this.#conversation = new TokenConversation({
@@ -77,7 +73,8 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 			options,
 			tokens,
 			client,
-			grant,
+			tenant: rule.tenant,
+			grants,
 		});
 	}
 
@@ -85,11 +82,35 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		return this.#conversation.authenticate(request);
 	}
 
-	status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
+	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
+		for (const source of [this.#subject, this.#actor]) {
+			const status = await source?.strategy?.status?.(settings);
+			if (status?.available === false) return status;
+		}
 		return this.#conversation.status(settings);
 	}
 
-	forget(): Promise<void> {
-		return this.#conversation.forget();
+	async forget(): Promise<void> {
+		await this.#conversation.forget();
+		await this.#subject.strategy?.forget?.();
+		await this.#actor?.strategy?.forget?.();
+	}
+
+	/** The same object for the same tokens, so that nothing is hashed for them again. */
+	#grantFor(subject: string, actor: string | undefined): Grant {
+		if (this.#last?.subject === subject && this.#last.actor === actor) return this.#last.grant;
+		const {subjectTokenType, actorTokenType, requestedTokenType} = this.#options;
+		const own = {
+			subject_token: subject,
+			subject_token_type: subjectTokenType,
+			...(actor !== undefined && {actor_token: actor, actor_token_type: actorTokenType}),
+			...(requestedTokenType !== undefined && {requested_token_type: requestedTokenType}),
+		};
+		const parameters = commonParameters(this.#options);
+		for (const [name, value] of Object.entries(own)) parameters.set(name, value);
+		// Another subject is another token, however alike the rest is.
+		const grant = {type: tokenExchangeGrant, parameters, distinguishing: own};
+		this.#last = {subject, actor, grant};
+		return grant;
 	}
 }

@@ -4,7 +4,7 @@ import {nestedStrategy} from '../chain/nested-strategy.ts';
 import {refuseMistakes, ssoShape} from '../sso/options.ts';
 
 /** Where a token comes from that is handed to the authorization server. */
-const tokenSource = z.union([
+const tokenPlace = z.union([
 	z.strictObject({file: z.string().min(1).describe('A file that holds it, read anew for each exchange')}),
 	z.strictObject({variable: z.string().min(1).describe('A variable that holds it')}),
 	z.strictObject({rule: nestedStrategy.describe('A strategy that shows it as a bearer token')}),
@@ -15,7 +15,7 @@ const tokenSource = z.union([
 		.describe('A function that gives it'),
 ]);
 
-export type TokenSource = z.output<typeof tokenSource>;
+export type TokenPlace = z.output<typeof tokenPlace>;
 
 /** RFC 8693 section 3. */
 const tokenType = z.string().min(1);
@@ -23,11 +23,11 @@ const tokenType = z.string().min(1);
 export const tokenExchangeOptions = z
 	.strictObject({
 		...ssoShape,
-		subjectToken: tokenSource.describe('On whose behalf the token is wanted'),
+		subjectToken: tokenPlace.describe('On whose behalf the token is wanted'),
 		subjectTokenType: tokenType
 			.default('urn:ietf:params:oauth:token-type:access_token')
 			.describe('What kind of token that is'),
-		actorToken: tokenSource
+		actorToken: tokenPlace
 			.optional()
 			.describe('Who acts for the subject: delegation; without it, impersonation'),
 		actorTokenType: tokenType

@@ -1,5 +1,5 @@
 /** How a client proves who it is to an authorization server (RFC 6749 section 2.3, RFC 7523, RFC 8705). */
-import {createPrivateKey, type KeyObject, type webcrypto} from 'node:crypto';
+import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy.ts';
@@ -37,11 +37,8 @@ export async function findClient(
 			return {clientId, authenticate: oauth.ClientSecretPost(secret()), secrets: [secret()]};
 		case 'client_secret_jwt':
 			return {clientId, authenticate: oauth.ClientSecretJwt(secret()), secrets: [secret()]};
-		case 'private_key_jwt': {
-			const key = await importKey(options, rule);
-			const named = options.keyId === undefined ? key : {key, kid: options.keyId};
-			return {clientId, authenticate: oauth.PrivateKeyJwt(named as oauth.PrivateKey), secrets: []};
-		}
+		case 'private_key_jwt':
+			return {clientId, authenticate: await signWithKey(options, rule), secrets: []};
 		case 'tls_client_auth':
 			return {clientId, authenticate: oauth.TlsClientAuth(), secrets: []};
 		case 'none':
@@ -61,40 +58,60 @@ function methodOf(options: SsoOptions): NonNullable<SsoOptions['clientAuthentica
 	return isCernsKind ? 'client_secret_post' : 'client_secret_basic';
 }
 
-async function importKey(
-	{privateKey = '', algorithm}: SsoOptions,
-	rule: RuleInfo,
-): Promise<webcrypto.CryptoKey> {
+/** Fewer bits no library signs with, nor does any server accept them (RFC 7518 section 3.3). */
+const fewestRsaBits = 2048;
+
+async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.ClientAuth> {
+	const {privateKey = '', keyId, algorithm: named} = options;
 	const fail = (what: string, mend: string): GatepassError =>
 		new CredentialUnavailableError(
 			`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${mend}`,
 		);
-	let key: KeyObject;
-	try {
-		key = createPrivateKey(privateKey);
-	} catch {
-		// The library's error could quote the text.
+	const key = parseKey(privateKey);
+	if (key === undefined) {
 		throw fail(
 			'is no private key in PEM form, or is encrypted',
 			'Give the text of the file, for example as ${file:/run/secrets/key.pem}',
 		);
 	}
 	const suitable = algorithmsFor(key);
-	const chosen = algorithm ?? suitable[0];
-	const parameters = chosen === undefined ? undefined : importParameters[chosen];
-	if (chosen === undefined || parameters === undefined || !suitable.includes(chosen)) {
+	const algorithm = named ?? suitable[0];
+	const parameters = algorithm === undefined ? undefined : importParameters[algorithm];
+	if (algorithm === undefined || parameters === undefined || !suitable.includes(algorithm)) {
 		throw fail(
-			`cannot sign with ${chosen ?? 'any algorithm that servers know'}`,
-			`Set 'algorithm' to one of ${suitable.join(', ') || 'those that suit the key'}`,
+			`cannot sign with ${algorithm ?? 'any algorithm that servers know'}`,
+			suitable.length === 0
+				? 'Use an EC key on P-256, P-384 or P-521, an Ed25519 key or an RSA key'
+				: `Set 'algorithm' to one of ${suitable.join(', ')}`,
 		);
 	}
-	return key.toCryptoKey(parameters, false, ['sign']);
+	const bits = key.asymmetricKeyDetails?.modulusLength ?? fewestRsaBits;
+	if (bits < fewestRsaBits) throw fail(`has only ${bits} bits`, `Use one of ${fewestRsaBits} or more`);
+	const cryptoKey = key.toCryptoKey(parameters, false, ['sign']) as oauth.CryptoKey;
+	return oauth.PrivateKeyJwt(keyId === undefined ? cryptoKey : {key: cryptoKey, kid: keyId}, {
+		// The library names each algorithm by its one newest name.
+		[oauth.modifyAssertion]: header => {
+			header.alg = algorithm;
+		},
+	});
 }
 
-/** JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by kind of key; the first is the default. */
+/** A key in a variable often has its line ends written as `\n`. The library's error is left out: it could quote the text. */
+function parseKey(text: string): KeyObject | undefined {
+	try {
+		return createPrivateKey(text.replaceAll('\\n', '\n'));
+	} catch {
+		return undefined;
+	}
+}
+
+/**
+ * JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by kind of key; the first is the default. For Ed25519 that is the
+ * older name, the only one that many servers know.
+ */
 function algorithmsFor({asymmetricKeyType: type, asymmetricKeyDetails: details}: KeyObject): string[] {
 	if (type === 'rsa') return ['RS256', 'PS256', 'RS384', 'PS384', 'RS512', 'PS512'];
-	if (type === 'ed25519') return ['Ed25519'];
+	if (type === 'ed25519') return ['EdDSA', 'Ed25519'];
 	if (type !== 'ec') return [];
 	const byCurve: Record<string, string> = {prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512'};
 	const algorithm = byCurve[details?.namedCurve ?? ''];
@@ -114,5 +131,6 @@ const importParameters: Readonly<Record<string, ImportParameters>> = {
 	ES256: {name: 'ECDSA', namedCurve: 'P-256'},
 	ES384: {name: 'ECDSA', namedCurve: 'P-384'},
 	ES512: {name: 'ECDSA', namedCurve: 'P-521'},
+	EdDSA: {name: 'Ed25519'},
 	Ed25519: {name: 'Ed25519'},
 };

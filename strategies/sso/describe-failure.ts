@@ -1,10 +1,14 @@
-/** Puts into words why a token request failed: which rule, which endpoint, what came back, what to try. */
+/** Puts into words why an authorization server refused: which rule, which endpoint, what came back, what to try. */
 import * as oauth from 'oauth4webapi';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
 import type {RuleInfo} from '../../src/strategy.ts';
 
-/** What a message about a token request names, and what it must not show. */
+/** The endpoints that secrets are sent to, by their names in the metadata. */
+export type EndpointName = 'token_endpoint' | 'revocation_endpoint' | 'introspection_endpoint';
+
+/** What a message about a request to an authorization server names, and what it must not show. */
 export interface Exchange {
+	readonly name: EndpointName;
 	readonly endpoint: string;
 	readonly rule: RuleInfo;
 	readonly secrets: readonly string[];
@@ -12,28 +16,29 @@ export interface Exchange {
 
 /** An error that names the endpoint and the rule. */
 export function refusal(
-	{endpoint, rule}: Exchange,
+	{name, endpoint, rule}: Exchange,
 	what: string,
 	mend: string,
 	details: TokenRequestDetails,
 	options?: ErrorOptions,
 ): TokenRequestError {
 	const {origin, pathname} = new URL(endpoint);
-	const place = `The token endpoint ${origin}${pathname} (rule for ${rule.match}, ${rule.source})`;
+	const place = `The ${name.replace('_', ' ')} ${origin}${pathname} (rule for ${rule.match}, ${rule.source})`;
 	return new TokenRequestError(`${place} ${what}. ${mend}`, details, options);
 }
 
-/** The error for whatever a token request threw. */
+/** The error for whatever a request threw. */
 export function describeFailure(
 	error: unknown,
 	response: Response | undefined,
 	exchange: Exchange,
 ): GatepassError {
 	if (error instanceof GatepassError) return error;
-	if (error instanceof oauth.ResponseBodyError) return describeOauthError(error, response, exchange);
+	const refused = oauthErrorIn(error);
+	if (refused !== undefined) return describeOauthError(refused, response, exchange);
 	if (response === undefined) {
 		// From the HTTP client, whose errors hold neither headers nor body.
-		const reason = printable((error as Error).message, exchange);
+		const reason = printable((error as Error).message, exchange.secrets);
 		return refusal(
 			exchange,
 			`gave no answer: ${reason}`,
@@ -48,7 +53,8 @@ export function describeFailure(
 		status === 200
 			? whatCameInstead(error, type)
 			: `answered ${status}${type === undefined ? '' : ` with ${type}`}`;
-	return refusal(exchange, printable(what, exchange), 'Check that this is the token endpoint', {
+	const mend = `Check that this is the ${exchange.name.replace('_', ' ')}`;
+	return refusal(exchange, printable(what, exchange.secrets), mend, {
 		status,
 		...retryAfterOf(response),
 	});
@@ -56,35 +62,50 @@ export function describeFailure(
 
 /**
  * A refusal says in its body why (RFC 6749 section 5.2), and may carry a challenge too; oauth4webapi reads no body
- * where there is a challenge. A DPoP challenge (RFC 9449 section 8) is left for it.
+ * where there is a challenge. A DPoP challenge (RFC 9449 section 7.1) beside a body of another kind is left for it.
  */
 export function withoutChallenge(response: Response): Response {
 	const challenge = response.headers.get('www-authenticate');
-	if (challenge === null || /^dpop\b/i.test(challenge)) return response;
+	const isJson = /[/+]json\b/i.test(response.headers.get('content-type') ?? '');
+	if (challenge === null || (!isJson && /^dpop\b/i.test(challenge))) return response;
 	const {body, status, headers} = response;
 	const others = new Headers(headers);
 	others.delete('www-authenticate');
 	return new Response(body, {status, headers: others});
 }
 
+/** What an authorization server says in the body of its answer (RFC 6749 section 5.2), or in a DPoP challenge. */
+interface OauthError {
+	readonly error: string;
+	readonly error_description?: string | undefined;
+}
+
+function oauthErrorIn(error: unknown): OauthError | undefined {
+	if (error instanceof oauth.ResponseBodyError) return error;
+	if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return undefined;
+	const parameters = error.cause.find(({scheme}) => scheme === 'dpop')?.parameters;
+	return parameters?.error === undefined
+		? undefined
+		: {error: parameters.error, error_description: parameters.error_description};
+}
+
 function describeOauthError(
-	error: oauth.ResponseBodyError,
+	{error, error_description}: OauthError,
 	response: Response | undefined,
 	exchange: Exchange,
 ): TokenRequestError {
-	const code = printable(error.error, exchange);
+	const code = printable(error, exchange.secrets);
 	const description =
-		error.error_description === undefined ? undefined : printable(error.error_description, exchange);
+		error_description === undefined ? undefined : printable(error_description, exchange.secrets);
 	const quoted = description === undefined ? '' : ` (${description})`;
 	const details: TokenRequestDetails = {
-		status: error.status,
+		...(response !== undefined && {status: response.status}),
 		error: code,
 		...(description !== undefined && {errorDescription: description}),
 		...retryAfterOf(response),
 	};
-	// Only a demand for a nonce is kept as the cause, for the second try; other causes could repeat the request.
-	const cause = oauth.isDPoPNonceError(error) ? {cause: error} : undefined;
-	return refusal(exchange, `refused: ${code}${quoted}`, adviceFor(code), details, cause);
+	// The library's error is no cause: it holds the answer, which could repeat the request.
+	return refusal(exchange, `refused: ${code}${quoted}`, adviceFor(code), details);
 }
 
 /** The library's messages name fields, never values. */
@@ -109,22 +130,32 @@ function adviceFor(code: string): string {
 		case 'unauthorized_client':
 		case 'unsupported_grant_type':
 			return 'Have the client allowed this grant';
+		case 'invalid_dpop_proof':
+			return "Check this machine's clock";
+		case 'use_dpop_nonce':
+			return "Set 'dpop: true', or have the server put right if it is set: it was sent the nonce that it gave";
 		default:
 			return 'Check the options of the rule';
 	}
 }
 
-/** A server may repeat what it was sent, and may send anything. */
-function printable(text: string, {secrets}: Exchange): string {
-	let hidden = text;
+/** A server may repeat what it was sent, and may send anything. A JWT is a credential, whoever made it. */
+export function printable(text: string, secrets: readonly string[] = []): string {
+	let hidden = text.replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '…');
 	for (const secret of secrets) {
-		hidden = hidden.replaceAll(secret, '…').replaceAll(encodeURIComponent(secret), '…');
+		for (const form of formsOf(secret)) hidden = hidden.replaceAll(form, '…');
 	}
 	return hidden.replaceAll(/[^\x20-\x7E…]/g, ' ').slice(0, 300);
 }
 
+/** A secret as it is, and as it travels in a URL and in a form. */
+function formsOf(secret: string): string[] {
+	const inForm = new URLSearchParams({'': secret}).toString().slice(1);
+	return [secret, encodeURIComponent(secret), inForm];
+}
+
 /** RFC 9110 section 10.2.3: seconds, or a date. */
-function retryAfterOf(response: Response | undefined): {retryAfter?: number} {
+export function retryAfterOf(response: Response | undefined): {retryAfter?: number} {
 	const value = response?.headers.get('retry-after');
 	if (!value) return {};
 	const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();

@@ -2,22 +2,24 @@
 import * as oauth from 'oauth4webapi';
 import type {AuthRequest, AuthResponse} from '../../src/strategy.ts';
 
-/** Show the token, a second time where the server wants its nonce in the proof. Returns the status of the last answer. */
+/**
+ * Show the token, a second time where the server wants its nonce in the proof.
+ * Returns whether the server refused the token itself.
+ */
 export async function* showBoundToken(
 	handle: oauth.DPoPHandle,
 	token: string,
 	request: AuthRequest,
-): AsyncGenerator<void, number, AuthResponse> {
+): AsyncGenerator<void, boolean, AuthResponse> {
 	const proof = new DpopProof(handle, token, request);
-	await proof.add();
-	let response = yield;
-	const wantsNonce = await proof.answered(response);
-	if (wantsNonce && request.replayable) {
+	for (let isLast = !request.replayable; ; isLast = true) {
 		await proof.add();
-		response = yield;
-		await proof.answered(response);
+		const response = yield;
+		// Also where the request cannot be sent again: the next one needs the nonce.
+		const wantsNonce = await proof.answered(response);
+		if (!wantsNonce) return response.status === 401;
+		if (isLast) return false;
 	}
-	return response.status;
 }
 
 /**
@@ -66,8 +68,8 @@ class DpopProof {
 		for (const name of ['dpop-nonce', 'www-authenticate']) {
 			for (const value of [headers[name] ?? []].flat()) relevant.append(name, value);
 		}
-		// A body of its own kind would be read nowhere; 1xx cannot be constructed.
-		this.#exchange?.answer(new Response(null, {status: Math.max(200, status), headers: relevant}));
+		// The body is read nowhere, and servers send statuses that cannot be constructed.
+		this.#exchange?.answer(new Response(null, {status: status === 401 ? 401 : 200, headers: relevant}));
 		return oauth.isDPoPNonceError(await this.#exchange?.outcome);
 	}
 }

@@ -81,6 +81,10 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 	if (method === 'private_key_jwt' && privateKey === undefined) {
 		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'; add it"]);
 	}
+	for (const option of ['keyId', 'algorithm'] as const) {
+		if (options[option] !== undefined && privateKey === undefined)
+			mistakes.push([option, "it is for a 'privateKey', and there is none"]);
+	}
 	if (method === 'tls_client_auth' && identity === undefined) {
 		mistakes.push(['clientAuthentication', "tls_client_auth needs the option 'identity'; add it"]);
 	}

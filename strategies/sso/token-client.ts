@@ -5,14 +5,12 @@ import type {Environment, HttpClient, Identities, Identity, RuleInfo, Token} fro
 import {isBearerToken} from '../bearer/jwt.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
-import {describeFailure, type Exchange, refusal, withoutChallenge} from './describe-failure.ts';
+import {describeFailure, type EndpointName, type Exchange, refusal, withoutChallenge} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
+import {ServerClock} from './server-clock.ts';
 
 /** A token that claims to live longer than this, in seconds, comes from a broken server. */
 const longestLifetime = 10 * 365 * 86_400;
-
-/** A difference between the clocks, in milliseconds, that is worth a second try: assertions and proofs carry a time. */
-const tellingSkew = 5000;
 
 export interface TokenClientServices {
 	readonly http: HttpClient;
@@ -24,33 +22,59 @@ export interface TokenClientServices {
 /** What is found out once, before the first token request. */
 export interface Preparation {
 	readonly client: ClientIdentity;
-	/** The client certificate, where the options name one. */
-	readonly identity: Identity | undefined;
 	/** The key that tokens are bound to, where the options say so. */
 	readonly dpop: {readonly handle: oauth.DPoPHandle; readonly thumbprint: string} | undefined;
+}
+
+/** What a request to the authorization server is made of. */
+interface Connection {
+	readonly server: oauth.AuthorizationServer;
+	readonly client: oauth.Client;
+	readonly authenticate: oauth.ClientAuth;
+	readonly dpop: Preparation['dpop'];
+	readonly options: Pick<oauth.TokenEndpointRequestOptions, 'signal' | typeof oauth.customFetch>;
+}
+
+interface Exchanging<Result> {
+	readonly name: EndpointName;
+	readonly signal: AbortSignal;
+	/** Texts of this request that must not show up in a message. */
+	readonly secrets: readonly string[];
+	send(connection: Connection): Promise<Response>;
+	/** `sentAt`: when the request was made, by this machine's clock. */
+	read(connection: Connection, response: Response, exchange: Exchange, sentAt: number): Promise<Result>;
 }
 
 export class TokenClient {
 	readonly #options: SsoOptions;
 	readonly #services: TokenClientServices;
+	readonly #clock = new ServerClock();
 	#preparation: Promise<Preparation> | undefined;
 	#server: Promise<oauth.AuthorizationServer> | undefined;
-	/** Milliseconds that the server's clock is ahead of ours, as its last answer said. */
-	#skew = 0;
 
 	constructor(options: SsoOptions, services: TokenClientServices) {
 		this.#options = options;
 		this.#services = services;
 	}
 
-	/** @throws {CredentialUnavailableError} where the client's name, secret, key or certificate is missing. */
+	/** @throws {CredentialUnavailableError} where the client's name, secret or key is missing. */
 	prepare(): Promise<Preparation> {
-		this.#preparation ??= this.#makePreparation();
-		// A failure is not kept: the next request sees whether it was put right.
-		this.#preparation.catch(() => {
+		this.#preparation ??= this.#makePreparation().catch(error => {
+			// A failure is not kept: the next request sees whether it was put right.
 			this.#preparation = undefined;
+			throw error;
 		});
 		return this.#preparation;
+	}
+
+	/**
+	 * The client certificate, where the options name one. Asked for each time: it may have been renewed.
+	 *
+	 * @throws {CredentialUnavailableError | CertificateError} where there is none, or none that can be used.
+	 */
+	async identity(): Promise<Identity | undefined> {
+		const {identity} = this.#options;
+		return identity && this.#services.identities.load(identity);
 	}
 
 	/**
@@ -58,135 +82,153 @@ export class TokenClient {
 	 *
 	 * @throws {TokenRequestError} for any answer that is not one.
 	 */
-	async request(grantType: string, parameters: URLSearchParams, signal: AbortSignal): Promise<Token> {
-		const skewBefore = this.#skew;
+	request(grantType: string, parameters: URLSearchParams, signal: AbortSignal): Promise<Token> {
+		return this.#ask({
+			name: 'token_endpoint',
+			signal,
+			secrets: secretsIn(parameters, this.#options),
+			send: ({server, client, authenticate, dpop, options}) =>
+				oauth.genericTokenEndpointRequest(server, client, authenticate, grantType, parameters, {
+					...options,
+					[oauth.allowInsecureRequests]: true,
+					...(dpop !== undefined && {DPoP: dpop.handle}),
+				}),
+			read: async ({server, client, dpop}, response, exchange, sentAt) => {
+				const answer = await oauth.processGenericTokenEndpointResponse(server, client, response, {
+					// RFC 8693 section 2.2.1: it is no access token. Whoever names a type wants to show just that.
+					...(parameters.has('requested_token_type') && {recognizedTokenTypes: {n_a: () => {}}}),
+				});
+				return toToken(answer, this.#clock.toServers(sentAt), dpop !== undefined, exchange);
+			},
+		});
+	}
+
+	/**
+	 * Have the server forget a token (RFC 7009), where it says how.
+	 *
+	 * @throws {TokenRequestError} where it refuses, other than because it cannot revoke tokens of this kind.
+	 */
+	async revoke(token: string, signal: AbortSignal): Promise<void> {
+		if ((await this.#findServer(signal)).revocation_endpoint === undefined) return;
+		await this.#ask({
+			name: 'revocation_endpoint',
+			signal,
+			secrets: [token],
+			send: ({server, client, authenticate, options}) =>
+				oauth.revocationRequest(server, client, authenticate, token, {
+					...options,
+					[oauth.allowInsecureRequests]: true,
+					additionalParameters: {token_type_hint: 'access_token'},
+				}),
+			read: (_, response) => oauth.processRevocationResponse(response),
+		}).catch(error => {
+			if ((error as TokenRequestError).error !== 'unsupported_token_type') throw error;
+		});
+	}
+
+	/**
+	 * Whether the server takes the token for valid (RFC 7662); `undefined` where it does not say.
+	 *
+	 * @throws {TokenRequestError} where it refuses to answer.
+	 */
+	async introspect(token: string, signal: AbortSignal): Promise<boolean | undefined> {
+		if ((await this.#findServer(signal)).introspection_endpoint === undefined) return undefined;
+		return this.#ask({
+			name: 'introspection_endpoint',
+			signal,
+			secrets: [token],
+			send: ({server, client, authenticate, options}) =>
+				oauth.introspectionRequest(server, client, authenticate, token, {
+					...options,
+					[oauth.allowInsecureRequests]: true,
+					additionalParameters: {token_type_hint: 'access_token'},
+				}),
+			read: async ({server, client}, response) =>
+				(await oauth.processIntrospectionResponse(server, client, response)).active,
+		});
+	}
+
+	/** A second time, where the answer to the first has told what was missing. */
+	async #ask<Result>(exchanging: Exchanging<Result>): Promise<Result> {
+		const skewBefore = this.#clock.skew;
 		try {
-			return await this.#request(grantType, parameters, signal);
+			return await this.#askOnce(exchanging);
 		} catch (error) {
 			if (!this.#isWorthAnotherTry(error, skewBefore)) throw error;
-			return this.#request(grantType, parameters, signal);
+			return this.#askOnce(exchanging);
 		}
 	}
 
-	/** Have the server forget a token (RFC 7009), where it says how. */
-	async revoke(token: string, signal: AbortSignal): Promise<void> {
-		const {server, client, preparation} = await this.#connect(signal);
-		if (server.revocation_endpoint === undefined) return;
-		const response = await oauth.revocationRequest(
+	async #askOnce<Result>({name, signal, secrets, send, read}: Exchanging<Result>): Promise<Result> {
+		const server = await this.#findServer(signal);
+		const {client, dpop} = await this.prepare();
+		const identity = await this.identity();
+		const {http, rule} = this.#services;
+		const hidden = [...client.secrets, ...secrets];
+		const exchange: Exchange = {name, endpoint: server[name] ?? '', rule, secrets: hidden};
+		const connection: Connection = {
 			server,
-			client,
-			preparation.client.authenticate,
-			token,
-			this.#requestOptions(preparation, signal),
-		);
-		await oauth.processRevocationResponse(response);
-	}
-
-	/** Whether the server takes the token for valid (RFC 7662); `undefined` where it does not say. */
-	async introspect(token: string, signal: AbortSignal): Promise<boolean | undefined> {
-		const {server, client, preparation} = await this.#connect(signal);
-		if (server.introspection_endpoint === undefined) return undefined;
-		const response = await oauth.introspectionRequest(
-			server,
-			client,
-			preparation.client.authenticate,
-			token,
-			this.#requestOptions(preparation, signal),
-		);
-		const {active} = await oauth.processIntrospectionResponse(server, client, response);
-		return active;
-	}
-
-	async #request(grantType: string, parameters: URLSearchParams, signal: AbortSignal): Promise<Token> {
-		const {server, client, preparation} = await this.#connect(signal);
-		const exchange: Exchange = {
-			endpoint: server.token_endpoint ?? '',
-			rule: this.#services.rule,
-			secrets: preparation.client.secrets,
+			client: {client_id: client.clientId, [oauth.clockSkew]: Math.round(this.#clock.skew / 1000)},
+			authenticate: client.authenticate,
+			dpop,
+			options: {
+				signal,
+				[oauth.customFetch]: (url, {method, headers, body}) => {
+					if (headers.authorization !== undefined) hidden.push(headers.authorization.replace(/^\S+ /, ''));
+					return http.fetch(url, {method, headers, body, signal, ...(identity !== undefined && {identity})});
+				},
+			},
 		};
 		let response: Response | undefined;
-		const requestedAt = Date.now();
+		const sentAt = Date.now();
 		try {
-			response = await oauth.genericTokenEndpointRequest(
-				server,
-				client,
-				preparation.client.authenticate,
-				grantType,
-				parameters,
-				{
-					...this.#requestOptions(preparation, signal),
-					...(preparation.dpop !== undefined && {DPoP: preparation.dpop.handle}),
-				},
-			);
-			this.#learnSkew(response, requestedAt);
+			response = await send(connection);
+			this.#clock.learn(response.headers.get('date'), sentAt);
 			refuseRedirect(response, exchange);
-			const answer = await oauth.processGenericTokenEndpointResponse(
-				server,
-				client,
-				withoutChallenge(response),
-			);
-			return toToken(answer, requestedAt + this.#skew, response.status, exchange);
+			return await read(connection, withoutChallenge(response), exchange, sentAt);
 		} catch (error) {
-			throw error instanceof TokenRequestError ? error : describeFailure(error, response, exchange);
+			throw describeFailure(error, response, exchange);
 		}
 	}
 
-	async #connect(
-		signal: AbortSignal,
-	): Promise<{server: oauth.AuthorizationServer; client: oauth.Client; preparation: Preparation}> {
-		const preparation = await this.prepare();
-		this.#server ??= findAuthorizationServer(this.#options, this.#services.http, this.#services.rule, signal);
-		this.#server.catch(() => {
+	#findServer(signal: AbortSignal): Promise<oauth.AuthorizationServer> {
+		const {http, rule} = this.#services;
+		this.#server ??= findAuthorizationServer(this.#options, http, rule, signal).catch(error => {
 			this.#server = undefined;
+			throw error;
 		});
-		const client: oauth.Client = {
-			client_id: preparation.client.clientId,
-			...(preparation.identity !== undefined && {use_mtls_endpoint_aliases: true}),
-			[oauth.clockSkew]: Math.round(this.#skew / 1000),
-		};
-		return {server: await this.#server, client, preparation};
-	}
-
-	#requestOptions({identity}: Preparation, signal: AbortSignal) {
-		return {
-			signal,
-			// Whether plain http is allowed was decided with the configuration, rule by rule.
-			[oauth.allowInsecureRequests]: true,
-			[oauth.customFetch]: (url: string, init: unknown) =>
-				this.#services.http.fetch(url, {...(init as RequestInit), ...(identity !== undefined && {identity})}),
-		};
+		return this.#server;
 	}
 
 	async #makePreparation(): Promise<Preparation> {
-		const {environment, rule, identities} = this.#services;
+		const {environment, rule} = this.#services;
 		const client = await findClient(this.#options, environment, rule);
-		const identity =
-			this.#options.identity === undefined ? undefined : await identities.load(this.#options.identity);
-		return {client, identity, dpop: this.#options.dpop ? await makeDpop() : undefined};
+		return {client, dpop: this.#options.dpop ? await this.#makeDpop() : undefined};
+	}
+
+	async #makeDpop(): Promise<Preparation['dpop']> {
+		const keys = await oauth.generateKeyPair('ES256');
+		const handle = oauth.DPoP({}, keys, {
+			[oauth.modifyAssertion]: (_, proof) => {
+				proof.iat = Math.round(this.#clock.toServers(Date.now()) / 1000);
+			},
+		});
+		return {handle, thumbprint: await handle.calculateThumbprint()};
 	}
 
 	/** A server that wants a nonce in the proof has just sent it; one that minds the time has just said its own. */
 	#isWorthAnotherTry(error: unknown, skewBefore: number): boolean {
-		if (oauth.isDPoPNonceError((error as Error).cause)) return true;
 		const {dpop, privateKey, clientAuthentication} = this.#options;
+		if (dpop && error instanceof TokenRequestError && error.error === 'use_dpop_nonce') return true;
 		const sendsTime = dpop || privateKey !== undefined || clientAuthentication === 'client_secret_jwt';
-		return Boolean(sendsTime) && Math.abs(this.#skew - skewBefore) > tellingSkew;
-	}
-
-	#learnSkew(response: Response, requestedAt: number): void {
-		const date = Date.parse(response.headers.get('date') ?? '');
-		if (Number.isNaN(date)) return;
-		// The header has whole seconds, and the answer took its time: less than that is no difference.
-		const skew = date - requestedAt;
-		const slack = Date.now() - requestedAt + 1000;
-		this.#skew = Math.abs(skew) > slack + 1000 ? skew : 0;
+		return Boolean(sendsTime) && this.#clock.hasChangedSince(skewBefore);
 	}
 }
 
-async function makeDpop(): Promise<Preparation['dpop']> {
-	const keys = await oauth.generateKeyPair('ES256');
-	const handle = oauth.DPoP({client_id: ''} as oauth.Client, keys);
-	return {handle, thumbprint: await handle.calculateThumbprint()};
+/** Tokens that are handed over, and what the options add without saying what it is. */
+function secretsIn(parameters: URLSearchParams, {parameters: added = {}}: SsoOptions): string[] {
+	const tokens = ['subject_token', 'actor_token'].flatMap(name => parameters.getAll(name));
+	return [...tokens, ...Object.values(added)].filter(text => text.length > 7);
 }
 
 function refuseRedirect(response: Response, exchange: Exchange): void {
@@ -204,13 +246,16 @@ function refuseRedirect(response: Response, exchange: Exchange): void {
 function toToken(
 	{access_token: value, expires_in: seconds, token_type: type}: oauth.TokenEndpointResponse,
 	issuedAt: number,
-	status: number,
+	isBound: boolean,
 	exchange: Exchange,
 ): Token {
 	const fail = (what: string): TokenRequestError =>
-		refusal(exchange, what, 'Ask whoever runs the server', {status});
+		refusal(exchange, what, 'Ask whoever runs the server', {status: 200});
 	if (!isBearerToken(value)) throw fail('answered with a token that has characters no token may have');
-	const shownAs = type === 'dpop' ? 'DPoP' : 'Bearer';
+	if (isBound && type === 'bearer')
+		throw fail("answered with a token that is not bound to the key of 'dpop'");
+	if (!isBound && type === 'dpop') throw fail("answered with a token bound to a key, without 'dpop'");
+	const shownAs = isBound ? 'DPoP' : 'Bearer';
 	if (seconds === undefined) return {value, type: shownAs};
 	if (seconds > longestLifetime) throw fail(`answered with a token said to live ${seconds} seconds`);
 	return {value, type: shownAs, expiresAt: issuedAt + seconds * 1000, issuedAt};

@@ -1,10 +1,12 @@
 /** What all strategies do that get a token from an authorization server and show it: cache, show, renew once when refused. */
 import {createHash} from 'node:crypto';
+import {TokenRequestError} from '../../src/errors.ts';
 import type {
 	AuthRequest,
 	AuthStrategy,
 	Conversation,
 	CredentialStatus,
+	Identity,
 	Token,
 	TokenCache,
 } from '../../src/strategy.ts';
@@ -21,12 +23,26 @@ export interface Grant {
 	readonly distinguishing?: Readonly<Record<string, string>>;
 }
 
+/** Where the grants of a rule come from. The same object is given as long as nothing in it has changed. */
+export interface Grants {
+	/** The grant for a request. `fresh`: what it is made of is to be had anew, where it can be. */
+	for(request: AuthRequest, fresh: boolean): Grant | Promise<Grant>;
+	/** What the next request's grant will be, as far as it is known without asking any server. */
+	known(): Grant | undefined | Promise<Grant | undefined>;
+}
+
+/** A grant with all that is made from it once. */
 interface Use {
 	readonly grant: Grant;
 	readonly preparation: Preparation;
+	readonly identity: Identity | undefined;
+	readonly tenant: string | undefined;
 	readonly key: string;
 	readonly issue: (signal: AbortSignal) => Promise<Token>;
 }
+
+/** Tokens of more grants than this, such as those of many users, are not remembered for `forget`. */
+const mostIssued = 10_000;
 
 export interface TokenConversationSettings {
 	/** The name of the strategy: tokens of different strategies are different tokens. */
@@ -34,50 +50,67 @@ export interface TokenConversationSettings {
 	readonly options: SsoOptions;
 	readonly tokens: TokenCache;
 	readonly client: TokenClient;
-	/** The grant for a request; without one, for `status`. The same object each time where it does not change. */
-	grant(request?: AuthRequest): Grant | Promise<Grant>;
+	/** Whose tokens a request uses that does not say. */
+	readonly tenant: string | undefined;
+	readonly grants: Grants;
 }
 
 export class TokenConversation implements AuthStrategy {
 	readonly #settings: TokenConversationSettings;
 	/** The last use: for a grant that is always the same, a warm token costs neither a key nor a closure. */
 	#last: Use | undefined;
+	/** The keys of all tokens that were issued here. */
+	readonly #issued = new Set<string>();
 
 	constructor(settings: TokenConversationSettings) {
 		this.#settings = settings;
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
-		const {key, issue, preparation} = await this.#use(request);
-		if (this.#settings.options.certificateBound) request.identity = preparation.identity;
-		let token = await this.#settings.tokens.get(key, issue, request);
+		const {tokens, options, grants} = this.#settings;
+		let use = await this.#use(await grants.for(request, request.fresh), request.tenant);
+		let token: Token;
+		try {
+			token = await tokens.get(use.key, use.issue, request);
+		} catch (error) {
+			// The token to be exchanged may have been revoked: one more try, where there is another.
+			if (request.fresh || !isRefusedGrant(error)) throw error;
+			const renewed = await this.#use(await grants.for(request, true), request.tenant);
+			if (renewed.grant === use.grant) throw error;
+			use = renewed;
+			token = await tokens.get(use.key, use.issue);
+		}
+		if (options.certificateBound) request.identity = use.identity;
 		// A second time with a new token, where the first is refused: the server knows better than the clock, the
 		// token may be revoked. No more than that.
 		for (let isLast = false; ; isLast = true) {
-			let status: number;
-			if (token.type === 'DPoP' && preparation.dpop !== undefined) {
-				status = yield* showBoundToken(preparation.dpop.handle, token.value, request);
+			const {dpop} = use.preparation;
+			let isRefused: boolean;
+			if (token.type === 'DPoP' && dpop !== undefined) {
+				isRefused = yield* showBoundToken(dpop.handle, token.value, request);
 			} else {
 				request.headers.set('authorization', `Bearer ${token.value}`);
-				({status} = yield);
+				isRefused = (yield).status === 401;
 			}
-			if (status !== 401 || isLast) return;
-			await this.#settings.tokens.invalidate(key, token);
+			if (!isRefused || isLast) return;
+			await tokens.invalidate(use.key, token);
 			if (!request.replayable) return;
-			token = await this.#settings.tokens.get(key, issue);
+			token = await tokens.get(use.key, use.issue);
 		}
 	}
 
 	async status({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {
-		const {key, preparation} = await this.#use();
-		const token = await this.#settings.tokens.peek(key);
-		const source = `for client ${preparation.client.clientId} from ${this.#server()}`;
+		const {tokens, client, tenant, grants} = this.#settings;
+		const {client: identified} = await client.prepare();
+		const grant = await grants.known();
+		const token = grant && (await tokens.peek((await this.#use(grant, tenant)).key));
+		const source = `for client ${identified.clientId} from ${this.#server()}`;
 		if (token === undefined) {
 			return {available: true, detail: `no token yet; one is fetched ${source} at the next request`};
 		}
 		const expiry = token.expiresAt === undefined ? {} : {expiresAt: token.expiresAt};
 		if (!verify) return {available: true, detail: `token ${source}`, ...expiry};
-		const active = await this.#settings.client.introspect(token.value, AbortSignal.timeout(10_000));
+		const active = await client.introspect(token.value, AbortSignal.timeout(10_000));
 		if (active === undefined)
 			return {available: true, detail: `token ${source}; the server offers no introspection`, ...expiry};
 		const verdict = active ? 'the server takes it for valid' : 'the server takes it for invalid';
@@ -85,35 +118,72 @@ export class TokenConversation implements AuthStrategy {
 	}
 
 	async forget(): Promise<void> {
-		const {key} = await this.#use();
-		const token = await this.#settings.tokens.peek(key);
-		// Dropped first: whatever becomes of the revocation, the token is not used again.
-		await this.#settings.tokens.delete(key);
-		if (token !== undefined) await this.#settings.client.revoke(token.value, AbortSignal.timeout(10_000));
+		const {tokens, client, tenant, grants} = this.#settings;
+		const grant = await grants.known();
+		const keys = new Set(this.#issued);
+		if (grant !== undefined) keys.add((await this.#use(grant, tenant)).key);
+		const dropped: Token[] = [];
+		for (const key of keys) {
+			const token = await tokens.peek(key);
+			if (token !== undefined) dropped.push(token);
+			await tokens.delete(key);
+		}
+		this.#issued.clear();
+		// Dropped first: whatever becomes of the revocations, no token is used again.
+		const failures: unknown[] = [];
+		for (const {value} of dropped) {
+			await client.revoke(value, AbortSignal.timeout(10_000)).catch(error => failures.push(error));
+		}
+		if (failures.length > 0) throw failures[0];
 	}
 
-	async #use(request?: AuthRequest): Promise<Use> {
-		const preparation = await this.#settings.client.prepare();
-		const grant = await this.#settings.grant(request);
-		if (this.#last?.grant === grant && this.#last.preparation === preparation) return this.#last;
-		const issue = (signal: AbortSignal): Promise<Token> =>
-			this.#settings.client.request(grant.type, grant.parameters, signal);
-		this.#last = {grant, preparation, key: this.#keyFor(grant, preparation), issue};
+	async #use(grant: Grant, tenant: string | undefined): Promise<Use> {
+		const {client, options} = this.#settings;
+		const preparation = await client.prepare();
+		const identity = options.identity === undefined ? undefined : await client.identity();
+		const last = this.#last;
+		if (
+			last?.grant === grant &&
+			last.tenant === tenant &&
+			last.preparation === preparation &&
+			last.identity === identity
+		) {
+			return last;
+		}
+		const key = this.#keyFor(grant, tenant, preparation, identity);
+		const issue = (signal: AbortSignal): Promise<Token> => {
+			this.#remember(key);
+			return client.request(grant.type, grant.parameters, signal);
+		};
+		this.#last = {grant, preparation, identity, tenant, key, issue};
 		return this.#last;
 	}
 
-	#keyFor({type, distinguishing}: Grant, {client, identity, dpop}: Preparation): string {
-		const {audience, scope, resource, parameters, certificateBound} = this.#settings.options;
+	#remember(key: string): void {
+		this.#issued.delete(key);
+		this.#issued.add(key);
+		const [oldest] = this.#issued;
+		if (this.#issued.size > mostIssued && oldest !== undefined) this.#issued.delete(oldest);
+	}
+
+	#keyFor(
+		{type, distinguishing}: Grant,
+		tenant: string | undefined,
+		{client, dpop}: Preparation,
+		identity: Identity | undefined,
+	): string {
+		const {audience, scope, resource, parameters} = this.#settings.options;
 		return tokenKey({
 			strategy: this.#settings.strategy,
 			grant: type,
+			tenant,
 			server: this.#settings.options.issuer ?? tokenEndpointOf(this.#settings.options),
 			client: client.clientId,
 			audience,
 			scope,
 			resource: resource === undefined ? undefined : [resource].flat(),
 			parameters: parameters === undefined ? undefined : Object.entries(parameters).sort().flat(),
-			identity: certificateBound ? identity?.thumbprint : undefined,
+			identity: identity?.thumbprint,
 			dpop: dpop?.thumbprint,
 			...Object.fromEntries(
 				Object.entries(distinguishing ?? {}).map(([part, text]) => [`grant.${part}`, hash(text)]),
@@ -124,6 +194,14 @@ export class TokenConversation implements AuthStrategy {
 	#server(): string {
 		return new URL(this.#settings.options.issuer ?? tokenEndpointOf(this.#settings.options)).host;
 	}
+}
+
+/** RFC 8693 section 2.2.2 has a subject token refused with the one code, RFC 6749 section 5.2 with the other. */
+function isRefusedGrant(error: unknown): boolean {
+	return (
+		error instanceof TokenRequestError &&
+		(error.error === 'invalid_grant' || error.error === 'invalid_request')
+	);
 }
 
 /** The parameters that the options ask for, whatever the grant. */

@@ -1,0 +1,108 @@
+/** Where the token comes from that is to be exchanged: a file, a variable, a function, another strategy. */
+import {readFile} from 'node:fs/promises';
+import {CredentialUnavailableError} from '../../src/errors.ts';
+import {
+	type AuthRequest,
+	type AuthStrategy,
+	type Environment,
+	type RuleInfo,
+	resolvePath,
+	type Strategies,
+} from '../../src/strategy.ts';
+import type {TokenPlace} from './options.ts';
+
+export interface TokenSourceServices {
+	readonly environment: Environment;
+	readonly strategies: Strategies;
+	readonly rule: RuleInfo;
+}
+
+/** Gives a token that is to be exchanged. */
+export interface TokenSource {
+	/** The token for a request. `fresh`: a cache on the way is to be passed over. */
+	read(request: AuthRequest, fresh: boolean): Promise<string>;
+	/** The token, as far as it is known without asking a server or running code of the user's. */
+	known(): Promise<string | undefined>;
+	/** The strategy that shows it, if there is one. */
+	readonly strategy?: AuthStrategy;
+}
+
+/** The source that is named by the option `option`. */
+export function tokenSource(
+	place: TokenPlace,
+	option: string,
+	{environment, strategies, rule}: TokenSourceServices,
+): TokenSource {
+	const unavailable = (what: string, options?: ErrorOptions): CredentialUnavailableError =>
+		new CredentialUnavailableError(
+			`The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
+			options,
+		);
+	const nonEmpty = (text: unknown, where: string): string => {
+		const token = typeof text === 'string' ? text.trim() : '';
+		if (token === '') throw unavailable(`is empty: ${where} holds no token. Put it there`);
+		return token;
+	};
+	if (typeof place === 'function') {
+		return remembering(async () => nonEmpty(await place(), 'what the function gives'));
+	}
+	if ('variable' in place) {
+		const read = async () => nonEmpty(environment[place.variable], `the variable ${place.variable}`);
+		return {read, known: read};
+	}
+	if ('file' in place) {
+		const file = resolvePath(place.file, rule.folder, environment);
+		const read = async () => {
+			const text = await readFile(file, 'utf8').catch(error => {
+				throw unavailable(`cannot be read from ${file} (${error.code}). Put the token there`, {cause: error});
+			});
+			return nonEmpty(text, file);
+		};
+		return {read, known: read};
+	}
+	const strategy = strategies.build(place.rule);
+	const source = remembering((request, fresh) => bearerTokenOf(strategy, request, fresh, unavailable));
+	return {...source, strategy};
+}
+
+/** A source that cannot be asked at any time: what it gave last is what is known. */
+function remembering(read: TokenSource['read']): TokenSource {
+	let last: string | undefined;
+	return {
+		async read(request, fresh) {
+			last = await read(request, fresh);
+			return last;
+		},
+		known: async () => last,
+	};
+}
+
+/** What a strategy shows behind `Bearer`, in the first leg of its conversation. */
+async function bearerTokenOf(
+	strategy: AuthStrategy,
+	{method, url, tenant}: AuthRequest,
+	fresh: boolean,
+	unavailable: (what: string) => CredentialUnavailableError,
+): Promise<string> {
+	const shown = new Headers();
+	const conversation = strategy.authenticate({
+		method,
+		url: new URL(url),
+		headers: {
+			get: name => shown.get(name) ?? undefined,
+			has: name => shown.has(name),
+			set: (name, value) => shown.set(name, value),
+			delete: name => shown.delete(name),
+		},
+		identity: undefined,
+		replayable: false,
+		fresh,
+		tenant,
+	});
+	await conversation.next();
+	await conversation.return();
+	const token = /^Bearer (.+)$/.exec(shown.get('authorization') ?? '')?.[1];
+	if (token === undefined)
+		throw unavailable('comes from a strategy that shows no bearer token. Name another one');
+	return token;
+}
