@@ -1,6 +1,5 @@
 /** Debian's Apache as a private process that demands a client certificate (`SSLVerifyClient require`). */
 import {type ChildProcess, spawn} from 'node:child_process';
-import {once} from 'node:events';
 import {existsSync} from 'node:fs';
 import {chmod, mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
