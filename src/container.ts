@@ -4,6 +4,8 @@
  */
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
 import type {Configuration} from './config/configuration.ts';
+import type {TokenCacheError} from './errors.ts';
+import {Events} from './events.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
 import {GotHttpClient} from './http/http-client.ts';
@@ -22,7 +24,7 @@ import {
 	StrategyOptions,
 	TokenCache,
 } from './strategy.ts';
-import {openTokenStore} from './tokens/open-store.ts';
+import {openTokenStore, type StoreSource} from './tokens/open-store.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
 import {TrustSets} from './trust/trust-sets.ts';
 
@@ -51,11 +53,19 @@ export interface Composition {
 	close(): Promise<void>;
 }
 
+/** What a caller may bring along. */
+export interface ComposeSettings {
+	readonly parent?: DependencyContainer | undefined;
+	/** Takes the place of the store that the configuration names. */
+	readonly store?: StoreSource | undefined;
+	readonly events?: Events | undefined;
+}
+
 /** Put together the services and rules of a configuration. */
 export function compose(
 	configuration: Configuration,
 	strategyOf: (name: string) => StrategyClass | undefined,
-	parent: DependencyContainer = rootContainer,
+	{parent = rootContainer, store, events = new Events()}: ComposeSettings = {},
 ): Composition {
 	const {environment, folder, hostRules} = configuration;
 	const container = parent.createChildContainer();
@@ -72,7 +82,13 @@ export function compose(
 	provide(Identities, () => new IdentityStore(folder, environment));
 	// What a caller registered is the caller's to close.
 	const ownsTokens = !container.isRegistered(TokenCache, true);
-	const tokens = provide(TokenCache, () => new PersistentTokenCache(openTokenStore(configuration.cache.url)));
+	const openCache = (): TokenCache => {
+		const {url, keys} = configuration.cache;
+		const report = (error: TokenCacheError): void => events.publish('gatepass:token:error', {error});
+		const ca = () => trust.find(asHttps(url))?.certificates();
+		return new PersistentTokenCache(openTokenStore(store ?? url, {keys, ca, onGarbage: report}), {events});
+	};
+	const tokens = provide(TokenCache, openCache);
 
 	const build = ({strategy, options}: NestedStrategy, info: RuleInfo): AuthStrategy => {
 		const scope = container.createChildContainer();
@@ -87,7 +103,7 @@ export function compose(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
 	return {
-		planner: new Planner(matcher, rules, trust, agents),
+		planner: new Planner(matcher, rules, trust, agents, events),
 		matcher,
 		rules,
 		tokens,
@@ -97,4 +113,9 @@ export function compose(
 			await container.dispose();
 		},
 	};
+}
+
+/** Trust sets are found by the URL of an https request; a store's server is one that is spoken to in another way. */
+function asHttps(storeUrl: string): URL {
+	return URL.parse(storeUrl.replace(/^[a-z]+:\/\//i, 'https://')) ?? new URL('https://invalid');
 }

@@ -1,12 +1,15 @@
 /** `createGatepass`, and the object that users hold. */
 import type {Got} from 'got';
+import type {Keyv, KeyvStoreAdapter} from 'keyv';
 import type {DependencyContainer} from 'tsyringe';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {GatepassError} from './errors.ts';
+import {type EventListener, Events} from './events.ts';
 import {beginHop} from './hop.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
+import type {Logger} from './logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy.ts';
 
 /** What `createGatepass` takes. All of it is optional. */
@@ -23,6 +26,15 @@ export interface GatepassSettings {
 	readonly got?: Got;
 	/** A tsyringe container: services that are registered there take the place of gatepass's own. */
 	readonly container?: DependencyContainer;
+	/**
+	 * Where tokens are kept, instead of the configuration's `cache.url`: a keyv adapter or instance. It is the caller's
+	 * to close. As others may read it, it takes a `cache.encryptionKey`, or `cache.encryption: off`.
+	 */
+	readonly cache?: KeyvStoreAdapter | Keyv;
+	/** Gets what gatepass tells about its work, as pino's loggers take it. No secret is in it. Default: none. */
+	readonly logger?: Logger;
+	/** Record spans and metrics through the optional peer `@opentelemetry/api`. Default: `false`. */
+	readonly telemetry?: boolean;
 }
 
 /** How one host rule stands. Holds no secret. */
@@ -41,6 +53,16 @@ export interface Authorization {
 	readonly headers: Record<string, string>;
 	/** Options to spread into `https.request`: the client certificate and the CA certificates. May hold a secret. */
 	readonly tls?: {readonly cert?: string; readonly key?: string; readonly ca?: string[]};
+}
+
+/** What `authorize` takes besides the URL. */
+export interface AuthorizeOptions {
+	/** Default: `GET`. */
+	readonly method?: string;
+	/** Pass the token cache over, once. */
+	readonly fresh?: boolean;
+	/** Whose tokens to use. Default: the rule's `tenant`. */
+	readonly tenant?: string;
 }
 
 /** Authenticates requests by the host rules of one configuration. */
@@ -67,7 +89,7 @@ export interface Gatepass extends AsyncDisposable {
 	 * @throws {GatepassError} what the strategy throws where it has no credential.
 	 * @throws {TypeError} where `url` is no absolute URL.
 	 */
-	authorize(url: string | URL, options?: {method?: string; fresh?: boolean}): Promise<Authorization>;
+	authorize(url: string | URL, options?: AuthorizeOptions): Promise<Authorization>;
 	/** How each host rule stands, in the order of the configuration. Asks no server, unless told to `verify` (RFC 7662). */
 	status(settings?: {verify?: boolean}): Promise<RuleStatus[]>;
 	/**
@@ -100,11 +122,23 @@ export async function createGatepass(settings: GatepassSettings = {}): Promise<G
 		cwd: settings.cwd ?? process.cwd(),
 		env: settings.env ?? process.env,
 		strategies: settings.strategies ?? [],
+		hasOwnStore: settings.cache !== undefined,
 		builtIn: builtInStrategies,
 	});
-	const composition = compose(loaded.configuration, loaded.strategyOf, settings.container);
+	const composition = compose(loaded.configuration, loaded.strategyOf, {
+		parent: settings.container,
+		store: settings.cache,
+		events: new Events(await listenersFor(settings)),
+	});
 	const base = settings.got ?? (await import('got')).default;
 	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.planner));
+}
+
+async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {
+	const listeners: EventListener[] = [];
+	if (logger !== undefined) listeners.push((await import('./logger.ts')).logTo(logger));
+	if (telemetry === true) listeners.push(await (await import('./telemetry.ts')).recordTelemetry());
+	return listeners;
 }
 
 class ConfiguredGatepass implements Gatepass {
@@ -131,7 +165,7 @@ class ConfiguredGatepass implements Gatepass {
 
 	async authorize(
 		url: string | URL,
-		{method = 'GET', fresh = false}: {method?: string; fresh?: boolean} = {},
+		{method = 'GET', fresh = false, tenant}: AuthorizeOptions = {},
 	): Promise<Authorization> {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
@@ -139,7 +173,7 @@ class ConfiguredGatepass implements Gatepass {
 		if (plan === undefined) return {headers: {}};
 		const ca = plan.trust === undefined ? {} : {ca: [...plan.trust.certificates()]};
 		if (plan.rule === undefined) return {headers: {}, tls: ca};
-		const {run, request} = await beginHop(plan.rule, {fresh, replayable: true}, target, verb, {});
+		const {run, request} = await beginHop(plan.rule, {fresh, tenant, replayable: true}, target, verb, {});
 		await run.end();
 		const tls = {...request.identity?.material(), ...ca};
 		const headers = request.headers.record as Record<string, string>;
@@ -158,7 +192,9 @@ class ConfiguredGatepass implements Gatepass {
 	async forget(url?: string | URL): Promise<void> {
 		const {rules, planner} = this.#composition;
 		const chosen = url === undefined ? rules : [planner.ruleFor(parseUrl(url), 'GET')];
-		for (const rule of chosen) await rule?.strategy.forget?.();
+		// A rule that fails, for want of a variable for example, keeps no other from forgetting.
+		const results = await Promise.allSettled(chosen.map(async rule => rule?.strategy.forget?.()));
+		for (const result of results) if (result.status === 'rejected') throw result.reason;
 	}
 
 	async close(): Promise<void> {

@@ -2,6 +2,7 @@
 import type {Agent} from 'node:https';
 import {ConversationRun} from './conversation.ts';
 import {StrategyError} from './errors.ts';
+import type {Events} from './events.ts';
 import type {AuthHeaders, AuthRequest, AuthStrategy, Identity, RuleInfo} from './strategy.ts';
 import type {TrustSet} from './trust/trust-sets.ts';
 
@@ -9,6 +10,8 @@ import type {TrustSet} from './trust/trust-sets.ts';
 export interface HopContext {
 	/** Pass the token cache over, once. */
 	readonly fresh: boolean;
+	/** Whose tokens to use, where the caller says. */
+	readonly tenant?: string | undefined;
 	/** Whether the request can be sent again. */
 	readonly replayable: boolean;
 	/** Whose function sends; the caller's own is shown the whole request. Default: the transport's. */
@@ -24,6 +27,7 @@ export interface HopPlan {
 	/** Absent: no rule matches, only a trust set. */
 	readonly rule?: {readonly info: RuleInfo; readonly strategy: AuthStrategy} | undefined;
 	readonly trust?: TrustSet | undefined;
+	readonly events: Events;
 	/** The TLS agent for an identity under this hop's trust set. */
 	agentFor(identity: Identity | undefined): Agent;
 }
@@ -52,7 +56,7 @@ export async function beginHop(
 	method: string,
 	headers: HeaderRecord,
 ): Promise<Hop> {
-	const request = new HopRequest(url, method, headers, context);
+	const request = new HopRequest(url, method, headers, context, rule.info);
 	const run = new ConversationRun(rule.strategy.authenticate(request), rule.info);
 	await run.prepare();
 	try {
@@ -70,16 +74,18 @@ export class HopRequest implements AuthRequest {
 	readonly headers: HopHeaders;
 	readonly fresh: boolean;
 	readonly replayable: boolean;
+	readonly tenant: string | undefined;
 	identity: Identity | undefined;
 	readonly #original: URL;
 	#copy: URL | undefined;
 
-	constructor(url: URL, method: string, headers: HeaderRecord, context: HopContext) {
+	constructor(url: URL, method: string, headers: HeaderRecord, context: HopContext, rule?: RuleInfo) {
 		this.#original = url;
 		this.method = method;
 		this.headers = new HopHeaders(headers);
 		this.fresh = context.fresh;
 		this.replayable = context.replayable;
+		this.tenant = context.tenant ?? rule?.tenant;
 	}
 
 	get url(): URL {

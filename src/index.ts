@@ -3,13 +3,16 @@ import 'reflect-metadata';
 
 export type {ConfigurationInput} from './config/schema.ts';
 export * from './errors.ts';
+export type {EventName, EventPayloads} from './events.ts';
 export {
 	type Authorization,
+	type AuthorizeOptions,
 	createGatepass,
 	type Gatepass,
 	type GatepassSettings,
 	type RuleStatus,
 } from './gatepass.ts';
 export type {Candidate, Explanation} from './host-rules/explain.ts';
+export type {Logger} from './logger.ts';
 export * from './strategy.ts';
 export type {GatepassContext} from './transports/got.ts';

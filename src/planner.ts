@@ -1,5 +1,6 @@
 /** Decides what is done for each hop: its rule, the strategy of that rule, its trust set. */
 
+import type {Events} from './events.ts';
 import type {HopPlan, HopPlanner} from './hop.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import type {Matcher} from './host-rules/matcher.ts';
@@ -27,9 +28,9 @@ export function useRules(
 	folder: string,
 ): readonly RuleInUse[] {
 	return rules.map(rule => {
-		const {strategy: name, source, allowInsecure, patterns} = rule;
+		const {strategy: name, source, allowInsecure, patterns, tenant} = rule;
 		const match = patterns.map(({text}) => text).join(', ');
-		const info: RuleInfo = {match, strategy: name, source, allowInsecure, folder};
+		const info: RuleInfo = {match, strategy: name, source, allowInsecure, folder, tenant};
 		let strategy: AuthStrategy | undefined;
 		return {
 			rule,
@@ -48,14 +49,22 @@ export class Planner implements HopPlanner {
 	readonly #rules: readonly RuleInUse[];
 	readonly #trust: TrustSets;
 	readonly #agents: TlsAgents;
+	readonly #events: Events;
 	/** Plans by rule and trust set: there are few, and making one for each request would be waste. */
 	readonly #plans = new Map<RuleInUse | undefined, Map<TrustSet | undefined, HopPlan>>();
 
-	constructor(matcher: Matcher<HostRule>, rules: readonly RuleInUse[], trust: TrustSets, agents: TlsAgents) {
+	constructor(
+		matcher: Matcher<HostRule>,
+		rules: readonly RuleInUse[],
+		trust: TrustSets,
+		agents: TlsAgents,
+		events: Events,
+	) {
 		this.#matcher = matcher;
 		this.#rules = rules;
 		this.#trust = trust;
 		this.#agents = agents;
+		this.#events = events;
 	}
 
 	/** The rule for a URL, in use. */
@@ -75,7 +84,7 @@ export class Planner implements HopPlanner {
 		}
 		let plan = byTrust.get(trust);
 		if (plan === undefined) {
-			plan = {rule, trust, agentFor: identity => this.#agents.for(identity, trust)};
+			plan = {rule, trust, events: this.#events, agentFor: identity => this.#agents.for(identity, trust)};
 			byTrust.set(trust, plan);
 		}
 		return plan;

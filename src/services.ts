@@ -124,6 +124,8 @@ export interface RuleInfo {
 	readonly source: string;
 	/** Whether the rule gives leave to send its credential over plain http. */
 	readonly allowInsecure: boolean;
+	/** Keeps the rule's tokens apart from those of other tenants; a request may name another. */
+	readonly tenant?: string | undefined;
 	/** Where relative paths in the rule's options start: the configuration's folder. */
 	readonly folder: string;
 }

@@ -47,6 +47,8 @@ export interface AuthRequest {
 	readonly replayable: boolean;
 	/** Whether the caller asked to pass the token cache over (`context: {gatepass: {fresh: true}}`). */
 	readonly fresh: boolean;
+	/** Whose tokens to use: the caller's `context: {gatepass: {tenant}}`, else the rule's `tenant`. Part of a token's key. */
+	readonly tenant: string | undefined;
 }
 
 /** What a server answered, as a strategy sees it. The body stays unread, for the caller. */

@@ -13,6 +13,8 @@ export interface HostRule {
 	readonly options: unknown;
 	/** Leave to send its credential over plain http. */
 	readonly allowInsecure: boolean;
+	/** Keeps its tokens apart from those of other tenants. */
+	readonly tenant?: string | undefined;
 	/** `file:line`, or `file`, or `hostRules[n]` where the configuration is an object. */
 	readonly source: string;
 }

@@ -23,9 +23,11 @@ export async function exchange(
 ): Promise<ClientRequest> {
 	const {rule} = plan;
 	if (rule === undefined) return send(url, withTls(plan, native, url, undefined));
+	const report = reporterOf(plan, url, native.method ?? 'GET');
 	const headers = {...(native.headers as Record<string, string | string[] | undefined>)};
 	const hop = await beginHop(rule, context, url, native.method ?? 'GET', headers);
 	const sendLeg = async (): Promise<ClientRequest> => {
+		report?.countLeg();
 		const {request} = hop;
 		request.checkUrl(rule.info);
 		context.shown = request.identity;
@@ -36,13 +38,44 @@ export async function exchange(
 		context.signal?.throwIfAborted();
 		const first = await sendLeg();
 		// The caller's function may answer by itself; then nobody was shown a credential.
-		if (typeof first.setHeader === 'function') new HeldBack(hop, context, first, sendLeg, body).begin();
+		if (typeof first.setHeader === 'function')
+			new HeldBack(hop, context, first, sendLeg, body, report?.end).begin();
 		else await hop.run.end();
 		return first;
 	} catch (error) {
 		await hop.run.end().catch(() => {});
+		report?.end(undefined);
 		throw error;
 	}
+}
+
+/** Tells how a hop went, where anybody listens. */
+function reporterOf({events, rule}: HopPlan, url: URL, method: string): Reporter | undefined {
+	if (!events.isHeard('gatepass:request') || rule === undefined) return undefined;
+	const begun = performance.now();
+	const {match, strategy, source} = rule.info;
+	let legs = 0;
+	return {
+		countLeg() {
+			legs += 1;
+		},
+		end(status) {
+			events.publish('gatepass:request', {
+				method,
+				url: url.origin + url.pathname,
+				rule: {match, strategy, source},
+				...(status !== undefined && {status}),
+				legs,
+				duration: performance.now() - begun,
+			});
+		},
+	};
+}
+
+interface Reporter {
+	countLeg(): void;
+	/** Once: with the status that is delivered, or without, where the hop failed. */
+	end(status: number | undefined): void;
 }
 
 /** Make the request of one leg, and take the credential out of the options as soon as it is made. */

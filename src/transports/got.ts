@@ -15,12 +15,12 @@ import {explainTlsFailure} from './tls-failure.ts';
 
 /**
  * What `context.gatepass` may hold, per request: `false` sends it without authentication, `fresh` passes the token
- * cache over, once.
+ * cache over, once, `tenant` says whose tokens to use.
  *
  * @example
  * await gatepass.got(url, {context: {gatepass: {fresh: true}}});
  */
-export type GatepassContext = false | {readonly fresh?: boolean};
+export type GatepassContext = false | {readonly fresh?: boolean; readonly tenant?: string};
 
 /** The request function that gatepass put into got's options, and what stood there before. */
 interface Installed {
@@ -52,6 +52,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 			if (plan === undefined) return callers?.(...(parameters as Parameters<RequestFunction>));
 			record.context = {
 				fresh: setting?.fresh === true,
+				tenant: setting?.tenant,
 				replayable: isReplayable(options),
 				sender: callers === undefined ? 'transport' : 'caller',
 				signal: options.signal,

@@ -17,6 +17,8 @@ export class HeldBack {
 	readonly #first: ClientRequest;
 	readonly #sendLeg: () => Promise<ClientRequest>;
 	readonly #body: unknown;
+	/** Told once how the hop ended. */
+	#onEnd: ((status: number | undefined) => void) | undefined;
 	readonly #emit: ClientRequest['emit'];
 	readonly #destroy: ClientRequest['destroy'];
 	/** `held`: the first leg is answered and got does not know it yet. */
@@ -36,6 +38,7 @@ export class HeldBack {
 		first: ClientRequest,
 		sendLeg: () => Promise<ClientRequest>,
 		body: unknown,
+		onEnd: ((status: number | undefined) => void) | undefined,
 	) {
 		this.#hop = hop;
 		this.#context = context;
@@ -43,6 +46,7 @@ export class HeldBack {
 		this.#current = first;
 		this.#sendLeg = sendLeg;
 		this.#body = body;
+		this.#onEnd = onEnd;
 		this.#emit = first.emit;
 		this.#destroy = first.destroy;
 	}
@@ -111,7 +115,7 @@ export class HeldBack {
 		if (this.#released && this.#current === this.#first) {
 			message.once('close', () => this.#destroy.call(this.#first));
 		}
-		void this.#end();
+		void this.#end(message.statusCode);
 		this.#emit.call(this.#first, 'response', received.deliver());
 	}
 
@@ -179,7 +183,9 @@ export class HeldBack {
 		});
 	}
 
-	async #end(): Promise<void> {
+	async #end(status?: number): Promise<void> {
+		this.#onEnd?.(status);
+		this.#onEnd = undefined;
 		this.#state = 'over';
 		// A conversation whose clean-up fails has nobody left to tell.
 		await this.#hop.run.end().catch(() => {});

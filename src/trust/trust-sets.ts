@@ -37,7 +37,8 @@ export class TrustSets {
 	}
 }
 
-function createTrustSet({source, files, only}: TrustEntry): TrustSet {
+/** The trust set of one entry. Its files are read when the certificates are asked for. */
+export function createTrustSet({source, files, only}: TrustEntry): TrustSet {
 	let certificates: readonly string[] | undefined;
 	return {
 		source,
