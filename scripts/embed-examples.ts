@@ -13,7 +13,8 @@ export function quote(file: string, region?: string): string {
 	if (region === undefined) return text;
 	const found = new RegExp(`^// #region ${region}\\n([\\s\\S]*?)^// #endregion`, 'm').exec(text)?.[1];
 	if (found === undefined) throw new Error(`${file} has no region '${region}'`);
-	return found;
+	// The formatter may set off the end of a region by an empty line.
+	return `${found.trimEnd()}\n`;
 }
 
 /** Markdown with all of its examples as they are now. */
