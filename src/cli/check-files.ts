@@ -2,6 +2,8 @@
 import {existsSync, type Stats, statSync} from 'node:fs';
 import {dirname} from 'node:path';
 import process from 'node:process';
+import type {Configuration} from '../config/configuration.ts';
+import {storeKindOf} from '../config/store-url.ts';
 import {type Finding, failed, ok, warning} from './finding.ts';
 
 /** What nobody but the owner may do. */
@@ -34,9 +36,15 @@ export function checkEnvironmentFile(file: string): Finding[] {
 }
 
 /** The token cache: 0600, in a folder that is 0700. To be looked at before it is opened, which sets its rights right. */
-export function checkCacheFiles(url: string): Finding[] {
-	if (!url.startsWith('sqlite:')) {
+export function checkCacheFiles({url, keys}: Configuration['cache']): Finding[] {
+	const kind = storeKindOf(url);
+	if (kind === 'memory') {
 		return [ok('token cache', 'tokens are kept in memory only, so each run fetches its own')];
+	}
+	if (kind !== 'sqlite') {
+		if (keys.length > 0) return [ok('token cache', `tokens are kept in ${kind}, encrypted`)];
+		const what = `tokens are kept in ${kind}, where whoever reads it may have them`;
+		return [warning('token cache', what, 'Give cache.encryptionKey')];
 	}
 	const file = url.slice('sqlite:'.length);
 	if (!existsSync(file))

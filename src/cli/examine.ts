@@ -6,9 +6,10 @@ import {container as rootContainer} from 'tsyringe';
 import type {Configuration} from '../config/configuration.ts';
 import {type LoadedConfiguration, loadConfiguration} from '../config/load.ts';
 import {builtInStrategies} from '../container.ts';
-import {ConfigurationError} from '../errors.ts';
+import {CertificateError, ConfigurationError, GatepassError} from '../errors.ts';
 import {createGatepass, type RuleStatus} from '../gatepass.ts';
 import {definitionOf, Identities} from '../strategy.ts';
+import {createTrustSet} from '../trust/trust-sets.ts';
 import {checkClock} from './check-clock.ts';
 import {checkCacheFiles, checkEnvironmentFile, checkKeyFile} from './check-files.ts';
 import {checkNetwork} from './check-network.ts';
@@ -16,7 +17,7 @@ import {checkNode} from './check-node.ts';
 import {checkRules} from './check-rules.ts';
 import {type Finding, failed, ok, splitMend, warning} from './finding.ts';
 import {count, describeTime} from './output.ts';
-import {watchTokenStore} from './token-store-failures.ts';
+import {type TokenStoreTroubles, watchTokenStore} from './token-store-failures.ts';
 import {WatchedIdentities} from './watched-identities.ts';
 
 export interface Examination {
@@ -44,9 +45,9 @@ export async function examine({config, network}: Examination): Promise<Finding[]
 	const {file, folder, hostRules} = configuration;
 	const environmentFile = join(folder, '.env');
 	findings.push(describeConfiguration(configuration), ...checkRules(hostRules));
-	findings.push(...checkEnvironmentFile(environmentFile));
+	findings.push(...checkTrust(configuration), ...checkEnvironmentFile(environmentFile));
 	// Before the cache is opened, which sets its rights right and so would hide what they were.
-	findings.push(...checkCacheFiles(configuration.cache.url));
+	findings.push(...checkCacheFiles(configuration.cache));
 	const identities = new WatchedIdentities(folder, configuration.environment);
 	findings.push(...(await checkCredentials(config, identities)));
 	for (const key of identities.keys) findings.push(...checkKeyFile(key));
@@ -78,6 +79,19 @@ function describeConfiguration({file, hostRules, trust}: Configuration): Finding
 	return ok('configuration', `it has ${parts.join(' and ')}`, file);
 }
 
+function checkTrust({trust}: Configuration): Finding[] {
+	return trust.flatMap(entry => {
+		try {
+			createTrustSet(entry).certificates();
+			return [];
+		} catch (error) {
+			if (!(error instanceof CertificateError)) throw error;
+			const {what, mend} = splitMend(error.message);
+			return [failed('trust', what, mend, entry.source)];
+		}
+	});
+}
+
 async function checkCredentials(
 	config: string | undefined,
 	identities: WatchedIdentities,
@@ -93,17 +107,25 @@ async function checkCredentials(
 			const what = `the certificate ends at ${describeTime(notAfter)}`;
 			findings.push(warning('credential', what, 'Renew it', files.certificate));
 		}
-		for (const {cause} of store.stop()) {
-			const {errstr, code} = (cause ?? {}) as {errstr?: string; code?: string};
-			const what = `it cannot be used (${errstr ?? code ?? 'the reason is unknown'}); each run fetches its own tokens`;
-			findings.push(failed('token cache', what, 'Check the file and its folder, or change cache.url'));
-		}
-		return findings;
+		return [...findings, ...describeTroubles(store.stop())];
 	} finally {
 		store.stop();
 		await gatepass.close();
 		await container.dispose();
 	}
+}
+
+function describeTroubles({failures, unusable}: TokenStoreTroubles): Finding[] {
+	const [failure] = failures;
+	const findings = unusable.map(({message}) =>
+		warning('token cache', message, "Run 'gatepass forget' to clear it away"),
+	);
+	if (failure === undefined) return findings;
+	const {errstr, code, name} = failure.cause as {errstr?: string; code?: string; name?: string};
+	// What other libraries say is not repeated: the URL of a store may hold a password.
+	const reason = failure.cause instanceof GatepassError ? failure.cause.message : (errstr ?? code ?? name);
+	const what = `it cannot be used (${reason}); each run fetches its own tokens`;
+	return [...findings, failed('token cache', what, 'Check the store, or change cache.url')];
 }
 
 function describeCredential({

@@ -31,13 +31,13 @@ export function addForgetCommand(program: Command): void {
 }
 
 async function forget(gatepass: Gatepass, url: URL | undefined): Promise<ForgottenRule[]> {
-	const rules = url === undefined ? (await gatepass.status()).map(toRule) : [ruleFor(gatepass, url)];
+	const rule = url === undefined ? undefined : ruleFor(gatepass, url);
 	const store = watchTokenStore();
 	await gatepass.forget(url);
-	const [failure] = store.stop();
 	// A request goes on without its store; here the store is the whole matter.
+	const [failure] = store.stop().failures;
 	if (failure !== undefined) throw failure;
-	return rules;
+	return rule === undefined ? (await gatepass.status()).map(toRule) : [rule];
 }
 
 function ruleFor(gatepass: Gatepass, url: URL): ForgottenRule {

@@ -115,6 +115,25 @@ test('a rule that another one silently replaces', async () => {
 	]);
 });
 
+test('a CA file that holds no certificate', async () => {
+	const ca = await workspace.write('ca.pem', 'nothing\n');
+	await workspace.configure({
+		trust: [{match: 'https://a.example.org', ca}],
+		hostRules: [{match: '*', strategy: 'none'}],
+	});
+	const {code, findings} = await examine();
+	expect(code).toBe(1);
+	expect(notOk(findings)).toEqual([
+		{
+			check: 'trust',
+			outcome: 'failed',
+			what: `The CA file ${ca} holds no certificate in PEM form`,
+			where: `${workspace.path('gatepass.config.yaml')}:3`,
+			mend: "Name another under 'trust'",
+		},
+	]);
+});
+
 test('a stub says that it is one', async () => {
 	await workspace.configure({hostRules: [{match: 'https://a.example.org', strategy: 'kerberos-stub'}]});
 	const {code, findings} = await examine();

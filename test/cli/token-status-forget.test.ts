@@ -78,6 +78,28 @@ test('forget without a URL is for all rules; --json lists them', async () => {
 	expect(await token()).not.toBe(before);
 });
 
+test('a rule that cannot forget is told, and keeps no other from it', async () => {
+	const config = await workspace.write(
+		'one-cannot.json',
+		JSON.stringify({
+			cache: {url: 'sqlite:./cache/tokens.sqlite'},
+			hostRules: [
+				{match: 'https://a.example.org', strategy: 'sso-client-credentials'},
+				{
+					match: api.url,
+					strategy: 'sso-client-credentials',
+					options: {clientId: 'cli', clientSecret, tokenEndpoint: api.tokenEndpoint},
+				},
+			],
+		}),
+	);
+	const before = await token();
+	const {code, stderr} = await workspace.run(['-c', config, 'forget']);
+	expect(code).toBe(1);
+	expect(stderr).toContain('the variable SSO_CLIENT_ID is not set');
+	expect(await token()).not.toBe(before);
+});
+
 test('forget fails when the token store does', async () => {
 	const file = await workspace.write('no-folder', '');
 	const config = await workspace.write(
