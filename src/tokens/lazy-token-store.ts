@@ -7,9 +7,6 @@ import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../services.ts';
 import type {Leases, TokenStore} from './token-store.ts';
 
-/** Milliseconds that a call may take, with the opening. */
-const patience = 5000;
-
 /** Opens the store. The signal ends when it is no longer wanted, also before it is open. */
 export type OpenStore = (signal: AbortSignal) => Promise<TokenStore>;
 
@@ -21,12 +18,17 @@ interface Opening {
 export class LazyTokenStore implements TokenStore {
 	readonly leases: Leases;
 	readonly #open: OpenStore;
+	readonly #patience: number;
 	#opening: Opening | undefined;
 	#isClosed = false;
 
-	/** @param open opens a store that has leases. */
-	constructor(open: OpenStore) {
+	/**
+	 * @param open opens a store that has leases.
+	 * @param patience milliseconds that a call may take, with the opening.
+	 */
+	constructor(open: OpenStore, patience = 5000) {
 		this.#open = open;
+		this.#patience = patience;
 		this.leases = {
 			acquire: (key, holder, duration) =>
 				this.#call(async ({leases}) => (await leases?.acquire(key, holder, duration)) ?? false),
@@ -63,8 +65,8 @@ export class LazyTokenStore implements TokenStore {
 		const timeout = new Promise<never>((_, reject) => {
 			timer = setTimeout(() => {
 				this.#letGo(opening);
-				reject(new TokenCacheError(`The token store did not answer within ${patience} ms`));
-			}, patience);
+				reject(new TokenCacheError(`The token store did not answer within ${this.#patience} ms`));
+			}, this.#patience);
 		});
 		try {
 			return await Promise.race([opening.store.then(operation), timeout]);

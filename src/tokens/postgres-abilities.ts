@@ -1,7 +1,7 @@
 /** Leases and compare-and-delete in PostgreSQL, over the connections of a `@keyv/postgres` adapter. */
 import type {KeyvPostgres} from '@keyv/postgres';
 import {ensureTable} from './postgres-table.ts';
-import type {StoreAbilities} from './store-abilities.ts';
+import type {StoreAbilities} from './token-store.ts';
 
 export function postgresAbilities(adapter: KeyvPostgres): Required<StoreAbilities> {
 	const {schema, table} = adapter.opts as {schema: string; table: string};
@@ -22,6 +22,7 @@ export function postgresAbilities(adapter: KeyvPostgres): Required<StoreAbilitie
 			leases,
 			`CREATE TABLE ${leases} (key TEXT PRIMARY KEY, holder TEXT NOT NULL, expires TIMESTAMPTZ NOT NULL)`,
 		);
+		// Left behind by processes that were killed.
 		await adapter.query(`DELETE FROM ${leases} WHERE expires <= clock_timestamp()`);
 	};
 	return {

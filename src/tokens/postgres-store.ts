@@ -67,10 +67,10 @@ export class PostgresStore extends KeyvPostgres {
 async function prepare(server: {query: KeyvPostgres['query']}): Promise<void> {
 	await ensureTable(server, table, `CREATE TABLE ${table} (key VARCHAR(255) PRIMARY KEY, value TEXT)`);
 	// keyv deletes what has ended only when it is asked for again: without this, the table would only grow.
-	await server.query(
-		`DELETE FROM ${table}
-		WHERE substring(value FROM '"expires":(\\d{1,15})\\}$')::BIGINT < extract(epoch FROM now()) * 1000`,
-	);
+	const deleteEnded = `DELETE FROM ${table}
+		WHERE substring(value FROM '"expires":(\\d{1,15})\\}$')::BIGINT < extract(epoch FROM now()) * 1000`;
+	// No matter where it fails: a server that can only be read is of use, too.
+	await server.query(deleteEnded).catch(() => {});
 }
 
 /**
