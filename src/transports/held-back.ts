@@ -76,7 +76,9 @@ export class HeldBack {
 		first.destroy = (error?: Error): ClientRequest => {
 			if (this.#state !== 'held') {
 				void this.#end();
-				return this.#destroy.call(first, error);
+				this.#destroy.call(first, error);
+				blotOut(first);
+				return first;
 			}
 			if (error === undefined && this.#isRelease()) this.#release();
 			else this.#abandon(error);
@@ -163,7 +165,10 @@ export class HeldBack {
 	#abandon(error: Error | undefined): void {
 		const first = this.#first;
 		void this.#end();
-		if (this.#current !== first) this.#current.destroy();
+		if (this.#current !== first) {
+			this.#current.destroy();
+			blotOut(this.#current);
+		}
 		if (error !== undefined) this.#tell(error);
 		// What is still to come of it is no news.
 		first.on('error', () => {});

@@ -10,8 +10,9 @@ interface Inside {
 	/** The serialised head. */
 	_header?: string | null;
 	_headerSent?: boolean;
-	/** What waits for a connection: of a request that failed before there was one, the head and the body. */
+	/** What waits for a socket, and below for its connection: the head and the body. */
 	outputData?: {data: unknown}[];
+	socket?: {destroyed: boolean; _pendingData?: unknown} | null;
 	isGotHttp2Request?: boolean;
 	/** The header table of an HTTP/2 request. */
 	headers?: Record<string, unknown>;
@@ -51,9 +52,12 @@ export function blotOut(request: ClientRequest): void {
 	if (outHeaders !== undefined) inside[outHeaders] = null;
 	const {path} = request;
 	if (path?.includes('?')) request.path = path.slice(0, path.indexOf('?'));
-	if (request.destroyed && inside.outputData !== undefined && inside.outputData.length > 0) {
-		inside.outputData.length = 0;
-	}
+	if (request.destroyed) forgetUnsent(inside);
+}
+
+function forgetUnsent({outputData, socket}: Inside): void {
+	if (outputData !== undefined) outputData.length = 0;
+	if (socket?.destroyed === true && socket._pendingData != null) socket._pendingData = null;
 }
 
 function blotOutHttp2(inside: Inside): void {
