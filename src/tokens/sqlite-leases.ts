@@ -1,5 +1,6 @@
 /** Leases in the sqlite file. The machine's clock judges the time: all who use the file are on one machine. */
 import type {DatabaseSync} from 'node:sqlite';
+import {whenFree} from './sqlite-busy.ts';
 import type {Leases} from './token-store.ts';
 
 const schema = `
@@ -13,7 +14,8 @@ const isOver = '(?3 >= expires OR ?3 < taken)';
 export function createSqliteLeases(database: DatabaseSync): Leases {
 	database.exec(schema);
 	// Left behind by processes that were killed.
-	database.prepare(`DELETE FROM lease WHERE ${isOver.replaceAll('?3', '?1')}`).run(Date.now());
+	const forget = database.prepare(`DELETE FROM lease WHERE ${isOver.replaceAll('?3', '?1')}`);
+	whenFree(() => forget.run(Date.now())).catch(() => {});
 	// Who has the lease already gets it anew, as in the other stores.
 	const acquire = database.prepare(
 		`INSERT INTO lease (key, holder, taken, expires) VALUES (?1, ?2, ?3, ?4)
@@ -23,11 +25,14 @@ export function createSqliteLeases(database: DatabaseSync): Leases {
 	const release = database.prepare('DELETE FROM lease WHERE key = ? AND holder = ?');
 	return {
 		acquire: async (key, holder, duration) => {
-			const now = Date.now();
-			return Number(acquire.run(key, holder, now, now + Math.ceil(duration)).changes) > 0;
+			const {changes} = await whenFree(() => {
+				const now = Date.now();
+				return acquire.run(key, holder, now, now + Math.ceil(duration));
+			});
+			return Number(changes) > 0;
 		},
 		release: async (key, holder) => {
-			release.run(key, holder);
+			await whenFree(() => release.run(key, holder));
 		},
 	};
 }

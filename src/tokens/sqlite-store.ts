@@ -2,20 +2,24 @@
  * A keyv store in one sqlite file, over Node's built-in `node:sqlite`.
  *
  * Many processes may use the file at once: it is in write-ahead mode (https://sqlite.org/wal.html), every write is
- * one statement, and a writer waits for another one. Only the user may read it: 0600, in a folder that is 0700.
+ * one statement, and a writer waits for another one. Only the user may read it: 0600, in a folder that is 0700; a
+ * folder that is there already is left as it is, unless it is gatepass's own.
  * A file that is damaged is put aside (`.damaged`) and begun anew: what is lost can be issued again.
  */
 import {EventEmitter} from 'node:events';
 import {chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync, statSync} from 'node:fs';
-import {dirname} from 'node:path';
+import {basename, dirname} from 'node:path';
 import type {DatabaseSync, StatementSync} from 'node:sqlite';
 import type {KeyvStoreAdapter, StoredData} from 'keyv';
 import {loadSqlite} from './load-sqlite.ts';
+import {isBusy, whenFree} from './sqlite-busy.ts';
 import {createSqliteLeases} from './sqlite-leases.ts';
 import type {Leases} from './token-store.ts';
 
-/** Milliseconds that a statement waits for another process's write. */
-const busyTimeout = 5000;
+/** Milliseconds that opening waits for other processes. They are all busy with the same when the file is new. */
+const openingTimeout = 5000;
+/** Milliseconds that a statement waits while nothing else can run in this process; after that, `whenFree` waits. */
+const blockingTimeout = 20;
 
 const schema = `
 	CREATE TABLE IF NOT EXISTS keyv (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER) STRICT, WITHOUT ROWID;
@@ -33,6 +37,8 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	readonly leases: Leases;
 	readonly #database: DatabaseSync;
 	readonly #statements: Statements;
+	/** Writes go one after the other: one that had to wait must not undo a later one. */
+	#lastWrite: Promise<unknown> = Promise.resolve();
 
 	constructor(file: string) {
 		super();
@@ -42,7 +48,7 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 			this.#statements = prepare(this.#database);
 			this.leases = createSqliteLeases(this.#database);
 			// What has ended is of no use to anyone; without this the file would only grow.
-			this.#statements.expire.run(Date.now());
+			this.#write(() => this.#statements.expire.run(Date.now())).catch(() => {});
 		} catch (error) {
 			this.#database.close();
 			throw error;
@@ -59,27 +65,32 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	}
 
 	async set(key: string, value: string, ttl?: number): Promise<void> {
-		this.#statements.set.run(key, value, ttl === undefined ? null : Date.now() + Math.ceil(ttl));
+		const expires = expiry(ttl);
+		await this.#write(() => this.#statements.set.run(key, value, expires));
 	}
 
 	async setMany(values: Array<{key: string; value: string; ttl?: number}>): Promise<void> {
-		this.#database.exec('BEGIN IMMEDIATE');
-		try {
-			for (const {key, value, ttl} of values) await this.set(key, value, ttl);
-			this.#database.exec('COMMIT');
-		} catch (error) {
-			this.#database.exec('ROLLBACK');
-			throw error;
-		}
+		await this.#write(() => {
+			this.#database.exec('BEGIN IMMEDIATE');
+			try {
+				for (const {key, value, ttl} of values) this.#statements.set.run(key, value, expiry(ttl));
+				this.#database.exec('COMMIT');
+			} catch (error) {
+				this.#database.exec('ROLLBACK');
+				throw error;
+			}
+		});
 	}
 
 	async delete(key: string): Promise<boolean> {
-		return Number(this.#statements.delete.run(key).changes) > 0;
+		const {changes} = await this.#write(() => this.#statements.delete.run(key));
+		return Number(changes) > 0;
 	}
 
 	/** Delete the entry only if it is still this text: one statement. */
 	async deleteIfEqual(key: string, stored: string): Promise<boolean> {
-		return Number(this.#statements.deleteIfEqual.run(key, stored).changes) > 0;
+		const {changes} = await this.#write(() => this.#statements.deleteIfEqual.run(key, stored));
+		return Number(changes) > 0;
 	}
 
 	async deleteMany(keys: string[]): Promise<boolean> {
@@ -88,7 +99,8 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	}
 
 	async clear(): Promise<void> {
-		this.#statements.clear.run(this.namespace === undefined ? '' : `${this.namespace}:`);
+		const prefix = this.namespace === undefined ? '' : `${this.namespace}:`;
+		await this.#write(() => this.#statements.clear.run(prefix));
 	}
 
 	async has(key: string): Promise<boolean> {
@@ -107,15 +119,28 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	async disconnect(): Promise<void> {
 		if (this.#database.isOpen) this.#database.close();
 	}
+
+	#write<Result>(work: () => Result): Promise<Result> {
+		const result = this.#lastWrite.then(() => whenFree(work));
+		this.#lastWrite = result.catch(() => {});
+		return result;
+	}
+}
+
+function expiry(ttl: number | undefined): number | null {
+	return ttl === undefined ? null : Date.now() + Math.ceil(ttl);
 }
 
 function open(file: string): DatabaseSync {
-	mkdirSync(dirname(file), {recursive: true, mode: 0o700});
+	const folder = dirname(file);
+	mkdirSync(folder, {recursive: true, mode: 0o700});
+	if (basename(folder) === 'gatepass') tighten(folder, 0o700);
+	const inode = inodeOf(file);
 	try {
 		return openChecked(file);
 	} catch (error) {
 		if (!isDamage(error)) throw error;
-		putAside(file, inodeOf(file));
+		putAside(file, inode);
 		return openChecked(file);
 	}
 }
@@ -123,16 +148,18 @@ function open(file: string): DatabaseSync {
 function openChecked(file: string): DatabaseSync {
 	// Made here, so that it never has other rights, not even for a moment. sqlite gives its -wal and -shm the same.
 	closeSync(openSync(file, 'a', 0o600));
-	if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600);
+	tighten(file, 0o600);
 	const {DatabaseSync} = loadSqlite();
 	const database = new DatabaseSync(file);
 	try {
-		database.exec(`PRAGMA busy_timeout = ${busyTimeout}`);
+		database.exec(`PRAGMA busy_timeout = ${openingTimeout}`);
 		useWriteAheadLog(database);
 		database.exec('PRAGMA synchronous = NORMAL');
 		database.exec(schema);
 		// A truncated file opens well and fails at some later read: find out now.
-		database.prepare('SELECT count(*) FROM keyv').get();
+		const [{quick_check: verdict} = {}] = database.prepare('PRAGMA quick_check(1)').all();
+		if (verdict !== 'ok') throw Object.assign(new Error('The file is damaged'), {errcode: corrupt});
+		database.exec(`PRAGMA busy_timeout = ${blockingTimeout}`);
 		return database;
 	} catch (error) {
 		database.close();
@@ -140,15 +167,20 @@ function openChecked(file: string): DatabaseSync {
 	}
 }
 
+/** Take away what others may do. */
+function tighten(path: string, mode: number): void {
+	if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, mode);
+}
+
 /** Changing the mode needs the file alone and does not wait for others, so a few tries are made. */
 function useWriteAheadLog(database: DatabaseSync): void {
-	const deadline = Date.now() + busyTimeout;
+	const deadline = Date.now() + openingTimeout;
 	for (;;) {
 		try {
 			database.exec('PRAGMA journal_mode = WAL');
 			return;
 		} catch (error) {
-			if (!/locked|busy/i.test(String(error)) || Date.now() > deadline) throw error;
+			if (!isBusy(error) || Date.now() > deadline) throw error;
 			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
 		}
 	}
@@ -170,9 +202,12 @@ function prepare(database: DatabaseSync): Statements {
 }
 
 /** SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html */
+const corrupt = 11;
+const notADatabase = 26;
+
 function isDamage(error: unknown): boolean {
 	const {errcode} = error as {errcode?: number};
-	return errcode !== undefined && [11, 26].includes(errcode & 0xff);
+	return errcode !== undefined && [corrupt, notADatabase].includes(errcode & 0xff);
 }
 
 /** Another process may have found the damage first: only the file that was seen damaged is moved. */
