@@ -2,7 +2,6 @@
  * Writes `docs/reference/api.md`, a listing of every public export, from the built declarations. `--check`: fails
  * where the committed one differs, or where an export has no docstring.
  */
-import {execFileSync} from 'node:child_process';
 import {mkdirSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {dirname, join, relative} from 'node:path';
 
@@ -167,16 +166,6 @@ function anchors(): (heading: string) => string {
 	};
 }
 
-/** In the project's format, so that long signatures are broken into lines, and lint has nothing to say. */
-function format(markdown: string): string {
-	const biome = join(root, 'node_modules/.bin/biome');
-	return execFileSync(biome, ['format', `--stdin-file-path=${listing}`], {
-		cwd: root,
-		input: markdown,
-		encoding: 'utf8',
-	});
-}
-
 function makeListing(): {text: string; undocumented: string[]} {
 	const undocumented: string[] = [];
 	const anchorOf = anchors();
@@ -197,8 +186,7 @@ function makeListing(): {text: string; undocumented: string[]} {
 	return {text: `${[head, ...chapters].join('\n\n')}\n`, undocumented};
 }
 
-const {text: raw, undocumented} = makeListing();
-const text = format(raw);
+const {text, undocumented} = makeListing();
 for (const name of undocumented) console.error(`${name} has no docstring. Write one`);
 if (undocumented.length > 0) process.exitCode = 1;
 if (!process.argv.includes('--check')) {

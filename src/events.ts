@@ -40,6 +40,7 @@ export interface EventPayloads {
 	};
 }
 
+/** The name of an event, and of its channel in `node:diagnostics_channel`. */
 export type EventName = keyof EventPayloads;
 
 /** Gets every event of one gatepass. */

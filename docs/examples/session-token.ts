@@ -24,40 +24,42 @@ const answerSchema = z.object({token: z.string().min(1), validFor: z.number().po
 
 @authStrategy({name: 'session-token', options: sessionOptions, endpoints: ({login}) => [login]})
 export class SessionTokenStrategy implements AuthStrategy {
-	readonly #key: string;
-
 	constructor(
 		@inject(StrategyOptions) private readonly options: z.output<typeof sessionOptions>,
 		@inject(TokenCache) private readonly tokens: TokenCache,
 		@inject(HttpClient) private readonly http: HttpClient,
 		@inject(Environment) private readonly environment: Environment,
 		@inject(RuleInfo) private readonly rule: RuleInfo,
-	) {
-		this.#key = tokenKey({strategy: 'session-token', login: options.login, user: options.user});
-	}
+	) {}
 
 	async *authenticate(request: AuthRequest): Conversation {
+		const key = this.#key(request.tenant);
 		// `request.fresh` passes the cache over.
-		const token = await this.tokens.get(this.#key, this.#logIn, request);
+		const token = await this.tokens.get(key, this.#logIn, request);
 		request.headers.set('authorization', `Bearer ${token.value}`);
 		const response = yield;
 		if (response.status !== 401) return;
 		// The session has ended on the server. Drop the token, and try once with a new one.
-		await this.tokens.invalidate(this.#key, token);
+		await this.tokens.invalidate(key, token);
 		if (!request.replayable) return;
-		const renewed = await this.tokens.get(this.#key, this.#logIn);
+		const renewed = await this.tokens.get(key, this.#logIn);
 		request.headers.set('authorization', `Bearer ${renewed.value}`);
 		yield;
 	}
 
 	async status(): Promise<CredentialStatus> {
-		const token = await this.tokens.peek(this.#key);
+		const token = await this.tokens.peek(this.#key(this.rule.tenant));
 		if (token?.expiresAt === undefined) return {available: true, detail: 'no session yet'};
 		return {available: true, detail: `session of ${this.options.user}`, expiresAt: token.expiresAt};
 	}
 
 	async forget(): Promise<void> {
-		await this.tokens.delete(this.#key);
+		await this.tokens.delete(this.#key(this.rule.tenant));
+	}
+
+	/** Everything that makes a token different. */
+	#key(tenant: string | undefined): string {
+		return tokenKey({strategy: 'session-token', login: this.options.login, user: this.options.user, tenant});
 	}
 
 	readonly #logIn = async (signal: AbortSignal): Promise<Token> => {

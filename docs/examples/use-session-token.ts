@@ -20,6 +20,8 @@ const gatepass = await createGatepass({
 await gatepass.got(url).json();
 // Past the token cache, once:
 await gatepass.got(url, {context: {gatepass: {fresh: true}}}).json();
+// For another tenant, with tokens of its own:
+await gatepass.got(url, {context: {gatepass: {tenant: 'acme'}}}).json();
 // Without authentication:
 const anonymous = await gatepass.got(url, {context: {gatepass: false}, throwHttpErrors: false});
 console.log(anonymous.statusCode);

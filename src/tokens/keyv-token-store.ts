@@ -11,8 +11,8 @@ import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../services.ts';
 import type {Sealer} from './encryption.ts';
 import {isToken} from './is-token.ts';
-import {abilitiesOf, type StoreAbilities} from './store-abilities.ts';
-import type {Leases, TokenStore} from './token-store.ts';
+import {abilitiesOf} from './store-abilities.ts';
+import type {Leases, StoreAbilities, TokenStore} from './token-store.ts';
 
 export interface KeyvTokenStoreSettings {
 	/** Absent: tokens are kept as they are. */

@@ -1,6 +1,6 @@
 /** Leases and compare-and-delete in Redis, over the connection of a `@keyv/redis` adapter. */
 import type KeyvRedis from '@keyv/redis';
-import type {StoreAbilities} from './store-abilities.ts';
+import type {StoreAbilities} from './token-store.ts';
 
 /** As a script, so that it is one step. */
 const deleteIfEqualScript = `

@@ -3,14 +3,7 @@ import type {KeyvPostgres} from '@keyv/postgres';
 import type KeyvRedis from '@keyv/redis';
 import {postgresAbilities} from './postgres-abilities.ts';
 import {redisAbilities} from './redis-abilities.ts';
-import type {Leases} from './token-store.ts';
-
-export interface StoreAbilities {
-	/** Delete the entry only if it is still this text, in one step that nothing comes between. */
-	readonly deleteIfEqual?: (key: string, stored: string) => Promise<unknown>;
-	/** Present where several processes may share the store. */
-	readonly leases?: Leases;
-}
+import type {StoreAbilities} from './token-store.ts';
 
 /** Adapters are told apart by their shape: a caller may hand in one of another copy of its package. */
 export function abilitiesOf(adapter: unknown): StoreAbilities {

@@ -34,3 +34,11 @@ export interface Leases {
 	/** Give it back, if `holder` still has it. */
 	release(key: string, holder: string): Promise<void>;
 }
+
+/** What a keyv adapter can do besides what keyv asks of it. */
+export interface StoreAbilities {
+	/** Delete the entry only if it is still this text, in one step that nothing comes between. */
+	readonly deleteIfEqual?: (key: string, stored: string) => Promise<unknown>;
+	/** Present where several processes may share the store. */
+	readonly leases?: Leases;
+}

@@ -137,6 +137,8 @@ describe('requests', () => {
 			['/things', true],
 			['/login', false],
 			['/things', true],
+			['/login', false],
+			['/things', true],
 			['/things', false],
 			['/login', false],
 			['/things', true],
