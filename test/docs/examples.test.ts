@@ -46,7 +46,8 @@ beforeAll(async () => {
 		'keys.example.org': keys.url,
 		'sessions.example.org': sessions.url,
 	};
-	[asWritten, local] = await Promise.all([Project.create({}, variables), Project.create(hosts, variables)]);
+	asWritten = await Project.create({}, variables);
+	local = await Project.create(hosts, variables);
 	for (const project of [asWritten, local]) {
 		await project.write('lab-ca.pem', await readFile(files.ca, 'utf8'));
 		await project.write('client.pem', await readFile(files.client.certificate, 'utf8'));

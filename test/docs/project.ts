@@ -46,7 +46,8 @@ export class Project {
 		await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(await compilerSettings()));
 		const project = new Project(folder, environment);
 		const compiler = join(root, 'node_modules/typescript/bin/tsc');
-		await run(process.execPath, [compiler, '-p', folder]).catch(({stdout, stderr}) => {
+		await run(process.execPath, [compiler, '-p', folder]).catch(async ({stdout, stderr}) => {
+			await project.remove();
 			throw new Error(`The examples do not compile:\n${stdout}${stderr}`);
 		});
 		return project;
