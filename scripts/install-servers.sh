@@ -4,7 +4,7 @@
 set -euo pipefail
 
 # The same that the suites name where they are skipped: `install` in test/servers/*.ts.
-packages=(apache2-bin openssl postgresql redis-server)
+packages=(apache2-bin openssl postgresql redis-server glewlwyd dbconfig-sqlite3)
 
 is_installed() {
 	[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

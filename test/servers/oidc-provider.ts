@@ -1,29 +1,36 @@
 /**
  * A certified authorization server, oidc-provider, in the process: client credentials with every way for a client to
- * authenticate, an `audience` as CERN's and Keycloak's token endpoints take it, and access tokens as JWT (RFC 9068).
+ * authenticate, token exchange, an `audience` as CERN's and Keycloak's token endpoints take it, and access tokens as
+ * JWT (RFC 9068); those without audience are opaque.
  */
-import type {webcrypto} from 'node:crypto';
+import {randomBytes} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {createServer as createHttpServer, type Server} from 'node:http';
 import {createServer as createHttpsServer} from 'node:https';
 import type {AddressInfo} from 'node:net';
 import type {TLSSocket} from 'node:tls';
 import {exportJWK, generateKeyPair, type JWK} from 'jose';
-import {
-	type ClientMetadata,
-	type Configuration,
-	errors,
-	type KoaContextWithOIDC,
-	Provider,
-} from 'oidc-provider';
+import {type Configuration, errors, type KoaContextWithOIDC, Provider} from 'oidc-provider';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {memoryAdapter} from './memory-adapter.ts';
+import {knownClients} from './oidc-clients.ts';
+import {addTokenExchange, exchangeClaims} from './oidc-token-exchange.ts';
+
+export {clients} from './oidc-clients.ts';
 
 export interface OidcProviderSettings {
 	/** Plain http is for rules that are allowed it on loopback. Default: `https`. */
 	readonly scheme?: 'https' | 'http';
 	/** Vouches for the server, and for clients with a certificate. Default: one of its own. */
-	readonly authority?: TestAuthority;
+	readonly authority?: Pick<TestAuthority, 'ca' | 'issue'>;
+	/** Public keys of the client `private-key-jwt`. */
+	readonly clientKeys?: readonly JWK[];
+	/** Whether proofs must have a nonce of the server's (RFC 9449 section 8). Default: it gives none. */
+	readonly demandsNonce?: boolean;
+	/** Paths that are not there. */
+	readonly hides?: readonly string[];
+	/** More metadata, in the place of the server's own. */
+	readonly metadata?: Readonly<Record<string, unknown>>;
 	/** What a token can be asked for; any other audience is an `invalid_target`. */
 	readonly audiences?: readonly string[];
 	/** Where its token endpoint is. Default: `/token`. */
@@ -48,35 +55,41 @@ export interface OidcProvider {
 	readonly tokenEndpoint: string;
 	/** PEM file of the CA that vouches for the server. */
 	readonly ca: string;
-	readonly authority: TestAuthority;
+	readonly authority: Pick<TestAuthority, 'ca' | 'issue'>;
 	/** The public key that its tokens are signed with. */
 	readonly jwks: {readonly keys: JWK[]};
-	/** Private key of the client `private-key-jwt` (ES256). */
-	readonly clientKey: webcrypto.CryptoKey;
 	/** Every token request so far. */
 	readonly tokenRequests: readonly TokenRequestSeen[];
+	/** What came with each, by name, without the client's authentication being taken out. */
+	readonly forms: readonly Readonly<Record<string, string | string[] | undefined>>[];
+	/** Method and path of every request so far. */
+	readonly requests: readonly string[];
+	/** Whether an opaque token is known and valid, by what the server has stored. */
+	isActive(token: string): Promise<boolean>;
 	close(): Promise<void>;
 }
 
-/** The clients with a secret. Both secrets have characters that must be form-urlencoded (RFC 6749 section 2.3.1). */
-export const clients = {
-	basic: {clientId: 'report reader', clientSecret: 's3cr:et/+% &='},
-	post: {clientId: 'run-archiver', clientSecret: 'p0st:se/cr+et%41 &'},
-} as const;
-
+/** Every scope there is. */
 const scope = 'read write';
 const audienceUrn = 'urn:audience:';
 
+/** With all of these a client may sign what proves who it is. */
+const signingAlgorithms = [
+	...['HS256', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
+	...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
+] as const;
+
 export async function startOidcProvider(settings: OidcProviderSettings = {}): Promise<OidcProvider> {
 	const {scheme = 'https', audiences = ['reports-api'], lifetime = 300_000, tokenPath = '/token'} = settings;
-	const authority = settings.authority ?? (await createTestAuthority());
+	const own = settings.authority === undefined ? await createTestAuthority() : undefined;
+	const authority = settings.authority ?? (own as TestAuthority);
 	const server = scheme === 'https' ? await createTlsServer(authority) : createHttpServer();
 	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
 	const issuer = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
-	const [signing, client] = await Promise.all([newKeyPair('server-1'), newKeyPair('client-1')]);
+	const signing = await newKeyPair('server-1');
 	const provider = new Provider(issuer, {
 		adapter: memoryAdapter(),
-		clients: knownClients(client.publicJwk),
+		clients: knownClients(scope, settings.clientKeys ?? []),
 		// One kind of key signs all, so that starting costs milliseconds.
 		clientDefaults: {id_token_signed_response_alg: 'ES256'},
 		clientAuthMethods: [
@@ -85,14 +98,21 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 			'client_secret_jwt',
 			'private_key_jwt',
 			'tls_client_auth',
+			'none',
 		],
+		enabledJWA: {clientAuthSigningAlgValues: [...signingAlgorithms]},
 		jwks: {keys: [signing.privateJwk]},
 		routes: {token: tokenPath},
 		scopes: scope.split(' '),
 		ttl: {ClientCredentials: lifetime / 1000},
-		features: featuresFor(new Set(audiences), lifetime / 1000),
+		features: featuresFor(new Set(audiences), lifetime / 1000, settings.demandsNonce ?? false),
+		extraTokenClaims: exchangeClaims,
+		...(settings.metadata !== undefined && {discovery: settings.metadata}),
 	});
+	addTokenExchange(provider, {issuer, jwks: {keys: [signing.publicJwk]}, lifetime: lifetime / 1000, scope});
 	const tokenRequests: TokenRequestSeen[] = [];
+	const forms: Record<string, string | string[] | undefined>[] = [];
+	const requests: string[] = [];
 	const record = (context: KoaContextWithOIDC, error?: errors.OIDCProviderError): void => {
 		tokenRequests.push({
 			clientId: context.oidc.client?.clientId,
@@ -100,28 +120,36 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 			usedHeader: context.get('authorization').startsWith('Basic '),
 			...(error !== undefined && {error: error.error}),
 		});
+		forms.push({...(context.oidc.body as Record<string, string | string[]>)});
 	};
 	provider.on('grant.success', context => record(context));
 	provider.on('grant.error', record);
-	server.on('request', provider.callback());
+	const answer = provider.callback();
+	server.on('request', (request, response) => {
+		requests.push(`${request.method} ${request.url}`);
+		if (settings.hides?.includes(request.url ?? '')) response.writeHead(404).end();
+		else answer(request, response);
+	});
 	return {
 		issuer,
 		tokenEndpoint: issuer + tokenPath,
 		ca: authority.ca,
 		authority,
 		jwks: {keys: [signing.publicJwk]},
-		clientKey: client.privateKey,
 		tokenRequests,
+		forms,
+		requests,
+		isActive: async token => (await provider.ClientCredentials.find(token))?.isValid ?? false,
 		async close() {
 			server.closeAllConnections();
 			await new Promise(resolve => server.close(resolve));
-			if (settings.authority === undefined) await authority.close();
+			await own?.close();
 		},
 	};
 }
 
 /** A client certificate is asked for and not demanded: most clients here have none. */
-async function createTlsServer(authority: TestAuthority): Promise<Server> {
+async function createTlsServer(authority: Pick<TestAuthority, 'ca' | 'issue'>): Promise<Server> {
 	const own = await authority.issue('oidc-provider', {
 		subject: 'CN=oidc-provider',
 		hosts: ['127.0.0.1', 'localhost'],
@@ -132,43 +160,17 @@ async function createTlsServer(authority: TestAuthority): Promise<Server> {
 	return createHttpsServer({cert, key, ca, requestCert: true, rejectUnauthorized: false});
 }
 
-function knownClients(publicJwk: JWK): ClientMetadata[] {
-	const common = {grant_types: ['client_credentials'], response_types: [], redirect_uris: [], scope};
-	return [
-		{
-			...common,
-			client_id: clients.basic.clientId,
-			client_secret: clients.basic.clientSecret,
-			token_endpoint_auth_method: 'client_secret_basic',
-		},
-		{
-			...common,
-			client_id: clients.post.clientId,
-			client_secret: clients.post.clientSecret,
-			token_endpoint_auth_method: 'client_secret_post',
-		},
-		{
-			...common,
-			client_id: 'private-key-jwt',
-			token_endpoint_auth_method: 'private_key_jwt',
-			token_endpoint_auth_signing_alg: 'ES256',
-			jwks: {keys: [publicJwk]},
-		},
-		{
-			...common,
-			client_id: 'mtls',
-			token_endpoint_auth_method: 'tls_client_auth',
-			tls_client_auth_subject_dn: 'CN=mtls client',
-			tls_client_certificate_bound_access_tokens: true,
-		},
-	];
-}
-
-function featuresFor(audiences: ReadonlySet<string>, lifetime: number): Configuration['features'] {
+function featuresFor(
+	audiences: ReadonlySet<string>,
+	lifetime: number,
+	demandsNonce: boolean,
+): Configuration['features'] {
 	return {
 		devInteractions: {enabled: false},
 		clientCredentials: {enabled: true},
-		dPoP: {enabled: true},
+		dPoP: demandsNonce
+			? {enabled: true, requireNonce: () => true, nonceSecret: randomBytes(32)}
+			: {enabled: true},
 		introspection: {enabled: true, allowedPolicy: () => true},
 		revocation: {enabled: true, allowedPolicy: () => true},
 		mTLS: {
@@ -189,6 +191,7 @@ function featuresFor(audiences: ReadonlySet<string>, lifetime: number): Configur
 				return audience === undefined ? undefined : audienceUrn + encodeURIComponent(audience);
 			},
 			getResourceServerInfo: (_context, resource) => {
+				// An `audience`, or else a `resource`.
 				const audience = decodeURIComponent(resource.replace(audienceUrn, ''));
 				if (!audiences.has(audience)) throw new errors.InvalidTarget();
 				return {
@@ -208,13 +211,10 @@ function audienceOf({oidc}: KoaContextWithOIDC): string | undefined {
 	return typeof audience === 'string' ? audience : undefined;
 }
 
-async function newKeyPair(
-	kid: string,
-): Promise<{privateKey: webcrypto.CryptoKey; privateJwk: JWK; publicJwk: JWK}> {
+async function newKeyPair(kid: string): Promise<{privateJwk: JWK; publicJwk: JWK}> {
 	const {privateKey, publicKey} = await generateKeyPair('ES256', {extractable: true});
 	const use = {kid, alg: 'ES256', use: 'sig'};
 	return {
-		privateKey,
 		privateJwk: {...(await exportJWK(privateKey)), ...use},
 		publicJwk: {...(await exportJWK(publicKey)), ...use},
 	};
