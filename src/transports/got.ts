@@ -10,7 +10,6 @@ import {GatepassError} from '../errors.ts';
 import type {HopContext, HopPlan, HopPlanner} from '../hop.ts';
 import {exchange} from './exchange.ts';
 import {type RequestParameters, senderOf} from './got-sender.ts';
-import {forgetSentHeaders} from './sent-headers.ts';
 import {explainTlsFailure} from './tls-failure.ts';
 
 /**
@@ -73,8 +72,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 	};
 
 	const explainFailure = (error: Error): Error => {
-		const {request, options} = error as RequestError;
-		forgetSentHeaders(request, error as RequestError);
+		const {options} = error as RequestError;
 		if (error.cause instanceof GatepassError) return error.cause;
 		const record = options?.request === undefined ? undefined : installed.get(options.request);
 		return explainTlsFailure(error as RequestError, record?.plan?.trust, record?.context?.shown) ?? error;

@@ -59,11 +59,8 @@ export class HeldBack {
 				void this.#receive(values[0] as IncomingMessage);
 				return true;
 			}
-			if (event === 'error') {
-				blotOut(first);
-				// An answered request can still fail while its body is on its way; what counts is the answer.
-				if (this.#state === 'held') return true;
-			}
+			// An answered request can still fail while its body is on its way; what counts is the answer.
+			if (event === 'error' && this.#state === 'held') return true;
 			// Without a response the conversation is over: let it clean up.
 			if (event === 'close' && this.#state === 'sent') void this.#end();
 			return this.#emit.call(first, event, ...values);
@@ -131,10 +128,7 @@ export class HeldBack {
 		}
 		this.#current = leg;
 		leg.once('response', message => void this.#receive(message));
-		leg.on('error', error => {
-			blotOut(leg);
-			this.#fail(error);
-		});
+		leg.on('error', error => this.#fail(error));
 		leg.on('timeout', () => this.#emit.call(this.#first, 'timeout'));
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
 		leg.end(this.#body as string | Uint8Array | undefined);

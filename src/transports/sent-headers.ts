@@ -3,7 +3,6 @@
  * errors, and these get printed.
  */
 import type {ClientRequest} from 'node:http';
-import type {Request, RequestError} from 'got';
 
 /** The parts of Node's and of got's HTTP/2 requests that have no public way to be cleared once they are sent. */
 interface Inside {
@@ -31,13 +30,6 @@ export function setPath(request: ClientRequest, path: string): void {
 	const {isGotHttp2Request, headers} = request as unknown as Inside;
 	if (isGotHttp2Request === true && headers !== undefined) headers[':path'] = path;
 	else request.path = path;
-}
-
-/** For an error of a request that no conversation has seen to its end. */
-export function forgetSentHeaders(request: Request | undefined, error: RequestError): void {
-	const sent = (request as {_request?: ClientRequest} | undefined)?._request;
-	const answered = (error.response as {req?: ClientRequest} | undefined)?.req;
-	for (const clientRequest of [sent, answered]) if (clientRequest !== undefined) blotOut(clientRequest);
 }
 
 /** Make a request that is answered or has failed forget its headers and its query. */
