@@ -171,7 +171,12 @@ export interface PlainStrategy<Schema extends StandardSchemaV1> extends Strategy
 		services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>,
 	): Conversation;
 	/** As {@link AuthStrategy}'s. */
-	status?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): Promise<CredentialStatus>;
+	status?(
+		services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>,
+		settings?: {verify?: boolean},
+	): Promise<CredentialStatus>;
+	/** As {@link AuthStrategy}'s. */
+	explain?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): readonly string[];
 	/** As {@link AuthStrategy}'s. */
 	forget?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): Promise<void>;
 }
@@ -193,8 +198,9 @@ export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStra
 	type Services = StrategyServices<StandardSchemaV1.InferOutput<Schema>>;
 	class PlainStrategyClass implements AuthStrategy {
 		readonly #services: Services;
-		declare readonly status?: () => Promise<CredentialStatus>;
-		declare readonly forget?: () => Promise<void>;
+		declare readonly status?: NonNullable<AuthStrategy['status']>;
+		declare readonly explain?: NonNullable<AuthStrategy['explain']>;
+		declare readonly forget?: NonNullable<AuthStrategy['forget']>;
 
 		constructor(
 			options: unknown,
@@ -205,9 +211,12 @@ export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStra
 			rule: RuleInfo,
 		) {
 			this.#services = {options: options as Services['options'], tokens, http, identities, environment, rule};
-			const {status, forget} = plain;
-			if (status) Object.defineProperty(this, 'status', {value: () => status.call(plain, this.#services)});
-			if (forget) Object.defineProperty(this, 'forget', {value: () => forget.call(plain, this.#services)});
+			// A verb that the plain object lacks, the strategy lacks too.
+			for (const verb of ['status', 'explain', 'forget'] as const) {
+				if (plain[verb] === undefined) continue;
+				const value = (settings?: {verify?: boolean}) => plain[verb]?.(this.#services, settings);
+				Object.defineProperty(this, verb, {value});
+			}
 		}
 
 		authenticate(request: AuthRequest): Conversation {
