@@ -11,9 +11,21 @@ import type {AddressInfo} from 'node:net';
 import type {TLSSocket} from 'node:tls';
 import got from 'got';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
-import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {z} from 'zod';
+import {createGatepass, defineStrategy, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {ChallengedStrategy, EagerStrategy} from './echo-server.ts';
+import {findSecrets} from './find-secrets.ts';
+
+const SecretStrategy = defineStrategy({
+	name: 'secret',
+	options: z.object({}),
+	async *authenticate(request) {
+		request.headers.set('x-credential', 'CANARY-header');
+		request.url.searchParams.set('key', 'CANARY-query');
+		yield;
+	},
+});
 
 let authority: TestAuthority;
 let gatepass: Gatepass;
@@ -40,7 +52,8 @@ beforeAll(async () => {
 		seen.push({path: request.url, version: request.httpVersion, credential, certificate});
 		request.resume();
 		const refused = /challenged|eager/.test(request.url) && credential === undefined;
-		response.writeHead(refused ? 401 : 200, {'cache-control': 'public, max-age=60'});
+		const status = request.url.includes('/500') ? 500 : 200;
+		response.writeHead(refused ? 401 : status, {'cache-control': 'public, max-age=60'});
 		response.end('answered');
 	});
 	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
@@ -130,12 +143,13 @@ describe('over HTTP/2, where no agent of gatepass is needed', () => {
 				retry: {limit: 0},
 				https: {certificateAuthority: await readFile(authority.ca, 'utf8')},
 			}),
-			strategies: [EagerStrategy, ChallengedStrategy],
+			strategies: [EagerStrategy, ChallengedStrategy, SecretStrategy],
 			config: {
 				cache: {url: 'memory:'},
 				hostRules: [
 					{match: `${origin}/eager`, strategy: 'eager'},
 					{match: `${origin}/challenged`, strategy: 'challenged'},
+					{match: `${origin}/secret`, strategy: 'secret'},
 				],
 			},
 		});
@@ -148,5 +162,17 @@ describe('over HTTP/2, where no agent of gatepass is needed', () => {
 		expect(await untrusting.got.post(`${origin}${path}`, {body: 'payload'}).text()).toBe('answered');
 		const once = credentials[path].map(([credential]) => ['2.0', credential]);
 		expect(seen.map(({version, credential}) => [version, credential])).toEqual([...once, ...once]);
+	});
+
+	test.each([200, 500])('no secret stays with a response or an error: %i', async status => {
+		const outcome = await untrusting
+			.got(`${origin}/secret/${status}`)
+			.json()
+			.catch((error: unknown) => error);
+		expect(outcome).toMatchObject({name: status === 200 ? 'ParseError' : 'HTTPError'});
+		expect(seen).toMatchObject([
+			{path: `/secret/${status}?key=CANARY-query`, version: '2.0', credential: 'CANARY-header'},
+		]);
+		expect(findSecrets(outcome, ['CANARY'])).toEqual([]);
 	});
 });
