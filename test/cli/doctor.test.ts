@@ -1,5 +1,6 @@
 import {chmodSync, mkdirSync, statSync, utimesSync} from 'node:fs';
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
+import {checkNode} from '../../src/cli/check-node.ts';
 import type {Finding} from '../../src/cli/finding.ts';
 import {
 	type MtlsServer,
@@ -49,7 +50,9 @@ async function examine(...args: string[]): Promise<{code: number | null; finding
 	return {code, findings: JSON.parse(stdout)};
 }
 
-const notOk = (findings: readonly Finding[]): Finding[] => findings.filter(({outcome}) => outcome !== 'ok');
+/** What the Node at hand is like is no matter of these tests. */
+const notOk = (findings: readonly Finding[]): Finding[] =>
+	findings.filter(({check, outcome}) => check !== 'node' && outcome !== 'ok');
 
 test('all is well', async () => {
 	const requests = api.requests.length;
@@ -67,8 +70,9 @@ test('all is well', async () => {
 	]);
 	expect(api.requests).toHaveLength(requests);
 	const text = await workspace.run(['doctor']);
-	expect(text.stdout).toMatch(/\nAll is well\.\n$/);
-	for (const line of text.stdout.trimEnd().split('\n').slice(0, -2)) expect(line).toMatch(/^✔ /);
+	const isFixed = checkNode(process.versions.node).outcome === 'ok';
+	expect(text.stdout).toMatch(isFixed ? /\nAll is well\.\n$/ : /\n1 warning\.\n$/);
+	expect(text.stdout).toContain('\n✔ clock ');
 });
 
 test('mistakes in the configuration are findings like any other', async () => {

@@ -1,0 +1,103 @@
+/**
+ * Runs every command that docs/cli.md shows, and holds the output there against what came. The hosts of the examples
+ * are servers on this machine while it runs. `vitest run test/cli/documentation.test.ts -u` writes new output in.
+ */
+import {copyFileSync, readFileSync} from 'node:fs';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {
+	type MtlsServer,
+	startMtlsServer,
+	startTokenServer,
+	type TokenServer,
+} from '../../src/testing/index.ts';
+import {createWorkspace, type Workspace} from './command-line.ts';
+
+const document = new URL('../../docs/cli.md', import.meta.url);
+
+let mtls: MtlsServer;
+let api: TokenServer;
+/** With the hosts of the examples, for what asks no server. */
+let asWritten: Workspace;
+/** With the servers in their places. */
+let local: Workspace;
+
+beforeAll(async () => {
+	[mtls, api, asWritten, local] = await Promise.all([
+		startMtlsServer(),
+		startTokenServer(),
+		createWorkspace(),
+		createWorkspace(),
+	]);
+	for (const workspace of [asWritten, local]) {
+		await workspace.write('.env', 'SSO_CLIENT_ID=runs-report\nSSO_CLIENT_SECRET=canary-client-secret\n');
+		await workspace.write('private/usercert.pem', '');
+		copyFileSync(mtls.client.certificate, workspace.path('private/usercert.pem'));
+		copyFileSync(mtls.client.key, workspace.path('private/userkey.pem'));
+	}
+	await local.run(['init']);
+	const written = readFileSync(local.path('gatepass.config.yaml'), 'utf8');
+	const trust = `\ntrust: [{match: '${mtls.url}', ca: '${mtls.ca}'}]\ncache: {url: 'sqlite:./tokens.sqlite'}\n`;
+	await local.write(
+		'gatepass.config.yaml',
+		toServers(written).replace(/# tokenEndpoint: .*/, `tokenEndpoint: ${api.tokenEndpoint}`) + trust,
+	);
+});
+
+afterAll(async () => {
+	await Promise.all([mtls?.close(), api?.close(), asWritten?.close(), local?.close()]);
+});
+
+function toServers(text: string): string {
+	return text.replaceAll('https://cmsweb.cern.ch', mtls.url).replaceAll('https://cmsoms.cern.ch', api.url);
+}
+
+function fromServers(text: string): string {
+	return text
+		.replaceAll(api.tokenEndpoint, 'https://auth.cern.ch/auth/realms/cern/api-access/token')
+		.replaceAll(mtls.url, 'https://cmsweb.cern.ch')
+		.replaceAll(api.url, 'https://cmsoms.cern.ch')
+		.replaceAll(local.folder, '/home/alice')
+		.replaceAll(asWritten.folder, '/home/alice');
+}
+
+/** What differs from run to run: times, tokens, sizes of gaps, the version of Node. */
+function normalise(text: string): string {
+	return text
+		.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::[\d.]+Z)?/g, '<time>')
+		.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
+		.replaceAll(/in \d+ (?:minute|hour|day)s?/g, 'in <while>')
+		.replaceAll(/^. node .*\n(?: +→.*\n)?/gm, '<node>\n')
+		.replaceAll(/^(?:All is well|1 warning)\.$/gm, '<summary>')
+		.replaceAll(/^[\w-]{20,}$/gm, '<token>')
+		.replaceAll(/("token": )"[\w-]+"/g, '$1"<token>"')
+		.replaceAll(/("expiresAt": )\d+/g, '$1<time>')
+		.replaceAll(/ {2,}/g, '  ');
+}
+
+async function runLine(line: string): Promise<string> {
+	const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
+	const [program, ...args] = words;
+	expect(program).toBe('gatepass');
+	const needsServers = ['request', 'token', 'forget'].includes(args[0] ?? '');
+	const workspace = needsServers ? local : asWritten;
+	const {stdout, stderr} = await workspace.run(needsServers ? args.map(toServers) : args);
+	// A body need not end its line.
+	return fromServers(stderr + stdout).replace(/(?<!\n)$/, '\n');
+}
+
+test('what docs/cli.md shows is what comes', async () => {
+	const written = readFileSync(document, 'utf8');
+	const blocks = [...written.matchAll(/^```console\n([\s\S]*?)^```$/gm)];
+	expect(blocks.length).toBeGreaterThan(10);
+	let current = written;
+	for (const [, block = ''] of blocks) {
+		let replayed = '';
+		for (const [, line = '', shown = ''] of block.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)) {
+			const output = await runLine(line);
+			replayed += `$ ${line}\n${normalise(output) === normalise(shown) ? shown : output}`;
+		}
+		current = current.replace(block, () => replayed);
+	}
+	expect(current).not.toContain('canary');
+	await expect(current).toMatchFileSnapshot(document.pathname);
+}, 120_000);
