@@ -13,6 +13,7 @@ import {isToken} from './is-token.ts';
 import {SturdyStore} from './sturdy-store.ts';
 import {type RememberedToken, TokenMemory} from './token-memory.ts';
 import type {TokenStore} from './token-store.ts';
+import {once, settledWithin} from './under-way.ts';
 
 export interface TokenCacheSettings {
 	/** Milliseconds for which one process may keep others from fetching. Default: 30,000. */
@@ -23,6 +24,8 @@ export interface TokenCacheSettings {
 /** A renewal that failed is tried again after this, doubled with each failure, or after a quarter of what is left. */
 const shortestRenewalPause = 1000;
 const longestRenewalPause = 60_000;
+/** Milliseconds that closing waits for issues under way to notice. */
+const closingPatience = 2000;
 /** How long those wait who look whether the holder of a lease has put a token into the store. */
 const pollInterval = 50;
 
@@ -39,6 +42,7 @@ export class PersistentTokenCache implements TokenCache {
 	/** Issuers that asked not to be asked again before a time. */
 	readonly #refusals = new Map<string, {readonly until: number; readonly error: TokenRequestError}>();
 	readonly #closing = new AbortController();
+	#closed: Promise<void> | undefined;
 
 	constructor(store: TokenStore, {leaseDuration = 30_000, events = new Events()}: TokenCacheSettings = {}) {
 		this.#events = events;
@@ -62,12 +66,14 @@ export class PersistentTokenCache implements TokenCache {
 	}
 
 	async peek(key: string): Promise<Token | undefined> {
+		this.#closing.signal.throwIfAborted();
 		const entry = this.#memory.get(key);
 		if (entry !== undefined && Date.now() < entry.usableUntil) return entry.token;
 		return this.#read(key);
 	}
 
 	async invalidate(key: string, token: Token): Promise<void> {
+		this.#closing.signal.throwIfAborted();
 		const isKept = this.#memory.get(key)?.token.value === token.value;
 		if (isKept) {
 			this.#memory.delete(key);
@@ -77,20 +83,26 @@ export class PersistentTokenCache implements TokenCache {
 	}
 
 	async delete(key: string): Promise<void> {
+		this.#closing.signal.throwIfAborted();
 		this.#memory.delete(key);
 		await this.#store.delete(key);
 	}
 
-	async close(): Promise<void> {
-		if (this.#closing.signal.aborted) return;
+	close(): Promise<void> {
+		this.#closed ??= this.#close();
+		return this.#closed;
+	}
+
+	async #close(): Promise<void> {
 		this.#closing.abort(new TokenCacheError('The token cache is closed. Make requests before close()'));
-		await Promise.allSettled(this.#issues.values());
 		this.#memory.clear();
+		await settledWithin(closingPatience, this.#issues.values());
 		await this.#store.close();
 	}
 
 	#lookUp(key: string, issue: Issue): Promise<Token> {
 		return once(this.#lookups, key, async () => {
+			this.#closing.signal.throwIfAborted();
 			const stored = await this.#read(key);
 			if (stored === undefined) return this.#issue(key, issue);
 			this.#events.publish('gatepass:token:hit', {key, from: 'store'});
@@ -155,6 +167,8 @@ export class PersistentTokenCache implements TokenCache {
 		const begun = Date.now();
 		try {
 			const token = checkToken(await issue(signal));
+			// Who waits for it may have it, but it is too late to keep it.
+			if (signal.aborted) return token;
 			const duration = Date.now() - begun;
 			const remaining = this.#memory.rememberIssued(key, token).usableUntil - Date.now();
 			if (remaining > 0) await this.#store.set(key, token, this.#memory.remaining(key, token));
@@ -212,23 +226,17 @@ export class PersistentTokenCache implements TokenCache {
 	}
 }
 
-/** Run `work` for the key unless it is running already; either way, what comes of it. */
-function once<Result>(
-	running: Map<string, Promise<Result>>,
-	key: string,
-	work: () => Promise<Result>,
-): Promise<Result> {
-	let promise = running.get(key);
-	if (promise === undefined) {
-		promise = work().finally(() => running.delete(key));
-		running.set(key, promise);
-	}
-	return promise;
-}
-
 function checkToken(token: Token): Token {
-	if (isToken(token)) return token;
-	throw new StrategyError(
-		'What the strategy issued is no token. It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
-	);
+	if (!isToken(token)) {
+		throw new StrategyError(
+			'What the strategy issued is no token. It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
+		);
+	}
+	const {expiresAt, issuedAt = Date.now()} = token;
+	if (expiresAt !== undefined && expiresAt <= issuedAt) {
+		throw new StrategyError(
+			'The strategy issued a token that has ended already. Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
+		);
+	}
+	return token;
 }

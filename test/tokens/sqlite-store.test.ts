@@ -231,6 +231,7 @@ describe('a file that is damaged', () => {
 		content.fill(0xa5, 4096 * 3, 4096 * 6);
 		writeFileSync(file, content);
 		await expectUsable(file);
+		expect(existsSync(`${file}.damaged`)).toBe(true);
 	});
 
 	test('found by two processes at once, is put aside once', async () => {
