@@ -54,37 +54,44 @@ export class LazyTokenStore implements TokenStore {
 
 	async close(): Promise<void> {
 		this.#isClosed = true;
-		if (this.#opening !== undefined) this.#letGo(this.#opening);
+		if (this.#opening !== undefined)
+			this.#letGo(this.#opening, new TokenCacheError('The token store is closed'));
 	}
 
 	async #call<Result>(operation: (store: TokenStore) => Promise<Result>): Promise<Result> {
 		if (this.#isClosed) throw new TokenCacheError('The token store is closed. Make requests before close()');
 		this.#opening ??= this.#begin();
 		const opening = this.#opening;
-		let timer: NodeJS.Timeout | undefined;
-		const timeout = new Promise<never>((_, reject) => {
-			timer = setTimeout(() => {
-				this.#letGo(opening);
-				reject(new TokenCacheError(`The token store did not answer within ${this.#patience} ms`));
-			}, this.#patience);
+		const {signal} = opening.abandon;
+		let fail = (): void => {};
+		const abandoned = new Promise<never>((_, reject) => {
+			fail = () => reject(signal.reason);
+			signal.addEventListener('abort', fail, {once: true});
 		});
+		const timer = setTimeout(() => {
+			const reason = `The token store did not answer within ${this.#patience} ms`;
+			this.#letGo(opening, new TokenCacheError(reason));
+		}, this.#patience);
 		try {
-			return await Promise.race([opening.store.then(operation), timeout]);
+			return await Promise.race([opening.store.then(operation), abandoned]);
 		} finally {
 			clearTimeout(timer);
+			signal.removeEventListener('abort', fail);
 		}
 	}
 
 	#begin(): Opening {
 		const abandon = new AbortController();
 		const opening: Opening = {store: this.#open(abandon.signal), abandon};
-		opening.store.catch(() => this.#letGo(opening));
+		// What it failed with goes to the calls that wait for it.
+		opening.store.catch(error => this.#letGo(opening, error));
 		return opening;
 	}
 
-	#letGo(opening: Opening): void {
+	/** All calls that are under way end with the reason; the next call opens the store anew. */
+	#letGo(opening: Opening, reason: unknown): void {
 		if (this.#opening === opening) this.#opening = undefined;
-		opening.abandon.abort(new TokenCacheError('The token store was let go'));
+		opening.abandon.abort(reason);
 		opening.store.then(
 			store => store.close(),
 			() => {},

@@ -1,7 +1,7 @@
 /** Debian's PostgreSQL as a private cluster in a temporary folder. */
 import {type ChildProcess, execFile, spawn} from 'node:child_process';
 import {chownSync, existsSync, readdirSync, readFileSync} from 'node:fs';
-import {mkdtemp, rm, writeFile} from 'node:fs/promises';
+import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
@@ -112,7 +112,13 @@ function unprivilegedAccount(): Account {
 async function createCluster(folder: string, account: Account, tls: PostgresSettings['tls']): Promise<void> {
 	const passwordFile = join(folder, 'password');
 	const configuration = join(folder, 'postgresql.conf');
+	const [certificate, key] = [join(folder, 'server.pem'), join(folder, 'server.key')];
 	await writeFile(passwordFile, password, {mode: 0o600});
+	if (tls !== undefined) {
+		// It takes a key only where nobody but its own account may read it.
+		await writeFile(certificate, await readFile(tls.certificate));
+		await writeFile(key, await readFile(tls.key), {mode: 0o600});
+	}
 	await writeFile(
 		configuration,
 		Object.entries({
@@ -122,18 +128,14 @@ async function createCluster(folder: string, account: Account, tls: PostgresSett
 			data_directory: join(folder, 'data'),
 			hba_file: join(folder, 'data/pg_hba.conf'),
 			ident_file: join(folder, 'data/pg_ident.conf'),
-			...(tls !== undefined && {
-				ssl: 'on',
-				ssl_cert_file: tls.certificate,
-				ssl_key_file: tls.key,
-			}),
+			...(tls !== undefined && {ssl: 'on', ssl_cert_file: certificate, ssl_key_file: key}),
 		})
 			.map(([name, value]) => `${name} = '${value}'\n`)
 			.join(''),
 	);
 	const {uid, gid} = account;
 	if (uid !== undefined && gid !== undefined) {
-		const files = [folder, passwordFile, configuration, ...(tls === undefined ? [] : Object.values(tls))];
+		const files = [folder, passwordFile, configuration, ...(tls === undefined ? [] : [certificate, key])];
 		for (const file of files) chownSync(file, uid, gid);
 	}
 	await promisify(execFile)(
