@@ -191,9 +191,9 @@ class ConfiguredGatepass implements Gatepass {
 
 	async forget(url?: string | URL): Promise<void> {
 		const {rules, planner} = this.#composition;
-		const chosen = url === undefined ? rules : [planner.ruleFor(parseUrl(url), 'GET')];
+		const chosen = url === undefined ? rules : planner.rulesFor(parseUrl(url));
 		// A rule that fails, for want of a variable for example, keeps no other from forgetting.
-		const results = await Promise.allSettled(chosen.map(async rule => rule?.strategy.forget?.()));
+		const results = await Promise.allSettled(chosen.map(async rule => rule.strategy.forget?.()));
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
 	}
 

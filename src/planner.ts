@@ -73,6 +73,13 @@ export class Planner implements HopPlanner {
 		return entry === undefined ? undefined : this.#rules[entry.value.index];
 	}
 
+	/** The rules for a URL, whatever the method: each that is chosen for one. */
+	rulesFor(url: URL): readonly RuleInUse[] {
+		const methods = new Set(['GET', ...this.#rules.flatMap(({rule}) => rule.methods ?? [])]);
+		const chosen = new Set([...methods].map(method => this.ruleFor(url, method)));
+		return [...chosen].filter(rule => rule !== undefined);
+	}
+
 	plan(url: URL, method: string): HopPlan | undefined {
 		const rule = this.ruleFor(url, method);
 		const trust = this.#trust.find(url);

@@ -47,7 +47,11 @@ export interface TokenCache {
 	peek(key: string): Promise<Token | undefined>;
 	/** Drop `token`, but only if it is still the one kept for `key`: a newer one stays. */
 	invalidate(key: string, token: Token): Promise<void>;
-	/** Drop whatever is kept for `key`. */
+	/**
+	 * Drop whatever is kept for `key`.
+	 *
+	 * @throws {TokenCacheError} where the store did not do it, so that the token may still be there.
+	 */
 	delete(key: string): Promise<void>;
 	/** Stop renewals and let go of the store. Calls after that reject. */
 	close(): Promise<void>;

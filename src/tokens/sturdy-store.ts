@@ -37,8 +37,20 @@ export class SturdyStore {
 		return this.#call('writing to', undefined, () => this.#store.set(key, token, lifetime));
 	}
 
-	delete(key: string): Promise<void> {
-		return this.#call('writing to', undefined, () => this.#store.delete(key));
+	/**
+	 * Here a failure is told, and the store is asked even while it rests: whoever deletes a token wants it gone.
+	 *
+	 * @throws {TokenCacheError} where the token may still be there.
+	 */
+	async delete(key: string): Promise<void> {
+		try {
+			await withinPatience(() => this.#store.delete(key));
+		} catch (error) {
+			throw new TokenCacheError(
+				"Deleting from the token store failed, so the token may still be there. Try again when the store answers; see 'gatepass doctor'",
+				{cause: error},
+			);
+		}
 	}
 
 	deleteIf(key: string, token: Token): Promise<void> {

@@ -97,7 +97,9 @@ export class ChainStrategy implements AuthStrategy {
 	}
 
 	async forget(): Promise<void> {
-		for (const {strategy} of this.#links) await strategy.forget?.();
+		// One that fails keeps no other from forgetting.
+		const results = await Promise.allSettled(this.#links.map(async ({strategy}) => strategy.forget?.()));
+		for (const result of results) if (result.status === 'rejected') throw result.reason;
 	}
 
 	async #begin(link: Link, conversation: Conversation): Promise<IteratorResult<void, void> | undefined> {
