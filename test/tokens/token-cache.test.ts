@@ -164,6 +164,13 @@ describe('the end of a token', () => {
 		expect(issue.mock.calls.length).toBeGreaterThan(2);
 	});
 
+	test('is kept away from: in its last seconds a token is not used any more', async () => {
+		const cache = cacheOver();
+		await cache.get('key', async () => token('old'));
+		vi.setSystemTime(Date.now() + hour - 5000);
+		expect((await cache.get('key', async () => token('new'))).value).toBe('new');
+	});
+
 	test('is not passed either by what the store holds', async () => {
 		const store = openTokenStore('memory:');
 		await cacheOver(store).get('key', issuer());
@@ -344,6 +351,34 @@ describe('close', () => {
 		resolve();
 		await Promise.all(closes);
 		expect(store.close).toHaveBeenCalledTimes(1);
+	});
+
+	test('waits for a deletion under way', async () => {
+		const {promise, resolve} = Promise.withResolvers<void>();
+		const store = storeWith({delete: () => promise});
+		const cache = cacheOver(store);
+		const deleted = cache.delete('key');
+		const closed = cache.close();
+		await vi.advanceTimersByTimeAsync(10);
+		expect(store.close).not.toHaveBeenCalled();
+		resolve();
+		await Promise.all([deleted, closed]);
+		expect(store.close).toHaveBeenCalledTimes(1);
+	});
+
+	test('waits for an issue that takes its time, whose token is handed over but not kept', async () => {
+		const store = storeWith();
+		const cache = cacheOver(store);
+		const {issue, resolve} = pendingIssue();
+		const waiting = cache.get('key', issue);
+		await vi.advanceTimersByTimeAsync(0);
+		const closed = cache.close();
+		await vi.advanceTimersByTimeAsync(100);
+		expect(store.close).not.toHaveBeenCalled();
+		resolve(token('late'));
+		await closed;
+		expect((await waiting).value).toBe('late');
+		expect(store.set).not.toHaveBeenCalled();
 	});
 
 	test('does not wait for ever for an issue that takes no notice', async () => {
