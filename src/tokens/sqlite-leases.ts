@@ -8,8 +8,11 @@ const schema = `
 		key TEXT PRIMARY KEY, holder TEXT NOT NULL, taken INTEGER NOT NULL, expires INTEGER NOT NULL
 	) STRICT, WITHOUT ROWID`;
 
-/** A lease that was taken in the future is void: the clock was set back, and it could last for ever. */
-const isOver = '(?3 >= expires OR ?3 < taken)';
+/**
+ * A lease that was taken in the future is void: the clock was set back, and it could last for ever. Not one of the near
+ * future: between a look at the clock and the write, another process may have taken it.
+ */
+const isOver = '(?3 >= expires OR ?3 < taken - 60000)';
 
 export function createSqliteLeases(database: DatabaseSync): Leases {
 	database.exec(schema);
