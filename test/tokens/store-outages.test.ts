@@ -85,7 +85,7 @@ for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
 			await untilItWorks(store);
 		});
 
-		test('a connection that breaks between calls is nobody’s error', async () => {
+		test("a connection that breaks between calls is nobody's error", async () => {
 			const store = track(backend.open());
 			await untilItWorks(store);
 			await backend.server.kill();
