@@ -5,7 +5,7 @@
  * Node's hands only until the request is made from it: Node keeps the options of a request with its socket, which
  * outlives it, and a socket hangs on many an error.
  */
-import type {ClientRequest, RequestOptions} from 'node:http';
+import {Agent, type ClientRequest, type RequestOptions} from 'node:http';
 import {beginHop, type Hop, type HopContext, type HopPlan} from '../hop.ts';
 import {HeldBack} from './held-back.ts';
 import {setPath} from './sent-headers.ts';
@@ -96,7 +96,10 @@ async function sendOne(
 	return leg;
 }
 
-/** The agent of gatepass takes the place of the caller's where an identity or a trust set asks for it. */
+/**
+ * The agent of gatepass takes the place of the caller's where an identity asks for it. Where only a trust set does,
+ * a certificate or agent of the caller's stays, and verifies against the trust set.
+ */
 function withTls(
 	plan: HopPlan,
 	native: RequestOptions,
@@ -104,5 +107,10 @@ function withTls(
 	identity: Parameters<HopPlan['agentFor']>[0],
 ): RequestOptions {
 	if (url.protocol !== 'https:' || (identity === undefined && plan.trust === undefined)) return native;
+	const {agent, cert, pfx} = native as RequestOptions & {cert?: unknown; pfx?: unknown};
+	// For HTTP/2, got hands over its own pools, which are no agent of the caller's.
+	if (identity === undefined && (agent instanceof Agent || (cert ?? pfx) !== undefined)) {
+		return {...native, ca: plan.trust?.certificates()} as RequestOptions;
+	}
 	return {...native, agent: plan.agentFor(identity)};
 }

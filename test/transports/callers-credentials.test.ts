@@ -194,3 +194,32 @@ test("a strategy's header takes the place of the caller's on its own hop only", 
 	expect(left.headers['x-api-key']).toBe('key');
 	expect(arrived.headers['x-api-key']).toBe("the caller's");
 });
+
+describe('under a trust set, the server is verified against it, and what the caller shows stays', () => {
+	let trusting: Gatepass;
+	beforeAll(async () => {
+		trusting = await createGatepass({
+			got: got.extend({dnsLookup: lookupLocally, retry: {limit: 0}}),
+			config: {
+				cache: {url: 'memory:'},
+				trust: [{match: servers.a.origin, ca: authority.ca, only: true}],
+				hostRules: [],
+			},
+		});
+	});
+	afterAll(async () => trusting.close());
+
+	const lastSighting = (): Sighting | undefined => servers.a.sightings.at(-1);
+
+	test('a certificate in the options', async () => {
+		await trusting.got(`${servers.a.origin}/trusted`, {https: person});
+		expect(lastSighting()).toMatchObject({url: '/trusted', certificate: 'carol'});
+	});
+
+	test('an agent of its own', async () => {
+		const agent = new Agent({cert: person.certificate, key: person.key});
+		agents.push(agent);
+		await trusting.got(`${servers.a.origin}/by-agent`, {agent: {https: agent}});
+		expect(lastSighting()).toMatchObject({url: '/by-agent', certificate: 'carol'});
+	});
+});
