@@ -3,6 +3,7 @@ import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy.ts';
+import {formEncoded} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 
 /** The client of a rule: its name, and what adds the proof to a request. */
@@ -44,8 +45,20 @@ export async function findClient(
 		case 'none':
 			return {clientId, authenticate: oauth.None(), secrets: []};
 		default:
-			return {clientId, authenticate: oauth.ClientSecretBasic(secret()), secrets: [secret()]};
+			return {clientId, authenticate: basic(secret()), secrets: [secret()]};
 	}
+}
+
+/**
+ * The secret in the header, form-urlencoded first (RFC 6749 section 2.3.1). The library's own encodes more characters
+ * than forms do, such as the hyphen, and some servers, glewlwyd among them, take the header as it is. Encoded as in a
+ * form, what usual secrets are made of stays as it is, so that both kinds of servers understand it.
+ */
+function basic(clientSecret: string): oauth.ClientAuth {
+	return (_, {client_id}, __, headers) => {
+		const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
+		headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`);
+	};
 }
 
 /** The method that is named, or the one that the other options suggest. */

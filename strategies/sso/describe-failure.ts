@@ -53,7 +53,8 @@ export function describeFailure(
 		status === 200
 			? whatCameInstead(error, type)
 			: `answered ${status}${type === undefined ? '' : ` with ${type}`}`;
-	const mend = `Check that this is the ${exchange.name.replace('_', ' ')}`;
+	const mayBeClient = status === 401 || status === 403 ? ', and that it knows this client' : '';
+	const mend = `Check that this is the ${exchange.name.replace('_', ' ')}${mayBeClient}`;
 	return refusal(exchange, printable(what, exchange.secrets), mend, {
 		status,
 		...retryAfterOf(response),
@@ -150,8 +151,12 @@ export function printable(text: string, secrets: readonly string[] = []): string
 
 /** A secret as it is, and as it travels in a URL and in a form. */
 function formsOf(secret: string): string[] {
-	const inForm = new URLSearchParams({'': secret}).toString().slice(1);
-	return [secret, encodeURIComponent(secret), inForm];
+	return [secret, encodeURIComponent(secret), formEncoded(secret)];
+}
+
+/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
+export function formEncoded(text: string): string {
+	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */

@@ -5,7 +5,13 @@ import type {Environment, HttpClient, Identities, Identity, RuleInfo, Token} fro
 import {isBearerToken} from '../bearer/jwt.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
-import {describeFailure, type EndpointName, type Exchange, refusal, withoutChallenge} from './describe-failure.ts';
+import {
+	describeFailure,
+	type EndpointName,
+	type Exchange,
+	refusal,
+	withoutChallenge,
+} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 import {ServerClock} from './server-clock.ts';
 

@@ -94,13 +94,20 @@ export class GlewlwydAdministration {
 		await this.#addClient(mtls, 'tls_client_auth', {tls_client_auth_san_dns: 'mtls-client.example.org'});
 	}
 
+	/** What it calls the key that it signs with. */
+	async keyId(): Promise<string> {
+		const {body} = await this.#send('GET', '/api/oidc/jwks');
+		return JSON.parse(body).keys[0].kid;
+	}
+
 	/** Ask for a token's state as its client may (RFC 7662). */
 	async isActive(token: string, {clientId, clientSecret}: ClientWithSecret): Promise<boolean> {
+		const credentials = Buffer.from(`${clientId}:${clientSecret}`).toString('base64');
 		const {status, body} = await this.#send(
+			'POST',
 			'/api/oidc/introspect',
-			'application/x-www-form-urlencoded',
+			{authorization: `Basic ${credentials}`, 'content-type': 'application/x-www-form-urlencoded'},
 			new URLSearchParams({token, token_type_hint: 'access_token'}).toString(),
-			{authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`},
 		);
 		if (status !== 200) throw new Error(`glewlwyd answered ${status}: ${body}`);
 		return JSON.parse(body).active;
@@ -126,27 +133,23 @@ export class GlewlwydAdministration {
 	}
 
 	async #post(path: string, body: unknown): Promise<Answer> {
-		const answer = await this.#send(path, 'application/json', JSON.stringify(body), {
+		const headers = {
+			'content-type': 'application/json',
 			...(this.#cookie !== undefined && {cookie: this.#cookie}),
-		});
+		};
+		const answer = await this.#send('POST', path, headers, JSON.stringify(body));
 		if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}: ${answer.body}`);
 		return answer;
 	}
 
 	#send(
+		method: string,
 		path: string,
-		type: string,
-		body: string,
-		headers: Readonly<Record<string, string>>,
+		headers: Readonly<Record<string, string>> = {},
+		body?: string,
 	): Promise<Answer> {
 		return new Promise((resolve, reject) => {
-			const options = {
-				method: 'POST',
-				ca: this.#ca,
-				agent: false as const,
-				headers: {...headers, 'content-type': type},
-			};
-			request(this.#url + path, options, async response => {
+			request(this.#url + path, {method, headers, ca: this.#ca, agent: false}, async response => {
 				const chunks: Buffer[] = [];
 				for await (const chunk of response) chunks.push(chunk);
 				const cookie = response.headers['set-cookie']?.[0];

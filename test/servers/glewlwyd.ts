@@ -90,12 +90,13 @@ export async function startGlewlwyd(settings: GlewlwydSettings): Promise<Glewlwy
 		});
 		await administration.addClients(glewlwydClients, settings.clientKeys ?? []);
 		const publicJwk = signing.publicKey.export({format: 'jwk'}) as JWK;
+		const kid = await administration.keyId();
 		const running = server;
 		return {
 			issuer,
 			tokenEndpoint: `${issuer}/token`,
 			authority,
-			jwks: {keys: [{...publicJwk, alg: 'ES256', use: 'sig'}]},
+			jwks: {keys: [{...publicJwk, kid, alg: 'ES256', use: 'sig'}]},
 			issued: () => [...log().matchAll(/Access token generated for client '(?!\(null\))/g)].length,
 			isActive: token => administration.isActive(token, glewlwydClients.basic),
 			async close() {
