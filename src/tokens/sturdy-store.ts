@@ -44,7 +44,7 @@ export class SturdyStore {
 	 */
 	async delete(key: string): Promise<void> {
 		try {
-			await withinPatience(() => this.#store.delete(key));
+			await this.#bounded(() => this.#store.delete(key));
 		} catch (error) {
 			throw new TokenCacheError(
 				"Deleting from the token store failed, so the token may still be there. Try again when the store answers; see 'gatepass doctor'",
@@ -81,10 +81,8 @@ export class SturdyStore {
 
 	async #call<Result>(doing: string, otherwise: Result, operation: () => Promise<Result>): Promise<Result> {
 		if (this.#isResting()) return otherwise;
-		const bounded = withinPatience(operation);
-		this.#pending.add(bounded);
 		try {
-			const result = await bounded;
+			const result = await this.#bounded(operation);
 			this.#rest = shortestRest;
 			return result;
 		} catch (error) {
@@ -97,6 +95,15 @@ export class SturdyStore {
 				),
 			);
 			return otherwise;
+		}
+	}
+
+	/** Within patience, and known to `close` as long as it is under way. */
+	async #bounded<Result>(operation: () => Promise<Result>): Promise<Result> {
+		const bounded = withinPatience(operation);
+		this.#pending.add(bounded);
+		try {
+			return await bounded;
 		} finally {
 			this.#pending.delete(bounded);
 		}

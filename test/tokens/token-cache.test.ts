@@ -426,9 +426,12 @@ describe('a store that fails never fails a call', () => {
 		const second = cache.get('key', issue);
 		await vi.advanceTimersByTimeAsync(3000);
 		expect((await second).value).toBe('token-2');
-		const ends = Promise.all([cache.peek('other'), cache.delete('key'), cache.close()]);
+		const peeked = cache.peek('other');
+		// The one call that tells: whoever deletes a token wants it gone.
+		const deleted = expect(cache.delete('key')).rejects.toMatchObject({code: 'ERR_GATEPASS_TOKEN_CACHE'});
+		const closed = cache.close();
 		await vi.advanceTimersByTimeAsync(10_000);
-		await ends;
+		await Promise.all([peeked, deleted, closed]);
 		expect(Date.now() - started).toBeLessThan(minute);
 		expect(found.length).toBeGreaterThan(0);
 		for (const {error} of found) {
