@@ -65,6 +65,7 @@ describeWith(redisServer, 'Redis', () => {
 	test("an adapter that is handed in has leases and stays the caller's to close", async () => {
 		const adapter = new KeyvRedis<unknown>(server.url, {throwOnErrors: true});
 		const store = openTokenStore(adapter as unknown as KeyvStoreAdapter);
+		expect(store.leases).toBeDefined();
 		await expectTokenStore(store);
 		await store.close();
 		expect(adapter.client.isOpen).toBe(true);
@@ -97,6 +98,7 @@ describeWith(postgresServer, 'PostgreSQL', () => {
 	test("an adapter that is handed in has leases and stays the caller's to close", async () => {
 		const adapter = new KeyvPostgres({uri: server.url, table: 'tokens_of_the_caller'});
 		const store = openTokenStore(adapter as KeyvStoreAdapter);
+		expect(store.leases).toBeDefined();
 		await expectTokenStore(store);
 		await store.set('key', token, minute);
 		await store.close();
@@ -120,6 +122,19 @@ describe('what a caller hands in', () => {
 		const store = openTokenStore(adapter);
 		expect(store.leases).toBeUndefined();
 		await expectTokenStore(store);
+	});
+
+	test('may give objects for the texts that it was given', async () => {
+		const map = new Map<string, string>();
+		const adapter = {
+			opts: {},
+			get: async (key: string) => (map.has(key) ? JSON.parse(map.get(key) as string) : undefined),
+			set: async (key: string, value: string) => void map.set(key, value),
+			delete: async (key: string) => map.delete(key),
+			clear: async () => map.clear(),
+			on: () => adapter,
+		} as unknown as KeyvStoreAdapter;
+		await expectTokenStore(openTokenStore(adapter));
 	});
 
 	test('may keep objects instead of texts', async () => {

@@ -65,6 +65,12 @@ describe('a sealed text', () => {
 		);
 	});
 
+	test('does not open with anything behind it', () => {
+		for (const tail of ['.', '.x', '=', '\n']) {
+			expect(sealer.open('key', sealer.seal('key', 'text') + tail).problem).toBeTypeOf('string');
+		}
+	});
+
 	test('does not open with a tag that is cut short', () => {
 		const [version, keyId, nonce, body = ''] = sealer.seal('key', 'text').split('.');
 		for (let length = 0; length < Buffer.from(body, 'base64url').length; length++) {
