@@ -81,6 +81,13 @@ interface OauthError {
 	readonly error_description?: string | undefined;
 }
 
+/** Codes that are registered for these endpoints. They hold no secret, even where a short one is a part of them. */
+const knownCodes: ReadonlySet<string> = new Set([
+	...['invalid_request', 'invalid_client', 'invalid_grant', 'invalid_scope', 'invalid_target'],
+	...['unauthorized_client', 'unsupported_grant_type', 'unsupported_token_type'],
+	...['invalid_dpop_proof', 'use_dpop_nonce', 'temporarily_unavailable', 'server_error'],
+]);
+
 function oauthErrorIn(error: unknown): OauthError | undefined {
 	if (error instanceof oauth.ResponseBodyError) return error;
 	if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return undefined;
@@ -95,7 +102,7 @@ function describeOauthError(
 	response: Response | undefined,
 	exchange: Exchange,
 ): TokenRequestError {
-	const code = printable(error, exchange.secrets);
+	const code = knownCodes.has(error) ? error : printable(error, exchange.secrets);
 	const description =
 		error_description === undefined ? undefined : printable(error_description, exchange.secrets);
 	const quoted = description === undefined ? '' : ` (${description})`;

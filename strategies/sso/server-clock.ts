@@ -4,7 +4,10 @@
 const tellingDifference = 5000;
 
 export class ServerClock {
-	/** Milliseconds that the server's clock is ahead of ours, as its last answer said. */
+	/**
+	 * Milliseconds that the server's clock is ahead of ours, as its last answer said. Round it down for what is sent:
+	 * some servers refuse what comes from the future, be it half a second.
+	 */
 	#skew = 0;
 
 	get skew(): number {

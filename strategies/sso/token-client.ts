@@ -174,7 +174,7 @@ export class TokenClient {
 		const exchange: Exchange = {name, endpoint: server[name] ?? '', rule, secrets: hidden};
 		const connection: Connection = {
 			server,
-			client: {client_id: client.clientId, [oauth.clockSkew]: Math.round(this.#clock.skew / 1000)},
+			client: {client_id: client.clientId, [oauth.clockSkew]: Math.floor(this.#clock.skew / 1000)},
 			authenticate: client.authenticate,
 			dpop,
 			options: {
@@ -216,7 +216,7 @@ export class TokenClient {
 		const keys = await oauth.generateKeyPair('ES256');
 		const handle = oauth.DPoP({}, keys, {
 			[oauth.modifyAssertion]: (_, proof) => {
-				proof.iat = Math.round(this.#clock.toServers(Date.now()) / 1000);
+				proof.iat = Math.floor(this.#clock.toServers(Date.now()) / 1000);
 			},
 		});
 		return {handle, thumbprint: await handle.calculateThumbprint()};
