@@ -1,16 +1,14 @@
 /** Checks where tokens are kept, and with which keys. */
-import {createSecretKey, type KeyObject} from 'node:crypto';
+import type {KeyObject} from 'node:crypto';
 import {homeFolder, resolvePath} from '../paths.ts';
 import type {Configuration} from './configuration.ts';
 import type {ValidationContext} from './context.ts';
+import {readEncryptionKey} from './encryption-key.ts';
 import type {ConfigurationInput} from './schema.ts';
 import type {Salvaged} from './settings.ts';
 import {isSharedKind, missingPackageOf, storeKindOf} from './store-url.ts';
 
 type CacheInput = Salvaged<NonNullable<ConfigurationInput['cache']>>;
-
-/** AES-256 takes keys of this many bytes. */
-const keyLength = 32;
 
 const howToMakeKey =
 	"Make one with 'openssl rand -base64 32', keep it as a secret, and name it, such as ${GATEPASS_CACHE_KEY}";
@@ -60,13 +58,13 @@ function validateUrl(url: string | undefined, {folder, environment, problems}: V
 function validateKeys(written: CacheInput['encryptionKey'], {problems}: ValidationContext): KeyObject[] {
 	const keys: KeyObject[] = [];
 	for (const [index, text] of (written === undefined ? [] : [written].flat()).entries()) {
-		const bytes = Buffer.from(text ?? '', 'base64');
-		if (bytes.length === keyLength) {
-			keys.push(createSecretKey(bytes));
+		const key = readEncryptionKey(text ?? '');
+		if (key !== undefined) {
+			keys.push(key);
 			continue;
 		}
 		const path = ['cache', 'encryptionKey', ...(Array.isArray(written) ? [index] : [])];
-		problems.add(path, `it is not ${keyLength} bytes in base64`, howToMakeKey);
+		problems.add(path, 'it is not 32 bytes in base64', howToMakeKey);
 	}
 	return keys;
 }
