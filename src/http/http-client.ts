@@ -45,6 +45,8 @@ export class GotHttpClient implements HttpClient {
 			followRedirect: false,
 			throwHttpErrors: false,
 			responseType: 'buffer',
+			// Nothing is asked for packed: a small answer could unfold to any size.
+			decompress: false,
 			timeout: {request: timeout},
 			signal: AbortSignal.any(signals),
 			retry: {

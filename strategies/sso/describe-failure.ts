@@ -53,12 +53,37 @@ export function describeFailure(
 		status === 200
 			? whatCameInstead(error, type)
 			: `answered ${status}${type === undefined ? '' : ` with ${type}`}`;
-	const mayBeClient = status === 401 || status === 403 ? ', and that it knows this client' : '';
-	const mend = `Check that this is the ${exchange.name.replace('_', ' ')}${mayBeClient}`;
+	const {retryAfter} = retryAfterOf(response);
+	const mend = adviceForStatus(status, retryAfter, exchange.name);
 	return refusal(exchange, printable(what, exchange.secrets), mend, {
 		status,
-		...retryAfterOf(response),
+		...(retryAfter !== undefined && {retryAfter}),
 	});
+}
+
+function adviceForStatus(status: number, retryAfter: number | undefined, name: EndpointName): string {
+	if (retryAfter !== undefined) return `Try again in ${Math.ceil(retryAfter / 1000)} s`;
+	if (status === 429) return 'Try again later, and less often';
+	if (status >= 500) return 'Try again later, and tell whoever runs the server if it lasts';
+	const mayBeClient = status === 401 || status === 403 ? ', and that it knows this client' : '';
+	return `Check that this is the ${name.replace('_', ' ')}${mayBeClient}`;
+}
+
+/** Some servers refuse with the status 200; what their body says is then more than that it holds no token. */
+export async function refusalAsSuch(response: Response): Promise<Response> {
+	const {status, headers} = response;
+	if (status !== 200) return response;
+	const text = await response.text();
+	return new Response(text, {status: holdsError(text) ? 400 : status, headers});
+}
+
+function holdsError(text: string): boolean {
+	try {
+		const {error} = (JSON.parse(text) ?? {}) as {error?: unknown};
+		return typeof error === 'string' && error !== '';
+	} catch {
+		return false;
+	}
 }
 
 /**
@@ -103,8 +128,9 @@ function describeOauthError(
 	exchange: Exchange,
 ): TokenRequestError {
 	const code = knownCodes.has(error) ? error : printable(error, exchange.secrets);
+	// The library does not check what kind of value it is.
 	const description =
-		error_description === undefined ? undefined : printable(error_description, exchange.secrets);
+		typeof error_description === 'string' ? printable(error_description, exchange.secrets) : undefined;
 	const quoted = description === undefined ? '' : ` (${description})`;
 	const details: TokenRequestDetails = {
 		...(response !== undefined && {status: response.status}),
@@ -156,9 +182,9 @@ export function printable(text: string, secrets: readonly string[] = []): string
 	return hidden.replaceAll(/[^\x20-\x7E…]/g, ' ').slice(0, 300);
 }
 
-/** A secret as it is, and as it travels in a URL and in a form. */
+/** A secret as it is, as it travels in a URL and in a form, and as a form looks that is half decoded. */
 function formsOf(secret: string): string[] {
-	return [secret, encodeURIComponent(secret), formEncoded(secret)];
+	return [secret, encodeURIComponent(secret), formEncoded(secret), secret.replaceAll(' ', '+')];
 }
 
 /** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */

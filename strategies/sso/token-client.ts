@@ -10,6 +10,7 @@ import {
 	type EndpointName,
 	type Exchange,
 	refusal,
+	refusalAsSuch,
 	withoutChallenge,
 } from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
@@ -191,7 +192,8 @@ export class TokenClient {
 			response = await send(connection);
 			this.#clock.learn(response.headers.get('date'), sentAt);
 			refuseRedirect(response, exchange);
-			return await read(connection, withoutChallenge(response), exchange, sentAt);
+			const answer = await refusalAsSuch(withoutChallenge(response));
+			return await read(connection, answer, exchange, sentAt);
 		} catch (error) {
 			throw describeFailure(error, response, exchange);
 		}
@@ -263,6 +265,7 @@ function toToken(
 	if (!isBound && type === 'dpop') throw fail("answered with a token bound to a key, without 'dpop'");
 	const shownAs = isBound ? 'DPoP' : 'Bearer';
 	if (seconds === undefined) return {value, type: shownAs};
+	if (seconds === 0) throw fail('answered with a token that has ended already (expires_in is 0)');
 	if (seconds > longestLifetime) throw fail(`answered with a token said to live ${seconds} seconds`);
 	return {value, type: shownAs, expiresAt: issuedAt + seconds * 1000, issuedAt};
 }

@@ -1,0 +1,498 @@
+/** Token endpoints that answer with anything but a token: a clear error for each, and no secret in any of them. */
+import {createServer, type RequestListener, type Server} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {inspect} from 'node:util';
+import {gzipSync} from 'node:zlib';
+import {afterEach, describe, expect, test} from 'vitest';
+import {createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
+
+const clientSecret = 'hunter2 &+/ü=canary';
+const jwt = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl';
+
+const cleanUps: (() => unknown)[] = [];
+afterEach(async () => {
+	for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+async function listen(
+	listener: RequestListener,
+): Promise<{url: string; server: Server; requests: () => number}> {
+	let count = 0;
+	const server = createServer((request, response) => {
+		count += 1;
+		listener(request, response);
+	});
+	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+	cleanUps.push(() => {
+		server.closeAllConnections();
+		return new Promise(resolve => server.close(resolve));
+	});
+	return {url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server, requests: () => count};
+}
+
+interface Settings {
+	readonly options?: Record<string, unknown>;
+	readonly tokenRequest?: {timeout?: number; retries?: number};
+	readonly env?: Record<string, string>;
+}
+
+/** A gatepass whose rule for `api` gets its tokens from `tokenEndpoint`. */
+async function gatepassWith(
+	api: string,
+	options: Record<string, unknown>,
+	settings: Settings = {},
+): Promise<Gatepass> {
+	const gatepass = await createGatepass({
+		config: {
+			cache: {url: 'memory:'},
+			tokenRequest: {timeout: 5000, ...settings.tokenRequest},
+			hostRules: [{match: api, strategy: 'sso-client-credentials', options: options as never}],
+		},
+		env: settings.env ?? {},
+	});
+	cleanUps.push(() => gatepass.close());
+	return gatepass;
+}
+
+/** What a request fails with whose token endpoint answers like this. */
+async function failureOf(
+	listener: RequestListener,
+	settings: Settings = {},
+): Promise<TokenRequestError & {tokenRequests: number; api: string; endpoint: string}> {
+	const api = await listen((_, response) => response.end('the API was reached'));
+	const tokens = await listen(listener);
+	const endpoint = `${tokens.url}/token`;
+	const options = {clientId: 'me', clientSecret, tokenEndpoint: endpoint, ...settings.options};
+	const gatepass = await gatepassWith(api.url, options, settings);
+	const error: unknown = await gatepass
+		.got(api.url, {retry: {limit: 0}})
+		.text()
+		.catch(error => error);
+	expect(error).toBeInstanceOf(TokenRequestError);
+	expect(api.requests()).toBe(0);
+	const failure = error as TokenRequestError;
+	expect(failure.code).toBe('ERR_GATEPASS_TOKEN_REQUEST');
+	expect(failure.message).toContain(`${endpoint} (rule for ${api.url}, hostRules[0])`);
+	// What happened, and what to do.
+	expect(failure.message).toMatch(/\. [A-Z][^.]+$/);
+	expectNoSecret(failure);
+	return Object.assign(failure, {tokenRequests: tokens.requests(), api: api.url, endpoint});
+}
+
+function expectNoSecret(error: Error): void {
+	const shown = [
+		inspect(error, {depth: 10, showHidden: true}),
+		JSON.stringify(error),
+		error.stack,
+		error.message,
+		String(error.cause),
+	].join('\n');
+	const encoded = encodeURIComponent(clientSecret);
+	const basic = Buffer.from(`me:${new URLSearchParams({'': clientSecret}).toString().slice(1)}`).toString(
+		'base64',
+	);
+	for (const text of [
+		clientSecret,
+		encoded,
+		encoded.replaceAll('%20', '+'),
+		basic,
+		jwt,
+		'canary',
+		'hunter2',
+	]) {
+		expect(shown).not.toContain(text);
+	}
+}
+
+function json(status: number, body: unknown, headers: Record<string, string> = {}): RequestListener {
+	return (_, response) => {
+		response.writeHead(status, {'content-type': 'application/json', ...headers});
+		response.end(typeof body === 'string' ? body : JSON.stringify(body));
+	};
+}
+
+const good = {access_token: 'abc', token_type: 'Bearer', expires_in: 3600};
+
+describe('an answer with status 200 that is no token', () => {
+	test.each<[string, RequestListener, RegExp]>([
+		[
+			'a page of HTML',
+			(_, response) => response.setHeader('content-type', 'text/html; charset=utf-8').end('<h1>Sign in</h1>'),
+			/answered with text\/html, not JSON/,
+		],
+		['an empty body', json(200, ''), /JSON that is empty or broken/],
+		['half a JSON', json(200, '{"access_token": "abc", "tok'), /JSON that is empty or broken/],
+		['JSON that is no object', json(200, '[]'), /no token/],
+		['null', json(200, 'null'), /no token/],
+		['no token', json(200, {token_type: 'Bearer'}), /no token .*access_token/],
+		['an empty token', json(200, {...good, access_token: ''}), /no token .*access_token/],
+		['a token that is a number', json(200, {...good, access_token: 5}), /no token .*access_token/],
+		[
+			'a token with a line break',
+			json(200, {...good, access_token: 'abc\r\nx-evil: 1'}),
+			/characters no token may have/,
+		],
+		['a token with a space', json(200, {...good, access_token: 'two words'}), /characters no token may have/],
+		['no type', json(200, {access_token: 'abc'}), /no token .*token_type/],
+		['an unknown type', json(200, {...good, token_type: 'mac'}), /token of an unknown type/],
+		[
+			'a type that repeats the secret',
+			json(200, {...good, token_type: clientSecret}),
+			/token of an unknown type/,
+		],
+		['a DPoP token that nobody asked for', json(200, {...good, token_type: 'DPoP'}), /bound to a key/],
+		['a negative life', json(200, {...good, expires_in: -1}), /no token .*expires_in/],
+		['no life at all', json(200, {...good, expires_in: 0}), /has ended already \(expires_in is 0\)/],
+		['an absurd life', json(200, {...good, expires_in: 1e12}), /said to live 1000000000000 seconds/],
+		['a life that is no number', json(200, {...good, expires_in: 'NaN'}), /no token .*expires_in/],
+		['a life that is a word', json(200, {...good, expires_in: 'soon'}), /no token .*expires_in/],
+		[
+			'a life beyond numbers',
+			json(200, '{"access_token":"abc","token_type":"Bearer","expires_in":1e999}'),
+			/no token .*expires_in|said to live/,
+		],
+	])('%s', async (_, listener, message) => {
+		const error = await failureOf(listener);
+		expect(error.message).toMatch(message);
+		expect(error.status).toBe(200);
+		expect(error.tokenRequests).toBe(1);
+	});
+
+	test.each([
+		[{error: 'invalid_client'}, 'invalid_client'],
+		[{error: 'invalid_scope', access_token: ''}, 'invalid_scope'],
+	])('an error in its body: %j', async (body, code) => {
+		const error = await failureOf(json(200, body));
+		expect(error.message).toMatch(new RegExp(code));
+		expect(error).toMatchObject({status: 200, error: code});
+	});
+});
+
+describe('a life that is accepted', () => {
+	test.each<[unknown, number | undefined]>([
+		[3600, 3_600_000],
+		['3600', 3_600_000],
+		[0.5, 500],
+		[undefined, undefined],
+	])('%j', async (expires_in, expected) => {
+		const api = await listen((request, response) => response.end(request.headers.authorization));
+		const tokens = await listen(json(200, {...good, expires_in}));
+		const gatepass = await gatepassWith(api.url, {clientId: 'me', clientSecret, tokenEndpoint: tokens.url});
+		const before = Date.now();
+		expect(await gatepass.got(api.url).text()).toBe('Bearer abc');
+		const [status] = await gatepass.status();
+		if (expected === undefined) expect(status).not.toHaveProperty('expiresAt');
+		// The server's clock, by its Date header, has whole seconds.
+		else if (expected > 1000)
+			expect(Math.abs((status?.expiresAt ?? 0) - before - expected)).toBeLessThan(5000);
+	});
+});
+
+describe('an answer that is too much', () => {
+	test.each<[string, RequestListener]>([
+		[
+			'10 MB',
+			(_, response) =>
+				response.setHeader('content-type', 'application/json').end(Buffer.alloc(10_000_000, 0x20)),
+		],
+		[
+			'without end',
+			(_, response) => {
+				response.setHeader('content-type', 'application/json');
+				const write = (): void => {
+					while (!response.destroyed && response.write(Buffer.alloc(65_536, 0x20)));
+					response.once('drain', write);
+				};
+				write();
+			},
+		],
+	])('%s', async (_, listener) => {
+		const error = await failureOf(listener, {tokenRequest: {retries: 0}});
+		expect(error.message).toMatch(/the answer is larger than 1048576 bytes/);
+	});
+
+	test('small on the way, but large when it is unpacked', async () => {
+		const packed = gzipSync(Buffer.alloc(50_000_000, 0x20));
+		const error = await failureOf((_, response) => {
+			response.writeHead(200, {'content-type': 'application/json', 'content-encoding': 'gzip'}).end(packed);
+		});
+		expect(error.message).toMatch(/JSON that is empty or broken|larger than/);
+	});
+});
+
+describe('no answer', () => {
+	test('for longer than the time limit, all tries together', async () => {
+		const started = performance.now();
+		const error = await failureOf(() => {}, {tokenRequest: {timeout: 300, retries: 5}});
+		expect(error.message).toMatch(/did not answer in time/);
+		expect(error.message).toMatch(/try again/);
+		expect(error).not.toHaveProperty('status');
+		// Much less than the six tries would take; generous for a busy machine.
+		expect(performance.now() - started).toBeLessThan(10_000);
+	});
+
+	test('a head without a body', async () => {
+		const error = await failureOf(
+			(_, response) => response.writeHead(200, {'content-type': 'application/json'}).flushHeaders(),
+			{tokenRequest: {timeout: 300}},
+		);
+		expect(error.message).toMatch(/did not answer in time/);
+	});
+
+	test('a connection that breaks is tried again, then an error', async () => {
+		const error = await failureOf(request => request.socket.destroy(), {tokenRequest: {retries: 2}});
+		expect(error.message).toMatch(/gave no answer/);
+		expect(error.tokenRequests).toBe(3);
+	});
+
+	test('a body that is cut off', async () => {
+		const error = await failureOf(
+			(_, response) => {
+				response.writeHead(200, {'content-type': 'application/json', 'content-length': '1000'});
+				response.write('{"access_token": "abc"');
+				response.socket?.end();
+			},
+			{tokenRequest: {retries: 0}},
+		);
+		expect(error.message).toMatch(/gave no answer|broken/);
+	});
+
+	test('a connection that is refused', async () => {
+		const gone = await listen(() => {});
+		const api = await listen(() => {});
+		gone.server.close();
+		const gatepass = await gatepassWith(
+			api.url,
+			{clientId: 'me', clientSecret, tokenEndpoint: `${gone.url}/token`},
+			{tokenRequest: {retries: 0}},
+		);
+		const error = await gatepass
+			.got(api.url)
+			.text()
+			.catch(error => error);
+		expect(error).toBeInstanceOf(TokenRequestError);
+		expect(error.message).toMatch(/gave no answer: .*ECONNREFUSED.*\. Check the endpoint and the network/);
+		expect(error.cause).toMatchObject({code: 'ECONNREFUSED'});
+		expectNoSecret(error);
+	});
+
+	test('something that is not HTTP', async () => {
+		const error = await failureOf(request => request.socket.end('SSH-2.0-OpenSSH_9.2\r\n'), {
+			tokenRequest: {retries: 0},
+		});
+		expect(error.message).toMatch(/gave no answer/);
+	});
+});
+
+describe('another status', () => {
+	test.each([301, 302, 303, 307, 308])(
+		'%i: a redirect is not followed, and the secret stays',
+		async status => {
+			const target = await listen(json(200, good));
+			const error = await failureOf((_, response) => {
+				response.writeHead(status, {location: `${target.url}/steal?q=canary`}).end();
+			});
+			expect(target.requests()).toBe(0);
+			expect(error.message).toContain(`redirects to ${target.url}; `);
+			expect(error.status).toBe(status);
+		},
+	);
+
+	test('a redirect to nowhere', async () => {
+		expect((await failureOf((_, response) => response.writeHead(302).end())).message).toMatch(/redirects to/);
+	});
+
+	test('429 with Retry-After in seconds: not tried again, and says how long to wait', async () => {
+		const error = await failureOf(json(429, '', {'retry-after': '120'}));
+		expect(error).toMatchObject({status: 429, retryAfter: 120_000});
+		expect(error.message).toMatch(/answered 429.*\. .*120 s/);
+		expect(error.tokenRequests).toBe(1);
+	});
+
+	test('429 with Retry-After as a date', async () => {
+		const {retryAfter} = await failureOf(
+			json(429, '', {'retry-after': new Date(Date.now() + 60_000).toUTCString()}),
+		);
+		expect(retryAfter).toBeGreaterThan(50_000);
+		expect(retryAfter).toBeLessThanOrEqual(60_000);
+	});
+
+	test.each(['soon', '-5', '1e3', ''])('429 with a Retry-After of %j', async value => {
+		const error = await failureOf(json(429, '', {'retry-after': value}));
+		expect(error.retryAfter ?? 0).toBeGreaterThanOrEqual(0);
+		expect(error.retryAfter ?? 0).toBeLessThan(1);
+	});
+
+	test('500: an error at once', async () => {
+		const error = await failureOf((_, response) =>
+			response.writeHead(500, {'content-type': 'text/html'}).end('<h1>Oops</h1>'),
+		);
+		expect(error).toMatchObject({status: 500, tokenRequests: 1});
+		expect(error.message).toMatch(/answered 500 with text\/html/);
+	});
+
+	test('503 with Retry-After: not pressed', async () => {
+		const error = await failureOf(json(503, '', {'retry-after': '7'}));
+		expect(error).toMatchObject({status: 503, retryAfter: 7000, tokenRequests: 1});
+	});
+
+	test('503 for ever: an error after the retries', async () => {
+		const error = await failureOf(json(503, ''), {tokenRequest: {retries: 2}});
+		expect(error).toMatchObject({status: 503, tokenRequests: 3});
+	});
+
+	test('404: the endpoint is wrong', async () => {
+		const error = await failureOf((_, response) => response.writeHead(404).end());
+		expect(error.message).toMatch(/answered 404.*\. Check that this is the token endpoint/);
+	});
+
+	test('204', async () => {
+		const error = await failureOf((_, response) => response.writeHead(204).end());
+		expect(error).toMatchObject({status: 204});
+	});
+
+	test.each([502, 503, 504])('%i, then a token: nobody notices', async status => {
+		const api = await listen((request, response) => response.end(request.headers.authorization));
+		let isFirst = true;
+		const tokens = await listen((request, response) => {
+			const answer = isFirst ? json(status, '') : json(200, good);
+			isFirst = false;
+			answer(request, response);
+		});
+		const gatepass = await gatepassWith(api.url, {clientId: 'me', clientSecret, tokenEndpoint: tokens.url});
+		expect(await gatepass.got(api.url).text()).toBe('Bearer abc');
+		expect(tokens.requests()).toBe(2);
+	});
+});
+
+describe('an OAuth error', () => {
+	test.each<[number, string, RegExp]>([
+		[401, 'invalid_client', /Check 'clientId', 'clientSecret'/],
+		[400, 'invalid_scope', /Check 'scope'/],
+		[400, 'invalid_target', /Check 'audience'/],
+		[400, 'unauthorized_client', /Have the client allowed/],
+		[400, 'unsupported_grant_type', /Have the client allowed/],
+		[400, 'made_up', /Check the options of the rule/],
+	])('%i %s says what to check', async (status, code, mend) => {
+		const error = await failureOf(json(status, {error: code, error_description: 'It is wrong'}));
+		expect(error).toMatchObject({status, error: code, errorDescription: 'It is wrong'});
+		expect(error.message).toContain(`refused: ${code} (It is wrong). `);
+		expect(error.message).toMatch(mend);
+	});
+
+	test('with a challenge beside it', async () => {
+		const error = await failureOf(
+			json(401, {error: 'invalid_client'}, {'www-authenticate': 'Basic realm="x"'}),
+		);
+		expect(error).toMatchObject({status: 401, error: 'invalid_client'});
+	});
+
+	test.each(['client_secret_basic', 'client_secret_post'])(
+		'that repeats what it was sent, by %s',
+		async clientAuthentication => {
+			const error = await failureOf(
+				(request, response) => {
+					let body = '';
+					request.setEncoding('utf8');
+					request.on('data', chunk => {
+						body += chunk;
+					});
+					request.on('end', () => {
+						const sent = `${request.headers.authorization} ${body} ${clientSecret} ${decodeURIComponent(body)} ${jwt}`;
+						json(400, {error: `invalid_client ${sent}`, error_description: `I got ${sent}`})(
+							request,
+							response,
+						);
+					});
+				},
+				{options: {clientAuthentication}},
+			);
+			expect(error.errorDescription).toContain('I got');
+		},
+	);
+
+	test('with control characters and without end', async () => {
+		const error = await failureOf(
+			json(400, {error: 'x\u001B[31m\r\n', error_description: `a\u0007b\n${'y'.repeat(100_000)}`}),
+		);
+		expect(error.message).not.toMatch(/[^\x20-\x7E]/);
+		expect(error.errorDescription).not.toMatch(/[^\x20-\x7E]/);
+		expect(error.message.length).toBeLessThan(1000);
+		expect(error.errorDescription?.length).toBeLessThan(1000);
+	});
+
+	test.each([{error: 5}, {error: ''}, {error: null}, {error: 'x', error_description: 5}, {error: {a: 1}}])(
+		'of odd types: %j',
+		async body => {
+			expect(await failureOf(json(400, body))).toMatchObject({status: 400});
+		},
+	);
+});
+
+describe('the client and the endpoint', () => {
+	test('come from the variables SSO_CLIENT_ID and SSO_CLIENT_SECRET', async () => {
+		const api = await listen((request, response) => response.end(request.headers.authorization));
+		let authorization: string | undefined;
+		const tokens = await listen((request, response) => {
+			authorization = request.headers.authorization;
+			json(200, good)(request, response);
+		});
+		const env = {SSO_CLIENT_ID: 'from the environment', SSO_CLIENT_SECRET: clientSecret};
+		const gatepass = await gatepassWith(api.url, {tokenEndpoint: tokens.url}, {env});
+		await gatepass.got(api.url);
+		const [id = '', secret = ''] = Buffer.from(authorization?.split(' ')[1] ?? '', 'base64')
+			.toString()
+			.split(':');
+		const decode = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '));
+		expect([decode(id), decode(secret)]).toEqual([env.SSO_CLIENT_ID, env.SSO_CLIENT_SECRET]);
+	});
+
+	test.each<[Record<string, string>, Record<string, string>, RegExp]>([
+		[{}, {}, /'clientId', and the variable SSO_CLIENT_ID is not set/],
+		[{clientId: 'me'}, {}, /'clientSecret', and the variable SSO_CLIENT_SECRET is not set/],
+		[{clientId: 'me'}, {SSO_CLIENT_SECRET: ''}, /SSO_CLIENT_SECRET is not set/],
+	])('%j and %j lack something', async (options, env, message) => {
+		const api = await listen((_, response) => response.end());
+		const tokens = await listen(json(200, good));
+		const gatepass = await gatepassWith(api.url, {tokenEndpoint: tokens.url, ...options}, {env});
+		const error = await gatepass
+			.got(api.url)
+			.text()
+			.catch(error => error);
+		expect(error).toMatchObject({
+			code: 'ERR_GATEPASS_CREDENTIAL_UNAVAILABLE',
+			message: expect.stringMatching(message),
+		});
+		expect([api.requests(), tokens.requests()]).toEqual([0, 0]);
+		// And it says so beforehand.
+		expect((await gatepass.status())[0]).toMatchObject({
+			available: false,
+			detail: expect.stringMatching(message),
+		});
+	});
+
+	test.each<[Record<string, string>, string]>([
+		[{}, 'auth.cern.ch'],
+		[{server: 'sso.example.org'}, 'sso.example.org'],
+		[{server: 'sso.example.org:8443', realm: 'lab'}, 'sso.example.org:8443'],
+	])('%j is a Keycloak server as CERN runs it', async (options, host) => {
+		const gatepass = await gatepassWith('https://api.example.org', {
+			clientId: 'me',
+			clientSecret,
+			...options,
+		});
+		expect((await gatepass.status())[0]?.detail).toContain(`from ${host}`);
+	});
+});
+
+test('a failure is not kept: the next request tries again', async () => {
+	const api = await listen((request, response) => response.end(request.headers.authorization));
+	let isBroken = true;
+	const tokens = await listen((request, response) => {
+		json(isBroken ? 400 : 200, isBroken ? {error: 'invalid_client'} : good)(request, response);
+	});
+	const gatepass = await gatepassWith(api.url, {clientId: 'me', clientSecret, tokenEndpoint: tokens.url});
+	await expect(gatepass.got(api.url).text()).rejects.toBeInstanceOf(TokenRequestError);
+	isBroken = false;
+	expect(await gatepass.got(api.url).text()).toBe('Bearer abc');
+});
