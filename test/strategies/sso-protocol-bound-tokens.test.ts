@@ -77,25 +77,28 @@ for (const {name, needs, clients, target, start} of serverKinds) {
 				{authorizationServer: false, resourceServer: true},
 				{authorizationServer: true, resourceServer: false},
 				{authorizationServer: true, resourceServer: true},
-			])('nonces: %o', async ({authorizationServer, resourceServer}, {expect}) => {
-				const server = serverThat(authorizationServer);
-				const api = await startApi(server, {boundTo: 'key', demandsNonce: resourceServer});
-				const {got} = await useRule(api, server, {...clients.basic, dpop: true});
-				const before = server.issued();
-				await got(`${api.url}/first?page=1#top`);
-				await got.post(`${api.url}/second`, {json: {run: 1}});
-				await got.put(`${api.url}/third%20one`);
-				// A nonce is asked for once; then every proof has it.
-				expect(api.judgements.map(({method, path, status}) => [method, path, status])).toEqual([
-					...(resourceServer ? [['GET', '/first?page=1', 401]] : []),
-					['GET', '/first?page=1', 200],
-					['POST', '/second', 200],
-					['PUT', '/third%20one', 200],
-				]);
-				const proofs = api.judgements.map(({proof}) => proof?.jti);
-				expect(new Set(proofs).size).toBe(api.judgements.length);
-				expect(server.issued()).toBe(before + 1);
-			});
+			])(
+				'nonces of the authorization server: $authorizationServer, of the API: $resourceServer',
+				async ({authorizationServer, resourceServer}, {expect}) => {
+					const server = serverThat(authorizationServer);
+					const api = await startApi(server, {boundTo: 'key', demandsNonce: resourceServer});
+					const {got} = await useRule(api, server, {...clients.basic, dpop: true});
+					const before = server.issued();
+					await got(`${api.url}/first?page=1#top`);
+					await got.post(`${api.url}/second`, {json: {run: 1}});
+					await got.put(`${api.url}/third%20one`);
+					// A nonce is asked for once; then every proof has it.
+					expect(api.judgements.map(({method, path, status}) => [method, path, status])).toEqual([
+						...(resourceServer ? [['GET', '/first?page=1', 401]] : []),
+						['GET', '/first?page=1', 200],
+						['POST', '/second', 200],
+						['PUT', '/third%20one', 200],
+					]);
+					const proofs = api.judgements.map(({proof}) => proof?.jti);
+					expect(new Set(proofs).size).toBe(api.judgements.length);
+					expect(server.issued()).toBe(before + 1);
+				},
+			);
 
 			test('a nonce that changes is taken up, with the body sent again', async () => {
 				const server = serverThat(true);
