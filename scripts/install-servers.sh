@@ -4,7 +4,10 @@
 set -euo pipefail
 
 # The same that the suites name where they are skipped: `install` in test/servers/*.ts.
-packages=(apache2-bin openssl postgresql redis-server glewlwyd dbconfig-sqlite3)
+packages=(
+	apache2-bin openssl postgresql redis-server glewlwyd dbconfig-sqlite3
+	krb5-kdc krb5-admin-server krb5-user libapache2-mod-auth-gssapi libgssapi3-heimdal python3-gssapi faketime curl
+)
 
 is_installed() {
 	[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
