@@ -10,9 +10,9 @@ import type {Keyv} from 'keyv';
 import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../services.ts';
 import type {Sealer} from './encryption.ts';
-import {isToken} from './is-token.ts';
+import {isRefusal, isToken} from './is-token.ts';
 import {abilitiesOf} from './store-abilities.ts';
-import type {Leases, StoreAbilities, TokenStore} from './token-store.ts';
+import type {Leases, Refusals, StoreAbilities, StoredToken, TokenStore} from './token-store.ts';
 
 export interface KeyvTokenStoreSettings {
 	/** Absent: tokens are kept as they are. */
@@ -23,6 +23,8 @@ export interface KeyvTokenStoreSettings {
 	readonly disconnect?: (() => void) | undefined;
 }
 
+type IsValue<Value> = (value: unknown) => value is Value;
+
 /** An entry as the adapter has it, and what keyv makes of it. */
 interface Entry {
 	readonly raw: unknown;
@@ -31,6 +33,7 @@ interface Entry {
 
 export class KeyvTokenStore implements TokenStore {
 	readonly leases: Leases | undefined;
+	readonly refusals: Refusals;
 	readonly #keyv: Keyv;
 	readonly #settings: KeyvTokenStoreSettings;
 	readonly #abilities: StoreAbilities;
@@ -44,19 +47,18 @@ export class KeyvTokenStore implements TokenStore {
 			acquire: (key, holder, duration) => leases.acquire(nameOf(key), holder, duration),
 			release: (key, holder) => leases.release(nameOf(key), holder),
 		};
+		this.refusals = {
+			get: key => this.#get(besides(key), isRefusal),
+			set: (key, refusal, lifetime) => this.#set(besides(key), refusal, lifetime),
+		};
 	}
 
-	async get(key: string): Promise<Token | undefined> {
-		const entry = await this.#read(nameOf(key));
-		return entry && this.#tokenOf(key, entry);
+	get(key: string): Promise<StoredToken | undefined> {
+		return this.#get(key, isToken);
 	}
 
-	async set(key: string, token: Token, lifetime: number): Promise<void> {
-		const {sealer} = this.#settings;
-		const value = sealer === undefined ? token : sealer.seal(key, JSON.stringify(token));
-		const kept = await this.#keyv.set(nameOf(key), value, Math.max(1, Math.ceil(lifetime)));
-		// A keyv instance that does not throw says so by `false`.
-		if (!kept) throw new TokenCacheError('The token store did not keep a token');
+	set(key: string, token: StoredToken, lifetime: number): Promise<void> {
+		return this.#set(key, token, lifetime);
 	}
 
 	async delete(key: string): Promise<void> {
@@ -66,7 +68,7 @@ export class KeyvTokenStore implements TokenStore {
 	async deleteIf(key: string, token: Token): Promise<void> {
 		const name = nameOf(key);
 		const entry = await this.#read(name);
-		if (entry === undefined || this.#tokenOf(key, entry)?.value !== token.value) return;
+		if (entry === undefined || this.#valueOf(key, entry, isToken)?.value !== token.value) return;
 		const {deleteIfEqual} = this.#abilities;
 		if (deleteIfEqual !== undefined && typeof entry.raw === 'string') {
 			await deleteIfEqual(this.#keyv._getKeyPrefix(name), entry.raw);
@@ -77,6 +79,19 @@ export class KeyvTokenStore implements TokenStore {
 
 	async close(): Promise<void> {
 		this.#settings.disconnect?.();
+	}
+
+	async #get<Value>(key: string, isValue: IsValue<Value>): Promise<Value | undefined> {
+		const entry = await this.#read(nameOf(key));
+		return entry && this.#valueOf(key, entry, isValue);
+	}
+
+	async #set(key: string, content: object, lifetime: number): Promise<void> {
+		const {sealer} = this.#settings;
+		const value = sealer === undefined ? content : sealer.seal(key, JSON.stringify(content));
+		const kept = await this.#keyv.set(nameOf(key), value, Math.max(1, Math.ceil(lifetime)));
+		// A keyv instance that does not throw says so by `false`.
+		if (!kept) throw new TokenCacheError('The token store did not keep a token');
 	}
 
 	async #read(name: string): Promise<Entry | undefined> {
@@ -96,16 +111,16 @@ export class KeyvTokenStore implements TokenStore {
 		}
 	}
 
-	#tokenOf(key: string, {value}: Entry): Token | undefined {
+	#valueOf<Value>(key: string, {value}: Entry, isValue: IsValue<Value>): Value | undefined {
 		const {sealer} = this.#settings;
 		if (sealer === undefined) {
-			if (isToken(value)) return value;
+			if (isValue(value)) return value;
 			return this.#passOver(typeof value === 'string' ? 'it is encrypted, or no token' : 'it is no token');
 		}
 		const {text, problem} = sealer.open(key, typeof value === 'string' ? value : '');
 		if (text === undefined) return this.#passOver(problem);
-		const token: unknown = JSON.parse(text);
-		return isToken(token) ? token : this.#passOver('it is no token');
+		const content: unknown = JSON.parse(text);
+		return isValue(content) ? content : this.#passOver('it is no token');
 	}
 
 	#passOver(problem: string): undefined {
@@ -116,6 +131,11 @@ export class KeyvTokenStore implements TokenStore {
 		);
 		return undefined;
 	}
+}
+
+/** The key of what is kept besides a token. */
+function besides(key: string): string {
+	return `refusal of ${key}`;
 }
 
 function nameOf(key: string): string {

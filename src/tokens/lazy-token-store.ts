@@ -5,7 +5,7 @@
  */
 import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../services.ts';
-import type {Leases, TokenStore} from './token-store.ts';
+import type {Leases, Refusals, StoredToken, TokenStore} from './token-store.ts';
 
 /** Opens the store. The signal ends when it is no longer wanted, also before it is open. */
 export type OpenStore = (signal: AbortSignal) => Promise<TokenStore>;
@@ -17,6 +17,7 @@ interface Opening {
 
 export class LazyTokenStore implements TokenStore {
 	readonly leases: Leases;
+	readonly refusals: Refusals;
 	readonly #open: OpenStore;
 	readonly #patience: number;
 	#opening: Opening | undefined;
@@ -34,13 +35,22 @@ export class LazyTokenStore implements TokenStore {
 				this.#call(async ({leases}) => (await leases?.acquire(key, holder, duration)) ?? false),
 			release: (key, holder) => this.#call(async ({leases}) => leases?.release(key, holder)),
 		};
+		this.refusals = {
+			get: key => this.#call(async ({refusals}) => refusals?.get(key)),
+			set: (key, refusal, lifetime) =>
+				this.#call(async ({refusals}) => refusals?.set(key, refusal, lifetime)),
+		};
 	}
 
-	get(key: string): Promise<Token | undefined> {
+	open(): Promise<void> {
+		return this.#call(async () => {});
+	}
+
+	get(key: string): Promise<StoredToken | undefined> {
 		return this.#call(store => store.get(key));
 	}
 
-	set(key: string, token: Token, lifetime: number): Promise<void> {
+	set(key: string, token: StoredToken, lifetime: number): Promise<void> {
 		return this.#call(store => store.set(key, token, lifetime));
 	}
 

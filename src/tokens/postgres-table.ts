@@ -5,8 +5,11 @@ export interface StatementRunner {
 	query(statement: string, values?: unknown): Promise<unknown[]>;
 }
 
-/** SQLSTATE of what another process causes by making the same table at the same time: unique_violation, duplicate_table. */
-const madeByAnother = ['23505', '42P07'];
+/**
+ * SQLSTATE of what another process causes by making the same table at the same time: unique_violation, duplicate_table,
+ * and duplicate_object for the type that PostgreSQL makes for each table.
+ */
+const madeByAnother = ['23505', '42P07', '42710'];
 
 /**
  * Run `statement` unless there is such a table. Not `CREATE TABLE IF NOT EXISTS`, which is refused also where the

@@ -4,7 +4,7 @@
  */
 import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../services.ts';
-import type {TokenStore} from './token-store.ts';
+import type {Refusal, StoredToken, TokenStore} from './token-store.ts';
 
 /** Milliseconds that a call may take. A store that is slower is of no use: issuing takes about as long. */
 const patience = 1000;
@@ -18,6 +18,8 @@ export class SturdyStore {
 	readonly #pending = new Set<Promise<unknown>>();
 	#restUntil = 0;
 	#rest = shortestRest;
+	/** Where a fleet starts at once, loading a driver and connecting takes longer than a call may. */
+	#firstOpening: Promise<void> | undefined;
 
 	constructor(store: TokenStore, report: (error: TokenCacheError) => void) {
 		this.#store = store;
@@ -29,11 +31,11 @@ export class SturdyStore {
 		return this.#store.leases !== undefined && !this.#isResting();
 	}
 
-	get(key: string): Promise<Token | undefined> {
+	get(key: string): Promise<StoredToken | undefined> {
 		return this.#call('reading from', undefined, () => this.#store.get(key));
 	}
 
-	set(key: string, token: Token, lifetime: number): Promise<void> {
+	set(key: string, token: StoredToken, lifetime: number): Promise<void> {
 		return this.#call('writing to', undefined, () => this.#store.set(key, token, lifetime));
 	}
 
@@ -68,10 +70,20 @@ export class SturdyStore {
 		return this.#call('giving back a lease in', undefined, async () => leases?.release(key, holder));
 	}
 
+	getRefusal(key: string): Promise<Refusal | undefined> {
+		return this.#call('reading from', undefined, async () => this.#store.refusals?.get(key));
+	}
+
+	setRefusal(key: string, refusal: Refusal, lifetime: number): Promise<void> {
+		return this.#call('writing to', undefined, async () => this.#store.refusals?.set(key, refusal, lifetime));
+	}
+
 	/** Wait for what is under way, but not for long, and let go of the store. */
 	async close(): Promise<void> {
-		await Promise.allSettled(this.#pending);
+		await withinPatience(() => Promise.allSettled(this.#pending)).catch(() => {});
 		this.#restUntil = 0;
+		// Not opened to be closed.
+		this.#firstOpening = Promise.resolve();
 		await this.#call('closing', undefined, () => this.#store.close());
 	}
 
@@ -100,7 +112,7 @@ export class SturdyStore {
 
 	/** Within patience, and known to `close` as long as it is under way. */
 	async #bounded<Result>(operation: () => Promise<Result>): Promise<Result> {
-		const bounded = withinPatience(operation);
+		const bounded = this.#whenOpen(operation);
 		this.#pending.add(bounded);
 		try {
 			return await bounded;
@@ -108,12 +120,21 @@ export class SturdyStore {
 			this.#pending.delete(bounded);
 		}
 	}
+
+	/** Only the first opening is waited for apart: later ones are part of a call, as the store was there before. */
+	async #whenOpen<Result>(operation: () => Promise<Result>): Promise<Result> {
+		this.#firstOpening ??= this.#store.open?.().catch(() => {}) ?? Promise.resolve();
+		await this.#firstOpening;
+		return withinPatience(operation);
+	}
 }
 
 async function withinPatience<Result>(operation: () => Promise<Result>): Promise<Result> {
 	let timer: NodeJS.Timeout | undefined;
 	const timeout = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => reject(new Error(`The store did not answer within ${patience} ms`)), patience);
+		const giveUp = (): void => reject(new Error(`The store did not answer within ${patience} ms`));
+		// Where this process itself was held up, the answer may be there already, and be read in between.
+		timer = setTimeout(() => setImmediate(giveUp), patience);
 	});
 	try {
 		return await Promise.race([operation(), timeout]);

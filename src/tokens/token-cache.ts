@@ -12,7 +12,7 @@ import type {Token, TokenCache} from '../services.ts';
 import {isToken} from './is-token.ts';
 import {SturdyStore} from './sturdy-store.ts';
 import {type RememberedToken, TokenMemory} from './token-memory.ts';
-import type {TokenStore} from './token-store.ts';
+import type {Refusal, TokenStore} from './token-store.ts';
 import {once, settledWithin} from './under-way.ts';
 
 export interface TokenCacheSettings {
@@ -40,7 +40,7 @@ export class PersistentTokenCache implements TokenCache {
 	readonly #lookups = new Map<string, Promise<Token>>();
 	readonly #issues = new Map<string, Promise<Token>>();
 	/** Issuers that asked not to be asked again before a time. */
-	readonly #refusals = new Map<string, {readonly until: number; readonly error: TokenRequestError}>();
+	readonly #refusals = new Map<string, Refusal>();
 	readonly #closing = new AbortController();
 	#closed: Promise<void> | undefined;
 
@@ -74,11 +74,7 @@ export class PersistentTokenCache implements TokenCache {
 
 	async invalidate(key: string, token: Token): Promise<void> {
 		this.#closing.signal.throwIfAborted();
-		const isKept = this.#memory.get(key)?.token.value === token.value;
-		if (isKept) {
-			this.#memory.delete(key);
-			this.#events.publish('gatepass:token:invalidate', {key});
-		}
+		if (this.#memory.refuse(key, token)) this.#events.publish('gatepass:token:invalidate', {key});
 		await this.#store.deleteIf(key, token);
 	}
 
@@ -152,10 +148,9 @@ export class PersistentTokenCache implements TokenCache {
 				}
 			}
 			if (isNews) return stored;
-			await delay(pollInterval * (0.5 + Math.random()), undefined, {
-				signal: this.#closing.signal,
-				ref: known === undefined,
-			});
+			const {signal} = this.#closing;
+			const pause = pollInterval * (0.5 + Math.random());
+			await delay(pause, undefined, {signal, ref: known === undefined}).catch(() => signal.throwIfAborted());
 		}
 		return this.#fetch(key, issue, known !== undefined);
 	}
@@ -163,15 +158,16 @@ export class PersistentTokenCache implements TokenCache {
 	async #fetch(key: string, issue: Issue, isRenewal: boolean): Promise<Token> {
 		const {signal} = this.#closing;
 		signal.throwIfAborted();
-		this.#refuseIfAsked(key);
+		await this.#heedRefusal(key);
 		const begun = Date.now();
 		try {
 			const token = checkToken(await issue(signal));
 			// Who waits for it may have it, but it is too late to keep it.
 			if (signal.aborted) return token;
 			const duration = Date.now() - begun;
-			const remaining = this.#memory.rememberIssued(key, token).usableUntil - Date.now();
-			if (remaining > 0) await this.#store.set(key, token, this.#memory.remaining(key, token));
+			const kept = this.#memory.rememberIssued(key, token, begun).token;
+			const remaining = this.#memory.remaining(key, kept);
+			if (remaining > 0) await this.#store.set(key, kept, remaining);
 			const expiry = token.expiresAt === undefined ? {} : {expiresAt: token.expiresAt};
 			this.#events.publish(isRenewal ? 'gatepass:token:refresh' : 'gatepass:token:issue', {
 				key,
@@ -180,47 +176,54 @@ export class PersistentTokenCache implements TokenCache {
 			});
 			return token;
 		} catch (error) {
-			this.#noteFailure(key, error);
+			await this.#noteFailure(key, error);
 			throw error;
 		}
 	}
 
-	/** Whoever was told to wait does not ask again before. */
-	#refuseIfAsked(key: string): void {
-		const refusal = this.#refusals.get(key);
-		if (refusal === undefined) return;
-		const retryAfter = refusal.until - Date.now();
+	/** Whoever was told to wait, here or in another process, does not ask again before. */
+	async #heedRefusal(key: string): Promise<void> {
+		const told = this.#refusals.get(key) ?? (await this.#store.getRefusal(key));
+		if (told === undefined) return;
+		const {until, message, ...details} = told;
+		const retryAfter = until - Date.now();
 		if (retryAfter <= 0) {
 			this.#refusals.delete(key);
 			return;
 		}
-		const {message, status, error, errorDescription} = refusal.error;
+		this.#refusals.set(key, told);
 		throw new TokenRequestError(
 			`${message} (It asked to be left alone for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again)`,
-			{
-				retryAfter,
-				...(status !== undefined && {status}),
-				...(error !== undefined && {error}),
-				...(errorDescription !== undefined && {errorDescription}),
-			},
+			{...details, retryAfter},
 		);
 	}
 
-	#noteFailure(key: string, error: unknown): void {
-		if (error instanceof TokenRequestError && error.retryAfter !== undefined && error.retryAfter > 0) {
-			this.#refusals.set(key, {until: Date.now() + error.retryAfter, error});
-		}
+	async #noteFailure(key: string, error: unknown): Promise<void> {
 		if (error instanceof GatepassError) this.#events.publish('gatepass:token:error', {key, error});
+		if (!(error instanceof TokenRequestError) || !error.retryAfter) return;
+		const {message, retryAfter, status, error: code, errorDescription} = error;
+		const refusal: Refusal = {
+			until: Date.now() + retryAfter,
+			message,
+			...(status !== undefined && {status}),
+			...(code !== undefined && {error: code}),
+			...(errorDescription !== undefined && {errorDescription}),
+		};
+		this.#refusals.set(key, refusal);
+		await this.#store.setRefusal(key, refusal, retryAfter);
 	}
 
+	/** The valid token that the store has, or a better one that is in memory. */
 	async #read(key: string): Promise<Token | undefined> {
 		const stored = await this.#store.get(key);
-		if (stored === undefined) return undefined;
-		const remaining = this.#memory.remaining(key, stored);
-		if (remaining <= 0) return undefined;
+		if (stored === undefined || this.#memory.isRefused(key, stored)) return undefined;
 		const known = this.#memory.get(key);
+		const isUsable = known !== undefined && Date.now() < known.usableUntil;
 		// The very token that is in memory tells nothing new, and remembering it would put its renewal off.
-		if (known?.token.value === stored.value) return Date.now() < known.usableUntil ? known.token : undefined;
+		if (known?.token.value === stored.value) return isUsable ? known.token : undefined;
+		const remaining = this.#memory.remaining(key, stored);
+		if (isUsable && remaining <= this.#memory.remaining(key, known.token)) return known.token;
+		if (remaining <= 0) return undefined;
 		const {usableUntil, token} = this.#memory.remember(key, stored);
 		return Date.now() < usableUntil ? token : undefined;
 	}

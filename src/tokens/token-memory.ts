@@ -1,5 +1,9 @@
-/** Tokens in memory: which one there is for a key, until when it may be used, and from when it should be renewed. */
+/**
+ * Tokens in memory: which one there is for a key, until when it may be used, from when it should be renewed, and which
+ * one a server has refused.
+ */
 import type {Token} from '../services.ts';
+import type {StoredToken} from './token-store.ts';
 
 /** A token is not used in its last moments: it could end on its way to the server. */
 const longestLeeway = 10_000;
@@ -10,7 +14,7 @@ const shortestUse = 1000;
 
 /** A token in memory. `ready` is made once, so that serving it allocates nothing. */
 export interface RememberedToken {
-	readonly token: Token;
+	readonly token: StoredToken;
 	readonly ready: Promise<Token>;
 	/** Milliseconds since 1970 by this machine's clock, as is `renewAfter`. */
 	readonly usableUntil: number;
@@ -23,6 +27,8 @@ export class TokenMemory {
 	readonly #entries = new Map<string, RememberedToken>();
 	/** Milliseconds that an issuer's clock is ahead of this machine's, by key, where it was told. */
 	readonly #skews = new Map<string, number>();
+	/** The last token for each key that a server refused: a store may still have it, or get it from elsewhere. */
+	readonly #refused = new Map<string, {readonly value: string; readonly until: number}>();
 	#sweepAbove = 1000;
 
 	/** The entry for the key, also one that has ended. */
@@ -30,15 +36,22 @@ export class TokenMemory {
 		return this.#entries.get(key);
 	}
 
-	/** Keep a token that was issued just now, and learn the issuer's clock from it. */
-	rememberIssued(key: string, token: Token): RememberedToken {
+	/**
+	 * Keep a token that was asked for at `askedAt`, and learn the issuer's clock from it. The issuer may have looked at
+	 * its clock at any time since then; taken for the first moment, the token is not used for too long.
+	 */
+	rememberIssued(key: string, token: Token, askedAt: number): RememberedToken {
 		const {issuedAt} = token;
-		if (issuedAt !== undefined) this.#skews.set(key, issuedAt - Date.now());
-		return this.remember(key, token);
+		// An issuer that hands out a token again stands by it.
+		if (this.isRefused(key, token)) this.#refused.delete(key);
+		if (issuedAt === undefined) return this.remember(key, token);
+		const skew = issuedAt - askedAt;
+		this.#skews.set(key, skew);
+		return this.remember(key, {...token, skew});
 	}
 
 	/** Keep a token. */
-	remember(key: string, token: Token): RememberedToken {
+	remember(key: string, token: StoredToken): RememberedToken {
 		const now = Date.now();
 		const remaining = this.remaining(key, token);
 		const previous = this.#entries.get(key);
@@ -58,10 +71,23 @@ export class TokenMemory {
 		return entry;
 	}
 
-	/** How many milliseconds a token has left, by its issuer's clock. */
-	remaining(key: string, token: Token): number {
-		if (token.expiresAt === undefined) return assumedLifetime;
-		return token.expiresAt - (Date.now() + (this.#skews.get(key) ?? 0));
+	/**
+	 * How many milliseconds a token has left, by its issuer's clock: as this machine has learnt it, or else as that one
+	 * did which fetched the token.
+	 */
+	remaining(key: string, {expiresAt, skew = 0}: StoredToken): number {
+		if (expiresAt === undefined) return assumedLifetime;
+		return expiresAt - (Date.now() + (this.#skews.get(key) ?? skew));
+	}
+
+	/** Take note that a server refused a token. Returns whether it was in use until now. */
+	refuse(key: string, token: Token): boolean {
+		this.#refused.set(key, {value: token.value, until: Date.now() + this.remaining(key, token)});
+		return this.#entries.get(key)?.token.value === token.value && this.#entries.delete(key);
+	}
+
+	isRefused(key: string, {value}: Token): boolean {
+		return this.#refused.get(key)?.value === value;
 	}
 
 	delete(key: string): void {
@@ -70,6 +96,7 @@ export class TokenMemory {
 
 	clear(): void {
 		this.#entries.clear();
+		this.#refused.clear();
 	}
 
 	/** Forget tokens that have ended; without this, keys that are asked for once would stay for ever. */
@@ -79,10 +106,15 @@ export class TokenMemory {
 			this.#entries.delete(key);
 			this.#skews.delete(key);
 		}
+		for (const [key, {until}] of this.#refused) if (until <= now) this.#refused.delete(key);
 		this.#sweepAbove = Math.max(1000, this.#entries.size * 2);
 	}
 }
 
+/**
+ * After which part of its life a token is renewed. Early enough that an issuer may be down for a minute before a token
+ * of five minutes ends.
+ */
 function renewalShare(): number {
-	return 0.75 + Math.random() * 0.1;
+	return 0.65 + Math.random() * 0.1;
 }

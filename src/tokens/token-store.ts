@@ -1,6 +1,15 @@
 /** What the token cache needs of a persistent store. Tokens come and go by key; leases keep issuers apart. */
 import type {Token} from '../services.ts';
 
+/** A token as the store keeps it. */
+export interface StoredToken extends Token {
+	/**
+	 * Milliseconds that the issuer's clock was ahead of the clock of whoever fetched the token; `expiresAt` is by the
+	 * issuer's. Absent: not known.
+	 */
+	readonly skew?: number;
+}
+
 /**
  * Keeps tokens where other processes and machines see them too.
  *
@@ -9,16 +18,37 @@ import type {Token} from '../services.ts';
  * as absent, and is reported by `onGarbage`.
  */
 export interface TokenStore {
-	get(key: string): Promise<Token | undefined>;
+	get(key: string): Promise<StoredToken | undefined>;
 	/** Keep a token for `lifetime` milliseconds. */
-	set(key: string, token: Token, lifetime: number): Promise<void>;
+	set(key: string, token: StoredToken, lifetime: number): Promise<void>;
 	delete(key: string): Promise<void>;
 	/** Delete only if what is kept is still that token. Where the store can, in one step that nothing comes between. */
 	deleteIf(key: string, token: Token): Promise<void>;
 	/** Present where several processes may share the store. */
 	readonly leases?: Leases | undefined;
+	/** Present where others that would ask the same issuer may see the store. */
+	readonly refusals?: Refusals | undefined;
+	/** Present where opening takes longer than a call: loads what is needed and connects, within bounds of its own. */
+	open?(): Promise<void>;
 	/** Wait for nothing, and let go. */
 	close(): Promise<void>;
+}
+
+/** What an issuer said that asked to be left alone for a while (`Retry-After`). Holds no secret. */
+export interface Refusal {
+	/** Milliseconds since 1970. */
+	readonly until: number;
+	readonly message: string;
+	readonly status?: number;
+	readonly error?: string;
+	readonly errorDescription?: string;
+}
+
+/** Refusals by the key of the token that was asked for, so that nobody else asks before that time. */
+export interface Refusals {
+	get(key: string): Promise<Refusal | undefined>;
+	/** Keep one for `lifetime` milliseconds. */
+	set(key: string, refusal: Refusal, lifetime: number): Promise<void>;
 }
 
 /**

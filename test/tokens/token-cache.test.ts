@@ -201,6 +201,7 @@ describe('renewal', () => {
 		vi.setSystemTime(Date.now() + 0.9 * hour);
 		const {issue, resolve} = pendingIssue();
 		for (let i = 0; i < 10; i++) expect((await cache.get('key', issue)).value).toBe('old');
+		await vi.advanceTimersByTimeAsync(0);
 		expect(issue).toHaveBeenCalledTimes(1);
 		resolve(token('new'));
 		await vi.advanceTimersByTimeAsync(0);

@@ -1,0 +1,67 @@
+/** One process of a fleet: asks a shared token cache for one token, many times at once, whenever it is told to. */
+import {TokenRequestError} from '../../src/errors.ts';
+import type {Token} from '../../src/services.ts';
+import {openTokenStore} from '../../src/tokens/open-store.ts';
+import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
+import type {Answer, Order} from './fleet.ts';
+
+let cache: PersistentTokenCache | undefined;
+let tokenEndpoint = '';
+/** Milliseconds that this process believes to be later than it is. */
+let ahead = 0;
+const {now} = Date;
+Date.now = () => now() + ahead;
+
+async function issue(signal: AbortSignal): Promise<Token> {
+	const response = await fetch(tokenEndpoint, {
+		method: 'POST',
+		body: 'grant_type=client_credentials',
+		signal,
+	});
+	if (!response.ok) {
+		await response.body?.cancel();
+		const seconds = response.headers.get('retry-after');
+		const retryAfter = seconds === null ? {} : {retryAfter: Number(seconds) * 1000};
+		throw new TokenRequestError('The token endpoint failed', {status: response.status, ...retryAfter});
+	}
+	const {access_token: value, expires_in: seconds} = (await response.json()) as {
+		access_token: string;
+		expires_in: number;
+	};
+	return {value, type: 'Bearer', expiresAt: Date.now() + seconds * 1000};
+}
+
+async function ask(calls: number): Promise<Answer> {
+	const results = await Promise.allSettled(Array.from({length: calls}, () => cache?.get('fleet', issue)));
+	const tokens = results.flatMap(result =>
+		result.status === 'fulfilled' ? [String(result.value?.value)] : [],
+	);
+	const failures = results.flatMap(result => (result.status === 'rejected' ? [String(result.reason)] : []));
+	return {tokens: [...new Set(tokens)], failures: [...new Set(failures)]};
+}
+
+async function obey(order: Order): Promise<Answer | undefined> {
+	switch (order.does) {
+		case 'begin':
+			await cache?.close();
+			ahead = 0;
+			tokenEndpoint = order.tokenEndpoint;
+			cache = new PersistentTokenCache(openTokenStore(order.storeUrl), order);
+			return undefined;
+		case 'ask':
+			return ask(order.calls);
+		case 'advance':
+			ahead += order.milliseconds;
+			return undefined;
+		case 'end':
+			await cache?.close();
+			process.disconnect();
+			return undefined;
+	}
+}
+
+process.on('message', async (order: Order) => {
+	const answer = await obey(order);
+	if (process.connected) process.send?.(answer ?? {});
+});
+process.send?.({});
