@@ -128,13 +128,11 @@ export class TokenClient {
 					additionalParameters: {token_type_hint: 'access_token'},
 				}),
 			read: (_, response) => oauth.processRevocationResponse(response),
-		}).catch(error => {
-			if ((error as TokenRequestError).error !== 'unsupported_token_type') throw error;
-		});
+		}).catch(passOverUnsupported);
 	}
 
 	/**
-	 * Whether the server takes the token for valid (RFC 7662); `undefined` where it does not say.
+	 * Whether the server takes the token for valid (RFC 7662); `undefined` where it does not say, of tokens of this kind.
 	 *
 	 * @throws {TokenRequestError} where it refuses to answer.
 	 */
@@ -152,7 +150,7 @@ export class TokenClient {
 				}),
 			read: async ({server, client}, response) =>
 				(await oauth.processIntrospectionResponse(server, client, response)).active,
-		});
+		}).catch(passOverUnsupported);
 	}
 
 	/** A second time, where the answer to the first has told what was missing. */
@@ -231,6 +229,11 @@ export class TokenClient {
 		const sendsTime = dpop || privateKey !== undefined || clientAuthentication === 'client_secret_jwt';
 		return Boolean(sendsTime) && this.#clock.hasChangedSince(skewBefore);
 	}
+}
+
+/** A server need not know of the tokens that speak for themselves, such as JWTs (RFC 7009 section 2.2.1). */
+function passOverUnsupported(error: unknown): undefined {
+	if ((error as TokenRequestError).error !== 'unsupported_token_type') throw error;
 }
 
 /** Tokens that are handed over, and what the options add without saying what it is. */
