@@ -39,11 +39,14 @@ export class FileIdentity implements Identity {
 	 */
 	static async read(files: IdentityFiles): Promise<FileIdentity> {
 		const [chain, keyText] = await Promise.all([readText(files.certificate), readText(files.key)]);
-		const leaf = parseCertificate(chain, files.certificate);
+		const [leaf, ...issuers] = parseCertificates(chain, files.certificate);
 		const key = parseKey(keyText, files);
 		if (!leaf.checkPrivateKey(key)) {
+			const mend = issuers.some(issuer => issuer.checkPrivateKey(key))
+				? 'Its own certificate stands further down in that file: put it first'
+				: 'Name the pair that was issued together';
 			throw new CertificateError(
-				`The key ${files.key} does not belong to the certificate ${files.certificate}. Name the pair that was issued together`,
+				`The key ${files.key} does not belong to the certificate ${files.certificate}. ${mend}`,
 			);
 		}
 		const identity = new FileIdentity(files, chain, leaf, key);
@@ -94,36 +97,47 @@ async function readText(file: string): Promise<string> {
 	}
 }
 
-function parseCertificate(text: string, file: string): X509Certificate {
-	if (!text.includes('-----BEGIN CERTIFICATE-----')) {
-		throw new CertificateError(
-			`${file} holds no certificate in PEM form. It should contain '-----BEGIN CERTIFICATE-----'`,
-		);
+/** The certificate itself, and the chain that stands behind it. All of it is sent, so all of it must be right. */
+function parseCertificates(text: string, file: string): [X509Certificate, ...X509Certificate[]] {
+	const beginnings = text.match(/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/g) ?? [];
+	const blocks = text.match(certificateBlock) ?? [];
+	if (beginnings.length === 0) {
+		const mend = privateKeyBeginning.test(text)
+			? "It holds a private key: are 'certificate' and 'key' exchanged?"
+			: "It should contain '-----BEGIN CERTIFICATE-----'";
+		throw new CertificateError(`${file} holds no certificate in PEM form. ${mend}`);
 	}
 	try {
-		return new X509Certificate(text);
+		if (blocks.length < beginnings.length) throw new Error('One of them has no end');
+		const [leaf, ...issuers] = blocks.map(block => new X509Certificate(block));
+		return [leaf as X509Certificate, ...issuers];
 	} catch (error) {
-		throw new CertificateError(`The certificate in ${file} is damaged. Copy it anew`, {cause: error});
+		const which = beginnings.length === 1 ? 'The certificate' : 'A certificate';
+		throw new CertificateError(`${which} in ${file} is damaged or cut off. Copy it anew`, {cause: error});
 	}
 }
 
+const certificateBlock = /-----BEGIN ((?:X509 |TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g;
+const privateKeyBeginning = /-----BEGIN [A-Z ]*PRIVATE KEY-----/;
+
 function parseKey(text: string, {key: file, passphrase}: IdentityFiles): KeyObject {
-	if (!/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
-		throw new CertificateError(
-			`${file} holds no private key in PEM form. It should contain '-----BEGIN … PRIVATE KEY-----'`,
-		);
+	if (!privateKeyBeginning.test(text)) {
+		const mend = text.includes('-----BEGIN CERTIFICATE-----')
+			? "It holds a certificate: are 'certificate' and 'key' exchanged?"
+			: "It should contain '-----BEGIN … PRIVATE KEY-----'";
+		throw new CertificateError(`${file} holds no private key in PEM form. ${mend}`);
+	}
+	// OpenSSL does not say so in a way to rely on.
+	if (passphrase === undefined && /-----BEGIN ENCRYPTED|^Proc-Type: 4,ENCRYPTED/m.test(text)) {
+		throw new CertificateError(`The key ${file} is encrypted. Give the option 'passphrase'`);
 	}
 	try {
 		return createPrivateKey({key: text, format: 'pem', ...(passphrase !== undefined && {passphrase})});
-	} catch (error) {
-		const {code} = error as NodeJS.ErrnoException;
-		if (code === 'ERR_MISSING_PASSPHRASE') {
-			throw new CertificateError(`The key ${file} is encrypted. Give the option 'passphrase'`);
-		}
+	} catch {
 		// The library's error is left out: it says nothing that a person could use.
 		const reason =
 			passphrase === undefined
-				? 'is damaged. Copy it anew'
+				? 'is damaged or cut off. Copy it anew'
 				: 'does not open with the passphrase given. Check both';
 		throw new CertificateError(`The key ${file} ${reason}`);
 	}

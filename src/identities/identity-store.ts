@@ -1,7 +1,7 @@
 /** The identities of one gatepass: each is read once, so that all rules that name it share its connections. */
 import type {Environment, Identities, Identity, IdentitySource} from '../services.ts';
 import {findIdentityFiles} from './discover.ts';
-import {FileIdentity} from './file-identity.ts';
+import {FileIdentity, type IdentityFiles} from './file-identity.ts';
 
 export class IdentityStore implements Identities {
 	readonly #folder: string;
@@ -16,6 +16,17 @@ export class IdentityStore implements Identities {
 	async load(source: IdentitySource): Promise<Identity> {
 		const files = findIdentityFiles(source, this.#folder, this.#environment);
 		const key = JSON.stringify([files.certificate, files.key, files.passphrase]);
+		const known = this.#loaded.get(key);
+		if (known !== undefined) {
+			const identity = await known;
+			if (identity.notAfter > Date.now()) return identity;
+			// It has ended, and may have been renewed in its place.
+			if (this.#loaded.get(key) === known) this.#loaded.delete(key);
+		}
+		return this.#read(key, files);
+	}
+
+	#read(key: string, files: IdentityFiles): Promise<Identity> {
 		let identity = this.#loaded.get(key);
 		if (identity === undefined) {
 			identity = FileIdentity.read(files);

@@ -65,21 +65,23 @@ function readCertificates(file: string): string[] {
 			cause: error,
 		});
 	}
-	const blocks =
-		text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]+-----END (?:TRUSTED )?CERTIFICATE-----/g) ?? [];
-	if (blocks.length === 0) {
+	const beginnings = text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----/g) ?? [];
+	const blocks = text.match(/-----BEGIN ((?:TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g) ?? [];
+	if (beginnings.length === 0) {
 		throw new CertificateError(
 			`The CA file ${file} holds no certificate in PEM form. Name another under 'trust'`,
 		);
 	}
-	for (const block of blocks) {
-		try {
-			new X509Certificate(block);
-		} catch (error) {
-			throw new CertificateError(`A certificate in the CA file ${file} is damaged. Copy the file anew`, {
+	try {
+		if (blocks.length < beginnings.length) throw new Error('One of them has no end');
+		for (const block of blocks) new X509Certificate(block);
+		return blocks;
+	} catch (error) {
+		throw new CertificateError(
+			`A certificate in the CA file ${file} is damaged or cut off. Copy the file anew`,
+			{
 				cause: error,
-			});
-		}
+			},
+		);
 	}
-	return blocks;
 }

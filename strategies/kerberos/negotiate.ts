@@ -41,7 +41,7 @@ export async function* negotiate(
 			response = yield;
 		}
 		// A refusal is delivered as it came: there is nothing in it to trust.
-		if (isChallenge(response)) return;
+		if (response.status === 401) return;
 		await verify(response, context, options, rule);
 	} finally {
 		context?.dispose();
@@ -59,7 +59,7 @@ async function verify(
 	{mutualAuthentication, sanitizeErrorResponse}: KerberosOptions,
 	rule: RuleInfo,
 ): Promise<void> {
-	if (mutualAuthentication === 'disabled' || (response.status === 401 && context === undefined)) return;
+	if (mutualAuthentication === 'disabled') return;
 	const token = findChallenge(response.headers['www-authenticate'], 'negotiate');
 	if (token && context !== undefined) {
 		if (await proves(context, token)) return;
