@@ -44,7 +44,15 @@ export function tokenSource(
 		return token;
 	};
 	if (typeof place === 'function') {
-		return remembering(async () => nonEmpty(await place(), 'what the function gives'));
+		return remembering(async () => {
+			let given: unknown;
+			try {
+				given = await place();
+			} catch (cause) {
+				throw unavailable('cannot be had: its function failed. Put it right', {cause});
+			}
+			return nonEmpty(given, 'what the function gives');
+		});
 	}
 	if ('variable' in place) {
 		const read = async () => nonEmpty(environment[place.variable], `the variable ${place.variable}`);

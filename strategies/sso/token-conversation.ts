@@ -67,23 +67,12 @@ export class TokenConversation implements AuthStrategy {
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
-		const {tokens, options, grants} = this.#settings;
-		let use = await this.#use(await grants.for(request, request.fresh), request.tenant);
-		let token: Token;
-		try {
-			token = await tokens.get(use.key, use.issue, request);
-		} catch (error) {
-			// The token to be exchanged may have been revoked: one more try, where there is another.
-			if (request.fresh || !isRefusedGrant(error)) throw error;
-			const renewed = await this.#use(await grants.for(request, true), request.tenant);
-			if (renewed.grant === use.grant) throw error;
-			use = renewed;
-			token = await tokens.get(use.key, use.issue);
-		}
-		if (options.certificateBound) request.identity = use.identity;
+		const {tokens, options} = this.#settings;
+		let {token, use} = await this.#obtain(request, request.fresh);
 		// A second time with a new token, where the first is refused: the server knows better than the clock, the
 		// token may be revoked. No more than that.
 		for (let isLast = false; ; isLast = true) {
+			if (options.certificateBound) request.identity = use.identity;
 			const {dpop} = use.preparation;
 			let isRefused: boolean;
 			if (token.type === 'DPoP' && dpop !== undefined) {
@@ -95,7 +84,7 @@ export class TokenConversation implements AuthStrategy {
 			if (!isRefused || isLast) return;
 			await tokens.invalidate(use.key, token);
 			if (!request.replayable) return;
-			token = await tokens.get(use.key, use.issue);
+			({token, use} = await this.#obtain(request, false));
 		}
 	}
 
@@ -135,6 +124,20 @@ export class TokenConversation implements AuthStrategy {
 			await client.revoke(value, AbortSignal.timeout(10_000)).catch(error => failures.push(error));
 		}
 		if (failures.length > 0) throw failures[0];
+	}
+
+	async #obtain(request: AuthRequest, fresh: boolean): Promise<{token: Token; use: Use}> {
+		const {tokens, grants} = this.#settings;
+		const use = await this.#use(await grants.for(request, fresh), request.tenant);
+		try {
+			return {use, token: await tokens.get(use.key, use.issue, {fresh})};
+		} catch (error) {
+			// What the grant is made of may have been revoked: one more try, where it can be had anew.
+			if (fresh || !isRefusedGrant(error)) throw error;
+			const renewed = await this.#use(await grants.for(request, true), request.tenant);
+			if (renewed.grant === use.grant) throw error;
+			return {use: renewed, token: await tokens.get(renewed.key, renewed.issue)};
+		}
 	}
 
 	async #use(grant: Grant, tenant: string | undefined): Promise<Use> {

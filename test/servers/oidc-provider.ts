@@ -66,6 +66,8 @@ export interface OidcProvider {
 	readonly requests: readonly string[];
 	/** Whether an opaque token is known and valid, by what the server has stored. */
 	isActive(token: string): Promise<boolean>;
+	/** Take an opaque token back, as its administrator may. */
+	revoke(token: string): Promise<void>;
 	close(): Promise<void>;
 }
 
@@ -140,6 +142,7 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 		forms,
 		requests,
 		isActive: async token => (await provider.ClientCredentials.find(token))?.isValid ?? false,
+		revoke: async token => (await provider.ClientCredentials.find(token))?.destroy(),
 		async close() {
 			server.closeAllConnections();
 			await new Promise(resolve => server.close(resolve));

@@ -1,6 +1,4 @@
 /** Revocation when a token is forgotten (RFC 7009), and introspection when a status is verified (RFC 7662). */
-import {readFile} from 'node:fs/promises';
-import got from 'got';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import type {Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
@@ -85,7 +83,7 @@ describe('oidc-provider, with opaque tokens', () => {
 		]);
 		expect(JSON.stringify(valid)).not.toContain(token);
 		// Somebody else revokes it.
-		await revoke(provider, token);
+		await provider.revoke(token);
 		expect(await rule.status({verify: true})).toMatchObject([
 			{available: false, detail: expect.stringContaining('the server takes it for invalid')},
 		]);
@@ -186,14 +184,3 @@ describe('a server that fails at it', () => {
 		expect(verified?.detail).not.toContain('canary');
 	});
 });
-
-/** As the token's own client, by hand. */
-async function revoke({issuer, ca}: OidcProvider, token: string): Promise<void> {
-	const {clientId, clientSecret} = clients.basic;
-	const encoded = [clientId, clientSecret].map(text => new URLSearchParams({'': text}).toString().slice(1));
-	await got.post(`${issuer}/token/revocation`, {
-		https: {certificateAuthority: await readFile(ca)},
-		headers: {authorization: `Basic ${Buffer.from(encoded.join(':')).toString('base64')}`},
-		form: {token},
-	});
-}
