@@ -6,8 +6,10 @@ import type {AddressInfo} from 'node:net';
 /** What is answered instead of a token. */
 export interface Failure {
 	readonly status: number;
-	/** Seconds. */
-	readonly retryAfter?: number;
+	/** Seconds, or a date. */
+	readonly retryAfter?: number | string;
+	/** The code of an OAuth error. */
+	readonly error?: string;
 }
 
 export class TokenEndpoint {
@@ -63,9 +65,10 @@ export class TokenEndpoint {
 		const now = Date.now();
 		response.setHeader('date', new Date(now + this.clockAhead).toUTCString());
 		if (this.failure !== undefined) {
-			const {status, retryAfter} = this.failure;
+			const {status, retryAfter, error} = this.failure;
 			if (retryAfter !== undefined) response.setHeader('retry-after', retryAfter);
-			response.writeHead(status).end();
+			if (error !== undefined) response.setHeader('content-type', 'application/json');
+			response.writeHead(status).end(error === undefined ? '' : JSON.stringify({error}));
 			return;
 		}
 		if (!this.repeatsItself || this.#repeated === undefined || this.#repeated.expiresAt <= now) {
