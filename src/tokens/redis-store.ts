@@ -45,5 +45,7 @@ export async function openRedis(url: string, {ca, signal}: RedisSettings): Promi
 		throw error;
 	}
 	signal.addEventListener('abort', disconnect, {once: true});
+	// A connection that nobody waits for keeps no process from ending. Who waits has a timer that runs.
+	client.unref();
 	return adapter;
 }

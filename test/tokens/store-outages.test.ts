@@ -1,8 +1,10 @@
 /** Token stores whose server is down, comes back, hangs, is full, may only be read, or speaks TLS. */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
 import {type AddressInfo, createServer, type Server, type Socket} from 'node:net';
 import {Keyv} from 'keyv';
-import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
+import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
 import {TokenCacheError} from '../../src/errors.ts';
 import type {Token} from '../../src/services.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
@@ -112,6 +114,23 @@ for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
 			for (const failure of await failuresOf(store, promptly))
 				expect(failure).toBeInstanceOf(TokenCacheError);
 			await expect.poll(() => connectionsOf(backend.server)).toBe(0);
+		});
+
+		test('a process that forgets to close it ends all the same, with all calls done', async () => {
+			const openStore = new URL('../../src/tokens/open-store.ts', import.meta.url);
+			const script = `
+				const {openTokenStore} = await import('${openStore}');
+				const store = openTokenStore('${backend.source}');
+				await store.set('key of the process', {value: 'a-token', type: 'Bearer'}, 60000);
+				await store.leases.acquire('lease of the process', 'it', 60000);
+				console.log((await store.get('key of the process')).value);
+			`;
+			const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+				stdio: ['ignore', 'pipe', 'inherit'],
+			});
+			onTestFinished(() => void child.kill('SIGKILL'));
+			const [[code], output] = await Promise.all([once(child, 'close'), child.stdout.toArray()]);
+			expect([code, output.join('')]).toEqual([0, 'a-token\n']);
 		});
 	});
 }
