@@ -421,16 +421,29 @@ describe('status() and forget()', () => {
 		expect(provider.requests).toHaveLength(before);
 	});
 
-	test('forget all subjects, and the token of the other strategy', async () => {
+	test('forget the tokens of all subjects', async () => {
 		const tokens = [await tokenOf(clients.basic), await tokenOf(clients.secretJwt)];
 		let turn = 0;
-		const gatepass = await useExchange({subjectToken: () => tokens[turn++ % 2], actorToken: nested()});
+		const gatepass = await useExchange({subjectToken: () => tokens[turn++ % 2]});
 		for (let request = 0; request < 4; request++) await gatepass.got(`${api.url}/${request}`);
 		const before = grants().length;
 		await gatepass.forget();
 		for (let request = 0; request < 4; request++) await gatepass.got(`${api.url}/${request}`);
-		expect(grants().slice(before)).toEqual(['client_credentials', 'token-exchange', 'token-exchange']);
+		expect(grants().slice(before)).toEqual(['token-exchange', 'token-exchange']);
 	});
+
+	test.for(['subjectToken', 'actorToken'])(
+		'forget the token of the strategy in %s',
+		async (option, {expect}) => {
+			const token = await tokenOf(clients.basic);
+			const gatepass = await useExchange({subjectToken: () => token, [option]: nested()});
+			await gatepass.got(`${api.url}/a`);
+			const before = grants().length;
+			await gatepass.forget();
+			await gatepass.got(`${api.url}/b`);
+			expect(grants().slice(before)).toEqual(['client_credentials', 'token-exchange']);
+		},
+	);
 });
 
 describe('the conformance kit', () => {
