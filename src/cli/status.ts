@@ -13,17 +13,25 @@ export function addStatusCommand(program: Command): void {
 		.command('status')
 		.summary('show how the credential of each rule stands')
 		.description(
-			'Show for each host rule whether its credential is there, and until when. Asks no server.\n' +
-				'Exit code 1 when a credential is not available.',
+			'Show for each host rule whether its credential is there, and until when. Asks no server, unless told to\n' +
+				'--verify. Exit code 1 when a credential is not available.',
 		)
+		.option('--verify', 'have authorization servers say whether the tokens at hand are valid (RFC 7662)')
 		.addHelpText(
 			'after',
-			examples('gatepass status', "gatepass status --json | jq '.[] | select(.available | not)'"),
+			examples(
+				'gatepass status',
+				'gatepass status --verify',
+				"gatepass status --json | jq '.[] | select(.available | not)'",
+			),
 		)
 		.action(async (_own: unknown, command: Command) => {
-			const options = optionsOf(command);
+			const options = optionsOf<{verify?: boolean}>(command);
+			const {verify = false} = options;
 			await withGatepass(options, async gatepass => {
-				const rules = await withProgress('Looking at credentials', !options.json, () => gatepass.status());
+				const rules = await withProgress('Looking at credentials', !options.json, () =>
+					gatepass.status({verify}),
+				);
 				if (options.json) printJson(rules);
 				else print(await describe(rules));
 				if (rules.some(({available}) => !available)) process.exitCode = exitCodes.failed;

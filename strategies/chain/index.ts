@@ -69,11 +69,14 @@ export class ChainStrategy implements AuthStrategy {
 		);
 	}
 
-	async status(): Promise<CredentialStatus> {
+	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
 		const warnings: string[] = [];
 		for (const {name, strategy} of this.#links) {
 			try {
-				const status = (await strategy.status?.()) ?? {available: true, detail: 'the strategy does not say'};
+				const status = (await strategy.status?.(settings)) ?? {
+					available: true,
+					detail: 'the strategy does not say',
+				};
 				if (status.available) {
 					return {
 						...status,

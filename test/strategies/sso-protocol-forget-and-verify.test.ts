@@ -3,6 +3,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import type {Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {answerJson, startServer, type TestServer} from '../../src/testing/server.ts';
+import {createWorkspace} from '../cli/command-line.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Glewlwyd, glewlwyd, glewlwydClients, startGlewlwyd} from '../servers/glewlwyd.ts';
 import {clients, type OidcProvider, startOidcProvider} from '../servers/oidc-provider.ts';
@@ -97,6 +98,34 @@ describe('oidc-provider, with opaque tokens', () => {
 			{available: true, detail: expect.stringContaining('the server offers no introspection')},
 		]);
 	});
+});
+
+test('gatepass status --verify, also of a chain', async () => {
+	const provider = await startOidcProvider({authority, scheme: 'http'});
+	const {issuer} = provider;
+	const sso = {strategy: 'sso-client-credentials', options: {...clients.basic, issuer}};
+	const workspace = await createWorkspace({
+		cache: {url: 'sqlite:./tokens.sqlite'},
+		hostRules: [{match: api, strategy: 'chain', options: {of: [sso]}}],
+	});
+	const status = async (...flags: string[]) => {
+		const {code, stdout, stderr} = await workspace.run(['status', '--json', ...flags]);
+		return {code, stderr, rule: JSON.parse(stdout)[0]};
+	};
+	try {
+		const {stdout} = await workspace.run(['token', '--show', api]);
+		expect(await status('--verify')).toMatchObject({
+			code: 0,
+			stderr: '',
+			rule: {available: true, detail: expect.stringContaining('the server takes it for valid')},
+		});
+		await provider.revoke(stdout.trim());
+		expect(await status()).toMatchObject({code: 0, rule: {available: true}});
+		expect(await status('--verify')).toMatchObject({code: 1, rule: {available: false}});
+	} finally {
+		await workspace.close();
+		await provider.close();
+	}
 });
 
 describeWith(glewlwyd, 'glewlwyd', () => {
