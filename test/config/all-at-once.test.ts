@@ -40,7 +40,7 @@ hostRule: []
 	const file = `${cwd}/gatepass.config.yaml`;
 	const problems = await problemsOf({cwd});
 	expect(problems.map(({line, path, message, mend}) => `${line} ${path}: ${message}. ${mend}`)).toEqual([
-		'2 cache.url: it names no store that gatepass knows. Write sqlite:FILE or memory:',
+		'2 cache.url: it names no store that gatepass knows. Write sqlite:FILE, memory:, redis://HOST, rediss://HOST or postgres://HOST/DATABASE',
 		'4 tokenRequest.timeout: it is a string. Write a number',
 		"5 tokenRequest.retrys: there is no setting 'retrys'. Did you mean retries?",
 		`6 strategies[0]: the strategy module './missing.js', or one that it imports, does not exist. Name a file (starting with ./) or a package that is installed in ${cwd} or above`,
@@ -147,7 +147,10 @@ describe('the words for a wrong value', () => {
 		['tokenRequest: {timeout: .inf}', 'tokenRequest.timeout: it is not a finite number. Write a number'],
 		['tokenRequest: {retries: 11}', 'tokenRequest.retries: it is too large. Write at most 10'],
 		['cache: {url: ""}', 'cache.url: it is empty. Write something, or take it out'],
-		['cache: {size: 1}', "cache.size: there is no setting 'size'. Take it out. Those possible here are url"],
+		[
+			'cache: {size: 1}',
+			"cache.size: there is no setting 'size'. Take it out. Those possible here are url, encryptionKey, encryption",
+		],
 		['trust: [{match: [], ca: x}]', 'trust[0].match: it is empty. Write at least one item, or take it out'],
 		[
 			'trust: [{match: [a.b, 5], ca: []}]',
