@@ -148,7 +148,7 @@ describe('the words for a wrong value', () => {
 		['tokenRequest: {retries: 11}', 'tokenRequest.retries: it is too large. Write at most 10'],
 		['cache: {url: ""}', 'cache.url: it is empty. Write something, or take it out'],
 		[
-			'tokenRequest: {size: 1}',
+			'cache: {size: 1}',
 			"cache.size: there is no setting 'size'. Take it out. Those possible here are url, encryptionKey, encryption",
 		],
 		['trust: [{match: [], ca: x}]', 'trust[0].match: it is empty. Write at least one item, or take it out'],
