@@ -15,20 +15,27 @@ interface Opening {
 	readonly abandon: AbortController;
 }
 
+export interface LazyTokenStoreSettings {
+	/** Loads what `open` needs. It takes as long as this machine takes, which says nothing about the store. */
+	readonly load?: () => Promise<unknown>;
+	/** Milliseconds that a call may take, with the opening. */
+	readonly patience?: number;
+}
+
 export class LazyTokenStore implements TokenStore {
 	readonly leases: Leases;
 	readonly refusals: Refusals;
 	readonly #open: OpenStore;
+	readonly #load: () => Promise<unknown>;
 	readonly #patience: number;
+	#loaded: Promise<unknown> | undefined;
 	#opening: Opening | undefined;
 	#isClosed = false;
 
-	/**
-	 * @param open opens a store that has leases.
-	 * @param patience milliseconds that a call may take, with the opening.
-	 */
-	constructor(open: OpenStore, patience = 5000) {
+	/** @param open opens a store that has leases. */
+	constructor(open: OpenStore, {load = async () => {}, patience = 5000}: LazyTokenStoreSettings = {}) {
 		this.#open = open;
+		this.#load = load;
 		this.#patience = patience;
 		this.leases = {
 			acquire: (key, holder, duration) =>
@@ -69,6 +76,9 @@ export class LazyTokenStore implements TokenStore {
 	}
 
 	async #call<Result>(operation: (store: TokenStore) => Promise<Result>): Promise<Result> {
+		// What it fails with, `open` fails with, too.
+		this.#loaded ??= this.#load().catch(() => {});
+		await this.#loaded;
 		if (this.#isClosed) throw new TokenCacheError('The token store is closed. Make requests before close()');
 		this.#opening ??= this.#begin();
 		const opening = this.#opening;

@@ -38,28 +38,45 @@ export function openTokenStore(
 		);
 	}
 	if (kind === 'memory') return new KeyvTokenStore(keyvOver(new Map()), settings);
-	return new LazyTokenStore(openers[kind](source, settings, ca));
+	return new LazyTokenStore(openers[kind](source, settings, ca), {load: drivers[kind]});
 }
+
+type PersistentKind = Exclude<StoreKind, 'memory'>;
+
+const drivers = {
+	sqlite: () => import('./sqlite-store.ts'),
+	redis: () => needing('redis', () => import('./redis-store.ts')),
+	postgres: () => needing('postgres', () => import('./postgres-store.ts')),
+} satisfies Record<PersistentKind, () => Promise<unknown>>;
 
 type Opener = (url: string, settings: KeyvTokenStoreSettings, ca: TokenStoreSettings['ca']) => OpenStore;
 
-const openers: Readonly<Record<Exclude<StoreKind, 'memory'>, Opener>> = {
+const openers: Readonly<Record<PersistentKind, Opener>> = {
 	sqlite: (url, settings) => async () => {
-		const {SqliteStore} = await import('./sqlite-store.ts');
+		const {SqliteStore} = await drivers.sqlite();
 		const adapter = new SqliteStore(url.slice('sqlite:'.length));
 		return new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect: () => void adapter.disconnect()});
 	},
 	redis: (url, settings, ca) => async signal => {
-		const {openRedis} = await needing('redis', () => import('./redis-store.ts'));
+		const {openRedis} = await drivers.redis();
 		const adapter = await openRedis(url, {ca: ca?.(), signal});
 		// The adapter has prefixes of its own. The signal ends the connection.
 		return new KeyvTokenStore(keyvOver(adapter, {useKeyPrefix: false}), settings);
 	},
 	postgres: (url, settings, ca) => async () => {
-		const {PostgresStore} = await needing('postgres', () => import('./postgres-store.ts'));
+		const {PostgresStore} = await drivers.postgres();
 		const adapter = new PostgresStore(url, ca?.());
 		const disconnect = (): void => void adapter.disconnect().catch(() => {});
-		return new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect});
+		const store = new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect});
+		try {
+			// Connects, and makes the tables where they are missing; a server that can only be read is of use, too.
+			await adapter.query('SELECT 1');
+			await store.leases?.release('', '').catch(() => {});
+			return store;
+		} catch (error) {
+			disconnect();
+			throw error;
+		}
 	},
 };
 

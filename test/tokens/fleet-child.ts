@@ -1,6 +1,9 @@
-/** One process of a fleet: asks a shared token cache for one token, many times at once, whenever it is told to. */
-import {TokenRequestError} from '../../src/errors.ts';
+/** One process of a fleet: asks a shared token cache for a token, many times at once, whenever it is told to. */
+import {subscribe} from 'node:diagnostics_channel';
+import {TokenCacheError, TokenRequestError} from '../../src/errors.ts';
 import type {Token} from '../../src/services.ts';
+// Loaded before the process becomes a user who may not read it.
+import '../../src/tokens/sqlite-store.ts';
 import {openTokenStore} from '../../src/tokens/open-store.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
 import type {Answer, Order} from './fleet.ts';
@@ -31,13 +34,23 @@ async function issue(signal: AbortSignal): Promise<Token> {
 	return {value, type: 'Bearer', expiresAt: Date.now() + seconds * 1000};
 }
 
-async function ask(calls: number): Promise<Answer> {
-	const results = await Promise.allSettled(Array.from({length: calls}, () => cache?.get('fleet', issue)));
+/** What went wrong with the store since the last answer. */
+let reports: string[] = [];
+subscribe('gatepass:token:error', message => {
+	const {error} = message as {error: Error};
+	// Failures of the issuer are told by the answer itself.
+	if (error instanceof TokenCacheError) reports.push(`${error.message}: ${error.cause}`);
+});
+
+async function ask(calls: number, key: string): Promise<Answer> {
+	const results = await Promise.allSettled(Array.from({length: calls}, () => cache?.get(key, issue)));
 	const tokens = results.flatMap(result =>
 		result.status === 'fulfilled' ? [String(result.value?.value)] : [],
 	);
 	const failures = results.flatMap(result => (result.status === 'rejected' ? [String(result.reason)] : []));
-	return {tokens: [...new Set(tokens)], failures: [...new Set(failures)]};
+	const answer = {tokens: [...new Set(tokens)], failures: [...new Set(failures)], reports};
+	reports = [];
+	return answer;
 }
 
 async function obey(order: Order): Promise<Answer | undefined> {
@@ -45,11 +58,12 @@ async function obey(order: Order): Promise<Answer | undefined> {
 		case 'begin':
 			await cache?.close();
 			ahead = 0;
+			if (order.user !== undefined) process.seteuid?.(order.user);
 			tokenEndpoint = order.tokenEndpoint;
 			cache = new PersistentTokenCache(openTokenStore(order.storeUrl), order);
 			return undefined;
 		case 'ask':
-			return ask(order.calls);
+			return ask(order.calls, order.key);
 		case 'advance':
 			ahead += order.milliseconds;
 			return undefined;

@@ -6,7 +6,7 @@ import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test} from
 import {describeWith} from '../servers/availability.ts';
 import {type Postgres, postgresServer, startPostgres} from '../servers/postgres.ts';
 import {type Redis, redisServer, startRedis} from '../servers/redis.ts';
-import {type Member, startFleet, startMember} from './fleet.ts';
+import {type Answer, type Member, startFleet, startMember} from './fleet.ts';
 import {TokenEndpoint} from './token-endpoint.ts';
 
 /** Short enough to wait for its end, long enough for a slow machine to answer within it. */
@@ -17,6 +17,9 @@ beforeAll(async () => {
 	processes = await startFleet(8);
 });
 afterAll(() => Promise.all(processes.map(member => member.end())));
+
+/** All calls got this one token, and nothing was wrong with the store. */
+const only = (token: string): Answer => ({tokens: [token], failures: [], reports: []});
 
 /** The tests, over a store that is empty each time it is asked for. */
 function fleetTests(emptyStore: () => Promise<string>): void {
@@ -36,8 +39,7 @@ function fleetTests(emptyStore: () => Promise<string>): void {
 
 	const askAll = (members: readonly Member[], calls: number) =>
 		Promise.all(members.map(member => member.ask(calls)));
-	const all = (members: readonly Member[], token: string) =>
-		members.map(() => ({tokens: [token], failures: []}));
+	const all = (members: readonly Member[], token: string) => members.map(() => only(token));
 
 	test('eight processes with a thousand cold calls each make one token request', async () => {
 		const fleet = await begin(8);
@@ -72,7 +74,7 @@ function fleetTests(emptyStore: () => Promise<string>): void {
 		expect(await answers).toEqual(all(others, 'token-2'));
 		holder.signal('SIGCONT');
 		// Its own token is valid, too. Nobody else is disturbed, and nobody asks again.
-		expect(await late).toEqual({tokens: ['token-1'], failures: []});
+		expect(await late).toEqual(only('token-1'));
 		expect(await askAll(others, 10)).toEqual(all(others, 'token-2'));
 		expect(endpoint.requests).toBe(2);
 	});
@@ -85,7 +87,10 @@ function fleetTests(emptyStore: () => Promise<string>): void {
 		await endpoint.untilRequest(1);
 		const answers = askAll(others, 10);
 		endpoint.answer();
-		expect(await failed).toEqual({tokens: [], failures: [expect.stringContaining('TokenRequestError')]});
+		expect(await failed).toMatchObject({
+			tokens: [],
+			failures: [expect.stringContaining('TokenRequestError')],
+		});
 		await endpoint.untilRequest(2);
 		endpoint.failure = undefined;
 		endpoint.answer();

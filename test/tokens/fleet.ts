@@ -11,12 +11,14 @@ export interface CacheSettings {
 	readonly tokenEndpoint: string;
 	/** Milliseconds. */
 	readonly leaseDuration: number;
+	/** The user to become before the store is opened, by number. Only root may ask for that. */
+	readonly user?: number;
 }
 
 /** What a process is told. */
 export type Order =
 	| ({readonly does: 'begin'} & CacheSettings)
-	| {readonly does: 'ask'; readonly calls: number}
+	| {readonly does: 'ask'; readonly calls: number; readonly key: string}
 	| {readonly does: 'advance'; readonly milliseconds: number}
 	| {readonly does: 'end'};
 
@@ -24,13 +26,16 @@ export type Order =
 export interface Answer {
 	readonly tokens: readonly string[];
 	readonly failures: readonly string[];
+	/** What went wrong with the store since the last answer. */
+	readonly reports: readonly string[];
 }
 
 export interface Member {
+	readonly pid: number;
 	/** Open a token cache, in the place of the one before, with the clock as it is. */
 	begin(settings: CacheSettings): Promise<void>;
 	/** Ask for the token, so many times at once. */
-	ask(calls: number): Promise<Answer>;
+	ask(calls: number, key?: string): Promise<Answer>;
 	/** Set its clock forward. */
 	advance(milliseconds: number): Promise<void>;
 	signal(signal: NodeJS.Signals): void;
@@ -61,10 +66,11 @@ export async function startMember(): Promise<Member> {
 	};
 	await answered();
 	return {
+		pid: child.pid ?? 0,
 		async begin(settings) {
 			await tell({does: 'begin', ...settings});
 		},
-		ask: calls => tell({does: 'ask', calls}) as Promise<Answer>,
+		ask: (calls, key = 'fleet') => tell({does: 'ask', calls, key}) as Promise<Answer>,
 		async advance(milliseconds) {
 			await tell({does: 'advance', milliseconds});
 		},

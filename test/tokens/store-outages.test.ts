@@ -186,7 +186,7 @@ describeWith(redisServer, 'Redis in trouble', () => {
 				new Keyv({store: await openRedis(server.url, {signal}), useKeyPrefix: false, throwOnErrors: true}),
 			);
 		};
-		const store = track(new LazyTokenStore(open, 300));
+		const store = track(new LazyTokenStore(open, {patience: 300}));
 		await untilItWorks(store);
 		server.pause();
 		try {
