@@ -34,7 +34,7 @@ export interface DemoServers {
 /** Start them: the runs API redirects to the archive, and that to the mirror. */
 export async function startServers(): Promise<DemoServers> {
 	const authority = await createTestAuthority('demo CA');
-	const person = await authority.issue('alice', {subject: 'O=Demo,CN=alice'});
+	const person = await authority.issue('alice', {subject: 'CN=alice,O=Demo'});
 	const identityProvider = await startOidcProvider({
 		authority,
 		audiences: ['runs'],

@@ -13,7 +13,7 @@ export interface CertificateFiles {
 
 /** What a certificate is to say. */
 export interface CertificateRequest {
-	/** Such as `CN=alice,O=Example`. */
+	/** As RFC 2253 writes it, such as `CN=alice,O=Example`. */
 	readonly subject: string;
 	/** Names and addresses of a server. */
 	readonly hosts?: readonly string[];
@@ -66,7 +66,7 @@ export async function createTestAuthority(name = 'gatepass test CA'): Promise<Te
 			const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
 			const certificate = await x509.X509CertificateGenerator.create({
 				serialNumber: newSerial(),
-				subject,
+				subject: inOrderOfEncoding(subject),
 				issuer: ca.subject,
 				notBefore: notBefore === undefined ? validity.notBefore : new Date(notBefore),
 				notAfter: notAfter === undefined ? validity.notAfter : new Date(notAfter),
@@ -104,6 +104,14 @@ export async function createTestAuthority(name = 'gatepass test CA'): Promise<Te
 /** Positive, as RFC 5280 section 4.1.2.2 demands. */
 function newSerial(): string {
 	return `01${randomBytes(8).toString('hex')}`;
+}
+
+/** RFC 2253 writes the last part first, the library takes the first part first. */
+function inOrderOfEncoding(subject: string): string {
+	return subject
+		.split(/(?<!\\),/)
+		.reverse()
+		.join(',');
 }
 
 function isAddress(host: string): boolean {

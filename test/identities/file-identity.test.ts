@@ -55,7 +55,7 @@ test('what is right is read, and says what it is', async () => {
 	const identity = await read(alice.certificate, alice.key);
 	const {validTo, fingerprint256} = new X509Certificate(alice.certificate);
 	expect(identity).toMatchObject({
-		subject: 'O=Example,CN=alice',
+		subject: 'CN=alice,O=Example',
 		thumbprint: fingerprint256.replaceAll(':', '').toLowerCase(),
 		notAfter: Date.parse(validTo),
 		files: {certificate: join(folder, 'cert.pem'), key: join(folder, 'key.pem')},
@@ -76,7 +76,7 @@ describe('what is right in another way is read too', () => {
 		],
 		['blank lines', text => `\n\n${text}\n\n`],
 	])('%s', async (_, change) => {
-		expect((await read(change(alice.certificate), change(alice.key))).subject).toBe('O=Example,CN=alice');
+		expect((await read(change(alice.certificate), change(alice.key))).subject).toBe('CN=alice,O=Example');
 	});
 
 	test('a chain behind the certificate, all of which is shown', async () => {
@@ -88,15 +88,15 @@ describe('what is right in another way is read too', () => {
 
 	test('both in one file', async () => {
 		const both = alice.key + alice.certificate;
-		expect((await read(both, both)).subject).toBe('O=Example,CN=alice');
+		expect((await read(both, both)).subject).toBe('CN=alice,O=Example');
 	});
 
 	test.each(['aes-256-cbc', 'aes-128-cbc', 'des-ede3-cbc'])('a key encrypted with %s', async cipher => {
-		expect((await read(alice.certificate, encrypted(cipher), passphrase)).subject).toBe('O=Example,CN=alice');
+		expect((await read(alice.certificate, encrypted(cipher), passphrase)).subject).toBe('CN=alice,O=Example');
 	});
 
 	test('a passphrase for a key that has none', async () => {
-		expect((await read(alice.certificate, alice.key, passphrase)).subject).toBe('O=Example,CN=alice');
+		expect((await read(alice.certificate, alice.key, passphrase)).subject).toBe('CN=alice,O=Example');
 	});
 });
 
@@ -289,7 +289,7 @@ describe('the store of identities', () => {
 		writeFileSync(join(folder, 'cert.pem'), '');
 		await expect(store.load(source)).rejects.toThrow(CertificateError);
 		files();
-		expect((await store.load(source)).subject).toBe('O=Example,CN=alice');
+		expect((await store.load(source)).subject).toBe('CN=alice,O=Example');
 	});
 
 	test('reads one that has ended again: it may have been renewed in its place', async () => {
