@@ -55,6 +55,16 @@ export class TokenEndpoint {
 		for (const answerOne of this.#waiting.splice(0)) answerOne();
 	}
 
+	/** Refuse connections, until `comeBack`. */
+	async goDown(): Promise<void> {
+		await this.close();
+	}
+
+	async comeBack(): Promise<void> {
+		const {port} = new URL(this.url);
+		await new Promise<void>(resolve => this.#server.listen(Number(port), '127.0.0.1', resolve));
+	}
+
 	async close(): Promise<void> {
 		const closed = new Promise(resolve => this.#server.close(resolve));
 		this.#server.closeAllConnections();
