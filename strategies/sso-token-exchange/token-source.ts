@@ -1,5 +1,4 @@
 /** Where the token comes from that is to be exchanged: a file, a variable, a function, another strategy. */
-import {readFile} from 'node:fs/promises';
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import {
 	type AuthRequest,
@@ -9,6 +8,7 @@ import {
 	resolvePath,
 	type Strategies,
 } from '../../src/strategy.ts';
+import {TokenFiles} from '../bearer/token-files.ts';
 import type {TokenPlace} from './options.ts';
 
 export interface TokenSourceServices {
@@ -60,17 +60,27 @@ export function tokenSource(
 	}
 	if ('file' in place) {
 		const file = resolvePath(place.file, rule.folder, environment);
-		const read = async () => {
-			const text = await readFile(file, 'utf8').catch(error => {
-				throw unavailable(`cannot be read from ${file} (${error.code}). Put the token there`, {cause: error});
-			});
-			return nonEmpty(text, file);
-		};
+		const files = new TokenFiles();
+		const read = async () => nonEmpty(readOrExplain(files, file, unavailable), file);
 		return {read, known: read};
 	}
 	const strategy = strategies.build(place.rule);
 	const source = remembering((request, fresh) => bearerTokenOf(strategy, request, fresh, unavailable));
 	return {...source, strategy};
+}
+
+function readOrExplain(
+	files: TokenFiles,
+	file: string,
+	unavailable: (what: string, options: ErrorOptions) => CredentialUnavailableError,
+): string {
+	try {
+		return files.read(file);
+	} catch (cause) {
+		if (cause instanceof CredentialUnavailableError) throw cause;
+		const {code} = cause as NodeJS.ErrnoException;
+		throw unavailable(`cannot be read from ${file} (${code}). Put the token there`, {cause});
+	}
 }
 
 /** A source that cannot be asked at any time: what it gave last is what is known. */
@@ -106,6 +116,8 @@ async function bearerTokenOf(
 		replayable: false,
 		fresh,
 		tenant,
+		connectionOwner: undefined,
+		openConnection: async () => undefined,
 	});
 	await conversation.next();
 	await conversation.return();

@@ -1,12 +1,9 @@
 /** Looks for a token in the places of WLCG Bearer Token Discovery, in their order. */
-import {readFileSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import {type Environment, resolvePath} from '../../src/strategy.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
-
-/** Real tokens have a few kilobytes. */
-const largestFile = 1024 * 1024;
+import {TokenFiles} from '../bearer/token-files.ts';
 
 export interface FoundToken {
 	/** A secret. */
@@ -15,17 +12,11 @@ export interface FoundToken {
 	readonly place: string;
 }
 
-/** A file as it was read last, to see whether it has changed since. */
-interface ReadFile {
-	readonly version: string;
-	readonly text: string;
-}
-
 export class TokenFinder {
 	readonly #file: string | undefined;
 	readonly #environment: Environment;
 	readonly #folder: string;
-	readonly #read = new Map<string, ReadFile>();
+	readonly #files = new TokenFiles();
 
 	constructor(file: string | undefined, environment: Environment, folder: string) {
 		this.#file = file;
@@ -89,23 +80,14 @@ export class TokenFinder {
 
 	#readAgain(file: string, namedBy: string | undefined): string | undefined {
 		try {
-			const {mtimeMs, ctimeMs, ino, size, uid} = statSync(file);
-			if (size > largestFile)
-				throw new CredentialUnavailableError(
-					`${file} has ${size} bytes, too many for a token. Name another file`,
-				);
-			// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
-			if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
-				throw new CredentialUnavailableError(
-					`${file} belongs to another user. Remove it, or name your own in BEARER_TOKEN_FILE`,
-				);
-			}
-			const version = `${mtimeMs} ${ctimeMs} ${ino} ${size}`;
-			const known = this.#read.get(file);
-			if (known?.version === version) return known.text;
-			const text = readFileSync(file, 'utf8');
-			this.#read.set(file, {version, text});
-			return text;
+			return this.#files.read(file, ({uid}) => {
+				// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
+				if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
+					throw new CredentialUnavailableError(
+						`${file} belongs to another user. Remove it, or name your own in BEARER_TOKEN_FILE`,
+					);
+				}
+			});
 		} catch (error) {
 			if (error instanceof CredentialUnavailableError) throw error;
 			const {code} = error as NodeJS.ErrnoException;
