@@ -2,22 +2,18 @@
 import * as oauth from 'oauth4webapi';
 import {TokenRequestError} from '../../src/errors.ts';
 import type {Environment, HttpClient, Identities, Identity, RuleInfo, Token} from '../../src/strategy.ts';
-import {isBearerToken} from '../bearer/jwt.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
 import {
 	describeFailure,
 	type EndpointName,
 	type Exchange,
-	refusal,
 	refusalAsSuch,
 	withoutChallenge,
 } from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 import {ServerClock} from './server-clock.ts';
-
-/** A token that claims to live longer than this, in seconds, comes from a broken server. */
-const longestLifetime = 10 * 365 * 86_400;
+import {readToken, refuseRedirect} from './token-response.ts';
 
 export interface TokenClientServices {
 	readonly http: HttpClient;
@@ -105,7 +101,7 @@ export class TokenClient {
 					// RFC 8693 section 2.2.1: it is no access token. Whoever names a type wants to show just that.
 					...(parameters.has('requested_token_type') && {recognizedTokenTypes: {n_a: () => {}}}),
 				});
-				return toToken(answer, this.#clock.toServers(sentAt), dpop !== undefined, exchange);
+				return readToken(answer, this.#clock.toServers(sentAt), dpop !== undefined, exchange);
 			},
 		});
 	}
@@ -240,35 +236,4 @@ function passOverUnsupported(error: unknown): undefined {
 function secretsIn(parameters: URLSearchParams, {parameters: added = {}}: SsoOptions): string[] {
 	const tokens = ['subject_token', 'actor_token'].flatMap(name => parameters.getAll(name));
 	return [...tokens, ...Object.values(added)].filter(text => text.length > 7);
-}
-
-function refuseRedirect(response: Response, exchange: Exchange): void {
-	if (response.status < 300 || response.status > 399) return;
-	const location = URL.parse(response.headers.get('location') ?? '', exchange.endpoint);
-	const target = location === null ? 'elsewhere' : location.origin;
-	throw refusal(
-		exchange,
-		`redirects to ${target}; the client's secret does not follow`,
-		'Name the right endpoint in the rule',
-		{status: response.status},
-	);
-}
-
-function toToken(
-	{access_token: value, expires_in: seconds, token_type: type}: oauth.TokenEndpointResponse,
-	issuedAt: number,
-	isBound: boolean,
-	exchange: Exchange,
-): Token {
-	const fail = (what: string): TokenRequestError =>
-		refusal(exchange, what, 'Ask whoever runs the server', {status: 200});
-	if (!isBearerToken(value)) throw fail('answered with a token that has characters no token may have');
-	if (isBound && type === 'bearer')
-		throw fail("answered with a token that is not bound to the key of 'dpop'");
-	if (!isBound && type === 'dpop') throw fail("answered with a token bound to a key, without 'dpop'");
-	const shownAs = isBound ? 'DPoP' : 'Bearer';
-	if (seconds === undefined) return {value, type: shownAs};
-	if (seconds === 0) throw fail('answered with a token that has ended already (expires_in is 0)');
-	if (seconds > longestLifetime) throw fail(`answered with a token said to live ${seconds} seconds`);
-	return {value, type: shownAs, expiresAt: issuedAt + seconds * 1000, issuedAt};
 }

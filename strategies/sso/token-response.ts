@@ -1,0 +1,48 @@
+/** What an authorization server may answer, and what makes it a token. */
+import type {TokenEndpointResponse} from 'oauth4webapi';
+import type {TokenRequestError} from '../../src/errors.ts';
+import type {Token} from '../../src/strategy.ts';
+import {isBearerToken} from '../bearer/jwt.ts';
+import {type Exchange, refusal} from './describe-failure.ts';
+
+/** A token that claims to live longer than this, in seconds, comes from a broken server. */
+const longestLifetime = 10 * 365 * 86_400;
+
+/** @throws {TokenRequestError} where the server sends the request elsewhere. */
+export function refuseRedirect(response: Response, exchange: Exchange): void {
+	if (response.status < 300 || response.status > 399) return;
+	const location = URL.parse(response.headers.get('location') ?? '', exchange.endpoint);
+	const target = location === null ? 'elsewhere' : location.origin;
+	throw refusal(
+		exchange,
+		`redirects to ${target}; the client's secret does not follow`,
+		'Name the right endpoint in the rule',
+		{status: response.status},
+	);
+}
+
+/**
+ * The token that an answer holds.
+ *
+ * @param issuedAt by the server's clock.
+ * @param isBound whether it was to be bound to a key (RFC 9449 section 5).
+ * @throws {TokenRequestError} where it is none that could be shown as asked for.
+ */
+export function readToken(
+	{access_token: value, expires_in: seconds, token_type: type}: TokenEndpointResponse,
+	issuedAt: number,
+	isBound: boolean,
+	exchange: Exchange,
+): Token {
+	const fail = (what: string): TokenRequestError =>
+		refusal(exchange, what, 'Ask whoever runs the server', {status: 200});
+	if (!isBearerToken(value)) throw fail('answered with a token that has characters no token may have');
+	if (isBound && type === 'bearer')
+		throw fail("answered with a token that is not bound to the key of 'dpop'");
+	if (!isBound && type === 'dpop') throw fail("answered with a token bound to a key, without 'dpop'");
+	const shownAs = isBound ? 'DPoP' : 'Bearer';
+	if (seconds === undefined) return {value, type: shownAs};
+	if (seconds === 0) throw fail('answered with a token that has ended already (expires_in is 0)');
+	if (seconds > longestLifetime) throw fail(`answered with a token said to live ${seconds} seconds`);
+	return {value, type: shownAs, expiresAt: issuedAt + seconds * 1000, issuedAt};
+}
