@@ -8,6 +8,7 @@ import type {Refusal, StoredToken, TokenStore} from './token-store.ts';
 
 /** Milliseconds that a call may take. A store that is slower is of no use: issuing takes about as long. */
 const patience = 1000;
+const patienceSteps = 10;
 /** Milliseconds that a failed store is left alone; doubled with each further failure, up to the longest. */
 const shortestRest = 500;
 const longestRest = 30_000;
@@ -129,12 +130,19 @@ export class SturdyStore {
 	}
 }
 
+/**
+ * Counted in steps: for as long as this process itself is held up, say by a thousand calls at once, only one of them
+ * passes. An answer that came meanwhile is read between two steps.
+ */
 async function withinPatience<Result>(operation: () => Promise<Result>): Promise<Result> {
 	let timer: NodeJS.Timeout | undefined;
 	const timeout = new Promise<never>((_, reject) => {
 		const giveUp = (): void => reject(new Error(`The store did not answer within ${patience} ms`));
-		// Where this process itself was held up, the answer may be there already, and be read in between.
-		timer = setTimeout(() => setImmediate(giveUp), patience);
+		const wait = (stepsLeft: number): void => {
+			const next = stepsLeft === 0 ? giveUp : () => wait(stepsLeft - 1);
+			timer = setTimeout(next, patience / patienceSteps);
+		};
+		wait(patienceSteps - 1);
 	});
 	try {
 		return await Promise.race([operation(), timeout]);
