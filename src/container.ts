@@ -11,6 +11,7 @@ import {Matcher} from './host-rules/matcher.ts';
 import {GotHttpClient} from './http/http-client.ts';
 import {TlsAgents} from './identities/agents.ts';
 import {IdentityStore} from './identities/identity-store.ts';
+import {OwnedAgents} from './identities/owned-agents.ts';
 import {Planner, type RuleInUse, useRules} from './planner.ts';
 import {
 	type AuthStrategy,
@@ -33,6 +34,7 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
 	'grid-certificate': async () =>
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
+	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
 	'sso-client-credentials': async () =>
@@ -76,6 +78,7 @@ export function compose(
 
 	const trust = new TrustSets(configuration.trust);
 	const agents = new TlsAgents();
+	const owned = new OwnedAgents();
 	const got = import('got').then(module => module.default);
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
@@ -90,25 +93,30 @@ export function compose(
 	};
 	const tokens = provide(TokenCache, openCache);
 
+	const strategies: AuthStrategy[] = [];
 	const build = ({strategy, options}: NestedStrategy, info: RuleInfo): AuthStrategy => {
 		const scope = container.createChildContainer();
 		scope.register(StrategyOptions, {useValue: options});
 		scope.register(RuleInfo, {useValue: info});
 		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
 		// Every strategy that the configuration names was found when it was checked.
-		return scope.resolve(strategyOf(strategy) as new (...services: unknown[]) => AuthStrategy);
+		const built = scope.resolve(strategyOf(strategy) as new (...services: unknown[]) => AuthStrategy);
+		strategies.push(built);
+		return built;
 	};
 	const rules = useRules(hostRules, strategyOf, build, folder);
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
 	return {
-		planner: new Planner(matcher, rules, trust, agents, events),
+		planner: new Planner(matcher, rules, trust, agents, owned, events),
 		matcher,
 		rules,
 		tokens,
 		async close() {
+			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
 			agents.close();
+			owned.close();
 			if (ownsTokens) await tokens.close();
 			await container.dispose();
 		},

@@ -1,9 +1,10 @@
 /** One request to one URL: which rule and trust set it uses, and the conversation that its strategy holds. */
+import type {Agent as HttpAgent} from 'node:http';
 import type {Agent} from 'node:https';
 import {ConversationRun} from './conversation.ts';
 import {StrategyError} from './errors.ts';
 import type {Events} from './events.ts';
-import type {AuthHeaders, AuthRequest, AuthStrategy, Identity, RuleInfo} from './strategy.ts';
+import type {AuthHeaders, AuthRequest, AuthStrategy, Connection, Identity, RuleInfo} from './strategy.ts';
 import type {TrustSet} from './trust/trust-sets.ts';
 
 /** What a transport knows about a request that its options do not say. */
@@ -18,6 +19,8 @@ export interface HopContext {
 	readonly sender?: 'caller' | 'transport';
 	/** The caller's signal: once it is aborted, nothing more is sent. */
 	readonly signal?: AbortSignal | undefined;
+	/** Have the connection for the next leg ready; absent: the transport cannot. */
+	readonly connect?: ((request: HopRequest, timeout: number) => Promise<Connection | undefined>) | undefined;
 	/** The client certificate that was shown, once it was: for the explanation of a refusal. */
 	shown?: Identity | undefined;
 }
@@ -30,6 +33,8 @@ export interface HopPlan {
 	readonly events: Events;
 	/** The TLS agent for an identity under this hop's trust set. */
 	agentFor(identity: Identity | undefined): Agent;
+	/** The same for connections that belong to one owner within the rule. */
+	ownAgentFor(owner: string, protocol: string, identity: Identity | undefined): HttpAgent;
 }
 
 /** Makes plans. `undefined`: the hop is none of gatepass's business. */
@@ -76,6 +81,8 @@ export class HopRequest implements AuthRequest {
 	readonly replayable: boolean;
 	readonly tenant: string | undefined;
 	identity: Identity | undefined;
+	connectionOwner: string | undefined;
+	readonly #connect: HopContext['connect'];
 	readonly #original: URL;
 	#copy: URL | undefined;
 
@@ -86,6 +93,11 @@ export class HopRequest implements AuthRequest {
 		this.fresh = context.fresh;
 		this.replayable = context.replayable;
 		this.tenant = context.tenant ?? rule?.tenant;
+		this.#connect = context.connect;
+	}
+
+	async openConnection(timeout: number): Promise<Connection | undefined> {
+		return this.#connect?.(this, timeout);
 	}
 
 	get url(): URL {

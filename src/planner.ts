@@ -5,6 +5,7 @@ import type {HopPlan, HopPlanner} from './hop.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import type {Matcher} from './host-rules/matcher.ts';
 import type {TlsAgents} from './identities/agents.ts';
+import type {OwnedAgents} from './identities/owned-agents.ts';
 import {type AuthStrategy, definitionOf, type RuleInfo, type StrategyClass} from './strategy.ts';
 import type {TrustSet, TrustSets} from './trust/trust-sets.ts';
 
@@ -49,6 +50,7 @@ export class Planner implements HopPlanner {
 	readonly #rules: readonly RuleInUse[];
 	readonly #trust: TrustSets;
 	readonly #agents: TlsAgents;
+	readonly #owned: OwnedAgents;
 	readonly #events: Events;
 	/** Plans by rule and trust set: there are few, and making one for each request would be waste. */
 	readonly #plans = new Map<RuleInUse | undefined, Map<TrustSet | undefined, HopPlan>>();
@@ -58,12 +60,14 @@ export class Planner implements HopPlanner {
 		rules: readonly RuleInUse[],
 		trust: TrustSets,
 		agents: TlsAgents,
+		owned: OwnedAgents,
 		events: Events,
 	) {
 		this.#matcher = matcher;
 		this.#rules = rules;
 		this.#trust = trust;
 		this.#agents = agents;
+		this.#owned = owned;
 		this.#events = events;
 	}
 
@@ -91,7 +95,13 @@ export class Planner implements HopPlanner {
 		}
 		let plan = byTrust.get(trust);
 		if (plan === undefined) {
-			plan = {rule, trust, events: this.#events, agentFor: identity => this.#agents.for(identity, trust)};
+			plan = {
+				rule,
+				trust,
+				events: this.#events,
+				agentFor: identity => this.#agents.for(identity, trust),
+				ownAgentFor: (owner, protocol, identity) => this.#owned.for(rule, owner, protocol, identity, trust),
+			};
 			byTrust.set(trust, plan);
 		}
 		return plan;

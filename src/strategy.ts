@@ -43,12 +43,31 @@ export interface AuthRequest {
 	readonly headers: AuthHeaders;
 	/** The client certificate to show on this hop. */
 	identity: Identity | undefined;
+	/**
+	 * For a server that takes a connection for its user's from the first credential on: whom it takes this hop's
+	 * connection for. Connections are then shared with requests of the same rule and the same owner only.
+	 */
+	connectionOwner: string | undefined;
 	/** Whether the request can be sent again: it has no body, or one that is not used up by sending. */
 	readonly replayable: boolean;
 	/** Whether the caller asked to pass the token cache over (`context: {gatepass: {fresh: true}}`). */
 	readonly fresh: boolean;
 	/** Whose tokens to use: the caller's `context: {gatepass: {tenant}}`, else the rule's `tenant`. Part of a token's key. */
 	readonly tenant: string | undefined;
+	/**
+	 * Have the connection ready over which the next leg will go, before it is sent: for a credential that is tied to
+	 * the connection. `identity` and `connectionOwner` have to be set before.
+	 *
+	 * @param timeout milliseconds.
+	 * @returns `undefined` where the transport cannot tell the connection beforehand.
+	 */
+	openConnection(timeout: number): Promise<Connection | undefined>;
+}
+
+/** The connection over which a request will go. */
+export interface Connection {
+	/** The server's certificate in DER; absent for plain http. */
+	readonly serverCertificate?: Uint8Array;
 }
 
 /** What a server answered, as a strategy sees it. The body stays unread, for the caller. */
@@ -92,6 +111,8 @@ export interface AuthStrategy {
 	forget?(): Promise<void>;
 	/** For `gatepass explain`: what there is to say about the choice of a credential, a sentence each. Asks no server. */
 	explain?(): readonly string[];
+	/** Let go of what the strategy holds, such as threads. Called when gatepass is closed. */
+	dispose?(): void | Promise<void>;
 }
 
 /** A strategy inside of another one's options. */

@@ -6,7 +6,8 @@
  * outlives it, and a socket hangs on many an error.
  */
 import {Agent, type ClientRequest, type RequestOptions} from 'node:http';
-import {beginHop, type Hop, type HopContext, type HopPlan} from '../hop.ts';
+import {beginHop, type HopContext, type HopPlan, type HopRequest} from '../hop.ts';
+import {EarlyLeg} from './early-leg.ts';
 import {HeldBack} from './held-back.ts';
 import {setPath} from './sent-headers.ts';
 
@@ -22,17 +23,28 @@ export async function exchange(
 	send: Send,
 ): Promise<ClientRequest> {
 	const {rule} = plan;
-	if (rule === undefined) return send(url, withTls(plan, native, url, undefined));
+	if (rule === undefined) return send(url, withTls(plan, native, url));
 	const report = reporterOf(plan, url, native.method ?? 'GET');
 	const headers = {...(native.headers as Record<string, string | string[] | undefined>)};
-	const hop = await beginHop(rule, context, url, native.method ?? 'GET', headers);
-	const sendLeg = async (): Promise<ClientRequest> => {
-		report?.countLeg();
-		const {request} = hop;
+	const makeLeg = (request: HopRequest): Promise<ClientRequest> => {
 		request.checkUrl(rule.info);
 		context.shown = request.identity;
-		const options = withTls(plan, {...native, headers: {...request.headers.record}}, url, request.identity);
-		return sendOne(hop, context, url, options, send);
+		const options = withTls(plan, {...native, headers: {...request.headers.record}}, url, request);
+		return sendOne(request, context, url, options, send);
+	};
+	const early = new EarlyLeg(makeLeg);
+	// A function of the caller's is shown the whole request, so nothing can be made of it before.
+	const connect: HopContext['connect'] =
+		context.sender === 'caller' ? undefined : (request, timeout) => early.open(request, timeout);
+	const hop = await beginHop(rule, {...context, connect}, url, native.method ?? 'GET', headers).catch(
+		error => {
+			early.abandon();
+			throw error;
+		},
+	);
+	const sendLeg = async (): Promise<ClientRequest> => {
+		report?.countLeg();
+		return early.isOpen ? early.complete(hop.request) : makeLeg(hop.request);
 	};
 	try {
 		context.signal?.throwIfAborted();
@@ -43,6 +55,7 @@ export async function exchange(
 		else await hop.run.end();
 		return first;
 	} catch (error) {
+		early.abandon();
 		await hop.run.end().catch(() => {});
 		report?.end(undefined);
 		throw error;
@@ -80,7 +93,7 @@ interface Reporter {
 
 /** Make the request of one leg, and take the credential out of the options as soon as it is made. */
 async function sendOne(
-	{request}: Hop,
+	request: HopRequest,
 	{sender}: HopContext,
 	url: URL,
 	options: RequestOptions,
@@ -97,15 +110,18 @@ async function sendOne(
 }
 
 /**
- * The agent of gatepass takes the place of the caller's where an identity asks for it. Where only a trust set does,
+ * The agent of gatepass takes the place of the caller's where an identity or an owner asks for it. Where only a trust set does,
  * a certificate or agent of the caller's stays, and verifies against the trust set.
  */
 function withTls(
 	plan: HopPlan,
 	native: RequestOptions,
 	url: URL,
-	identity: Parameters<HopPlan['agentFor']>[0],
+	{identity, connectionOwner}: Partial<Pick<HopRequest, 'identity' | 'connectionOwner'>> = {},
 ): RequestOptions {
+	if (connectionOwner !== undefined) {
+		return {...native, agent: plan.ownAgentFor(connectionOwner, url.protocol, identity)};
+	}
 	if (url.protocol !== 'https:' || (identity === undefined && plan.trust === undefined)) return native;
 	const {agent, cert, pfx} = native as RequestOptions & {cert?: unknown; pfx?: unknown};
 	// For HTTP/2, got hands over its own pools, which are no agent of the caller's.

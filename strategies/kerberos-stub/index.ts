@@ -22,11 +22,12 @@ import {StubProvider} from './stub-provider.ts';
 export class KerberosStubStrategy implements AuthStrategy {
 	readonly #options: KerberosOptions;
 	readonly #rule: RuleInfo;
-	readonly #provider = new StubProvider();
+	readonly #provider: StubProvider;
 
 	constructor(@inject(StrategyOptions) options: KerberosOptions, @inject(RuleInfo) rule: RuleInfo) {
 		this.#options = options;
 		this.#rule = rule;
+		this.#provider = new StubProvider(options.principal);
 	}
 
 	authenticate(request: AuthRequest): Conversation {

@@ -18,35 +18,35 @@ const defaultPrincipal = 'developer@STUB.INVALID';
 
 export class StubProvider implements GssProvider {
 	readonly description = 'stub in place of Kerberos, for development and tests only';
+	readonly #principal: string;
+
+	constructor(principal = defaultPrincipal) {
+		this.#principal = principal;
+	}
 
 	async createContext(request: GssContextRequest): Promise<GssContext> {
-		return new StubContext(request);
+		return new StubContext(request, this.#principal);
 	}
 }
 
 class StubContext implements GssContext {
+	readonly token: Uint8Array;
 	readonly #ticket: StubTicket;
-	readonly #mutualAuthentication: boolean;
-	#sent = false;
-	isComplete = false;
+	isComplete: boolean;
 
-	constructor({target, principal = defaultPrincipal, mutualAuthentication}: GssContextRequest) {
+	constructor({target, mutualAuthentication}: GssContextRequest, principal: string) {
 		this.#ticket = {target, principal, nonce: randomBytes(16).toString('hex')};
-		this.#mutualAuthentication = mutualAuthentication;
+		this.token = seal(this.#ticket);
+		this.isComplete = !mutualAuthentication;
 	}
 
-	async step(input?: Uint8Array): Promise<Uint8Array | undefined> {
-		if (!this.#sent) {
-			this.#sent = true;
-			this.isComplete = !this.#mutualAuthentication;
-			return seal(this.#ticket);
-		}
+	async step(input: Uint8Array): Promise<Uint8Array> {
 		const expected = replyTo(this.#ticket);
-		if (input === undefined || input.length !== expected.length || !timingSafeEqual(input, expected)) {
+		if (input.length !== expected.length || !timingSafeEqual(input, expected)) {
 			throw new KerberosExchangeError("The server's token does not answer the one that was sent");
 		}
 		this.isComplete = true;
-		return undefined;
+		return new Uint8Array(0);
 	}
 
 	dispose(): void {}

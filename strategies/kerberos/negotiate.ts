@@ -4,14 +4,32 @@
  * All state belongs to the one request: a context is never shared, and no success of one request spares another
  * one its verification.
  */
-import {GatepassError, MutualAuthenticationError} from '../../src/errors.ts';
+import {GatepassError, KerberosExchangeError, MutualAuthenticationError} from '../../src/errors.ts';
 import type {AuthRequest, AuthResponse, Conversation, RuleInfo} from '../../src/strategy.ts';
 import {findChallenge} from './challenge.ts';
+import {bindingsFor} from './channel-bindings.ts';
+import {checkDelegation} from './delegation.ts';
 import type {GssContext, GssProvider} from './gss-provider.ts';
 import type {KerberosOptions} from './options.ts';
 
 /** The headers that tell nothing a stranger could misuse; requests-kerberos leaves the same. */
 const harmlessHeaders = ['date', 'server', 'content-length'];
+
+/** A token is made for a challenge this often at most; after that the refusal is what the server means. */
+const mostAttempts = 2;
+
+/** RFC 9110 sections 11.6 and 11.7: who asks, and in which headers. */
+interface ChallengeKind {
+	readonly status: number;
+	readonly challenge: string;
+	readonly answer: string;
+}
+const ofServer: ChallengeKind = {status: 401, challenge: 'www-authenticate', answer: 'authorization'};
+const ofProxy: ChallengeKind = {
+	status: 407,
+	challenge: 'proxy-authenticate',
+	answer: 'proxy-authorization',
+};
 
 /** Hold the conversation for one request. */
 export async function* negotiate(
@@ -20,36 +38,70 @@ export async function* negotiate(
 	provider: GssProvider,
 	rule: RuleInfo,
 ): Conversation {
+	checkDelegation(request, options, rule);
+	// A connection may count for the server as the principal's from the first token on.
+	if (!options.proxy) request.connectionOwner = options.principal ?? '';
 	let context: GssContext | undefined;
-	const authorize = async (): Promise<void> => {
+	let attempts = 0;
+	const kind = options.proxy ? ofProxy : ofServer;
+	const authorize = async (challenge?: AuthResponse): Promise<void> => {
 		context?.dispose();
-		context = await provider.createContext({
-			target: `${options.service}@${options.hostname ?? request.url.hostname}`,
-			principal: options.principal,
-			mutualAuthentication: options.mutualAuthentication !== 'disabled',
-			delegate: options.delegate,
-		});
-		const token = await context.step();
-		request.headers.set('authorization', `Negotiate ${Buffer.from(token ?? []).toString('base64')}`);
+		context = undefined;
+		attempts += 1;
+		const channelBindings = await bindingsFor(request, options, rule);
+		try {
+			context = await provider.createContext({
+				target: `${options.service}@${options.hostname ?? hostOf(request.url)}`,
+				canonicalizeHostname: options.canonicalizeHostname,
+				mechanism: options.mechanism,
+				mutualAuthentication: options.mutualAuthentication !== 'disabled',
+				delegate: options.delegate,
+				channelBindings,
+				renew: attempts > 1,
+			});
+		} catch (error) {
+			throw challenge === undefined ? error : withResponse(error, challenge);
+		}
+		request.headers.set(kind.answer, `Negotiate ${Buffer.from(context.token).toString('base64')}`);
 	};
 	try {
 		// A body that can be sent only once cannot wait for a challenge.
 		if (options.preemptive || !request.replayable) await authorize();
 		let response = yield;
-		if (isChallenge(response) && context === undefined) {
-			await authorize();
+		while (isChallenge(response, kind) && attempts < mostAttempts && request.replayable) {
+			await authorize(response);
 			response = yield;
 		}
 		// A refusal is delivered as it came: there is nothing in it to trust.
-		if (response.status === 401) return;
-		await verify(response, context, options, rule);
+		if (response.status === kind.status) return;
+		await verify(response, context, options, kind, rule);
 	} finally {
 		context?.dispose();
 	}
 }
 
-function isChallenge({status, headers}: AuthResponse): boolean {
-	return status === 401 && findChallenge(headers['www-authenticate'], 'negotiate') !== undefined;
+/** The name without the dot that makes it absolute, and an IPv6 address without its brackets. */
+function hostOf({hostname}: URL): string {
+	return hostname.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
+}
+
+function isChallenge({status, headers}: AuthResponse, kind: ChallengeKind): boolean {
+	return status === kind.status && findChallenge(headers[kind.challenge], 'negotiate') !== undefined;
+}
+
+/** An exchange that failed at a challenge says at which one. */
+function withResponse(error: unknown, {status, headers}: AuthResponse): unknown {
+	if (!(error instanceof KerberosExchangeError)) return error;
+	const {message, major, minor, cause} = error;
+	return new KerberosExchangeError(
+		message,
+		{
+			...(major !== undefined && {major}),
+			...(minor !== undefined && {minor}),
+			response: {status, headers},
+		},
+		cause === undefined ? undefined : {cause},
+	);
 }
 
 /** The table of requests-kerberos: what becomes of a response, by the server's token and the rule's demand. */
@@ -57,10 +109,11 @@ async function verify(
 	response: AuthResponse,
 	context: GssContext | undefined,
 	{mutualAuthentication, sanitizeErrorResponse}: KerberosOptions,
+	kind: ChallengeKind,
 	rule: RuleInfo,
 ): Promise<void> {
 	if (mutualAuthentication === 'disabled') return;
-	const token = findChallenge(response.headers['www-authenticate'], 'negotiate');
+	const token = findChallenge(response.headers[kind.challenge], 'negotiate');
 	if (token && context !== undefined) {
 		if (await proves(context, token)) return;
 		throw new MutualAuthenticationError(
@@ -77,6 +130,8 @@ async function verify(
 }
 
 async function proves(context: GssContext, token: string): Promise<boolean> {
+	// Without mutual authentication the context is complete before, and proves nothing.
+	if (context.isComplete || !isBase64(token)) return false;
 	try {
 		await context.step(Buffer.from(token, 'base64'));
 		return context.isComplete;
@@ -84,4 +139,9 @@ async function proves(context: GssContext, token: string): Promise<boolean> {
 		if (error instanceof GatepassError) return false;
 		throw error;
 	}
+}
+
+/** RFC 4648 section 4. `Buffer.from` takes anything. */
+function isBase64(token: string): boolean {
+	return token.length % 4 === 0 && /^[\d+/A-Za-z]+={0,2}$/.test(token);
 }

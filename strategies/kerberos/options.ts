@@ -1,7 +1,7 @@
 /** The options that `kerberos` and `kerberos-stub` share. */
 import {z} from 'zod';
 
-export const kerberosOptions = z.strictObject({
+const shape = z.strictObject({
 	mutualAuthentication: z
 		.enum(['required', 'optional', 'disabled'])
 		.default('required')
@@ -48,7 +48,31 @@ export const kerberosOptions = z.strictObject({
 		.default(false)
 		.describe('Use the canonical name that DNS gives for the host'),
 	timeout: z.int().positive().default(10_000).describe('Milliseconds for one call of the Kerberos library'),
-	proxy: z.boolean().default(false).describe('Answer a proxy (407) instead of the server (401)'),
+	library: z
+		.string()
+		.min(1)
+		.optional()
+		.describe('The GSS-API library: mit, heimdal, or a file. Default: the first that is there'),
+	proxy: z
+		.boolean()
+		.default(false)
+		.describe("Answer a proxy (407) instead of the server (401); 'hostname' names the proxy"),
+});
+
+export const kerberosOptions = shape.superRefine((options, context) => {
+	const complain = (path: keyof z.output<typeof shape>, message: string): void =>
+		context.addIssue({code: 'custom', path: [path], message});
+	const {keytab, password, principal, proxy, hostname, credentialCache} = options;
+	if (keytab !== undefined && password !== undefined) {
+		complain('password', "'keytab' and 'password' exclude each other");
+	}
+	if (password !== undefined && principal === undefined) {
+		complain('password', "'password' needs 'principal'");
+	}
+	if (password !== undefined && credentialCache !== undefined) {
+		complain('password', "tickets from 'password' stay in memory: leave 'credentialCache' out");
+	}
+	if (proxy && hostname === undefined) complain('proxy', "'proxy' needs 'hostname', the proxy's host");
 });
 
 export type KerberosOptions = z.output<typeof kerberosOptions>;

@@ -1,0 +1,49 @@
+/** The canonical name that the system's resolver has for a host, as Kerberos libraries ask for it. */
+import type {Koffi} from './gss-library.ts';
+
+const canonicalName = 2;
+
+type Resolver = (host: string) => string | undefined;
+let resolver: Resolver | undefined;
+
+/** The canonical name of a host, or the host itself where there is none. Blocks: for the worker thread only. */
+export function canonicalHost(koffi: Koffi, host: string): string {
+	resolver ??= makeResolver(koffi);
+	return (resolver(host) ?? host).toLowerCase().replace(/\.$/, '');
+}
+
+/** `getaddrinfo`, as Node's own gives no canonical name. The order of two members is the system's. */
+function makeResolver(koffi: Koffi): Resolver {
+	const [library, ends] =
+		process.platform === 'darwin'
+			? ['libSystem.dylib', {canonicalName: 'const char *', address: 'void *'}]
+			: ['libc.so.6', {address: 'void *', canonicalName: 'const char *'}];
+	const info = koffi.struct({
+		flags: 'int',
+		family: 'int',
+		type: 'int',
+		protocol: 'int',
+		length: 'uint32_t',
+		...(ends as Record<string, string>),
+		next: 'void *',
+	});
+	const system = koffi.load(library as string);
+	const resolve = system.func('getaddrinfo', 'int', [
+		'const char *',
+		'const char *',
+		koffi.pointer(info),
+		koffi.out(koffi.pointer('void *')),
+	]);
+	const free = system.func('freeaddrinfo', 'void', ['void *']);
+	return host => {
+		const result: [bigint | null] = [null];
+		const hints = {flags: canonicalName, family: 0, type: 0, protocol: 0, length: 0, next: null};
+		const failed = resolve(host, null, {...hints, address: null, canonicalName: null}, result) as number;
+		if (failed !== 0 || result[0] === null) return undefined;
+		try {
+			return (koffi.decode(result[0], info) as {canonicalName: string | null}).canonicalName ?? undefined;
+		} finally {
+			free(result[0]);
+		}
+	};
+}

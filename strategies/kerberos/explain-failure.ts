@@ -1,0 +1,156 @@
+/** Says in plain words what a failure of the GSS-API means, and what to do. */
+import {CredentialUnavailableError, type GatepassError, KerberosExchangeError} from '../../src/errors.ts';
+import type {CredentialSource, Failure} from './gss-messages.ts';
+import {CallFailed, CallTimedOut} from './worker-thread.ts';
+
+/** What is known of the call that failed. */
+export interface Circumstances {
+	readonly source: CredentialSource;
+	/** The rule's patterns and place. */
+	readonly rule: string;
+	/** Host-based, where a service was asked for. */
+	readonly target: string | undefined;
+}
+
+interface Explanation {
+	/** What is wrong has to do with the user's own ticket, not with the exchange. */
+	readonly isCredential?: boolean;
+	/** Codes of Kerberos, counted from the start of its table (RFC 4120 section 7.5.9). */
+	readonly codes?: readonly number[];
+	/** What the libraries say of it; MIT numbers some codes anew, so the text counts as well. */
+	readonly text: RegExp;
+	readonly meaning: (circumstances: Circumstances) => string;
+}
+
+/** Both libraries have the codes of Kerberos in the table `krb5`, which starts here. */
+const tableStart = -1_765_328_384;
+const noCredential = 7;
+const credentialsExpired = 11;
+
+const explanations: readonly Explanation[] = [
+	{
+		codes: [37],
+		text: /clock skew|too great|Client clock out of sync/i,
+		meaning: () =>
+			"The clocks of this machine and of the KDC or the server differ by more than Kerberos allows (five minutes). Set this machine's clock, for example with chrony",
+	},
+	{
+		codes: [7],
+		text: /Server .*not found in Kerberos database|Server not found|Server unknown/i,
+		meaning: ({target}) =>
+			`The KDC knows no service ${principalOf(target)}. If the service has another name, set 'hostname' or 'service', or 'canonicalizeHostname: true' where the URL has an alias; otherwise ask for the principal to be made`,
+	},
+	{
+		codes: [24, 31],
+		text: /Preauthentication failed|Decrypt integrity check failed|Password incorrect|password verification|Incorrect password/i,
+		isCredential: true,
+		meaning: ({source}) =>
+			source.keytab === undefined
+				? "The KDC does not accept the password. Correct 'password'"
+				: `The keys in ${source.keytab} are not those of the KDC: they were changed since. Write the key table anew`,
+	},
+	{
+		codes: [6],
+		text: /Client .*not found in Kerberos database|Client not found|Client unknown/i,
+		isCredential: true,
+		meaning: ({source}) =>
+			`The KDC knows no principal ${source.principal ?? 'of that name'}. Correct 'principal', with its realm`,
+	},
+	{
+		codes: [18, 1, 2, 23],
+		text: /revoked|locked out|has expired in Kerberos|Password has expired|Principal expired/i,
+		isCredential: true,
+		meaning: () => 'The account is locked or expired. Ask for it to be opened again',
+	},
+	{
+		codes: [44, 45, 41],
+		text: /key version|Key version|Message stream modified|Request is a replay|wrong principal in request/i,
+		meaning: ({target}) =>
+			`The server's keys are not the ones that the KDC encrypts for (key version), or it is not ${principalOf(target)} at all. Get new tickets with 'kinit'; if that does not help, the server's key table is out of date`,
+	},
+	{
+		codes: [156, 163],
+		text: /Cannot contact any KDC|unable to reach any KDC|Can't contact/i,
+		meaning: () =>
+			"No KDC of the realm answers. Check the network, and the realm's 'kdc' lines in the file that KRB5_CONFIG names, or /etc/krb5.conf",
+	},
+	{
+		codes: [230, 68, 162],
+		text: /Cannot find KDC for realm|unable to find realm|Realm not local|Wrong realm|Cannot determine realm|Configuration file does not specify default realm/i,
+		meaning: ({target}) =>
+			`Kerberos does not know the realm, or where its KDC is. Check the realm of 'principal', and [realms] and [domain_realm] for ${target?.split('@')[1] ?? 'the host'} in the file that KRB5_CONFIG names, or /etc/krb5.conf`,
+	},
+	{
+		codes: [13],
+		text: /can't fulfill requested option|cannot fulfill requested option|not forwardable|forwardable/i,
+		meaning: () =>
+			"Delegation is refused: the KDC hands out no ticket that the server could use for you. Get a forwardable ticket ('kinit -f'), or set 'delegate: false'",
+	},
+	{
+		codes: [12],
+		text: /KDC policy rejects|policy rejects/i,
+		meaning: () => "The KDC's policy forbids it for this principal or service. Ask whoever runs the realm",
+	},
+	{
+		codes: [32],
+		text: /Ticket expired|credentials? (?:has|have)? ?expired|referenced credential has expired|credential.* expired/i,
+		isCredential: true,
+		meaning: ({source}) => `The ticket has expired. ${howToGetTicket(source)}`,
+	},
+	{
+		text: /No credentials? cache|no credentials|No Kerberos credentials|Matching credential|Can't find client principal|did not find credential|Credential cache is empty|No .*credential|not found in (?:client )?keytab|No such file|ENOENT|EACCES|cache .*(?:format|read)|keytab/i,
+		isCredential: true,
+		meaning: ({source}) => `There is no usable ticket. ${howToGetTicket(source)}`,
+	},
+];
+
+/** The error for the user. */
+export function explainFailure(error: Error, circumstances: Circumstances): GatepassError {
+	if (error instanceof CallTimedOut) {
+		return new KerberosExchangeError(
+			`${error.message} for ${circumstances.rule}: most likely a KDC does not answer. Check it, or raise 'timeout'`,
+		);
+	}
+	if (!(error instanceof CallFailed)) {
+		return new KerberosExchangeError(
+			`The Kerberos library failed for ${circumstances.rule}`,
+			{},
+			{cause: error},
+		);
+	}
+	const {failure} = error;
+	if (failure.phase === 'library')
+		return new CredentialUnavailableError(`${failure.text} (${circumstances.rule})`);
+	const explanation = explanations.find(({codes = [], text}) => matches(failure, codes, text));
+	const routine = ((failure.major ?? 0) >>> 16) & 0xff;
+	const isCredential =
+		explanation?.isCredential === true || routine === noCredential || routine === credentialsExpired;
+	const meaning =
+		explanation?.meaning(circumstances) ?? (isCredential ? howToGetTicket(circumstances.source) : undefined);
+	const message = [
+		`Kerberos failed for ${circumstances.rule}: ${failure.text}`,
+		...(meaning === undefined ? [] : [meaning]),
+	].join('. ');
+	const {major, minor} = failure;
+	const exchange = new KerberosExchangeError(message, {
+		...(major !== undefined && {major}),
+		...(minor !== undefined && {minor}),
+	});
+	return isCredential ? new CredentialUnavailableError(message, {cause: exchange}) : exchange;
+}
+
+function matches({minor, text}: Failure, codes: readonly number[], pattern: RegExp): boolean {
+	return codes.some(code => minor === (tableStart + code) >>> 0) || pattern.test(text);
+}
+
+/** `HTTP@www.example.org` as a principal. */
+function principalOf(target: string | undefined): string {
+	return target?.replace('@', '/') ?? 'of that name';
+}
+
+function howToGetTicket({principal, credentialCache, keytab, password}: CredentialSource): string {
+	if (keytab !== undefined) return `Check 'keytab' (${keytab}) and that it has keys of 'principal'`;
+	if (password !== undefined) return "Check 'principal' and 'password'";
+	const cache = credentialCache === undefined ? '' : ` -c ${credentialCache}`;
+	return `Run 'kinit${cache} ${principal ?? 'NAME@REALM'}', or set the option 'keytab' or 'password'`;
+}

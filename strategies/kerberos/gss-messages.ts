@@ -1,0 +1,72 @@
+/** What the provider and its worker thread say to each other. */
+
+/** Where a rule's tickets come from. */
+export interface CredentialSource {
+	readonly principal?: string | undefined;
+	/** A name as Kerberos writes it: `FILE:/tmp/krb5cc_0`. */
+	readonly credentialCache?: string | undefined;
+	/** An absolute path. */
+	readonly keytab?: string | undefined;
+	/** A secret. It is kept in memory only. */
+	readonly password?: string | undefined;
+}
+
+/** What a worker is started with. */
+export interface WorkerSettings {
+	/** `mit`, `heimdal` or a file; absent: the first that is there. */
+	readonly library: string | undefined;
+	readonly source: CredentialSource;
+}
+
+/** A context that is to be begun. */
+export interface Beginning {
+	/** Host-based: `HTTP@www.example.org`. */
+	readonly target: string;
+	readonly canonicalizeHostname: boolean;
+	readonly mechanism: 'spnego' | 'krb5';
+	readonly mutualAuthentication: boolean;
+	readonly delegate: boolean | 'policy';
+	readonly channelBindings: Uint8Array | undefined;
+	/** Get new tickets where they are the rule's own: the ones at hand were refused. */
+	readonly renew: boolean;
+}
+
+/** What the worker is asked. Each call but `dispose` is answered. */
+export type Call =
+	| {readonly id: number; readonly kind: 'begin'; readonly context: number; readonly beginning: Beginning}
+	| {readonly id: number; readonly kind: 'step'; readonly context: number; readonly token: Uint8Array}
+	| {readonly id: number; readonly kind: 'inquire'}
+	| {readonly id: number; readonly kind: 'check'; readonly target: string}
+	| {readonly kind: 'dispose'; readonly context: number};
+
+/** What a step gave. */
+export interface Progress {
+	readonly token: Uint8Array;
+	readonly isComplete: boolean;
+}
+
+/** What is known of the credential at hand. */
+export interface CredentialFacts {
+	readonly library: string;
+	readonly principal: string;
+	/** Seconds until it ends. */
+	readonly lifetime: number;
+	/** Until when it can be renewed, in seconds since 1970, where that is known. */
+	readonly renewUntil?: number | undefined;
+}
+
+/** Why a call failed. */
+export interface Failure {
+	/** What the library was doing; `library`: it could not be loaded. */
+	readonly phase: 'library' | 'credential' | 'name' | 'context';
+	/** In the library's words, or in ours where it was not asked. */
+	readonly text: string;
+	readonly major?: number;
+	readonly minor?: number;
+}
+
+export interface Answer {
+	readonly id: number;
+	readonly result?: Progress | CredentialFacts | undefined;
+	readonly failure?: Failure;
+}

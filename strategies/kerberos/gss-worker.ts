@@ -1,0 +1,209 @@
+/**
+ * Runs in a thread of its own: every call of the GSS-API may block, for as long as a KDC does not answer, and cannot
+ * be cancelled. Node's own pool of threads is left to DNS and files.
+ *
+ * This file and what it imports is also run as it stands, by Node's type stripping: no decorators or enums here.
+ */
+import {parentPort, workerData} from 'node:worker_threads';
+import {canonicalHost} from './canonical-host.ts';
+import {Credentials} from './gss-credentials.ts';
+import {GssFailure, importName, succeed} from './gss-failure.ts';
+import {
+	bufferOf,
+	type GssBuffer,
+	type GssCalls,
+	loadGssLibrary,
+	oids,
+	type Pointer,
+	place,
+} from './gss-library.ts';
+import type {
+	Answer,
+	Beginning,
+	Call,
+	CredentialFacts,
+	Failure,
+	Progress,
+	WorkerSettings,
+} from './gss-messages.ts';
+
+/** RFC 2744 section 5.19. */
+const flags = {delegate: 1, mutual: 2, sequence: 8, delegateByPolicy: 0x8000};
+const continueNeeded = 1;
+
+interface OpenContext {
+	readonly handle: [Pointer];
+	readonly beginning: Beginning;
+	readonly target: Pointer;
+	readonly credential: {readonly handle: Pointer; release(): void};
+}
+
+class GssWorker {
+	readonly #calls: GssCalls;
+	readonly #credentials: Credentials;
+	readonly #contexts = new Map<number, OpenContext>();
+
+	constructor(calls: GssCalls, settings: WorkerSettings) {
+		this.#calls = calls;
+		this.#credentials = new Credentials(calls, settings.source);
+	}
+
+	handle(call: Call): Progress | CredentialFacts | undefined {
+		switch (call.kind) {
+			case 'begin':
+				return this.#begin(call.context, call.beginning);
+			case 'step':
+				return this.#step(call.context, call.token);
+			case 'inquire':
+				return this.#inquire();
+			case 'check':
+				return this.#check(call.target);
+			case 'dispose':
+				this.#dispose(call.context);
+				return undefined;
+		}
+	}
+
+	#begin(id: number, beginning: Beginning): Progress {
+		const calls = this.#calls;
+		const target = this.#importTarget(beginning);
+		let credential: OpenContext['credential'];
+		try {
+			credential = this.#credentials.acquire(beginning.renew);
+		} catch (error) {
+			calls.releaseName([0], [target]);
+			throw error;
+		}
+		this.#contexts.set(id, {handle: place(), beginning, target, credential});
+		return this.#step(id, undefined);
+	}
+
+	/**
+	 * As a principal and not as a host-based name: the library would change the latter by DNS, or not, as the
+	 * machine's configuration says.
+	 */
+	#importTarget({target, canonicalizeHostname}: Pick<Beginning, 'target' | 'canonicalizeHostname'>): bigint {
+		const separator = target.indexOf('@');
+		const service = target.slice(0, separator);
+		const host = target.slice(separator + 1);
+		const canonical = canonicalizeHostname ? canonicalHost(this.#calls.koffi, host) : host;
+		return importName(this.#calls, `${service}/${canonical}@`, oids.principal);
+	}
+
+	#step(id: number, token: Uint8Array | undefined): Progress {
+		const context = this.#contexts.get(id);
+		if (context === undefined) throw new GssFailure({phase: 'context', text: 'The context has ended'});
+		try {
+			return this.#initSecContext(context, token);
+		} catch (error) {
+			// A context that failed is good for nothing more.
+			this.#dispose(id);
+			throw error;
+		}
+	}
+
+	#initSecContext(
+		{handle, beginning, target, credential}: OpenContext,
+		token: Uint8Array | undefined,
+	): Progress {
+		const calls = this.#calls;
+		const {mutualAuthentication, delegate, mechanism, channelBindings} = beginning;
+		const wanted =
+			(mutualAuthentication ? flags.mutual | flags.sequence : 0) |
+			(delegate === true ? flags.delegate : delegate === 'policy' ? flags.delegateByPolicy : 0);
+		const empty = bufferOf(undefined);
+		const bindings =
+			channelBindings === undefined
+				? null
+				: {
+						initiatorType: 0,
+						initiator: empty,
+						acceptorType: 0,
+						acceptor: empty,
+						application: bufferOf(channelBindings),
+					};
+		const minor: [number] = [0];
+		const output = {} as GssBuffer;
+		const major = calls.initSecContext(
+			...[minor, credential.handle, handle, target, oids[mechanism], wanted, 0, bindings],
+			...[token === undefined ? null : bufferOf(token), null, output, [0], null],
+		);
+		const result = calls.take(output);
+		succeed(calls, 'context', major, minor);
+		return {token: result, isComplete: (major & continueNeeded) === 0};
+	}
+
+	#inquire(): CredentialFacts {
+		const credential = this.#credentials.acquire(false);
+		try {
+			const {kind, file} = this.#calls;
+			const library = `${kind === 'mit' ? 'MIT' : 'Heimdal'} (${file})`;
+			return {library, ...this.#credentials.facts(credential.handle)};
+		} finally {
+			credential.release();
+		}
+	}
+
+	/** Ask the KDC for a ticket to the service. */
+	#check(target: string): undefined {
+		const id = -1;
+		this.#begin(id, {
+			target,
+			canonicalizeHostname: false,
+			mechanism: 'krb5',
+			mutualAuthentication: true,
+			delegate: false,
+			channelBindings: undefined,
+			renew: false,
+		});
+		this.#dispose(id);
+	}
+
+	#dispose(id: number): void {
+		const context = this.#contexts.get(id);
+		if (context === undefined) return;
+		this.#contexts.delete(id);
+		const calls = this.#calls;
+		if (context.handle[0] !== null) calls.deleteSecContext([0], context.handle, null);
+		calls.releaseName([0], [context.target]);
+		context.credential.release();
+	}
+}
+
+function failureOf(error: unknown): Failure {
+	if (error instanceof GssFailure) return error.failure;
+	const {code, syscall, path} = error as NodeJS.ErrnoException;
+	// A file that is not there, for example; other errors' messages are not known to be harmless.
+	const text = syscall === undefined ? 'An unexpected error' : `${path ?? syscall}: ${code}`;
+	return {phase: 'credential', text};
+}
+
+const port = parentPort;
+if (port !== null) {
+	const settings = workerData as WorkerSettings;
+	const opening = loadGssLibrary(settings.library).then(calls => new GssWorker(calls, settings));
+	// Each call is told of the failure; nobody waits for the promise itself.
+	opening.catch(() => {});
+	let worker: GssWorker | undefined;
+	let unavailable: Failure | undefined;
+	const answer = (call: Call): void => {
+		const reply = (rest: Omit<Answer, 'id'>): void => {
+			if (call.kind !== 'dispose') port.postMessage({id: call.id, ...rest});
+		};
+		try {
+			if (worker === undefined) throw new GssFailure(unavailable as Failure);
+			reply({result: worker.handle(call)});
+		} catch (error) {
+			reply({failure: failureOf(error)});
+		}
+	};
+	await opening.then(
+		opened => {
+			worker = opened;
+		},
+		(error: Error) => {
+			unavailable = {phase: 'library', text: error.message};
+		},
+	);
+	port.on('message', answer);
+}

@@ -1,0 +1,57 @@
+/** `kerberos`: Negotiate (RFC 4559) with tickets, over the system's GSS-API. */
+import {
+	type AuthRequest,
+	type AuthStrategy,
+	authStrategy,
+	type Conversation,
+	type CredentialStatus,
+	Environment,
+	inject,
+	RuleInfo,
+	resolvePath,
+	StrategyOptions,
+} from '../../src/strategy.ts';
+import {credentialSource} from './credential-source.ts';
+import {KoffiProvider} from './koffi-provider.ts';
+import {negotiate} from './negotiate.ts';
+import {type KerberosOptions, kerberosOptions} from './options.ts';
+import {credentialStatus} from './status.ts';
+
+/**
+ * Fails with a `CredentialUnavailableError` where there is no ticket to be had, with a `KerberosExchangeError` where
+ * the library makes no token, and with a `MutualAuthenticationError` where the server has to prove itself and does
+ * not (RFC 4559 section 5).
+ */
+@authStrategy({name: 'kerberos', options: kerberosOptions})
+export class KerberosStrategy implements AuthStrategy {
+	readonly #options: KerberosOptions;
+	readonly #rule: RuleInfo;
+	readonly #provider: KoffiProvider;
+
+	constructor(
+		@inject(StrategyOptions) options: KerberosOptions,
+		@inject(RuleInfo) rule: RuleInfo,
+		@inject(Environment) environment: Environment,
+	) {
+		this.#options = options;
+		this.#rule = rule;
+		this.#provider = new KoffiProvider({
+			library: options.library,
+			source: credentialSource(options, environment, path => resolvePath(path, rule.folder, environment)),
+			timeout: options.timeout,
+			rule: `${rule.match} (${rule.source})`,
+		});
+	}
+
+	authenticate(request: AuthRequest): Conversation {
+		return negotiate(request, this.#options, this.#provider, this.#rule);
+	}
+
+	async status({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {
+		return credentialStatus(this.#provider, this.#options, verify);
+	}
+
+	async dispose(): Promise<void> {
+		await this.#provider.close();
+	}
+}

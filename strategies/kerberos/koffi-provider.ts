@@ -1,0 +1,87 @@
+/** GSS-API contexts of the system's library, for one rule. */
+import {explainFailure} from './explain-failure.ts';
+import type {Beginning, CredentialFacts, Progress, WorkerSettings} from './gss-messages.ts';
+import type {GssContext, GssContextRequest, GssProvider} from './gss-provider.ts';
+import {WorkerThread} from './worker-thread.ts';
+
+/** What the provider is made for. */
+export interface KoffiProviderSettings extends WorkerSettings {
+	/** Milliseconds for one call. */
+	readonly timeout: number;
+	/** For messages: the rule's patterns and place. */
+	readonly rule: string;
+}
+
+export class KoffiProvider implements GssProvider {
+	readonly #settings: KoffiProviderSettings;
+	readonly #thread: WorkerThread;
+	#contexts = 0;
+
+	constructor(settings: KoffiProviderSettings) {
+		const {library, source, timeout} = settings;
+		this.#settings = settings;
+		this.#thread = new WorkerThread({library, source}, timeout);
+	}
+
+	async createContext(request: GssContextRequest): Promise<GssContext> {
+		this.#contexts += 1;
+		const context = this.#contexts;
+		const beginning: Beginning = {...request};
+		const first = await this.#explained(request.target, () => this.#thread.begin({context, beginning}));
+		return new KoffiContext(
+			first,
+			token => this.#explained(request.target, () => this.#thread.step({context, token})),
+			() => this.#thread.dispose(context),
+		);
+	}
+
+	/** Whose the credential is; asks the KDC where tickets come from a key table or a password. */
+	inquire(): Promise<CredentialFacts> {
+		return this.#explained(undefined, () => this.#thread.inquire());
+	}
+
+	/** Get a ticket for a service: the KDC's answer. */
+	check(target: string): Promise<void> {
+		return this.#explained(target, () => this.#thread.check({target}));
+	}
+
+	async close(): Promise<void> {
+		await this.#thread.close();
+	}
+
+	async #explained<Result>(target: string | undefined, call: () => Promise<Result>): Promise<Result> {
+		try {
+			return await call();
+		} catch (error) {
+			throw explainFailure(error as Error, {...this.#settings, target});
+		}
+	}
+}
+
+class KoffiContext implements GssContext {
+	readonly token: Uint8Array;
+	readonly #step: (token: Uint8Array) => Promise<Progress>;
+	readonly #dispose: () => void;
+	isComplete: boolean;
+
+	constructor(
+		{token, isComplete}: Progress,
+		step: (token: Uint8Array) => Promise<Progress>,
+		dispose: () => void,
+	) {
+		this.token = token;
+		this.isComplete = isComplete;
+		this.#step = step;
+		this.#dispose = dispose;
+	}
+
+	async step(input: Uint8Array): Promise<Uint8Array> {
+		const {token, isComplete} = await this.#step(input);
+		this.isComplete = isComplete;
+		return token;
+	}
+
+	dispose(): void {
+		this.#dispose();
+	}
+}

@@ -1,0 +1,151 @@
+/**
+ * The thread that runs the GSS-API for one rule, seen from outside: calls with a time limit.
+ *
+ * A call that hangs in the library cannot be cancelled. Its thread is given up then, with all that waits in it, and
+ * the next call starts a new one; the old one ends when the library returns.
+ */
+import {Worker} from 'node:worker_threads';
+import type {Answer, Call, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
+
+/** A call failed, as the worker says. */
+export class CallFailed extends Error {
+	readonly failure: Failure;
+
+	constructor(failure: Failure) {
+		super(failure.text);
+		this.failure = failure;
+	}
+}
+
+/** A call took too long. */
+export class CallTimedOut extends Error {}
+
+/** The calls that are answered. */
+type Asking<Kind extends Call['kind']> = Omit<Extract<Call, {kind: Kind; id: number}>, 'id' | 'kind'>;
+
+interface Waiting {
+	resolve(result: Answer['result']): void;
+	reject(error: Error): void;
+}
+
+/** Node runs TypeScript in a thread as it does elsewhere; the built package has JavaScript beside this file. */
+const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+const script = new URL(`./gss-worker.${extension}`, import.meta.url);
+
+export class WorkerThread {
+	readonly #settings: WorkerSettings;
+	readonly #timeout: number;
+	#worker: Worker | undefined;
+	/** In the order of the calls, which is that of the answers. */
+	#waiting = new Map<number, Waiting>();
+	#timer: NodeJS.Timeout | undefined;
+	#nextId = 0;
+	#isClosed = false;
+
+	/** @param timeout milliseconds that one call may take in the library. */
+	constructor(settings: WorkerSettings, timeout: number) {
+		this.#settings = settings;
+		this.#timeout = timeout;
+	}
+
+	begin(call: Asking<'begin'>): Promise<Progress> {
+		return this.#ask(id => ({...call, kind: 'begin', id})) as Promise<Progress>;
+	}
+
+	step(call: Asking<'step'>): Promise<Progress> {
+		return this.#ask(id => ({...call, kind: 'step', id})) as Promise<Progress>;
+	}
+
+	inquire(): Promise<CredentialFacts> {
+		return this.#ask(id => ({kind: 'inquire', id})) as Promise<CredentialFacts>;
+	}
+
+	async check(call: Asking<'check'>): Promise<void> {
+		await this.#ask(id => ({...call, kind: 'check', id}));
+	}
+
+	/** End a context. Where its thread is gone, so is the context. */
+	dispose(context: number): void {
+		this.#worker?.postMessage({kind: 'dispose', context} satisfies Call);
+	}
+
+	/** End the thread; calls that wait are told so. */
+	async close(): Promise<void> {
+		this.#isClosed = true;
+		await this.#abandon(new CallFailed({phase: 'library', text: 'gatepass was closed'}));
+	}
+
+	#ask(callWith: (id: number) => Call): Promise<Answer['result']> {
+		if (this.#isClosed) {
+			return Promise.reject(new CallFailed({phase: 'library', text: 'gatepass was closed'}));
+		}
+		this.#nextId += 1;
+		const id = this.#nextId;
+		this.#worker ??= this.#start();
+		const worker = this.#worker;
+		return new Promise((resolve, reject) => {
+			this.#waiting.set(id, {resolve, reject});
+			if (this.#waiting.size === 1) {
+				// The process stays for the answer, and for nothing else.
+				worker.ref();
+				this.#watch();
+			}
+			worker.postMessage(callWith(id));
+		});
+	}
+
+	#start(): Worker {
+		const worker = new Worker(script, {
+			name: 'gatepass kerberos',
+			workerData: this.#settings,
+			// What the process was started with need not be right for a thread.
+			execArgv: [],
+		});
+		worker.unref();
+		worker.on('message', (answer: Answer) => this.#settle(answer));
+		const lost = (reason: string): void => {
+			if (this.#worker !== worker) return;
+			void this.#abandon(new CallFailed({phase: 'library', text: reason}));
+		};
+		worker.on('error', ({name}) => lost(`The thread of the Kerberos library failed (${name})`));
+		worker.on('exit', () => lost('The thread of the Kerberos library ended'));
+		return worker;
+	}
+
+	#settle({id, result, failure}: Answer): void {
+		const waiting = this.#waiting.get(id);
+		if (waiting === undefined) return;
+		this.#waiting.delete(id);
+		if (this.#waiting.size > 0) {
+			this.#timer?.refresh();
+		} else {
+			clearTimeout(this.#timer);
+			this.#worker?.unref();
+		}
+		if (failure === undefined) waiting.resolve(result);
+		else waiting.reject(new CallFailed(failure));
+	}
+
+	/** The time of a call begins when the ones before it are answered. */
+	#watch(): void {
+		clearTimeout(this.#timer);
+		this.#timer = setTimeout(() => {
+			void this.#abandon(new CallTimedOut(`The Kerberos library did not answer within ${this.#timeout} ms`));
+		}, this.#timeout);
+	}
+
+	async #abandon(error: Error): Promise<void> {
+		clearTimeout(this.#timer);
+		const worker = this.#worker;
+		const waiting = [...this.#waiting.values()];
+		this.#worker = undefined;
+		this.#waiting = new Map();
+		for (const {reject} of waiting) reject(error);
+		if (worker === undefined) return;
+		worker.unref();
+		worker.removeAllListeners('message');
+		const ended = worker.terminate();
+		// Where a call hangs, that can take as long as the library does.
+		if (waiting.length === 0) await ended;
+	}
+}

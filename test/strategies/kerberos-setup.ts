@@ -1,0 +1,72 @@
+/** A realm, Apache with mod_auth_gssapi, and gatepasses for them: what the tests of `kerberos` have in common. */
+import {afterAll, beforeAll} from 'vitest';
+import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {type ApacheNegotiate, startApacheNegotiate} from '../servers/apache-negotiate.ts';
+import {type Kdc, startKdc} from '../servers/kdc.ts';
+
+/** The GSS-API libraries that the tests run on. */
+export const libraries = ['mit', 'heimdal'] as const;
+export type Library = (typeof libraries)[number];
+
+type Options = Record<string, unknown>;
+
+export interface Realm {
+	readonly kdc: Kdc;
+	readonly server: ApacheNegotiate;
+	/** A URL of the server. */
+	url(scheme: 'http' | 'https', path: string, host?: string): string;
+	/** A gatepass with a rule for everything, or for each origin that `rules` names; closed after the test file. */
+	gatepassWith(options: Options, rules?: Readonly<Record<string, Options>>): Promise<Gatepass>;
+}
+
+/** Start them before the tests of the suite, and end them after. KRB5_CONFIG is the one thing of the process's own. */
+export function useRealm(): Realm {
+	const open: Gatepass[] = [];
+	const realm = {} as {kdc: Kdc; server: ApacheNegotiate};
+	const configurationBefore = process.env.KRB5_CONFIG;
+	beforeAll(async () => {
+		realm.kdc = await startKdc();
+		realm.server = await startApacheNegotiate(realm.kdc);
+		process.env.KRB5_CONFIG = realm.kdc.configuration;
+	});
+	afterAll(async () => {
+		await Promise.all(open.map(gatepass => gatepass.close()));
+		if (configurationBefore === undefined) delete process.env.KRB5_CONFIG;
+		else process.env.KRB5_CONFIG = configurationBefore;
+		await realm.server?.close();
+		await realm.kdc?.close();
+	});
+	return Object.assign(realm, {
+		url(scheme: 'http' | 'https', path: string, host = 'localhost') {
+			return `${scheme}://${host}:${realm.server.ports[scheme]}${path}`;
+		},
+		async gatepassWith(options: Options, rules: Readonly<Record<string, Options>> = {}) {
+			const all = {
+				'http://localhost:*': options,
+				'http://127.0.0.1:*': options,
+				'localhost:*': options,
+				'127.0.0.1:*': options,
+				...rules,
+			};
+			const gatepass = await createGatepass({
+				config: {
+					cache: {url: 'memory:'},
+					trust: [{match: ['localhost:*', '127.0.0.1:*'], ca: realm.server.ca, only: true}],
+					hostRules: Object.entries(all).map(([match, own]) => ({match, strategy: 'kerberos', options: own})),
+				},
+			});
+			open.push(gatepass);
+			return gatepass;
+		},
+	});
+}
+
+/** What a promise rejects with. */
+export async function failureOf(promise: PromiseLike<unknown>): Promise<Error> {
+	const outcome = await Promise.resolve(promise).then(
+		() => undefined,
+		(error: Error) => error,
+	);
+	if (outcome === undefined) throw new Error('It did not fail');
+	return outcome;
+}
