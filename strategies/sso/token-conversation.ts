@@ -42,7 +42,7 @@ interface Use {
 }
 
 /** Tokens of more grants than this, such as those of many users, are not remembered for `forget`. */
-const mostIssued = 10_000;
+const mostKeys = 10_000;
 
 export interface TokenConversationSettings {
 	/** The name of the strategy: tokens of different strategies are different tokens. */
@@ -59,8 +59,8 @@ export class TokenConversation implements AuthStrategy {
 	readonly #settings: TokenConversationSettings;
 	/** The last use: for a grant that is always the same, a warm token costs neither a key nor a closure. */
 	#last: Use | undefined;
-	/** The keys of all tokens that were issued here. */
-	readonly #issued = new Set<string>();
+	/** The keys of all tokens that were used here. */
+	readonly #keys = new Set<string>();
 
 	constructor(settings: TokenConversationSettings) {
 		this.#settings = settings;
@@ -109,7 +109,7 @@ export class TokenConversation implements AuthStrategy {
 	async forget(): Promise<void> {
 		const {tokens, client, tenant, grants} = this.#settings;
 		const grant = await grants.known();
-		const keys = new Set(this.#issued);
+		const keys = new Set(this.#keys);
 		if (grant !== undefined) keys.add((await this.#use(grant, tenant)).key);
 		const dropped: Token[] = [];
 		for (const key of keys) {
@@ -117,7 +117,8 @@ export class TokenConversation implements AuthStrategy {
 			if (token !== undefined) dropped.push(token);
 			await tokens.delete(key);
 		}
-		this.#issued.clear();
+		this.#keys.clear();
+		this.#last = undefined;
 		// Dropped first: whatever becomes of the revocations, no token is used again.
 		const failures: unknown[] = [];
 		for (const {value} of dropped) {
@@ -154,19 +155,18 @@ export class TokenConversation implements AuthStrategy {
 			return last;
 		}
 		const key = this.#keyFor(grant, tenant, preparation, identity);
-		const issue = (signal: AbortSignal): Promise<Token> => {
-			this.#remember(key);
-			return client.request(grant.type, grant.parameters, signal);
-		};
+		this.#remember(key);
+		const issue = (signal: AbortSignal): Promise<Token> =>
+			client.request(grant.type, grant.parameters, signal);
 		this.#last = {grant, preparation, identity, tenant, key, issue};
 		return this.#last;
 	}
 
 	#remember(key: string): void {
-		this.#issued.delete(key);
-		this.#issued.add(key);
-		const [oldest] = this.#issued;
-		if (this.#issued.size > mostIssued && oldest !== undefined) this.#issued.delete(oldest);
+		this.#keys.delete(key);
+		this.#keys.add(key);
+		const [oldest] = this.#keys;
+		if (this.#keys.size > mostKeys && oldest !== undefined) this.#keys.delete(oldest);
 	}
 
 	#keyFor(
