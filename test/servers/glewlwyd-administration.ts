@@ -40,6 +40,14 @@ export class GlewlwydAdministration {
 		this.#ca = ca;
 	}
 
+	/** Whether the server is there. */
+	async answers(): Promise<boolean> {
+		return this.#send('GET', '/config').then(
+			({status}) => status === 200,
+			() => false,
+		);
+	}
+
 	/** As the administrator that a new database holds. */
 	async logIn(): Promise<void> {
 		const {cookie} = await this.#post('/api/auth/', {username: 'admin', password: 'password'});

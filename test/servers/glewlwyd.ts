@@ -14,8 +14,8 @@ import {setTimeout as pause} from 'node:timers/promises';
 import type {JWK} from 'jose';
 import type {CertificateFiles, TestAuthority} from '../../src/testing/authority.ts';
 import {findProgram, type RealServer} from './availability.ts';
-import {freePorts} from './free-port.ts';
 import {GlewlwydAdministration} from './glewlwyd-administration.ts';
+import {startOnFreePort, stopProcess} from './process.ts';
 
 /** The tables, with an administrator in them. */
 const schema = '/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3';
@@ -76,7 +76,7 @@ export async function startGlewlwyd(settings: GlewlwydSettings): Promise<Glewlwy
 			hosts: ['127.0.0.1', 'localhost'],
 		});
 		createDatabase(join(folder, 'glewlwyd.db'));
-		server = await startOnFreePort(folder, own, authority.ca);
+		server = await startServer(folder, own, authority.ca);
 		const {url, log} = server;
 		const issuer = `${url}/api/oidc`;
 		const administration = new GlewlwydAdministration(url, await readFile(authority.ca, 'utf8'));
@@ -100,13 +100,13 @@ export async function startGlewlwyd(settings: GlewlwydSettings): Promise<Glewlwy
 			issued: () => [...log().matchAll(/Access token generated for client '(?!\(null\))/g)].length,
 			isActive: token => administration.isActive(token, glewlwydClients.basic),
 			async close() {
-				await stop(running.process);
+				await stopProcess(running.process, 'SIGTERM');
 				await rm(folder, {recursive: true, force: true});
 			},
 		};
 	} catch (error) {
 		const log = server?.log() ?? '';
-		if (server !== undefined) await stop(server.process);
+		if (server !== undefined) await stopProcess(server.process, 'SIGTERM');
 		await rm(folder, {recursive: true, force: true});
 		throw new Error(`glewlwyd could not be set up:\n${log}`, {cause: error});
 	}
@@ -126,23 +126,36 @@ interface Running {
 	log(): string;
 }
 
-/** glewlwyd cannot be asked to choose a port, and one that was free may be taken by the time it starts. */
-async function startOnFreePort(folder: string, own: CertificateFiles, ca: string): Promise<Running> {
-	for (let attempt = 1; ; attempt++) {
-		const [port] = await freePorts(1);
+async function startServer(folder: string, own: CertificateFiles, ca: string): Promise<Running> {
+	let log = '';
+	const [port, server] = await startOnFreePort(async port => {
 		const configuration = join(folder, 'glewlwyd.conf');
-		await writeFile(configuration, configure(folder, Number(port), own, ca));
-		const server = spawn(findProgram('glewlwyd') as string, ['-c', configuration]);
-		let log = '';
-		for (const output of [server.stdout, server.stderr]) output.on('data', chunk => (log += chunk));
-		try {
-			await untilStarted(server, () => log);
-			return {process: server, url: `https://127.0.0.1:${port}`, log: () => log};
-		} catch (error) {
-			await stop(server);
-			if (attempt === 5) throw new Error(`glewlwyd did not start:\n${log}`, {cause: error});
+		await writeFile(configuration, configure(folder, port, own, ca));
+		const started = spawn(findProgram('glewlwyd') as string, ['-c', configuration]);
+		const closed = once(started, 'close');
+		log = '';
+		for (const output of [started.stdout, started.stderr]) output.on('data', chunk => (log += chunk));
+		// It says that it has started before it listens.
+		const administration = new GlewlwydAdministration(
+			`https://127.0.0.1:${port}`,
+			await readFile(ca, 'utf8'),
+		);
+		const deadline = Date.now() + 60_000;
+		while (!(await administration.answers())) {
+			if (started.exitCode !== null) {
+				// Only then has all been read that it wrote.
+				await closed;
+				throw new Error(`glewlwyd ended:\n${log}`);
+			}
+			if (Date.now() > deadline) {
+				await stopProcess(started, 'SIGKILL');
+				throw new Error(`glewlwyd does not answer:\n${log}`);
+			}
+			await pause(20);
 		}
-	}
+		return started;
+	});
+	return {process: server, url: `https://127.0.0.1:${port}`, log: () => log};
 }
 
 function configure(folder: string, port: number, own: CertificateFiles, ca: string): string {
@@ -176,21 +189,4 @@ secure_connection_pem_file="${own.certificate}"
 secure_connection_ca_file="${ca}"
 database = { type = "sqlite3"; path = "${folder}/glewlwyd.db"; };
 `;
-}
-
-async function untilStarted(server: ChildProcess, log: () => string): Promise<void> {
-	const deadline = Date.now() + 30_000;
-	while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
-		// It says so once it listens.
-		if (log().includes('Glewlwyd started')) return;
-		await pause(20);
-	}
-	throw new Error('glewlwyd ended, or did not listen in time');
-}
-
-async function stop(server: ChildProcess): Promise<void> {
-	if (server.exitCode !== null || server.signalCode !== null) return;
-	const ended = once(server, 'exit');
-	server.kill('SIGTERM');
-	await ended;
 }
