@@ -24,13 +24,12 @@ export interface EventPayloads {
 	readonly 'gatepass:token:invalidate': AboutToken;
 	/** Something failed that no request suffers from, such as the store or a renewal; or fetching a token failed. */
 	readonly 'gatepass:token:error': Partial<AboutToken> & {readonly error: GatepassError};
-	/** A hop was answered, or failed. */
+	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;
 		/** Without user information, query and fragment. */
 		readonly url: string;
-		/** Absent: no rule matches. */
-		readonly rule?: {readonly match: string; readonly strategy: string; readonly source: string};
+		readonly rule: {readonly match: string; readonly strategy: string; readonly source: string};
 		/** The status that was delivered; absent where the hop failed. */
 		readonly status?: number;
 		/** How often the request was sent. */

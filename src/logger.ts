@@ -33,8 +33,10 @@ export function logTo(logger: Logger): EventListener {
 			case 'gatepass:token:hit':
 				logger.debug(payload, 'gatepass: a token was served from the cache');
 				return;
-			default:
-				logger.debug(payload, 'gatepass: a request was answered');
+			case 'gatepass:request': {
+				const {status} = payload as EventPayloads['gatepass:request'];
+				logger.debug(payload, `gatepass: a request ${status === undefined ? 'failed' : 'was answered'}`);
+			}
 		}
 	};
 }

@@ -69,7 +69,8 @@ class Recorder {
 			'http.request.method': method,
 			'server.address': new URL(url).hostname,
 			...(status !== undefined && {'http.response.status_code': status}),
-			...(rule !== undefined && {'gatepass.strategy': rule.strategy, 'gatepass.rule': rule.match}),
+			'gatepass.strategy': rule.strategy,
+			'gatepass.rule': rule.match,
 		};
 		this.#requests.record(duration, attributes);
 		this.#span(

@@ -9,6 +9,7 @@ import {Agent, type ClientRequest, type RequestOptions} from 'node:http';
 import {beginHop, type HopContext, type HopPlan, type HopRequest} from '../hop.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {HeldBack} from './held-back.ts';
+import {reportHop} from './hop-report.ts';
 import {setPath} from './sent-headers.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
@@ -24,7 +25,7 @@ export async function exchange(
 ): Promise<ClientRequest> {
 	const {rule} = plan;
 	if (rule === undefined) return send(url, withTls(plan, native, url));
-	const report = reporterOf(plan, url, native.method ?? 'GET');
+	const report = reportHop(plan, url, native.method ?? 'GET');
 	const headers = {...(native.headers as Record<string, string | string[] | undefined>)};
 	const makeLeg = (request: HopRequest): Promise<ClientRequest> => {
 		request.checkUrl(rule.info);
@@ -39,6 +40,7 @@ export async function exchange(
 	const hop = await beginHop(rule, {...context, connect}, url, native.method ?? 'GET', headers).catch(
 		error => {
 			early.abandon();
+			report?.end(undefined);
 			throw error;
 		},
 	);
@@ -50,9 +52,14 @@ export async function exchange(
 		context.signal?.throwIfAborted();
 		const first = await sendLeg();
 		// The caller's function may answer by itself; then nobody was shown a credential.
-		if (typeof first.setHeader === 'function')
-			new HeldBack(hop, context, first, sendLeg, body, report?.end).begin();
-		else await hop.run.end();
+		if (typeof first.setHeader === 'function') {
+			const heldBack = new HeldBack(hop, context, first, sendLeg, body, report?.end);
+			early.beforeOpen = () => heldBack.drain();
+			heldBack.begin();
+		} else {
+			await hop.run.end();
+			report?.end((first as {statusCode?: number}).statusCode);
+		}
 		return first;
 	} catch (error) {
 		early.abandon();
@@ -60,35 +67,6 @@ export async function exchange(
 		report?.end(undefined);
 		throw error;
 	}
-}
-
-/** Tells how a hop went, where anybody listens. */
-function reporterOf({events, rule}: HopPlan, url: URL, method: string): Reporter | undefined {
-	if (!events.isHeard('gatepass:request') || rule === undefined) return undefined;
-	const begun = performance.now();
-	const {match, strategy, source} = rule.info;
-	let legs = 0;
-	return {
-		countLeg() {
-			legs += 1;
-		},
-		end(status) {
-			events.publish('gatepass:request', {
-				method,
-				url: url.origin + url.pathname,
-				rule: {match, strategy, source},
-				...(status !== undefined && {status}),
-				legs,
-				duration: performance.now() - begun,
-			});
-		},
-	};
-}
-
-interface Reporter {
-	countLeg(): void;
-	/** Once: with the status that is delivered, or without, where the hop failed. */
-	end(status: number | undefined): void;
 }
 
 /** Make the request of one leg, and take the credential out of the options as soon as it is made. */
