@@ -1,0 +1,31 @@
+/** Tells how a hop went: `gatepass:request`, once for each hop that has a rule. */
+import type {HopPlan} from '../hop.ts';
+
+export interface HopReport {
+	countLeg(): void;
+	/** Once: with the status that is delivered, or without, where the hop failed. */
+	end(status: number | undefined): void;
+}
+
+/** The report of a hop that begins now; `undefined` where nobody listens. */
+export function reportHop({events, rule}: HopPlan, url: URL, method: string): HopReport | undefined {
+	if (!events.isHeard('gatepass:request') || rule === undefined) return undefined;
+	const begun = performance.now();
+	const {match, strategy, source} = rule.info;
+	let legs = 0;
+	return {
+		countLeg() {
+			legs += 1;
+		},
+		end(status) {
+			events.publish('gatepass:request', {
+				method,
+				url: url.origin + url.pathname,
+				rule: {match, strategy, source},
+				...(status !== undefined && {status}),
+				legs,
+				duration: performance.now() - begun,
+			});
+		},
+	};
+}
