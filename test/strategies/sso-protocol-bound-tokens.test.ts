@@ -3,7 +3,7 @@ import {createServer} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import {PassThrough} from 'node:stream';
-import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {Gatepass} from '../../src/index.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {answerJson, startServer} from '../../src/testing/server.ts';
@@ -17,6 +17,7 @@ import {startOidcProvider} from '../servers/oidc-provider.ts';
 import {
 	type AuthorizationServer,
 	createRule,
+	endAfterEach,
 	serverKinds,
 	tokenRequestErrorOf,
 } from './sso-protocol-setup.ts';
@@ -24,13 +25,7 @@ import {
 let authority: TestAuthority;
 let certificate: CertificateFiles;
 let otherCertificate: CertificateFiles;
-/** Ended after each test, the last one first. */
-const open: {close(): Promise<unknown>}[] = [];
-
-function ended<Closeable extends {close(): Promise<unknown>}>(closeable: Closeable): Closeable {
-	open.push(closeable);
-	return closeable;
-}
+const ended = endAfterEach();
 
 beforeAll(async () => {
 	authority = await createTestAuthority();
@@ -41,9 +36,6 @@ beforeAll(async () => {
 	otherCertificate = await authority.issue('other', {subject: 'CN=other', hosts: ['other.example.org']});
 });
 afterAll(() => authority.close());
-beforeEach(() => async () => {
-	for (const closeable of open.splice(0).reverse()) await closeable.close();
-});
 
 for (const {name, needs, clients, target, start} of serverKinds) {
 	describeWith(needs, name, () => {

@@ -1,12 +1,12 @@
 /** Endpoints found from the issuer's metadata (OpenID Connect Discovery 1.0, RFC 8414), and metadata that cannot be used. */
-import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {type Gatepass, InsecureTransportError} from '../../src/index.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {answerJson, type RecordedRequest, startServer, type TestServer} from '../../src/testing/server.ts';
 import {describeWith} from '../servers/availability.ts';
 import {glewlwyd, glewlwydClients, startGlewlwyd} from '../servers/glewlwyd.ts';
 import {clients, type OidcProviderSettings, startOidcProvider} from '../servers/oidc-provider.ts';
-import {createRule, tokenRequestErrorOf} from './sso-protocol-setup.ts';
+import {createRule, endAfterEach, tokenRequestErrorOf} from './sso-protocol-setup.ts';
 
 const api = 'https://127.0.0.1:9/x';
 const openIdPath = '/.well-known/openid-configuration';
@@ -14,13 +14,7 @@ const oauthPath = '/.well-known/oauth-authorization-server';
 
 let authority: TestAuthority;
 let certificate: CertificateFiles;
-/** Ended after each test, the last one first. */
-const open: {close(): Promise<unknown>}[] = [];
-
-function ended<Closeable extends {close(): Promise<unknown>}>(closeable: Closeable): Closeable {
-	open.push(closeable);
-	return closeable;
-}
+const ended = endAfterEach();
 
 beforeAll(async () => {
 	authority = await createTestAuthority();
@@ -30,9 +24,6 @@ beforeAll(async () => {
 	});
 });
 afterAll(() => authority.close());
-beforeEach(() => async () => {
-	for (const closeable of open.splice(0).reverse()) await closeable.close();
-});
 
 async function useIssuer(
 	issuer: string,

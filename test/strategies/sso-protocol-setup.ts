@@ -1,7 +1,7 @@
 /** What the tests of the OAuth protocol share: both authorization servers, and a gatepass with one rule for an API. */
 import {createPrivateKey, generateKeyPairSync, type KeyObject} from 'node:crypto';
 import type {JWK} from 'jose';
-import {expect} from 'vitest';
+import {afterEach, expect} from 'vitest';
 import {createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
 import type {TestAuthority} from '../../src/testing/authority.ts';
 import type {RealServer} from '../servers/availability.ts';
@@ -90,6 +90,20 @@ export function createRule(
 			hostRules: [{match, strategy, options, ...rule}],
 		},
 	});
+}
+
+/** Gives a function for what is to be ended after the test, the last one first. To be called once in a file. */
+export function endAfterEach(): <Closeable extends {close(): Promise<unknown>}>(
+	closeable: Closeable,
+) => Closeable {
+	const open: {close(): Promise<unknown>}[] = [];
+	afterEach(async () => {
+		for (const closeable of open.splice(0).reverse()) await closeable.close();
+	});
+	return closeable => {
+		open.push(closeable);
+		return closeable;
+	};
 }
 
 /** What a promise rejects with, which has to be a `TokenRequestError`. */
