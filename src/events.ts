@@ -23,7 +23,11 @@ export interface EventPayloads {
 	/** A token was dropped because a server refused it. */
 	readonly 'gatepass:token:invalidate': AboutToken;
 	/** Something failed that no request suffers from, such as the store or a renewal; or fetching a token failed. */
-	readonly 'gatepass:token:error': Partial<AboutToken> & {readonly error: GatepassError};
+	readonly 'gatepass:token:error': Partial<AboutToken> & {
+		readonly error: GatepassError;
+		/** How long the issuer was asked; absent where it is not the issuer that failed. */
+		readonly duration?: number;
+	};
 	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;

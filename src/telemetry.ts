@@ -82,15 +82,16 @@ class Recorder {
 	}
 
 	#recordToken(name: EventName, payload: EventPayloads[Exclude<EventName, 'gatepass:request'>]): void {
-		this.#tokenEvents.add(1, {event: name.slice('gatepass:token:'.length)});
-		if (!('duration' in payload)) return;
-		this.#tokenRequests.record(payload.duration);
-		this.#span(
-			name === 'gatepass:token:issue' ? 'gatepass token issue' : 'gatepass token refresh',
-			payload.duration,
-			{},
-			false,
-		);
+		const event = name.slice('gatepass:token:'.length);
+		this.#tokenEvents.add(1, {event});
+		if (!('duration' in payload) || payload.duration === undefined) return;
+		const error = 'error' in payload ? payload.error : undefined;
+		const attributes: Attributes = {
+			'gatepass.token.event': event,
+			...(error !== undefined && {'error.type': error.code}),
+		};
+		this.#tokenRequests.record(payload.duration, attributes);
+		this.#span('gatepass token request', payload.duration, attributes, error !== undefined);
 	}
 
 	/** What has happened is known at its end only; the span is dated back. */

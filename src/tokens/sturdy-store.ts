@@ -4,6 +4,7 @@
  */
 import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../services.ts';
+import {bareError} from './bare-error.ts';
 import type {Refusal, StoredToken, TokenStore} from './token-store.ts';
 
 /** Milliseconds that a call may take. A store that is slower is of no use: issuing takes about as long. */
@@ -37,7 +38,7 @@ export class SturdyStore {
 	}
 
 	set(key: string, token: StoredToken, lifetime: number): Promise<void> {
-		return this.#call('writing to', undefined, () => this.#store.set(key, token, lifetime));
+		return this.#call('writing to', undefined, () => this.#store.set(key, token, lifetime), [token.value]);
 	}
 
 	/**
@@ -51,13 +52,13 @@ export class SturdyStore {
 		} catch (error) {
 			throw new TokenCacheError(
 				"Deleting from the token store failed, so the token may still be there. Try again when the store answers; see 'gatepass doctor'",
-				{cause: error},
+				{cause: bareError(error)},
 			);
 		}
 	}
 
 	deleteIf(key: string, token: Token): Promise<void> {
-		return this.#call('writing to', undefined, () => this.#store.deleteIf(key, token));
+		return this.#call('writing to', undefined, () => this.#store.deleteIf(key, token), [token.value]);
 	}
 
 	/** `undefined`: the store could not say. */
@@ -92,7 +93,12 @@ export class SturdyStore {
 		return Date.now() < this.#restUntil;
 	}
 
-	async #call<Result>(doing: string, otherwise: Result, operation: () => Promise<Result>): Promise<Result> {
+	async #call<Result>(
+		doing: string,
+		otherwise: Result,
+		operation: () => Promise<Result>,
+		secrets: readonly string[] = [],
+	): Promise<Result> {
 		if (this.#isResting()) return otherwise;
 		try {
 			const result = await this.#bounded(operation);
@@ -104,7 +110,7 @@ export class SturdyStore {
 			this.#report(
 				new TokenCacheError(
 					`${doing.charAt(0).toUpperCase()}${doing.slice(1)} the token store failed; requests go on from memory. Run 'gatepass doctor'`,
-					{cause: error},
+					{cause: bareError(error, secrets)},
 				),
 			);
 			return otherwise;

@@ -176,7 +176,7 @@ export class PersistentTokenCache implements TokenCache {
 			});
 			return token;
 		} catch (error) {
-			await this.#noteFailure(key, error);
+			await this.#noteFailure(key, error, Date.now() - begun);
 			throw error;
 		}
 	}
@@ -198,8 +198,8 @@ export class PersistentTokenCache implements TokenCache {
 		);
 	}
 
-	async #noteFailure(key: string, error: unknown): Promise<void> {
-		if (error instanceof GatepassError) this.#events.publish('gatepass:token:error', {key, error});
+	async #noteFailure(key: string, error: unknown, duration: number): Promise<void> {
+		if (error instanceof GatepassError) this.#events.publish('gatepass:token:error', {key, error, duration});
 		if (!(error instanceof TokenRequestError) || !error.retryAfter) return;
 		const {message, retryAfter, status, error: code, errorDescription} = error;
 		const refusal: Refusal = {
