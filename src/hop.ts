@@ -125,7 +125,7 @@ export class HopRequest implements AuthRequest {
 class HopHeaders implements AuthHeaders {
 	/** For the transport: all headers, the caller's among them. */
 	readonly record: HeaderRecord;
-	/** The names that the strategy has set, as they stand in the record. */
+	/** The names that the strategy has set or deleted, as they stand in the record. */
 	readonly changed: string[] = [];
 
 	constructor(record: HeaderRecord) {
@@ -148,14 +148,18 @@ class HopHeaders implements AuthHeaders {
 	}
 
 	delete(name: string): void {
-		delete this.record[this.#keyOf(name)];
+		const key = this.#keyOf(name);
+		delete this.record[key];
+		this.changed.push(key);
 	}
 
 	/** got hands over lower-case names; other transports may not. */
 	#keyOf(name: string): string {
 		const lower = name.toLowerCase();
 		if (lower in this.record) return lower;
-		for (const key of Object.keys(this.record)) if (key.toLowerCase() === lower) return key;
+		for (const key of Object.keys(this.record)) {
+			if (key.length === lower.length && key.toLowerCase() === lower) return key;
+		}
 		return lower;
 	}
 }

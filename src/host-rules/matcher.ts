@@ -22,9 +22,17 @@ interface MethodTable<Value> {
 	anyMethod: Entry<Value> | undefined;
 }
 
+/** Entries of one path. */
+interface PathEntries<Value> extends MethodTable<Value> {
+	readonly path: string;
+}
+
 /** Entries of one host and port; those for the whole host stand in the table itself. */
 interface PathTable<Value> extends MethodTable<Value> {
-	byPath: Map<string, MethodTable<Value>> | undefined;
+	/** The one path of a host that has no others: it takes no map to find it. */
+	only: PathEntries<Value> | undefined;
+	/** All paths, where there are several. */
+	byPath: Map<string, PathEntries<Value>> | undefined;
 	/** The longest path that occurs, so that nothing longer is looked up. */
 	longest: number;
 }
@@ -62,19 +70,22 @@ export class Matcher<Value> {
 		const table = protocol === 'https:' ? this.#https : protocol === 'http:' ? this.#http : undefined;
 		if (table === undefined) return undefined;
 		const {exact, wildcard} = table;
+		// Mostly the rule is for the exact host, and `url.host` is its key as it stands: the shortest way there is.
+		const paths = exact.paths.get(url.host);
+		const entry = paths === undefined ? undefined : findInPaths(paths, url, method);
+		if (entry !== undefined) return entry;
 		const host = withoutTrailingDot(url.hostname);
-		const {port, pathname} = url;
-		const entry = findAtHost(exact, host, port, pathname, method);
-		if (entry !== undefined || wildcard.paths.size === 0) return entry;
+		const inExact = findAtHost(exact, host, url, method);
+		if (inExact !== undefined || wildcard.paths.size === 0) return inExact;
 		if (!host.startsWith('[')) {
 			// From the longest suffix that any entry has to shorter ones.
 			const start = Math.max(0, host.length - wildcard.longest - 1);
 			for (let dot = host.indexOf('.', start); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-				const found = findAtHost(wildcard, host.slice(dot + 1), port, pathname, method);
+				const found = findAtHost(wildcard, host.slice(dot + 1), url, method);
 				if (found !== undefined) return found;
 			}
 		}
-		return findAtHost(wildcard, '', port, pathname, method);
+		return findAtHost(wildcard, '', url, method);
 	}
 
 	#add(entry: Entry<Value>): void {
@@ -99,18 +110,22 @@ function hostKey(host: string, port: string): string {
 }
 
 function newPathTable<Value>(): PathTable<Value> {
-	return {byMethod: undefined, anyMethod: undefined, byPath: undefined, longest: 0};
-}
-
-function newMethodTable<Value>(): MethodTable<Value> {
-	return {byMethod: undefined, anyMethod: undefined};
+	return {byMethod: undefined, anyMethod: undefined, only: undefined, byPath: undefined, longest: 0};
 }
 
 function methodsFor<Value>(paths: PathTable<Value>, path: string): MethodTable<Value> {
 	if (path === '') return paths;
-	paths.byPath ??= new Map();
+	const {only} = paths;
+	if (only?.path === path) return only;
+	const added = (): PathEntries<Value> => ({path: ownCopy(path), byMethod: undefined, anyMethod: undefined});
 	paths.longest = Math.max(paths.longest, path.length);
-	return getOrCreate(paths.byPath, path, newMethodTable<Value>);
+	if (only === undefined && paths.byPath === undefined) {
+		paths.only = added();
+		return paths.only;
+	}
+	paths.byPath ??= new Map(only && [[only.path, only]]);
+	paths.only = undefined;
+	return getOrCreate(paths.byPath, path, added);
 }
 
 function addToMethods<Value>(table: MethodTable<Value>, entry: Entry<Value>): void {
@@ -126,24 +141,27 @@ function addToMethods<Value>(table: MethodTable<Value>, entry: Entry<Value>): vo
 function findAtHost<Value>(
 	table: HostTable<Value>,
 	host: string,
-	port: string,
-	pathname: string,
+	url: URL,
 	method: string,
 ): Entry<Value> | undefined {
-	const paths = table.paths.get(hostKey(host, port));
-	const entry = paths === undefined ? undefined : findInPaths(paths, pathname, method);
+	if (host.length > table.longest) return undefined;
+	const paths = table.paths.get(hostKey(host, url.port));
+	const entry = paths === undefined ? undefined : findInPaths(paths, url, method);
 	if (entry !== undefined || !table.hasAnyPort) return entry;
 	const onAnyPort = table.paths.get(hostKey(host, '*'));
-	return onAnyPort === undefined ? undefined : findInPaths(onAnyPort, pathname, method);
+	return onAnyPort === undefined ? undefined : findInPaths(onAnyPort, url, method);
 }
 
-function findInPaths<Value>(
-	table: PathTable<Value>,
-	pathname: string,
-	method: string,
-): Entry<Value> | undefined {
-	if (table.byPath !== undefined) {
-		const path = decodeUnreserved(pathname);
+function findInPaths<Value>(table: PathTable<Value>, url: URL, method: string): Entry<Value> | undefined {
+	const {only} = table;
+	if (only !== undefined) {
+		const path = decodeUnreserved(url.pathname);
+		const matches =
+			path.startsWith(only.path) && (path.length === only.path.length || path[only.path.length] === '/');
+		const entry = matches ? findInMethods(only, method) : undefined;
+		if (entry !== undefined) return entry;
+	} else if (table.byPath !== undefined) {
+		const path = decodeUnreserved(url.pathname);
 		// From the whole path upwards, segment by segment, starting no deeper than any entry goes.
 		let end = path.length <= table.longest ? path.length : nextSegmentEnd(path, table.longest);
 		while (end > 0) {
