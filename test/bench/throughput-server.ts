@@ -1,0 +1,31 @@
+/** The servers of the throughput row, in a process of their own: an API with a token endpoint, and a Negotiate server. */
+import {createServer} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {startNegotiateServer} from 'gatepass/testing';
+import {answerParent, tellParent} from './child.ts';
+
+export interface ServerAddresses {
+	readonly api: string;
+	readonly tokenEndpoint: string;
+	readonly negotiate: string;
+}
+
+const answer = JSON.stringify({runs: [1, 2, 3], status: 'ok'});
+const token = JSON.stringify({access_token: 'bench-token', token_type: 'Bearer', expires_in: 86_400});
+
+const api = createServer((request, response) => {
+	request.resume();
+	const isTokenRequest = request.url === '/token';
+	if (!isTokenRequest && request.headers.authorization !== 'Bearer bench-token') {
+		response.writeHead(401).end();
+		return;
+	}
+	const body = isTokenRequest ? token : answer;
+	response.writeHead(200, {'content-type': 'application/json', 'content-length': Buffer.byteLength(body)});
+	response.end(body);
+});
+await new Promise<void>(resolve => api.listen(0, '127.0.0.1', resolve));
+const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
+const negotiate = await startNegotiateServer();
+tellParent({api: `${url}/runs`, tokenEndpoint: `${url}/token`, negotiate: `${negotiate.url}/runs`});
+answerParent(async () => undefined);
