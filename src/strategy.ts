@@ -56,7 +56,8 @@ export interface AuthRequest {
 	readonly tenant: string | undefined;
 	/**
 	 * Have the connection ready over which the next leg will go, before it is sent: for a credential that is tied to
-	 * the connection. `identity` and `connectionOwner` have to be set before.
+	 * the connection. `identity` and `connectionOwner` have to be set before; the response before, if there was one,
+	 * can be accepted no more.
 	 *
 	 * @param timeout milliseconds.
 	 * @returns `undefined` where the transport cannot tell the connection beforehand.
@@ -66,7 +67,7 @@ export interface AuthRequest {
 
 /** The connection over which a request will go. */
 export interface Connection {
-	/** The server's certificate in DER; absent for plain http. */
+	/** The server's certificate in DER; absent for plain http, and where a shared connection resumed a TLS session. */
 	readonly serverCertificate?: Uint8Array;
 }
 

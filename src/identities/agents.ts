@@ -15,7 +15,16 @@ import type {TrustSet} from '../trust/trust-sets.ts';
 const none = Symbol('none');
 
 export class TlsAgents {
+	readonly #keepSessions: boolean;
 	readonly #agents = new Map<Identity | typeof none, Map<TrustSet | typeof none, Agent>>();
+
+	/**
+	 * @param settings `keepSessions`: resume TLS sessions. Node does not know the server's certificate on a connection
+	 * that resumes one. Default: `true`.
+	 */
+	constructor({keepSessions = true}: {keepSessions?: boolean} = {}) {
+		this.#keepSessions = keepSessions;
+	}
 
 	/** The agent for connections that show `identity` and verify the server against `trust`. */
 	for(identity: Identity | undefined, trust: TrustSet | undefined): Agent {
@@ -26,7 +35,7 @@ export class TlsAgents {
 		}
 		let agent = byTrust.get(trust ?? none);
 		if (agent === undefined) {
-			agent = createAgent(identity, trust);
+			agent = createAgent(identity, trust, this.#keepSessions);
 			byTrust.set(trust ?? none, agent);
 		}
 		return agent;
@@ -39,11 +48,19 @@ export class TlsAgents {
 	}
 }
 
-function createAgent(identity: Identity | undefined, trust: TrustSet | undefined): Agent {
+function createAgent(
+	identity: Identity | undefined,
+	trust: TrustSet | undefined,
+	keepSessions: boolean,
+): Agent {
 	const ca = trust === undefined ? {} : {ca: [...trust.certificates()]};
 	try {
 		const secureContext = createSecureContext({...identity?.material(), ...ca});
-		return new Agent({keepAlive: true, secureContext} as ConstructorParameters<typeof Agent>[0]);
+		return new Agent({
+			keepAlive: true,
+			secureContext,
+			...(!keepSessions && {maxCachedSessions: 0}),
+		} as ConstructorParameters<typeof Agent>[0]);
 	} catch (error) {
 		const files = [identity?.files.certificate, identity?.files.key, ...(trust?.files ?? [])].filter(Boolean);
 		const {code} = error as NodeJS.ErrnoException;

@@ -13,7 +13,10 @@ export class OwnedAgents {
 	/** By rule, then by owner. */
 	readonly #agents = new Map<unknown, Map<string, Agents>>();
 
-	/** The agent for connections of `owner` under `rule`, which may be any object that stands for it. */
+	/**
+	 * The agent for connections of `owner` under `rule`, which may be any object that stands for it.
+	 * Sessions are not resumed, so that the server's certificate is known on each connection.
+	 */
 	for(
 		rule: unknown,
 		owner: string,
@@ -28,7 +31,7 @@ export class OwnedAgents {
 		}
 		let agents = byOwner.get(owner);
 		if (agents === undefined) {
-			agents = {http: new Agent({keepAlive: true}), tls: new TlsAgents()};
+			agents = {http: new Agent({keepAlive: true}), tls: new TlsAgents({keepSessions: false})};
 			byOwner.set(owner, agents);
 		}
 		return protocol === 'https:' ? agents.tls.for(identity, trust) : agents.http;

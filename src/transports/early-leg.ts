@@ -11,6 +11,8 @@ import {setPath} from './sent-headers.ts';
 export class EarlyLeg {
 	readonly #make: (request: HopRequest) => Promise<ClientRequest>;
 	#leg: ClientRequest | undefined;
+	/** Lets go of the connection of the leg before, so that it can be used again. */
+	beforeOpen: (() => Promise<void>) | undefined;
 	/** Why the connection broke before the leg was sent. */
 	#failure: Error | undefined;
 
@@ -27,6 +29,7 @@ export class EarlyLeg {
 		// With this header Node writes the head at once.
 		if (request.headers.has('expect')) return undefined;
 		if (this.#leg === undefined) {
+			await this.beforeOpen?.();
 			const leg = await this.#make(request);
 			// HTTP/2 has no connection of its own for a request.
 			if ((leg as {isGotHttp2Request?: boolean}).isGotHttp2Request === true || !('setHeader' in leg)) {

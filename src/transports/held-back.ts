@@ -6,16 +6,21 @@
  * first request in the end. So got's retries, redirects, streams and timeouts work as ever, and a redirect is
  * verified before it is followed. got's own `afterResponse` hook does not run for streams and slows every request.
  */
+import {once} from 'node:events';
 import type {ClientRequest, IncomingMessage} from 'node:http';
+import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
 import type {Hop, HopContext} from '../hop.ts';
 import {type Received, receivedResponse} from './received-response.ts';
 import {blotOut} from './sent-headers.ts';
+
+/** Milliseconds to read an unwanted response to its end. */
+const longestDrain = 1000;
 
 export class HeldBack {
 	readonly #hop: Hop;
 	readonly #context: HopContext;
 	readonly #first: ClientRequest;
-	readonly #sendLeg: () => Promise<ClientRequest>;
+	readonly #sendLeg: () => ClientRequest | Promise<ClientRequest>;
 	readonly #body: unknown;
 	/** Told once how the hop ended. */
 	#onEnd: ((status: number | undefined) => void) | undefined;
@@ -25,6 +30,8 @@ export class HeldBack {
 	#state: 'sent' | 'held' | 'over' = 'sent';
 	/** The leg that is under way, so that a timeout or an abort ends that one. */
 	#current: ClientRequest;
+	/** The response that the conversation decides on. */
+	#inHand: IncomingMessage | undefined;
 	/** The response before, whose body nobody wants. */
 	#unwanted: IncomingMessage | undefined;
 	/** got's `timeout.socket`, in milliseconds: it holds for every leg. */
@@ -36,7 +43,7 @@ export class HeldBack {
 		hop: Hop,
 		context: HopContext,
 		first: ClientRequest,
-		sendLeg: () => Promise<ClientRequest>,
+		sendLeg: () => ClientRequest | Promise<ClientRequest>,
 		body: unknown,
 		onEnd: ((status: number | undefined) => void) | undefined,
 	) {
@@ -62,7 +69,7 @@ export class HeldBack {
 			// An answered request can still fail while its body is on its way; what counts is the answer.
 			if (event === 'error' && this.#state === 'held') return true;
 			// Without a response the conversation is over: let it clean up.
-			if (event === 'close' && this.#state === 'sent') void this.#end();
+			if (event === 'close' && this.#state === 'sent') this.#end();
 			return this.#emit.call(first, event, ...values);
 		};
 		const {setTimeout} = first;
@@ -72,7 +79,7 @@ export class HeldBack {
 		};
 		first.destroy = (error?: Error): ClientRequest => {
 			if (this.#state !== 'held') {
-				void this.#end();
+				this.#end();
 				this.#destroy.call(first, error);
 				blotOut(first);
 				return first;
@@ -83,7 +90,25 @@ export class HeldBack {
 		};
 	}
 
+	/**
+	 * The conversation wants a connection for the next leg: read the response in hand to its end, so that its own can
+	 * be taken. One that takes long is left to itself.
+	 */
+	async drain(): Promise<void> {
+		const message = this.#inHand;
+		if (message === undefined || message.closed) return;
+		message.on('error', () => {});
+		message.resume();
+		await Promise.race([
+			once(message, 'close').catch(() => {}),
+			pause(longestDrain, undefined, {ref: false}),
+		]);
+		// Node puts the socket back into the pool in the next round.
+		await immediate();
+	}
+
 	async #receive(message: IncomingMessage): Promise<void> {
+		this.#inHand = message;
 		blotOut(this.#current);
 		if (this.#unwanted?.complete === false) this.#unwanted.destroy();
 		const received: Received = receivedResponse(message);
@@ -114,7 +139,7 @@ export class HeldBack {
 		if (this.#released && this.#current === this.#first) {
 			message.once('close', () => this.#destroy.call(this.#first));
 		}
-		void this.#end(message.statusCode);
+		this.#end(message.statusCode);
 		this.#emit.call(this.#first, 'response', received.deliver());
 	}
 
@@ -158,7 +183,7 @@ export class HeldBack {
 	/** End whatever is under way. Without an error, got knows of it already. */
 	#abandon(error: Error | undefined): void {
 		const first = this.#first;
-		void this.#end();
+		this.#end();
 		if (this.#current !== first) {
 			this.#current.destroy();
 			blotOut(this.#current);
@@ -182,12 +207,13 @@ export class HeldBack {
 		});
 	}
 
-	async #end(status?: number): Promise<void> {
+	#end(status?: number): void {
 		this.#onEnd?.(status);
 		this.#onEnd = undefined;
 		this.#state = 'over';
+		const {run} = this.#hop;
 		// A conversation whose clean-up fails has nobody left to tell.
-		await this.#hop.run.end().catch(() => {});
+		if (!run.isDone) run.end().catch(() => {});
 	}
 }
 

@@ -26,6 +26,8 @@ export interface GssCalls {
 	readonly koffi: Koffi;
 	/** The file that was loaded. */
 	readonly file: string;
+	/** Loads all mechanisms. */
+	readonly indicateMechanisms: NativeCall;
 	readonly importName: NativeCall;
 	readonly displayName: NativeCall;
 	readonly compareName: NativeCall;
@@ -187,6 +189,7 @@ function bind(koffi: Koffi, library: LibraryHandle, file: string): GssCalls {
 		kind: acquireCredentialFrom === undefined ? 'heimdal' : 'mit',
 		koffi,
 		file,
+		indicateMechanisms: call('gss_indicate_mechs', out(opaque)),
 		importName: call('gss_import_name', pointer(buffer), pointer(oidType), out(opaque)),
 		displayName: call('gss_display_name', opaque, out(buffer), opaque),
 		compareName: call('gss_compare_name', opaque, opaque, out('int')),

@@ -16,6 +16,8 @@ export interface WorkerSettings {
 	/** `mit`, `heimdal` or a file; absent: the first that is there. */
 	readonly library: string | undefined;
 	readonly source: CredentialSource;
+	/** One for all threads of the process: 1 while one of them starts the library. */
+	readonly lock: Int32Array<SharedArrayBuffer>;
 }
 
 /** A context that is to be begun. */

@@ -31,6 +31,9 @@ import type {
 const flags = {delegate: 1, mutual: 2, sequence: 8, delegateByPolicy: 0x8000};
 const continueNeeded = 1;
 
+/** Milliseconds that the start of the library takes at most. */
+const longestStart = 2000;
+
 interface OpenContext {
 	readonly handle: [Pointer];
 	readonly beginning: Beginning;
@@ -170,6 +173,23 @@ class GssWorker {
 	}
 }
 
+/** Load the library and its mechanisms while no other thread does. */
+async function startLibrary({library, lock}: WorkerSettings): Promise<GssCalls> {
+	while (Atomics.compareExchange(lock, 0, 0, 1) !== 0) {
+		// A thread that was ended meanwhile leaves the lock behind.
+		if (Atomics.wait(lock, 0, 1, longestStart) === 'timed-out') break;
+	}
+	try {
+		const calls = await loadGssLibrary(library);
+		// The set that it gives is the library's, once for each thread, and small.
+		calls.indicateMechanisms([0], place());
+		return calls;
+	} finally {
+		Atomics.store(lock, 0, 0);
+		Atomics.notify(lock, 0);
+	}
+}
+
 function failureOf(error: unknown): Failure {
 	if (error instanceof GssFailure) return error.failure;
 	const {code, syscall, path} = error as NodeJS.ErrnoException;
@@ -181,7 +201,7 @@ function failureOf(error: unknown): Failure {
 const port = parentPort;
 if (port !== null) {
 	const settings = workerData as WorkerSettings;
-	const opening = loadGssLibrary(settings.library).then(calls => new GssWorker(calls, settings));
+	const opening = startLibrary(settings).then(calls => new GssWorker(calls, settings));
 	// Each call is told of the failure; nobody waits for the promise itself.
 	opening.catch(() => {});
 	let worker: GssWorker | undefined;

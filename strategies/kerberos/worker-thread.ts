@@ -32,8 +32,11 @@ interface Waiting {
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const script = new URL(`./gss-worker.${extension}`, import.meta.url);
 
+/** Heimdal's start is not safe in two threads at once. */
+const lock = new Int32Array(new SharedArrayBuffer(4));
+
 export class WorkerThread {
-	readonly #settings: WorkerSettings;
+	readonly #settings: Omit<WorkerSettings, 'lock'>;
 	readonly #timeout: number;
 	#worker: Worker | undefined;
 	/** In the order of the calls, which is that of the answers. */
@@ -43,7 +46,7 @@ export class WorkerThread {
 	#isClosed = false;
 
 	/** @param timeout milliseconds that one call may take in the library. */
-	constructor(settings: WorkerSettings, timeout: number) {
+	constructor(settings: Omit<WorkerSettings, 'lock'>, timeout: number) {
 		this.#settings = settings;
 		this.#timeout = timeout;
 	}
@@ -97,7 +100,7 @@ export class WorkerThread {
 	#start(): Worker {
 		const worker = new Worker(script, {
 			name: 'gatepass kerberos',
-			workerData: this.#settings,
+			workerData: {...this.#settings, lock} satisfies WorkerSettings,
 			// What the process was started with need not be right for a thread.
 			execArgv: [],
 		});
