@@ -194,9 +194,15 @@ test('a lease in sqlite that was taken in the future is void: the clock was set 
 	try {
 		expect(await store.leases?.acquire('key', 'one', minute)).toBe(true);
 		expect(await store.leases?.acquire('key', 'another', minute)).toBe(false);
-		const database = new DatabaseSync(backend.source.slice('sqlite:'.length));
-		database.exec('UPDATE lease SET taken = taken + 3600000, expires = expires + 3600000');
-		database.close();
+		const takeLater = (milliseconds: number): void => {
+			const database = new DatabaseSync(backend.source.slice('sqlite:'.length));
+			database.prepare('UPDATE lease SET taken = taken + ?1, expires = expires + ?1').run(milliseconds);
+			database.close();
+		};
+		// A little later: the other looked at the clock, and this one was quicker to write.
+		takeLater(30_000);
+		expect(await store.leases?.acquire('key', 'another', minute)).toBe(false);
+		takeLater(3_600_000);
 		expect(await store.leases?.acquire('key', 'another', minute)).toBe(true);
 	} finally {
 		await store.close();
