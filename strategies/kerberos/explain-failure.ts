@@ -72,7 +72,7 @@ const explanations: readonly Explanation[] = [
 		codes: [156, 163],
 		text: /Cannot contact any KDC|unable to reach any KDC|Can't contact/i,
 		meaning: () =>
-			"No KDC of the realm answers. Check the network, and the realm's 'kdc' lines in the file that KRB5_CONFIG names, or /etc/krb5.conf",
+			"No KDC of the realm answers. Check the network, and the realm's 'kdc' lines under [realms] in the file that KRB5_CONFIG names, or /etc/krb5.conf",
 	},
 	{
 		codes: [230, 68, 162],
@@ -124,7 +124,9 @@ export function explainFailure(error: Error, circumstances: Circumstances): Gate
 	const explanation = explanations.find(({codes = [], text}) => matches(failure, codes, text));
 	const routine = ((failure.major ?? 0) >>> 16) & 0xff;
 	const isCredential =
-		explanation?.isCredential === true || routine === noCredential || routine === credentialsExpired;
+		explanation === undefined
+			? failure.phase === 'credential' || routine === noCredential || routine === credentialsExpired
+			: explanation.isCredential === true;
 	const meaning =
 		explanation?.meaning(circumstances) ?? (isCredential ? howToGetTicket(circumstances.source) : undefined);
 	const message = [

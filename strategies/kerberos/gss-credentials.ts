@@ -211,7 +211,9 @@ export class Credentials {
 
 	/** A code of Kerberos is a minor status, with GSS_S_FAILURE for the major one. */
 	#check(code: number): void {
-		if (code !== 0) succeed(this.#calls, 'credential', failure, [code >>> 0]);
+		if (code === 0) return;
+		const text = this.#calls.krb5?.errorMessage(code) ?? '';
+		throw new GssFailure({phase: 'credential', text, major: failure, minor: code >>> 0});
 	}
 
 	#checkPrincipal(handle: Pointer, wanted: Pointer): void {

@@ -52,6 +52,8 @@ export interface Krb5Calls {
 	readonly context: Pointer;
 	readonly parseName: NativeCall;
 	readonly freePrincipal: NativeCall;
+	/** What the library has to say of an error code that it has just given. */
+	errorMessage(code: number): string;
 	readonly resolveCache: NativeCall;
 	readonly initializeCache: NativeCall;
 	readonly storeCredential: NativeCall;
@@ -247,8 +249,18 @@ function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) => Nati
 			`Heimdal cannot read its configuration (error ${failed}). Look at the file that KRB5_CONFIG names, or /etc/krb5.conf`,
 		);
 	}
+	const getMessage = library.func('krb5_get_error_message', opaque, [opaque, 'int']);
+	const freeMessage = library.func('krb5_free_error_message', 'void', [opaque, opaque]);
 	return {
 		context: context[0],
+		errorMessage(code) {
+			const message = getMessage(context[0], code) as bigint;
+			try {
+				return koffi.decode(message, 'char', -1) as string;
+			} finally {
+				freeMessage(context[0], message);
+			}
+		},
 		parseName: call('krb5_parse_name', opaque, 'const char *', out),
 		freePrincipal: call('krb5_free_principal', opaque, opaque),
 		resolveCache: call('krb5_cc_resolve', opaque, 'const char *', out),

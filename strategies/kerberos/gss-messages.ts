@@ -53,8 +53,6 @@ export interface CredentialFacts {
 	readonly principal: string;
 	/** Seconds until it ends. */
 	readonly lifetime: number;
-	/** Until when it can be renewed, in seconds since 1970, where that is known. */
-	readonly renewUntil?: number | undefined;
 }
 
 /** Why a call failed. */

@@ -30,6 +30,8 @@ import type {
 /** RFC 2744 section 5.19. */
 const flags = {delegate: 1, mutual: 2, sequence: 8, delegateByPolicy: 0x8000};
 const continueNeeded = 1;
+/** GSS_S_BAD_MECH */
+const badMechanism = 1;
 
 /** Milliseconds that the start of the library takes at most. */
 const longestStart = 2000;
@@ -77,8 +79,34 @@ class GssWorker {
 			calls.releaseName([0], [target]);
 			throw error;
 		}
-		this.#contexts.set(id, {handle: place(), beginning, target, credential});
-		return this.#step(id, undefined);
+		const context: OpenContext = {handle: place(), beginning, target, credential};
+		this.#contexts.set(id, context);
+		try {
+			return this.#initSecContext(context, undefined);
+		} catch (error) {
+			const reason = this.#reasonBehind(error, context);
+			// A context that failed is good for nothing more.
+			this.#dispose(id);
+			throw reason;
+		}
+	}
+
+	/** Heimdal's SPNEGO says only that no mechanism would do; Kerberos by itself says why it would not. */
+	#reasonBehind(error: unknown, context: OpenContext): unknown {
+		if (!(error instanceof GssFailure) || (error.failure.major ?? 0) >>> 16 !== badMechanism) return error;
+		const alone: OpenContext = {
+			...context,
+			handle: place(),
+			beginning: {...context.beginning, mechanism: 'krb5'},
+		};
+		try {
+			this.#initSecContext(alone, undefined);
+			return error;
+		} catch (reason) {
+			return reason;
+		} finally {
+			if (alone.handle[0] !== null) this.#calls.deleteSecContext([0], alone.handle, null);
+		}
 	}
 
 	/**

@@ -12,6 +12,7 @@ import {
 	StrategyOptions,
 } from '../../src/strategy.ts';
 import {credentialSource} from './credential-source.ts';
+import type {CredentialSource} from './gss-messages.ts';
 import {KoffiProvider} from './koffi-provider.ts';
 import {negotiate} from './negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from './options.ts';
@@ -26,6 +27,7 @@ import {credentialStatus} from './status.ts';
 export class KerberosStrategy implements AuthStrategy {
 	readonly #options: KerberosOptions;
 	readonly #rule: RuleInfo;
+	readonly #source: CredentialSource;
 	readonly #provider: KoffiProvider;
 
 	constructor(
@@ -35,9 +37,12 @@ export class KerberosStrategy implements AuthStrategy {
 	) {
 		this.#options = options;
 		this.#rule = rule;
+		this.#source = credentialSource(options, environment, path =>
+			resolvePath(path, rule.folder, environment),
+		);
 		this.#provider = new KoffiProvider({
 			library: options.library,
-			source: credentialSource(options, environment, path => resolvePath(path, rule.folder, environment)),
+			source: this.#source,
 			timeout: options.timeout,
 			rule: `${rule.match} (${rule.source})`,
 		});
@@ -48,7 +53,7 @@ export class KerberosStrategy implements AuthStrategy {
 	}
 
 	async status({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {
-		return credentialStatus(this.#provider, this.#options, verify);
+		return credentialStatus(this.#provider, this.#source, verify);
 	}
 
 	async dispose(): Promise<void> {

@@ -1,33 +1,44 @@
 /** What `status` says of a rule's credential. */
+import {stat} from 'node:fs/promises';
 import {GatepassError} from '../../src/errors.ts';
 import type {CredentialStatus} from '../../src/strategy.ts';
+import {renewUntil} from './cache-file.ts';
+import type {CredentialSource} from './gss-messages.ts';
 import type {KoffiProvider} from './koffi-provider.ts';
-import type {KerberosOptions} from './options.ts';
 
 /** Without `verify` the KDC is not asked, so tickets that are yet to be fetched are taken for available. */
 export async function credentialStatus(
 	provider: KoffiProvider,
-	options: KerberosOptions,
+	{keytab, password, principal = 'its first principal', credentialCache}: CredentialSource,
 	verify: boolean,
 ): Promise<CredentialStatus> {
-	const {keytab, password, principal = 'the principal'} = options;
-	if (!verify && (keytab !== undefined || password !== undefined)) {
-		const from = keytab === undefined ? 'the password' : `the key table ${keytab}`;
-		return {available: true, detail: `${principal} by ${from}; the KDC was not asked`};
-	}
 	try {
+		const warnings = keytab === undefined ? [] : await warningsFor(keytab);
+		const also = warnings.length === 0 ? {} : {warnings};
+		if (!verify && (keytab !== undefined || password !== undefined)) {
+			const from = keytab === undefined ? 'its password' : `the key table ${keytab}`;
+			return {available: true, detail: `${principal}, by ${from}; the KDC was not asked`, ...also};
+		}
 		const facts = await provider.inquire();
-		const renewable =
-			facts.renewUntil === undefined
-				? ''
-				: `, renewable until ${new Date(facts.renewUntil * 1000).toISOString()}`;
+		const renewable = credentialCache === undefined ? undefined : await renewUntil(credentialCache);
+		const until =
+			renewable === undefined ? '' : `, renewable until ${new Date(renewable * 1000).toISOString()}`;
 		return {
 			available: facts.lifetime > 0,
-			detail: `${facts.principal} through ${facts.library}${renewable}`,
+			detail: `${facts.principal} through ${facts.library}${until}`,
 			expiresAt: Date.now() + facts.lifetime * 1000,
+			...also,
 		};
 	} catch (error) {
 		if (error instanceof GatepassError) return {available: false, detail: error.message};
-		throw error;
+		const {code} = error as NodeJS.ErrnoException;
+		return {available: false, detail: `The key table ${keytab} cannot be read (${code}). Correct 'keytab'`};
 	}
+}
+
+async function warningsFor(keytab: string): Promise<string[]> {
+	const {mode} = await stat(keytab);
+	return (mode & 0o077) === 0
+		? []
+		: [`Others than its owner may read the key table. Run 'chmod 600 ${keytab}'`];
 }

@@ -1,0 +1,62 @@
+/** Reads from a credential cache file until when its ticket can be renewed: the GSS-API has no call for that. */
+import {readFile} from 'node:fs/promises';
+
+/**
+ * Seconds since 1970; `undefined` where the file is not in format 4 (all that MIT and Heimdal write today), is torn,
+ * or its ticket-granting ticket cannot be renewed.
+ */
+export async function renewUntil(cache: string): Promise<number | undefined> {
+	const file = /^(?:FILE:)?(\/.*)$/s.exec(cache)?.[1];
+	if (file === undefined) return undefined;
+	try {
+		return findRenewal(await readFile(file));
+	} catch {
+		// It is not there, or it is torn: the library says so in its own words.
+		return undefined;
+	}
+}
+
+/** Throws a `RangeError` where the file ends too soon. */
+function findRenewal(bytes: Buffer): number | undefined {
+	let position = 0;
+	const take = (length: number): Buffer => {
+		if (position + length > bytes.length) throw new RangeError('the cache is torn');
+		position += length;
+		return bytes.subarray(position - length, position);
+	};
+	const number = (): number => take(4).readUInt32BE();
+	const data = (): string => take(number()).toString('latin1');
+	const principal = (): string => {
+		number();
+		const components = number();
+		const realm = data();
+		return `${Array.from({length: Math.min(components, 16)}, data).join('/')}@${realm}`;
+	};
+	const list = (): void => {
+		for (let left = number(); left > 0; left--) {
+			take(2);
+			data();
+		}
+	};
+	if (take(2).readUInt16BE() !== 0x0504) return undefined;
+	take(take(2).readUInt16BE());
+	principal();
+	while (position < bytes.length) {
+		principal();
+		const server = principal();
+		// The key: its type, and its bytes.
+		take(2);
+		data();
+		// When it was issued, begins and ends.
+		take(12);
+		const renewal = number();
+		// Whether it is a key of two users; and its flags.
+		take(5);
+		list();
+		list();
+		data();
+		data();
+		if (server.startsWith('krbtgt/')) return renewal === 0 ? undefined : renewal;
+	}
+	return undefined;
+}
