@@ -29,8 +29,15 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 	exit 0
 fi
 
-# The tests start processes of their own, so no service is to be started: RUNLEVEL=1 tells Debian's scripts so.
-export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+# The tests start processes of their own, so no service is to be started. Debian's scripts ask this program
+# (/usr/share/doc/init-system-helpers/README.policy-rc.d.gz); one that is there already has its own say.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	trap 'rm -f "$policy"' EXIT
+	printf '#!/bin/sh\nexit 101\n' >"$policy"
+	chmod 755 "$policy"
+fi
+export DEBIAN_FRONTEND=noninteractive
 install=(apt-get install -qq -o Dpkg::Use-Pty=0 --no-install-recommends "${missing[@]}")
 # A fresh machine has no package lists, an old one outdated ones: fetch them only when the first try fails.
 if ! "${install[@]}" 2>/dev/null; then
