@@ -3,6 +3,7 @@ import type {Got, Method, RequestError} from 'got';
 import type {TlsAgents} from '../identities/agents.ts';
 import type {HttpClient, Identity} from '../services.ts';
 import type {TrustSets} from '../trust/trust-sets.ts';
+import {sendBelow} from './below-got.ts';
 
 export interface HttpClientSettings {
 	/** Milliseconds for a request with all its retries. */
@@ -39,8 +40,7 @@ export class GotHttpClient implements HttpClient {
 		const signals = [AbortSignal.timeout(timeout), tooLarge.signal, ...(init.signal ? [init.signal] : [])];
 		const request = got(url, {
 			method: (init.method ?? 'GET') as Method,
-			headers: Object.fromEntries(new Headers(init.headers)),
-			...(init.body !== undefined && init.body !== null && {body: bodyText(init.body)}),
+			request: sendBelow(Object.fromEntries(new Headers(init.headers)), bodyText(init.body)),
 			...(useOwnAgent && {agent: {https: this.#agents.for(init.identity, trust)}}),
 			followRedirect: false,
 			throwHttpErrors: false,
@@ -75,7 +75,8 @@ export class GotHttpClient implements HttpClient {
 	}
 }
 
-function bodyText(body: NonNullable<RequestInit['body']>): string {
+function bodyText(body: RequestInit['body']): string | undefined {
+	if (body === undefined || body === null) return undefined;
 	if (typeof body === 'string' || body instanceof URLSearchParams) return String(body);
 	throw new TypeError('HttpClient sends strings and URLSearchParams');
 }
@@ -90,8 +91,8 @@ function toHeaders(headers: Record<string, string | string[] | undefined>): Head
 }
 
 /**
- * got's error holds the request, and with it the client secret in headers and body. What is passed on has the
- * name, code and message alone.
+ * got's error holds the request, its options and the connection. What is passed on has the name, code and message
+ * alone.
  */
 function detach(error: RequestError, url: URL): Error {
 	const reason = error.name === 'AbortError' && error.cause instanceof Error ? error.cause : error;

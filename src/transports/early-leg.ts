@@ -5,8 +5,8 @@
 import type {ClientRequest} from 'node:http';
 import {TLSSocket} from 'node:tls';
 import type {HopRequest} from '../hop.ts';
+import {setPath} from '../http/sent-headers.ts';
 import type {Connection} from '../strategy.ts';
-import {setPath} from './sent-headers.ts';
 
 export class EarlyLeg {
 	readonly #make: (request: HopRequest) => Promise<ClientRequest>;

@@ -7,10 +7,10 @@
  */
 import {Agent, type ClientRequest, type RequestOptions} from 'node:http';
 import {beginHop, type HopContext, type HopPlan, type HopRequest} from '../hop.ts';
+import {setPath} from '../http/sent-headers.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {HeldBack} from './held-back.ts';
 import {reportHop} from './hop-report.ts';
-import {setPath} from './sent-headers.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
 

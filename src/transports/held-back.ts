@@ -10,8 +10,8 @@ import {once} from 'node:events';
 import type {ClientRequest, IncomingMessage} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
 import type {Hop, HopContext} from '../hop.ts';
+import {blotOut} from '../http/sent-headers.ts';
 import {type Received, receivedResponse} from './received-response.ts';
-import {blotOut} from './sent-headers.ts';
 
 /** Milliseconds to read an unwanted response to its end. */
 const longestDrain = 1000;

@@ -1,0 +1,38 @@
+/**
+ * Sends a request whose headers and body got does not know: got publishes the headers on its diagnostics channels, and
+ * hangs the rest on its errors.
+ */
+import {type ClientRequest, request as requestHttp} from 'node:http';
+import {request as requestHttps} from 'node:https';
+import type {RequestFunction} from 'got';
+import {blotOut} from './sent-headers.ts';
+
+/** A function for got's option `request`, which sends these headers and this body. */
+export function sendBelow(
+	secretHeaders: Readonly<Record<string, string>>,
+	body: string | undefined,
+): RequestFunction {
+	return (url, options) => {
+		const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+		const headers: Record<string, unknown> = {...options.headers, ...secretHeaders};
+		if (body !== undefined) headers['content-length'] = Buffer.byteLength(body);
+		const request = send(url, {...options, headers: headers as Record<string, string>});
+		// Node keeps the options with the socket, which outlives the request.
+		for (const name of Object.keys(secretHeaders)) delete headers[name];
+		hideWhenDone(request);
+		const {end} = request;
+		request.end = () => end.call(request, body, undefined as never);
+		return request;
+	};
+}
+
+/** As soon as it is answered or has failed: it hangs on the response and on errors. */
+function hideWhenDone(request: ClientRequest): void {
+	for (const event of ['response', 'error']) request.once(event, () => blotOut(request));
+	const {destroy} = request;
+	request.destroy = error => {
+		destroy.call(request, error);
+		blotOut(request);
+		return request;
+	};
+}
