@@ -185,7 +185,10 @@ export class TokenConversation implements AuthStrategy {
 			audience,
 			scope,
 			resource: resource === undefined ? undefined : [resource].flat(),
-			parameters: parameters === undefined ? undefined : Object.entries(parameters).sort().flat(),
+			// What they are is not known; one may be a secret, and keys are shown.
+			parameters: Object.entries(parameters ?? {})
+				.sort()
+				.flatMap(([name, value]) => [name, hash(value)]),
 			identity: identity?.thumbprint,
 			dpop: dpop?.thumbprint,
 			...Object.fromEntries(
