@@ -9,6 +9,7 @@ import {statSync} from 'node:fs';
 import {displayName, GssFailure, importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssCalls, type Krb5Calls, oids, type Pointer, place} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
+import {KeytabUnusable, principalsIn} from './keytab-file.ts';
 
 /** A credential of the library: NULL means its default. */
 export interface Credential {
@@ -118,6 +119,7 @@ export class Credentials {
 	#fromKeytab(keytab: string): Owned {
 		const {krb5} = this.#calls;
 		const {principal, credentialCache} = this.#source;
+		this.#checkKeytab(keytab);
 		if (krb5 !== undefined) {
 			const table = place();
 			this.#check(krb5.resolveKeytab(krb5.context, `FILE:${keytab}`, table));
@@ -134,6 +136,19 @@ export class Credentials {
 			const {handle} = this.#acquireFrom(name, {client_keytab: `FILE:${keytab}`, ccache});
 			return this.#own(handle);
 		});
+	}
+
+	#checkKeytab(keytab: string): void {
+		const {principal} = this.#source;
+		try {
+			const principals = principalsIn(keytab);
+			if (principal === undefined || principals.some(name => isSame(name, principal))) return;
+			const others = [...new Set(principals)].slice(0, 5).join(', ');
+			throw new KeytabUnusable(`The key table ${keytab} has keys of ${others}, and none of ${principal}`);
+		} catch (error) {
+			if (!(error instanceof KeytabUnusable)) throw error;
+			throw new GssFailure({phase: 'credential', text: error.message});
+		}
 	}
 
 	/** MIT gets the ticket when it is first asked for something that depends on it, such as its lifetime. */
@@ -160,7 +175,7 @@ export class Credentials {
 			else krb5.closeCache(context, cache[0]);
 		};
 		try {
-			this.#check(krb5.parseName(context, this.#source.principal ?? '', client));
+			this.#check(krb5.parseName(context, this.#clientName(), client));
 			this.#check(fetch(credential, client[0]));
 			this.#check(krb5.resolveCache(context, name, cache));
 			this.#check(krb5.initializeCache(context, cache[0], client[0]));
@@ -181,6 +196,12 @@ export class Credentials {
 			krb5.freeCredentialContents(context, credential);
 			if (client[0] !== null) krb5.freePrincipal(context, client[0]);
 		}
+	}
+
+	/** Where the rule names none, the first of the key table, as MIT takes it. */
+	#clientName(): string {
+		const {principal, keytab = ''} = this.#source;
+		return principal ?? principalsIn(keytab)[0] ?? '';
 	}
 
 	/** Heimdal takes its default cache, and which one that is can be said for a thread. */
@@ -277,10 +298,14 @@ export class Credentials {
 	}
 }
 
+/** A principal without a realm is one of the default realm, which only the library knows. */
+const isSame = (inKeytab: string, wanted: string): boolean =>
+	inKeytab === wanted || (!wanted.includes('@') && inKeytab.startsWith(`${wanted}@`));
+
 const memoryCache = (): string => `MEMORY:gatepass-${randomUUID()}`;
 
-/** Tells a key table that was replaced from the one before. */
+/** Tells a key table that was replaced from the one before. One that is gone is found out when it is read. */
 function versionOf(keytab: string): string {
-	const {ino, size, mtimeMs} = statSync(keytab);
-	return `${ino} ${size} ${mtimeMs}`;
+	const facts = statSync(keytab, {throwIfNoEntry: false});
+	return facts === undefined ? 'gone' : `${facts.ino} ${facts.size} ${facts.mtimeMs}`;
 }
