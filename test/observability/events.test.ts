@@ -1,7 +1,7 @@
 /** The events on `diagnostics_channel`: each with its payload, each as often as it should be. */
 import {Readable} from 'node:stream';
 import {text} from 'node:stream/consumers';
-import type {OptionsInit} from 'got';
+import type {OptionsInit, StreamOptions} from 'got';
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest';
 import {TokenCacheError, TokenRequestError} from '../../src/index.ts';
 import {eventNames, listenTo, type PublishedEvent, type Stage, setStage} from './setup.ts';
@@ -180,7 +180,7 @@ describe('gatepass:request', () => {
 		if (path === '/key/503') return;
 		const {got} = await stage.createClient();
 		const events = listenTo(['gatepass:request']);
-		const stream = got.stream(`${stage.api.url}${path}`, begin(options) as {isStream?: true});
+		const stream = got.stream(`${stage.api.url}${path}`, begin(options) as StreamOptions);
 		await text(stream).catch(() => {});
 		await expect.poll(() => events.length).toBeGreaterThanOrEqual(told.length);
 		expect(events.map(({payload}) => payload)).toEqual(told.map(payloadOf));

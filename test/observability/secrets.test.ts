@@ -1,0 +1,254 @@
+/**
+ * No secret is in any event, log line, span or metric, nor on got's own channels: all strategies, successes and
+ * failures, each with canaries that the servers must have seen.
+ */
+import 'reflect-metadata';
+import {generateKeyPairSync} from 'node:crypto';
+import {readFile} from 'node:fs/promises';
+import {metrics, trace} from '@opentelemetry/api';
+import {
+	AggregationTemporality,
+	InMemoryMetricExporter,
+	MeterProvider,
+	PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics';
+import {BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor} from '@opentelemetry/sdk-trace-base';
+import type {KeyvStoreAdapter} from 'keyv';
+import {pino} from 'pino';
+import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
+import {builtInStrategies} from '../../src/container.ts';
+import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {type MtlsServer, startMtlsServer} from '../../src/testing/index.ts';
+import {answerJson, startServer, type TestServer} from '../../src/testing/server.ts';
+import {findSecrets} from '../transports/find-secrets.ts';
+import {eventNames, listenTo} from './setup.ts';
+
+const gotChannels = [
+	'request:create',
+	'request:start',
+	'response:start',
+	'response:end',
+	'request:retry',
+	'request:error',
+	'response:redirect',
+].map(name => `got:${name}`);
+
+const canary = 'CANARY';
+const secret = `${canary}-client-secret`;
+const key = generateKeyPairSync('ec', {namedCurve: 'P-256'}).privateKey.export({
+	type: 'pkcs8',
+	format: 'pem',
+});
+const linesOf = (pem: string) => pem.split('\n').slice(1, 3);
+/** The beginning of each ticket of `kerberos-stub`, which differ in what follows. */
+const ticket = Buffer.from('{"target":"HTTP@').toString('base64').slice(0, 20);
+const basic = (user: string, password: string) => Buffer.from(`${user}:${password}`).toString('base64');
+
+/** The options of each rule by its name, which is the path of its requests, and the strategy's name up to a colon. */
+let rules: Record<string, Record<string, unknown>>;
+let secrets: string[];
+let api: TestServer;
+let tls: MtlsServer;
+let tokens: TestServer;
+/** Refuses, and repeats all that it was sent. */
+let echo: TestServer;
+
+beforeAll(async () => {
+	[tls, api, tokens, echo] = await Promise.all([
+		startMtlsServer(),
+		startServer(({url, headers}, response, incoming) => {
+			const [path = ''] = url.split('?');
+			const what = path.split('/').at(-1) ?? '';
+			const isAnonymous = headers.authorization === undefined && url.startsWith('/kerberos-stub');
+			if (isAnonymous) answerJson(response, 401, {}, {'www-authenticate': 'Negotiate'});
+			else if (what === 'cut-off') incoming.socket.destroy();
+			else if (what === 'redirect')
+				response.writeHead(302, {location: path.replace('redirect', '200')}).end();
+			else answerJson(response, Number(what), {});
+		}),
+		startServer((_, response) =>
+			answerJson(response, 200, {
+				access_token: `${canary}-issued-token`,
+				issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+				token_type: 'Bearer',
+				expires_in: 3600,
+			}),
+		),
+		startServer(({headers, body}, response) => {
+			const all = `${headers.authorization} ${body} ${secret}`;
+			answerJson(response, 400, {error: `invalid_request ${secret}`, error_description: all});
+		}),
+	]);
+	const sso = (server: TestServer, others: object = {}) => ({
+		clientId: 'reports',
+		clientSecret: secret,
+		clientAuthentication: 'client_secret_basic',
+		tokenEndpoint: `${server.url}/token`,
+		...others,
+	});
+	const subjectToken = {variable: 'SUBJECT_TOKEN'};
+	const {clientSecret: _, ...signing} = sso(tokens, {
+		clientAuthentication: 'private_key_jwt',
+		privateKey: key,
+	});
+	rules = {
+		'sso-client-credentials': sso(tokens),
+		'sso-client-credentials:post': sso(tokens, {
+			clientAuthentication: 'client_secret_post',
+			parameters: {password: `${canary}-parameter`},
+		}),
+		'sso-client-credentials:jwt': signing,
+		'sso-client-credentials:refused': sso(echo),
+		'sso-client-credentials:refused-post': sso(echo, {clientAuthentication: 'client_secret_post'}),
+		'sso-token-exchange': sso(tokens, {subjectToken}),
+		'sso-token-exchange:refused': sso(echo, {subjectToken}),
+		'static-token': {token: `${canary}-static-token`},
+		'static-token:header': {header: 'x-api-key', value: `${canary}-header`},
+		'static-token:query': {query: 'api-key', value: `${canary}-query`},
+		'static-token:basic': {username: 'alice', password: `${canary}-password`},
+		'wlcg-token': {},
+		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
+		'grid-certificate': {...tls.client},
+		'kerberos-stub': {mutualAuthentication: 'disabled'},
+		none: {},
+	};
+	const client = await readFile(tls.client.key, 'utf8');
+	secrets = [
+		canary,
+		secret,
+		basic('reports', secret),
+		basic('alice', `${canary}-password`),
+		ticket,
+		...linesOf(String(key)),
+		...linesOf(client),
+	];
+});
+afterAll(() => Promise.all([api, tls, tokens, echo].map(server => server?.close())));
+
+/** A store that fails at every write, with an error that holds all that it was given. */
+function tattlingStore(): KeyvStoreAdapter {
+	const fail = (...given: unknown[]): never => {
+		throw Object.assign(new Error(`cannot keep ${JSON.stringify(given)}`), {given});
+	};
+	const store = {opts: {}, get: async () => undefined, set: fail, delete: fail, clear: fail, on: () => store};
+	return store as unknown as KeyvStoreAdapter;
+}
+
+const nameOf = (rule: string) => rule.split(':')[0] ?? '';
+const urlOf = (rule: string) =>
+	`${nameOf(rule) === 'grid-certificate' ? tls.url : api.url}/${rule.replace(':', '/')}`;
+
+/** Requests of all rules, to all answers. */
+async function request(gatepass: Gatepass): Promise<void> {
+	const {got} = gatepass;
+	for (const rule of Object.keys(rules)) {
+		const url = urlOf(rule);
+		for (const answer of ['200', 'redirect', '401', '500', 'cut-off']) {
+			for (const context of [{}, {gatepass: {fresh: true}}]) {
+				await got(`${url}/${answer}`, {
+					context,
+					retry: {limit: 1, calculateDelay: ({computedValue}) => Math.min(1, computedValue)},
+				}).catch(() => {});
+			}
+		}
+		await got
+			.stream(`${url}/200`)
+			.toArray()
+			.catch(() => {});
+		await gatepass.authorize(`${url}/200`).catch(() => {});
+		await gatepass.forget(url).catch(() => {});
+	}
+	await gatepass.status({verify: true});
+}
+
+test('every built-in strategy is here, but for kerberos, which needs a realm', () => {
+	const covered = new Set([...Object.keys(rules).map(nameOf), 'kerberos']);
+	expect(Object.keys(builtInStrategies).filter(name => !covered.has(name))).toEqual([]);
+});
+
+test('no canary is in what gatepass tells', async () => {
+	const lines: string[] = [];
+	const logger = pino({level: 'trace'}, {write: line => void lines.push(line)});
+	const spans = new InMemorySpanExporter();
+	trace.setGlobalTracerProvider(new BasicTracerProvider({spanProcessors: [new SimpleSpanProcessor(spans)]}));
+	const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE);
+	const reader = new PeriodicExportingMetricReader({exporter, exportIntervalMillis: 3_600_000});
+	metrics.setGlobalMeterProvider(new MeterProvider({readers: [reader]}));
+	onTestFinished(() => {
+		trace.disable();
+		metrics.disable();
+		return reader.shutdown();
+	});
+	const events = listenTo([...eventNames, ...gotChannels]);
+	const gatepass = await createGatepass({
+		config: {
+			cache: {encryption: 'off'},
+			trust: [{match: tls.url, ca: tls.ca}],
+			hostRules: Object.entries(rules).map(([rule, options]) => ({
+				match: urlOf(rule),
+				strategy: nameOf(rule),
+				...(rule !== 'none' && {options}),
+			})),
+		},
+		env: {SUBJECT_TOKEN: `${canary}-subject-token`, BEARER_TOKEN: `${canary}-bearer-token`},
+		cache: tattlingStore(),
+		logger,
+		telemetry: true,
+	});
+	onTestFinished(() => gatepass.close());
+	await request(gatepass);
+	const recorded = await reader.collect();
+
+	// Otherwise the rest would prove nothing.
+	const arrived = [api, tokens, echo]
+		.flatMap(({requests}) =>
+			requests.map(({url, headers, body}) => `${url} ${JSON.stringify(headers)} ${decodeURIComponent(body)}`),
+		)
+		.join('\n');
+	for (const shown of [
+		'issued-token',
+		'static-token',
+		'header',
+		'query',
+		'bearer-token',
+		'chained',
+		'parameter',
+		'subject-token',
+	]) {
+		expect(arrived).toContain(`${canary}-${shown}`);
+	}
+	for (const shown of [secret, basic('reports', secret), basic('alice', `${canary}-password`), ticket])
+		expect(arrived).toContain(shown);
+	expect(tls.requests.length).toBeGreaterThan(0);
+	for (const name of eventNames.filter(name => name !== 'gatepass:token:refresh')) {
+		expect(
+			events.some(event => event.name === name),
+			name,
+		).toBe(true);
+	}
+	for (const name of gotChannels)
+		expect(
+			events.some(event => event.name === name),
+			name,
+		).toBe(true);
+	expect(lines.length).toBeGreaterThan(100);
+	expect(spans.getFinishedSpans().length).toBeGreaterThan(100);
+
+	for (const {name, payload} of events) {
+		const found = findSecrets(payload, secrets);
+		// What a server sends is its own: got shows it whole.
+		const isAnswer = (path: string) =>
+			name === 'got:request:error' && path.startsWith('.error.response.rawBody');
+		expect([name, ...found.filter(path => !isAnswer(path))]).toEqual([name]);
+	}
+	for (const line of lines)
+		expect(
+			secrets.filter(text => line.includes(text)),
+			line,
+		).toEqual([]);
+	const told = spans
+		.getFinishedSpans()
+		.map(({name, attributes, events, status, links}) => ({name, attributes, events, status, links}));
+	expect(findSecrets(told, secrets)).toEqual([]);
+	expect(findSecrets(recorded, secrets)).toEqual([]);
+});
