@@ -23,8 +23,8 @@ export async function recordTelemetry(): Promise<EventListener> {
 			[
 				{
 					path: 'telemetry',
-					message: '@opentelemetry/api is not installed',
-					mend: "Install it, or leave 'telemetry' out",
+					message: 'the package @opentelemetry/api is not installed',
+					mend: "Run 'npm install @opentelemetry/api', or leave 'telemetry' out",
 				},
 			],
 			{cause: error},

@@ -147,6 +147,34 @@ test('a request goes through it, and nothing is loaded before a rule needs it', 
 	expect(later.filter(name => optional.includes(name))).toEqual([]);
 });
 
+test('a peer that is missing is told, with what to do', async () => {
+	const problems = await runInProject(
+		'missing-peers.js',
+		`import {createGatepass} from 'gatepass';
+		const problemsOf = settings => createGatepass(settings).then(() => undefined, ({code, problems}) => ({code, problems}));
+		console.log(JSON.stringify({
+			telemetry: await problemsOf({config: {hostRules: []}, telemetry: true}),
+			redis: await problemsOf({config: {cache: {url: 'redis://localhost', encryption: 'off'}}}),
+			postgres: await problemsOf({config: {cache: {url: 'postgres://localhost/db', encryption: 'off'}}}),
+		}));`,
+	);
+	const told = (path: string, name: string) => ({
+		code: 'ERR_GATEPASS_CONFIGURATION',
+		problems: [
+			expect.objectContaining({
+				path,
+				message: expect.stringContaining(`${name} is not installed`),
+				mend: expect.stringContaining(`npm install ${name}`),
+			}),
+		],
+	});
+	expect(problems).toEqual({
+		telemetry: told('telemetry', '@opentelemetry/api'),
+		redis: told('cache.url', '@keyv/redis'),
+		postgres: told('cache.url', '@keyv/postgres'),
+	});
+});
+
 test('its types resolve as Node resolves modules, and they bind', async () => {
 	await writeFile(
 		join(project, 'consumer.ts'),
