@@ -20,7 +20,7 @@ export interface HopContext {
 	/** The caller's signal: once it is aborted, nothing more is sent. */
 	readonly signal?: AbortSignal | undefined;
 	/** Have the connection for the next leg ready; absent: the transport cannot. */
-	readonly connect?: ((request: HopRequest, timeout: number) => Promise<Connection | undefined>) | undefined;
+	connect?: ((request: HopRequest, timeout: number) => Promise<Connection | undefined>) | undefined;
 	/** The client certificate that was shown, once it was: for the explanation of a refusal. */
 	shown?: Identity | undefined;
 }
@@ -108,6 +108,11 @@ export class HopRequest implements AuthRequest {
 	/** The URL to send to: the original where the strategy left it alone. */
 	get target(): URL {
 		return this.#copy ?? this.#original;
+	}
+
+	/** Whether the strategy added query parameters. */
+	get addsQuery(): boolean {
+		return this.#copy !== undefined && this.#copy.search !== this.#original.search;
 	}
 
 	/** A strategy may add query parameters; with another origin or path, another rule would be right. */

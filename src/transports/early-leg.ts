@@ -5,18 +5,18 @@
 import type {ClientRequest} from 'node:http';
 import {TLSSocket} from 'node:tls';
 import type {HopRequest} from '../hop.ts';
-import {setPath} from '../http/sent-headers.ts';
 import type {Connection} from '../strategy.ts';
+import {addChanges} from './add-changes.ts';
 
 export class EarlyLeg {
-	readonly #make: (request: HopRequest) => Promise<ClientRequest>;
+	readonly #make: (request: HopRequest) => ClientRequest | Promise<ClientRequest>;
 	#leg: ClientRequest | undefined;
 	/** Lets go of the connection of the leg before, so that it can be used again. */
 	beforeOpen: (() => Promise<void>) | undefined;
 	/** Why the connection broke before the leg was sent. */
 	#failure: Error | undefined;
 
-	constructor(make: (request: HopRequest) => Promise<ClientRequest>) {
+	constructor(make: (request: HopRequest) => ClientRequest | Promise<ClientRequest>) {
 		this.#make = make;
 	}
 
@@ -55,15 +55,7 @@ export class EarlyLeg {
 		const leg = this.#leg as ClientRequest;
 		this.#leg = undefined;
 		if (this.#failure !== undefined) throw this.#failure;
-		for (const name of request.headers.changed) {
-			const value = request.headers.record[name];
-			if (value === undefined) leg.removeHeader(name);
-			else leg.setHeader(name, value);
-		}
-		if (leg.path !== request.target.pathname + request.target.search) {
-			setPath(leg, request.target.pathname + request.target.search);
-		}
-		return leg;
+		return addChanges(leg, request);
 	}
 
 	/** Nothing will be sent: let go of the connection. */

