@@ -21,6 +21,9 @@ const variables = {
 	API_TOKEN: 'token-for-tests',
 	PRINTER_PASSWORD: 'password-for-tests',
 	SESSION_PASSWORD: 'password-for-tests',
+	REDIS_PASSWORD: 'password-for-tests',
+	GATEPASS_CACHE_KEY: Buffer.alloc(32, 1).toString('base64'),
+	GATEPASS_OLD_CACHE_KEY: Buffer.alloc(32, 2).toString('base64'),
 };
 
 /** As written, for what touches no network. */
@@ -109,13 +112,35 @@ describe('what is printed', () => {
 });
 
 describe('requests', () => {
-	test.each(['request.ts', 'using.ts', 'own-got.ts', 'container.ts'])('%s shows a token', async example => {
-		const environment = example === 'container.ts' ? {SSO_CLIENT_ID: '', SSO_CLIENT_SECRET: ''} : {};
-		const output = await runToTheEnd(example, environment);
-		expect(output).toContain("path: '/runs', authorized: true");
-		const seen = requestsTo(api).filter(({url}) => url === '/runs');
-		expect(seen.length).toBeGreaterThan(0);
-		for (const {headers} of seen) expect(headers.authorization).toMatch(/^Bearer \S+$/);
+	test.each(['request.ts', 'using.ts', 'own-got.ts', 'container.ts', 'own-store.ts', 'telemetry.ts'])(
+		'%s shows a token',
+		async example => {
+			const environment = example === 'container.ts' ? {SSO_CLIENT_ID: '', SSO_CLIENT_SECRET: ''} : {};
+			const output = await runToTheEnd(example, environment);
+			expect(output).toContain("path: '/runs', authorized: true");
+			const seen = requestsTo(api).filter(({url}) => url === '/runs');
+			expect(seen.length).toBeGreaterThan(0);
+			for (const {headers} of seen) expect(headers.authorization).toMatch(/^Bearer \S+$/);
+		},
+	);
+
+	test('tenant.ts fetches a token for each tenant', async () => {
+		await runToTheEnd('tenant.ts');
+		expect(requestsTo(api).map(({url}) => url)).toEqual(['/token', '/runs', '/token']);
+	});
+
+	test('events.ts tells of a request', async () => {
+		expect(await runToTheEnd('events.ts')).toBe(
+			`GET ${api.url}/runs by sso-client-credentials: 200, legs: 1\n`,
+		);
+	});
+
+	test('logging.ts logs a token and a request', async () => {
+		const lines = (await runToTheEnd('logging.ts')).trim().split('\n');
+		expect(lines.map(line => JSON.parse(line).msg)).toEqual([
+			'gatepass: a token was issued',
+			'gatepass: a request was answered',
+		]);
 	});
 
 	test('own-got.ts keeps the settings of the instance', async () => {

@@ -13,7 +13,10 @@ import {root} from './markdown.ts';
 const run = promisify(execFile);
 
 /** What the examples import besides Node's own. */
-const installed = ['@types/node', 'undici-types', 'got', 'tsyringe', 'zod'];
+const installed = [
+	...['@types/node', 'undici-types', 'got', 'tsyringe', 'zod'],
+	...['@opentelemetry/api', 'keyv', 'pino'],
+];
 
 export interface Finished {
 	readonly status: number;
