@@ -18,6 +18,8 @@ export interface WorkerSettings {
 	readonly source: CredentialSource;
 	/** One for all threads of the process: 1 while one of them starts the library. */
 	readonly lock: Int32Array<SharedArrayBuffer>;
+	/** 1 once nobody waits for this thread any more: calls that are still to come are passed over. */
+	readonly abandoned: Int32Array<SharedArrayBuffer>;
 }
 
 /** A context that is to be begun. */
@@ -33,13 +35,14 @@ export interface Beginning {
 	readonly renew: boolean;
 }
 
-/** What the worker is asked. Each call but `dispose` is answered. */
+/** What the worker is asked. Each call but `dispose` and `end` is answered. */
 export type Call =
 	| {readonly id: number; readonly kind: 'begin'; readonly context: number; readonly beginning: Beginning}
 	| {readonly id: number; readonly kind: 'step'; readonly context: number; readonly token: Uint8Array}
 	| {readonly id: number; readonly kind: 'inquire'}
 	| {readonly id: number; readonly kind: 'check'; readonly target: string}
-	| {readonly kind: 'dispose'; readonly context: number};
+	| {readonly kind: 'dispose'; readonly context: number}
+	| {readonly kind: 'end'};
 
 /** What a step gave. */
 export interface Progress {

@@ -66,6 +66,9 @@ class GssWorker {
 			case 'dispose':
 				this.#dispose(call.context);
 				return undefined;
+			case 'end':
+				for (const id of this.#contexts.keys()) this.#dispose(id);
+				return undefined;
 		}
 	}
 
@@ -235,8 +238,11 @@ if (port !== null) {
 	let worker: GssWorker | undefined;
 	let unavailable: Failure | undefined;
 	const answer = (call: Call): void => {
+		// Without its port the thread has nothing left to do, and ends.
+		if (call.kind === 'end') port.close();
+		else if (Atomics.load(settings.abandoned, 0) === 1) return;
 		const reply = (rest: Omit<Answer, 'id'>): void => {
-			if (call.kind !== 'dispose') port.postMessage({id: call.id, ...rest});
+			if ('id' in call) port.postMessage({id: call.id, ...rest});
 		};
 		try {
 			if (worker === undefined) throw new GssFailure(unavailable as Failure);

@@ -5,7 +5,7 @@ import type {GssContext, GssContextRequest, GssProvider} from './gss-provider.ts
 import {WorkerThread} from './worker-thread.ts';
 
 /** What the provider is made for. */
-export interface KoffiProviderSettings extends Omit<WorkerSettings, 'lock'> {
+export interface KoffiProviderSettings extends Omit<WorkerSettings, 'lock' | 'abandoned'> {
 	/** Milliseconds for one call. */
 	readonly timeout: number;
 	/** For messages: the rule's patterns and place. */

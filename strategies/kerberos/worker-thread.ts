@@ -4,6 +4,7 @@
  * A call that hangs in the library cannot be cancelled. Its thread is given up then, with all that waits in it, and
  * the next call starts a new one; the old one ends when the library returns.
  */
+import {once} from 'node:events';
 import {Worker} from 'node:worker_threads';
 import type {Answer, Call, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
 
@@ -36,9 +37,10 @@ const script = new URL(`./gss-worker.${extension}`, import.meta.url);
 const lock = new Int32Array(new SharedArrayBuffer(4));
 
 export class WorkerThread {
-	readonly #settings: Omit<WorkerSettings, 'lock'>;
+	readonly #settings: Omit<WorkerSettings, 'lock' | 'abandoned'>;
 	readonly #timeout: number;
 	#worker: Worker | undefined;
+	#abandoned = new Int32Array(new SharedArrayBuffer(4));
 	/** In the order of the calls, which is that of the answers. */
 	#waiting = new Map<number, Waiting>();
 	#timer: NodeJS.Timeout | undefined;
@@ -46,7 +48,7 @@ export class WorkerThread {
 	#isClosed = false;
 
 	/** @param timeout milliseconds that one call may take in the library. */
-	constructor(settings: Omit<WorkerSettings, 'lock'>, timeout: number) {
+	constructor(settings: Omit<WorkerSettings, 'lock' | 'abandoned'>, timeout: number) {
 		this.#settings = settings;
 		this.#timeout = timeout;
 	}
@@ -98,9 +100,11 @@ export class WorkerThread {
 	}
 
 	#start(): Worker {
+		this.#abandoned = new Int32Array(new SharedArrayBuffer(4));
+		const abandoned = this.#abandoned;
 		const worker = new Worker(script, {
 			name: 'gatepass kerberos',
-			workerData: {...this.#settings, lock} satisfies WorkerSettings,
+			workerData: {...this.#settings, lock, abandoned} satisfies WorkerSettings,
 			// What the process was started with need not be right for a thread.
 			execArgv: [],
 		});
@@ -145,10 +149,19 @@ export class WorkerThread {
 		this.#waiting = new Map();
 		for (const {reject} of waiting) reject(error);
 		if (worker === undefined) return;
-		worker.unref();
 		worker.removeAllListeners('message');
-		const ended = worker.terminate();
-		// Where a call hangs, that can take as long as the library does.
-		if (waiting.length === 0) await ended;
+		Atomics.store(this.#abandoned, 0, 1);
+		// Never by force: in the middle of its work, the library takes the whole process with it.
+		worker.postMessage({kind: 'end'} satisfies Call);
+		if (error instanceof CallTimedOut) worker.unref();
+		else await untilEnded(worker, this.#timeout);
 	}
+}
+
+/** The process stays until then, but for no call that hangs. */
+async function untilEnded(worker: Worker, timeout: number): Promise<void> {
+	worker.ref();
+	const limit = AbortSignal.timeout(timeout);
+	await once(worker, 'exit', {signal: limit}).catch(() => {});
+	worker.unref();
 }
