@@ -42,8 +42,12 @@ subscribe('gatepass:token:error', message => {
 	if (error instanceof TokenCacheError) reports.push(`${error.message}: ${error.cause}`);
 });
 
-async function ask(calls: number, key: string): Promise<Answer> {
-	const results = await Promise.allSettled(Array.from({length: calls}, () => cache?.get(key, issue)));
+async function ask({calls, key, refused}: Order & {does: 'ask'}): Promise<Answer> {
+	const call = async (): Promise<Token | undefined> => {
+		if (refused !== undefined) await cache?.invalidate(key, {value: refused, type: 'Bearer'});
+		return cache?.get(key, issue);
+	};
+	const results = await Promise.allSettled(Array.from({length: calls}, call));
 	const tokens = results.flatMap(result =>
 		result.status === 'fulfilled' ? [String(result.value?.value)] : [],
 	);
@@ -63,7 +67,7 @@ async function obey(order: Order): Promise<Answer | undefined> {
 			cache = new PersistentTokenCache(openTokenStore(order.storeUrl), order);
 			return undefined;
 		case 'ask':
-			return ask(order.calls, order.key);
+			return ask(order);
 		case 'advance':
 			ahead += order.milliseconds;
 			return undefined;

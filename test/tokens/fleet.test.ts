@@ -115,6 +115,15 @@ function fleetTests(emptyStore: () => Promise<string>): void {
 		expect(endpoint.requests).toBe(2);
 	});
 
+	test('a token that all of them are refused with is replaced by one new one', async () => {
+		const fleet = await begin(8);
+		expect(await askAll(fleet, 1)).toEqual(all(fleet, 'token-1'));
+		expect(await Promise.all(fleet.map(member => member.askAnew(50, 'token-1')))).toEqual(
+			all(fleet, 'token-2'),
+		);
+		expect(endpoint.requests).toBe(2);
+	});
+
 	test('one of them renews the token ahead of its end, and the others take it up', async () => {
 		const fleet = await begin(4);
 		expect(await askAll(fleet, 10)).toEqual(all(fleet, 'token-1'));

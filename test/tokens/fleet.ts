@@ -18,7 +18,7 @@ export interface CacheSettings {
 /** What a process is told. */
 export type Order =
 	| ({readonly does: 'begin'} & CacheSettings)
-	| {readonly does: 'ask'; readonly calls: number; readonly key: string}
+	| {readonly does: 'ask'; readonly calls: number; readonly key: string; readonly refused?: string}
 	| {readonly does: 'advance'; readonly milliseconds: number}
 	| {readonly does: 'end'};
 
@@ -36,6 +36,8 @@ export interface Member {
 	begin(settings: CacheSettings): Promise<void>;
 	/** Ask for the token, so many times at once. */
 	ask(calls: number, key?: string): Promise<Answer>;
+	/** The same for calls whose token was refused: each drops it first. */
+	askAnew(calls: number, refused: string): Promise<Answer>;
 	/** Set its clock forward. */
 	advance(milliseconds: number): Promise<void>;
 	signal(signal: NodeJS.Signals): void;
@@ -71,6 +73,7 @@ export async function startMember(): Promise<Member> {
 			await tell({does: 'begin', ...settings});
 		},
 		ask: (calls, key = 'fleet') => tell({does: 'ask', calls, key}) as Promise<Answer>,
+		askAnew: (calls, refused) => tell({does: 'ask', calls, key: 'fleet', refused}) as Promise<Answer>,
 		async advance(milliseconds) {
 			await tell({does: 'advance', milliseconds});
 		},
