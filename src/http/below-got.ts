@@ -12,16 +12,18 @@ export function sendBelow(
 	secretHeaders: Readonly<Record<string, string>>,
 	body: string | undefined,
 ): RequestFunction {
+	// As bytes: Node writes the headers in the encoding of a body that is text.
+	const bytes = body === undefined ? undefined : Buffer.from(body);
 	return (url, options) => {
 		const send = url.protocol === 'https:' ? requestHttps : requestHttp;
 		const headers: Record<string, unknown> = {...options.headers, ...secretHeaders};
-		if (body !== undefined) headers['content-length'] = Buffer.byteLength(body);
+		if (bytes !== undefined) headers['content-length'] = bytes.length;
 		const request = send(url, {...options, headers: headers as Record<string, string>});
 		// Node keeps the options with the socket, which outlives the request.
 		for (const name of Object.keys(secretHeaders)) delete headers[name];
 		hideWhenDone(request);
 		const {end} = request;
-		request.end = () => end.call(request, body, undefined as never);
+		request.end = () => end.call(request, bytes, undefined as never);
 		return request;
 	};
 }
