@@ -53,6 +53,10 @@ class GssWorker {
 		this.#credentials = new Credentials(calls, settings.source);
 	}
 
+	get isHeimdal(): boolean {
+		return this.#calls.kind === 'heimdal';
+	}
+
 	handle(call: Call): Progress | CredentialFacts | undefined {
 		switch (call.kind) {
 			case 'begin':
@@ -204,20 +208,28 @@ class GssWorker {
 	}
 }
 
-/** Load the library and its mechanisms while no other thread does. */
-async function startLibrary({library, lock}: WorkerSettings): Promise<GssCalls> {
+/** Do what must not happen in two threads at once. One that hangs in it is not waited for for long. */
+function lockIn(lock: WorkerSettings['lock']): void {
 	while (Atomics.compareExchange(lock, 0, 0, 1) !== 0) {
-		// A thread that was ended meanwhile leaves the lock behind.
 		if (Atomics.wait(lock, 0, 1, longestStart) === 'timed-out') break;
 	}
+}
+
+function unlock(lock: WorkerSettings['lock']): void {
+	Atomics.store(lock, 0, 0);
+	Atomics.notify(lock, 0);
+}
+
+/** Load the library and its mechanisms while no other thread does. */
+async function startLibrary({library, lock}: WorkerSettings): Promise<GssCalls> {
+	lockIn(lock);
 	try {
 		const calls = await loadGssLibrary(library);
 		// The set that it gives is the library's, once for each thread, and small.
 		calls.indicateMechanisms([0], place());
 		return calls;
 	} finally {
-		Atomics.store(lock, 0, 0);
-		Atomics.notify(lock, 0);
+		unlock(lock);
 	}
 }
 
@@ -237,6 +249,17 @@ if (port !== null) {
 	opening.catch(() => {});
 	let worker: GssWorker | undefined;
 	let unavailable: Failure | undefined;
+	let isFirst = false;
+	/** Heimdal loads what it needs to find a KDC with its first ticket. */
+	const handleFirst = (ready: GssWorker, call: Call): ReturnType<GssWorker['handle']> => {
+		isFirst = false;
+		lockIn(settings.lock);
+		try {
+			return ready.handle(call);
+		} finally {
+			unlock(settings.lock);
+		}
+	};
 	const answer = (call: Call): void => {
 		// Without its port the thread has nothing left to do, and ends.
 		if (call.kind === 'end') port.close();
@@ -246,7 +269,7 @@ if (port !== null) {
 		};
 		try {
 			if (worker === undefined) throw new GssFailure(unavailable as Failure);
-			reply({result: worker.handle(call)});
+			reply({result: isFirst ? handleFirst(worker, call) : worker.handle(call)});
 		} catch (error) {
 			reply({failure: failureOf(error)});
 		}
@@ -254,6 +277,7 @@ if (port !== null) {
 	await opening.then(
 		opened => {
 			worker = opened;
+			isFirst = opened.isHeimdal;
 		},
 		(error: Error) => {
 			unavailable = {phase: 'library', text: error.message};
