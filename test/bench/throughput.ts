@@ -6,10 +6,10 @@ import type {ClientSettings, Round} from './throughput-client.ts';
 import type {ServerAddresses} from './throughput-server.ts';
 
 /** Each group of processes is compiled and laid out in memory anew; one alone may be lucky. */
-const groups = 4;
-const roundsInGroup = 24;
-const requestsInRound = 500;
-const warmUpRounds = 6;
+const groups = 3;
+const roundsInGroup = 40;
+const requestsInRound = 200;
+const warmUpRounds = 16;
 const smallestRatio = 0.97;
 
 interface Comparison {
@@ -26,7 +26,7 @@ export async function measureThroughput(): Promise<Row[]> {
 	);
 	try {
 		const [token, noise] = await compareSides('api', ['gatepass', 'bare got', 'bare got'], addresses, groups);
-		const [kerberos] = await compareSides('negotiate', ['gatepass', 'bare got'], addresses, groups / 2);
+		const [kerberos] = await compareSides('negotiate', ['gatepass', 'bare got'], addresses, groups - 1);
 		return [
 			toRow('gatepass.got, cached token, 50 at a time', token, smallestRatio),
 			toRow('bare got beside itself: the noise of this run', noise),
