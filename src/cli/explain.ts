@@ -42,7 +42,10 @@ export function addExplainCommand(program: Command): void {
 		});
 }
 
-async function describe({url, method, rule, candidates}: Explanation, all: boolean): Promise<string> {
+async function describe(
+	{url, method, rule, candidates, notes = []}: Explanation,
+	all: boolean,
+): Promise<string> {
 	const subject = paint('bold', `${method} ${url}`);
 	const verdict =
 		rule === undefined
@@ -52,7 +55,7 @@ async function describe({url, method, rule, candidates}: Explanation, all: boole
 	const others = candidates.filter(({outcome}) => outcome === 'no-match').length;
 	const hide = !all && others > mostOthers;
 	const shown = hide ? candidates.filter(({outcome}) => outcome !== 'no-match') : candidates;
-	const parts = [verdict];
+	const parts = [[verdict, ...notes.map(note => `  ${note}`)].join('\n')];
 	if (shown.length > 0) {
 		const rows = shown.map(candidate => [
 			`${mark(candidate)} ${candidate.match}`,

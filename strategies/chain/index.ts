@@ -26,6 +26,7 @@ interface Link {
 	readonly strategy: AuthStrategy;
 	/** Why it was passed over when it was tried last. */
 	passedOver: string | undefined;
+	hasServed: boolean;
 }
 
 /**
@@ -50,6 +51,7 @@ export class ChainStrategy implements AuthStrategy {
 			name: nested.strategy,
 			strategy: strategies.build(nested),
 			passedOver: undefined,
+			hasServed: false,
 		}));
 		this.#rule = rule;
 	}
@@ -94,9 +96,10 @@ export class ChainStrategy implements AuthStrategy {
 	}
 
 	explain(): string[] {
-		return this.#links.map(({name, passedOver}) =>
-			passedOver === undefined ? name : `${name}: passed over: ${passedOver}`,
-		);
+		return this.#links.map(({name, hasServed, passedOver}) => {
+			if (passedOver !== undefined) return `${name}: passed over: ${passedOver}`;
+			return `${name}: ${hasServed ? 'serves' : 'not tried yet'}`;
+		});
 	}
 
 	async forget(): Promise<void> {
@@ -109,6 +112,7 @@ export class ChainStrategy implements AuthStrategy {
 		try {
 			const begun = await conversation.next();
 			link.passedOver = undefined;
+			link.hasServed = true;
 			return begun;
 		} catch (error) {
 			if (!(error instanceof CredentialUnavailableError)) throw error;

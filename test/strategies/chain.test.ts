@@ -26,10 +26,11 @@ async function open(of: unknown[], match = url): Promise<Gatepass> {
 
 test('a strategy without a credential is passed over, and explain says why', async () => {
 	const opened = await open([missing, {strategy: 'static-token', options: {token: 'second'}}]);
+	expect(opened.explain(url).notes).toEqual(['wlcg-token: not tried yet', 'static-token: not tried yet']);
 	await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer second'}});
 	expect(opened.explain(url).notes).toEqual([
 		expect.stringMatching(/^wlcg-token: passed over: .*missing.*ENOENT/),
-		'static-token',
+		'static-token: serves',
 	]);
 	expect((await opened.status())[0]).toMatchObject({
 		available: true,
