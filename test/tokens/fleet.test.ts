@@ -27,7 +27,10 @@ function fleetTests(emptyStore: () => Promise<string>): void {
 	beforeEach(async () => {
 		endpoint = await TokenEndpoint.start();
 	});
-	afterEach(() => endpoint.close());
+	afterEach(async () => {
+		await endpoint.close();
+		processes = await Promise.all(processes.map(member => (member.isRunning ? member : startMember())));
+	});
 
 	/** Some of the processes, each with an empty memory. */
 	async function begin<Members extends Member[]>(size: number, lease = 30_000): Promise<Members> {
@@ -55,7 +58,6 @@ function fleetTests(emptyStore: () => Promise<string>): void {
 		const answers = askAll(others, 10);
 		holder.signal('SIGKILL');
 		await killed;
-		processes[0] = await startMember();
 		await endpoint.untilRequest(2);
 		endpoint.answer();
 		expect(await answers).toEqual(all(others, 'token-2'));

@@ -32,6 +32,7 @@ export interface Answer {
 
 export interface Member {
 	readonly pid: number;
+	readonly isRunning: boolean;
 	/** Open a token cache, in the place of the one before, with the clock as it is. */
 	begin(settings: CacheSettings): Promise<void>;
 	/** Ask for the token, so many times at once. */
@@ -69,6 +70,9 @@ export async function startMember(): Promise<Member> {
 	await answered();
 	return {
 		pid: child.pid ?? 0,
+		get isRunning() {
+			return child.exitCode === null && child.signalCode === null;
+		},
 		async begin(settings) {
 			await tell({does: 'begin', ...settings});
 		},
