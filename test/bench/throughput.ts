@@ -7,7 +7,7 @@ import type {ServerAddresses} from './throughput-server.ts';
 
 /** Each group of processes is compiled and laid out in memory anew; one alone may be lucky. */
 const groups = 3;
-const roundsInGroup = 40;
+const roundsInGroup = 30;
 const requestsInRound = 200;
 const warmUpRounds = 16;
 const smallestRatio = 0.97;
