@@ -78,7 +78,7 @@ export async function exchange(
 
 /**
  * Make the request of one leg from got's options as they are, and give what the strategy changed to the request alone.
- * To copy the options, and to take the credential out of the copy, costs two hundredths of got's throughput.
+ * To copy the options, and to take the credential out of the copy, takes 2 to 5 % more of the processor's time.
  */
 function sendPlain(
 	request: HopRequest,

@@ -10,7 +10,6 @@ import {GatepassError} from '../errors.ts';
 import type {HopContext, HopPlan, HopPlanner} from '../hop.ts';
 import {exchange} from './exchange.ts';
 import {type RequestParameters, senderOf} from './got-sender.ts';
-import {HiddenRecord} from './hidden-record.ts';
 import {explainTlsFailure} from './tls-failure.ts';
 
 /**
@@ -32,6 +31,9 @@ interface Installed {
 	plan?: HopPlan | undefined;
 	context?: HopContext;
 }
+
+/** By the functions that gatepass put in, of all instances. */
+const installed = new WeakMap<RequestFunction, Installed>();
 
 /** Extend a got instance so that its requests are authenticated. */
 export function extendGot(got: Got, planner: HopPlanner): Got {
@@ -56,7 +58,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 			};
 			return exchange(plan, record.context, url, native, options.body, send);
 		}) as unknown as RequestFunction;
-		new HiddenRecord(request, record);
+		installed.set(request, record);
 		options.request = request;
 		// A shared cache must not keep answers to authenticated requests (RFC 9111 section 3.5), and got's would not
 		// see that they are.
@@ -72,7 +74,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 	const explainFailure = (error: Error): Error => {
 		const {options} = error as RequestError;
 		if (error.cause instanceof GatepassError) return error.cause;
-		const record = options?.request === undefined ? undefined : HiddenRecord.of<Installed>(options.request);
+		const record = options?.request === undefined ? undefined : installed.get(options.request);
 		return explainTlsFailure(error as RequestError, record?.plan?.trust, record?.context?.shown) ?? error;
 	};
 	return got.extend({
@@ -91,7 +93,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 function currentCallers(options: NormalizedOptions, planner: HopPlanner): RequestFunction | undefined {
 	let current = options.request;
 	for (;;) {
-		const ours = current === undefined ? undefined : HiddenRecord.of<Installed>(current);
+		const ours = current === undefined ? undefined : installed.get(current);
 		if (ours === undefined || (ours.options === options && ours.planner !== planner)) return current;
 		current = ours.callers;
 	}
