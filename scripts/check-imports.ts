@@ -9,6 +9,7 @@ import {posix, resolve} from 'node:path';
 const layers: readonly (readonly string[])[] = [
 	['src/cli/'],
 	['src/testing/'],
+	['src/cern.ts'],
 	['src/index.ts', 'src/gatepass.ts'],
 	['src/container.ts'],
 	['src/logger.ts', 'src/telemetry.ts'],
@@ -18,15 +19,18 @@ const layers: readonly (readonly string[])[] = [
 	['src/hop.ts'],
 	['src/conversation.ts'],
 	['src/http/'],
+	['src/robots/'],
 	['src/identities/'],
 	['src/tokens/'],
 	['src/trust/'],
 	['src/config/'],
+	['src/bundles/'],
 	['src/host-rules/'],
 	['src/strategy.ts'],
 	['src/paths.ts', 'src/hosts.ts'],
 	['src/services.ts'],
 	['src/events.ts'],
+	['src/x509/'],
 	['src/errors.ts'],
 ];
 

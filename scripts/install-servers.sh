@@ -3,11 +3,12 @@
 # missing and goes on; the suites that need it are then skipped, and named at the end of the tests.
 set -euo pipefail
 
-# The same that the suites name where they are skipped: `install` in test/servers/*.ts. The last is for the bench.
+# The same that the suites name where they are skipped: `install` in test/servers/*.ts. The last ones are for the bench.
 packages=(
 	apache2-bin openssl postgresql redis-server glewlwyd dbconfig-sqlite3
 	krb5-kdc krb5-admin-server krb5-user libapache2-mod-auth-gssapi libgssapi3-heimdal python3-gssapi faketime curl
-	python3-requests
+	igtf-policy-classic globus-proxy-utils voms-clients gridsite nginx-light
+	python3-requests python3-requests-kerberos
 )
 
 is_installed() {

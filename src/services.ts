@@ -73,27 +73,40 @@ export const HttpClient: InjectionToken<HttpClient> = Symbol.for('gatepass.HttpC
 
 /** Where a client certificate is; all paths relative to the configuration's folder. Nothing named: it is searched for. */
 export interface IdentitySource {
-	/** PEM file of the certificate, and of its chain where there is one. */
+	/** PEM or DER file of the certificate; in PEM with its chain, where there is one. */
 	readonly certificate?: string | undefined;
-	/** PEM file of the private key. */
+	/** PEM or DER file of the private key: PKCS#8, PKCS#1 or SEC1. */
 	readonly key?: string | undefined;
-	/** What the private key is encrypted with. A secret. */
+	/** A PKCS#12 file (`.p12`, `.pfx`), which holds both. */
+	readonly pkcs12?: string | undefined;
+	/** A proxy file (RFC 3820): a proxy certificate, its key and its chain in one PEM file. */
+	readonly proxy?: string | undefined;
+	/** What the private key or the PKCS#12 file is encrypted with. A secret. */
 	readonly passphrase?: string | undefined;
-	/** A folder that holds `usercert.pem` and `userkey.pem`. */
+	/** A folder that holds `usercert.pem` and `userkey.pem`, or `usercred.p12`. */
 	readonly directory?: string | undefined;
+	/** Take no certificate but one of a robot. Default: `false`. */
+	readonly requireRobot?: boolean | undefined;
 }
+
+/** What a certificate is for. A proxy acts for whoever made it. */
+export type CertificateKind = 'robot' | 'host' | 'person' | 'proxy';
 
 /** A client certificate with its private key and chain. Printing it shows no key. */
 export interface Identity {
 	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`. */
 	readonly subject: string;
+	/** Who issued it, written likewise. */
+	readonly issuer: string;
+	/** What it is for; `undefined` where the certificate does not tell. */
+	readonly kind: CertificateKind | undefined;
 	/** SHA-256 of the certificate, in hexadecimal digits. */
 	readonly thumbprint: string;
 	/** Milliseconds since 1970. */
 	readonly notBefore: number;
 	/** Milliseconds since 1970. */
 	readonly notAfter: number;
-	/** The files it was read from. */
+	/** The files it was read from; both are the same file for a proxy and for PKCS#12. */
 	readonly files: {readonly certificate: string; readonly key: string};
 	/** The material for `tls.createSecureContext`, in PEM. A secret. */
 	material(): {cert: string; key: string};

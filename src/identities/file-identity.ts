@@ -16,6 +16,8 @@ export interface IdentityFiles {
 
 export class FileIdentity implements Identity {
 	readonly subject: string;
+	readonly issuer: string;
+	readonly kind: undefined;
 	readonly thumbprint: string;
 	readonly notBefore: number;
 	readonly notAfter: number;
@@ -26,6 +28,7 @@ export class FileIdentity implements Identity {
 	private constructor(files: IdentityFiles, chain: string, leaf: X509Certificate, key: KeyObject) {
 		this.files = {certificate: files.certificate, key: files.key};
 		this.subject = leaf.subject.split('\n').reverse().join(',');
+		this.issuer = leaf.issuer.split('\n').reverse().join(',');
 		this.thumbprint = leaf.fingerprint256.replaceAll(':', '').toLowerCase();
 		this.notBefore = Date.parse(leaf.validFrom);
 		this.notAfter = Date.parse(leaf.validTo);
