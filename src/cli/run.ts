@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs';
 import process from 'node:process';
 import {styleText} from 'node:util';
 import {Command, CommanderError} from 'commander';
+import {addCertCommand} from './cert.ts';
 import {addDoctorCommand} from './doctor.ts';
 import {exitCodes} from './exit-codes.ts';
 import {addExplainCommand} from './explain.ts';
@@ -25,15 +26,25 @@ export async function run(args: readonly string[]): Promise<number> {
 			if (error.exitCode === 0) return exitCodes.done;
 			// Without a command commander prints the help by itself.
 			if (error.code === 'commander.help' && !wantsJson(args)) return exitCodes.usage;
-			if (error.code === 'commander.help') return reportFailure(missingCommand(), 'gatepass', true);
+			if (error.code === 'commander.help') {
+				return reportFailure(missingCommand(commandIn(args, program)), 'gatepass', true);
+			}
 		}
-		const command = program.commands.find(candidate => args.includes(candidate.name()));
-		return reportFailure(
-			error,
-			`gatepass${command === undefined ? '' : ` ${command.name()}`}`,
-			wantsJson(args),
-		);
+		return reportFailure(error, commandIn(args, program), wantsJson(args));
 	}
+}
+
+/** The command that `args` name, with the groups it is in: `gatepass cert install`. */
+function commandIn(args: readonly string[], program: Command): string {
+	let command = program;
+	const names = [program.name()];
+	for (const arg of args) {
+		const next = command.commands.find(candidate => candidate.name() === arg);
+		if (next === undefined) continue;
+		command = next;
+		names.push(next.name());
+	}
+	return names.join(' ');
 }
 
 /** For what goes wrong outside of a command, such as in a strategy's own timer. */
@@ -41,8 +52,8 @@ export function reportUncaught(error: unknown, args: readonly string[]): number 
 	return reportFailure(error, 'gatepass', wantsJson(args));
 }
 
-function missingCommand(): UsageError {
-	return new UsageError("A command is missing. 'gatepass --help' lists them");
+function missingCommand(group: string): UsageError {
+	return new UsageError(`A command is missing. '${group} --help' lists them`);
 }
 
 function createProgram(json: boolean): Command {
@@ -73,6 +84,7 @@ function createProgram(json: boolean): Command {
 		addForgetCommand,
 		addDoctorCommand,
 		addInitCommand,
+		addCertCommand,
 	];
 	for (const addCommand of add) addCommand(program);
 	return program;

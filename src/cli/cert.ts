@@ -1,0 +1,15 @@
+/** `gatepass cert`: the commands about certificates, one file each. */
+import type {Command} from 'commander';
+import {examples} from './settings.ts';
+
+/** Each adds one command to the group. */
+const add: readonly ((group: Command) => void)[] = [];
+
+export function addCertCommand(program: Command): void {
+	const group = program
+		.command('cert')
+		.summary('look after client certificates')
+		.description('Look after client certificates: what is there, new ones, and their successors.')
+		.addHelpText('after', examples('gatepass cert list'));
+	for (const addCommand of add) addCommand(group);
+}
