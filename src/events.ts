@@ -40,6 +40,8 @@ export interface EventPayloads {
 		readonly legs: number;
 		/** From the choice of the rule to the head of the response. */
 		readonly duration: number;
+		/** Why the server refused the credential, where it said so. What a server says, nobody vouches for. */
+		readonly refusal?: GatepassError;
 	};
 }
 

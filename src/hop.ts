@@ -2,7 +2,7 @@
 import type {Agent as HttpAgent} from 'node:http';
 import type {Agent} from 'node:https';
 import {ConversationRun} from './conversation.ts';
-import {StrategyError} from './errors.ts';
+import {type GatepassError, StrategyError} from './errors.ts';
 import type {Events} from './events.ts';
 import type {AuthHeaders, AuthRequest, AuthStrategy, Connection, Identity, RuleInfo} from './strategy.ts';
 import type {TrustSet} from './trust/trust-sets.ts';
@@ -82,6 +82,7 @@ export class HopRequest implements AuthRequest {
 	readonly tenant: string | undefined;
 	identity: Identity | undefined;
 	connectionOwner: string | undefined;
+	refusal: GatepassError | undefined;
 	readonly #connect: HopContext['connect'];
 	readonly #original: URL;
 	#copy: URL | undefined;

@@ -34,8 +34,14 @@ export function logTo(logger: Logger): EventListener {
 				logger.debug(payload, 'gatepass: a token was served from the cache');
 				return;
 			case 'gatepass:request': {
-				const {status} = payload as EventPayloads['gatepass:request'];
-				logger.debug(payload, `gatepass: a request ${status === undefined ? 'failed' : 'was answered'}`);
+				const {refusal, ...fields} = payload as EventPayloads['gatepass:request'];
+				const {status} = fields;
+				if (refusal !== undefined) {
+					const {code, message: reason} = refusal;
+					logger.warn({...fields, code, reason}, 'gatepass: a server refused a credential, and says why');
+					return;
+				}
+				logger.debug(fields, `gatepass: a request ${status === undefined ? 'failed' : 'was answered'}`);
 			}
 		}
 	};

@@ -7,6 +7,7 @@
  */
 import type {StandardSchemaV1} from '@standard-schema/spec';
 import {type InjectionToken, inject, injectable} from 'tsyringe';
+import type {GatepassError} from './errors.ts';
 import {
 	Environment,
 	HttpClient,
@@ -48,6 +49,8 @@ export interface AuthRequest {
 	 * connection for. Connections are then shared with requests of the same rule and the same owner only.
 	 */
 	connectionOwner: string | undefined;
+	/** Why the server refused the credential, where the strategy can tell: for the event and the log of this hop. */
+	refusal?: GatepassError | undefined;
 	/** Whether the request can be sent again: it has no body, or one that is not used up by sending. */
 	readonly replayable: boolean;
 	/** Whether the caller asked to pass the token cache over (`context: {gatepass: {fresh: true}}`). */

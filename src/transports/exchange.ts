@@ -60,7 +60,8 @@ export async function exchange(
 		const first = await sendLeg();
 		// The caller's function may answer by itself; then nobody was shown a credential.
 		if (typeof first.setHeader === 'function') {
-			const heldBack = new HeldBack(begun, context, first, sendLeg, body, report?.end);
+			const onEnd = report && ((status: number | undefined) => report.end(status, begun.request));
+			const heldBack = new HeldBack(begun, context, first, sendLeg, body, onEnd);
 			early.beforeOpen = () => heldBack.drain();
 			heldBack.begin();
 		} else {

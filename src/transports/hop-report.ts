@@ -1,10 +1,11 @@
 /** Tells how a hop went: `gatepass:request`, once for each hop that has a rule. */
 import type {HopPlan} from '../hop.ts';
+import type {AuthRequest} from '../strategy.ts';
 
 export interface HopReport {
 	countLeg(): void;
 	/** Once: with the status that is delivered, or without, where the hop failed. */
-	end(status: number | undefined): void;
+	end(status: number | undefined, request?: Pick<AuthRequest, 'refusal'>): void;
 }
 
 /** The report of a hop that begins now; `undefined` where nobody listens. */
@@ -17,7 +18,7 @@ export function reportHop({events, rule}: HopPlan, url: URL, method: string): Ho
 		countLeg() {
 			legs += 1;
 		},
-		end(status) {
+		end(status, {refusal} = {refusal: undefined}) {
 			events.publish('gatepass:request', {
 				method,
 				url: url.origin + url.pathname,
@@ -25,6 +26,7 @@ export function reportHop({events, rule}: HopPlan, url: URL, method: string): Ho
 				...(status !== undefined && {status}),
 				legs,
 				duration: performance.now() - begun,
+				...(refusal !== undefined && {refusal}),
 			});
 		},
 	};

@@ -1,5 +1,6 @@
 /** Says in plain words what a failure of the GSS-API means, and what to do. */
 import {CredentialUnavailableError, type GatepassError, KerberosExchangeError} from '../../src/errors.ts';
+import {minorOf} from './codes.ts';
 import type {CredentialSource, Failure} from './gss-messages.ts';
 import {CallFailed, CallTimedOut} from './worker-thread.ts';
 
@@ -15,32 +16,34 @@ export interface Circumstances {
 interface Explanation {
 	/** What is wrong has to do with the user's own ticket, not with the exchange. */
 	readonly isCredential?: boolean;
+	/** What the library was doing; the same code means another thing where a server says it. */
+	readonly phase?: Failure['phase'];
 	/** Codes of Kerberos, counted from the start of its table (RFC 4120 section 7.5.9). */
 	readonly codes?: readonly number[];
 	/** What the libraries say of it; MIT numbers some codes anew, so the text counts as well. */
 	readonly text: RegExp;
-	readonly meaning: (circumstances: Circumstances) => string;
+	/** @param text what the library says. */
+	readonly meaning: (circumstances: Circumstances, text: string) => string;
 }
 
-/** Both libraries have the codes of Kerberos in the table `krb5`, which starts here. */
-const tableStart = -1_765_328_384;
 const noCredential = 7;
 const credentialsExpired = 11;
 
 const explanations: readonly Explanation[] = [
 	{
-		codes: [37],
-		text: /clock skew|too great|Client clock out of sync/i,
+		codes: [37, 33],
+		text: /clock skew|too great|Client clock out of sync|not yet valid/i,
 		meaning: () =>
 			"The clocks of this machine and of the KDC or the server differ by more than Kerberos allows (five minutes). Set this machine's clock, for example with chrony",
 	},
 	{
 		codes: [7],
 		text: /Server .*not found in Kerberos database|Server not found|Server unknown/i,
-		meaning: ({target}) =>
-			`The KDC knows no service ${principalOf(target)}. If the service has another name, set 'hostname' or 'service', or 'canonicalizeHostname: true' where the URL has an alias; otherwise ask for the principal to be made`,
+		meaning: ({target}, text) =>
+			`The KDC knows no service ${principalOf(target)}${otherRealmIn(text)}. If the service has another name, set 'hostname' or 'service', or 'canonicalizeHostname: true' where the URL has an alias; otherwise ask for the principal to be made`,
 	},
 	{
+		phase: 'credential',
 		codes: [24, 31],
 		text: /Preauthentication failed|Decrypt integrity check failed|Password incorrect|password verification|Incorrect password/i,
 		isCredential: true,
@@ -63,16 +66,16 @@ const explanations: readonly Explanation[] = [
 		meaning: () => 'The account is locked or expired. Ask for it to be opened again',
 	},
 	{
-		codes: [44, 45, 41],
-		text: /key version|Key version|Message stream modified|Request is a replay|wrong principal in request/i,
+		codes: [44, 45, 41, 31, 35, 36],
+		text: /key version|Message stream modified|wrong principal in request|Decrypt integrity check failed|ticket isn't for us/i,
 		meaning: ({target}) =>
-			`The server's keys are not the ones that the KDC encrypts for (key version), or it is not ${principalOf(target)} at all. Get new tickets with 'kinit'; if that does not help, the server's key table is out of date`,
+			`The server's keys are not the ones that the KDC encrypts for (key version), or it is not ${principalOf(target)} at all. Get new tickets with 'kinit'; if that does not help, the server's key table is out of date, or the URL's host is an alias: then set 'hostname' or 'canonicalizeHostname: true'`,
 	},
 	{
 		codes: [156, 163],
 		text: /Cannot contact any KDC|unable to reach any KDC|Can't contact/i,
 		meaning: () =>
-			"No KDC of the realm answers. Check the network, and the realm's 'kdc' lines under [realms] in the file that KRB5_CONFIG names, or /etc/krb5.conf",
+			"No KDC of the realm answers. Check the network, that the realm is the right one, and its 'kdc' lines under [realms] in the file that KRB5_CONFIG names, or /etc/krb5.conf",
 	},
 	{
 		codes: [230, 68, 162],
@@ -82,7 +85,7 @@ const explanations: readonly Explanation[] = [
 	},
 	{
 		codes: [13],
-		text: /can't fulfill requested option|cannot fulfill requested option|not forwardable|forwardable/i,
+		text: /can't fulfill requested option|cannot fulfill requested option|forwardable|delegation/i,
 		meaning: () =>
 			"Delegation is refused: the KDC hands out no ticket that the server could use for you. Get a forwardable ticket ('kinit -f'), or set 'delegate: false'",
 	},
@@ -121,16 +124,17 @@ export function explainFailure(error: Error, circumstances: Circumstances): Gate
 	const {failure} = error;
 	if (failure.phase === 'library')
 		return new CredentialUnavailableError(`${failure.text} (${circumstances.rule})`);
-	const explanation = explanations.find(({codes = [], text}) => matches(failure, codes, text));
+	const explanation = explanations.find(candidate => matches(failure, candidate));
 	const routine = ((failure.major ?? 0) >>> 16) & 0xff;
 	const isCredential =
 		explanation === undefined
 			? failure.phase === 'credential' || routine === noCredential || routine === credentialsExpired
 			: explanation.isCredential === true;
 	const meaning =
-		explanation?.meaning(circumstances) ?? (isCredential ? howToGetTicket(circumstances.source) : undefined);
+		explanation?.meaning(circumstances, failure.text) ??
+		(isCredential ? howToGetTicket(circumstances.source) : undefined);
 	const message = [
-		`Kerberos failed for ${circumstances.rule}: ${failure.text}`,
+		`Kerberos failed for ${circumstances.rule}: ${failure.text.replace(/\.$/, '')}`,
 		...(meaning === undefined ? [] : [meaning]),
 	].join('. ');
 	const {major, minor} = failure;
@@ -141,8 +145,17 @@ export function explainFailure(error: Error, circumstances: Circumstances): Gate
 	return isCredential ? new CredentialUnavailableError(message, {cause: exchange}) : exchange;
 }
 
-function matches({minor, text}: Failure, codes: readonly number[], pattern: RegExp): boolean {
-	return codes.some(code => minor === (tableStart + code) >>> 0) || pattern.test(text);
+function matches(failure: Failure, {phase, codes = [], text}: Explanation): boolean {
+	if (phase !== undefined && phase !== failure.phase) return false;
+	return codes.some(code => failure.minor === minorOf(code)) || text.test(failure.text);
+}
+
+/** MIT asks for another realm in the end, one that it makes of the host's domain, and then tells of that alone. */
+function otherRealmIn(text: string): string {
+	const realm = /Server krbtgt\/([^\s@]+)@/.exec(text)?.[1];
+	return realm === undefined
+		? ''
+		: `, nor a realm ${realm}, where it could be (if it is in another one, say so under [domain_realm])`;
 }
 
 /** `HTTP@www.example.org` as a principal. */

@@ -6,6 +6,7 @@
  */
 import {randomUUID} from 'node:crypto';
 import {statSync} from 'node:fs';
+import {generalFailure, minorOf, ticketExpired} from './codes.ts';
 import {displayName, GssFailure, importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssCalls, type Krb5Calls, oids, type Pointer, place} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
@@ -38,7 +39,6 @@ interface Owned {
 	readonly destroy: () => void;
 }
 
-const failure = 13 << 16;
 const initiate = 1;
 const indefinite = 0xffff_ffff;
 /** MIT makes no SPNEGO of a credential that was acquired for krb5 alone. */
@@ -220,6 +220,7 @@ export class Credentials {
 		const major = calls.acquireCredential(
 			...[minor, name, indefinite, mechanisms, initiate, handle, null, lifetime],
 		);
+		if (isNoCredential(major)) this.#checkExpiry(krb5, cache);
 		succeed(calls, 'credential', major, minor);
 		try {
 			if (name === null && principal !== null) this.#checkPrincipal(handle[0], principal);
@@ -230,11 +231,23 @@ export class Credentials {
 		return {handle: handle[0], lifetime: lifetime[0]};
 	}
 
+	/** Heimdal says of an expired ticket only that there is no credential. */
+	#checkExpiry(krb5: Krb5Calls, name: string | undefined): void {
+		const {context} = krb5;
+		const [cache, lifetime]: [[Pointer], [number | bigint]] = [place(), [0]];
+		const failed =
+			name === undefined ? krb5.defaultCache(context, cache) : krb5.resolveCache(context, name, cache);
+		if (failed !== 0) return;
+		const unknown = krb5.cacheLifetime(context, cache[0], lifetime);
+		krb5.closeCache(context, cache[0]);
+		if (unknown === 0 && Number(lifetime[0]) <= 0) this.#check(minorOf(ticketExpired));
+	}
+
 	/** A code of Kerberos is a minor status, with GSS_S_FAILURE for the major one. */
 	#check(code: number): void {
 		if (code === 0) return;
-		const text = this.#calls.krb5?.errorMessage(code) ?? '';
-		throw new GssFailure({phase: 'credential', text, major: failure, minor: code >>> 0});
+		const text = this.#calls.krb5?.errorMessage(code | 0) ?? '';
+		throw new GssFailure({phase: 'credential', text, major: generalFailure, minor: code >>> 0});
 	}
 
 	#checkPrincipal(handle: Pointer, wanted: Pointer): void {
@@ -301,6 +314,9 @@ export class Credentials {
 /** A principal without a realm is one of the default realm, which only the library knows. */
 const isSame = (inKeytab: string, wanted: string): boolean =>
 	inKeytab === wanted || (!wanted.includes('@') && inKeytab.startsWith(`${wanted}@`));
+
+/** GSS_S_NO_CRED */
+const isNoCredential = (major: number): boolean => ((major >>> 16) & 0xff) === 7;
 
 const memoryCache = (): string => `MEMORY:gatepass-${randomUUID()}`;
 

@@ -55,6 +55,9 @@ export interface Krb5Calls {
 	/** What the library has to say of an error code that it has just given. */
 	errorMessage(code: number): string;
 	readonly resolveCache: NativeCall;
+	readonly defaultCache: NativeCall;
+	/** Seconds until the ticket-granting ticket in a cache ends. */
+	readonly cacheLifetime: NativeCall;
 	readonly initializeCache: NativeCall;
 	readonly storeCredential: NativeCall;
 	readonly closeCache: NativeCall;
@@ -264,6 +267,8 @@ function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) => Nati
 		parseName: call('krb5_parse_name', opaque, 'const char *', out),
 		freePrincipal: call('krb5_free_principal', opaque, opaque),
 		resolveCache: call('krb5_cc_resolve', opaque, 'const char *', out),
+		defaultCache: call('krb5_cc_default', opaque, out),
+		cacheLifetime: call('krb5_cc_get_lifetime', opaque, opaque, koffi.out(koffi.pointer('int64_t'))),
 		initializeCache: call('krb5_cc_initialize', opaque, opaque, opaque),
 		storeCredential: call('krb5_cc_store_cred', opaque, opaque, opaque),
 		closeCache: call('krb5_cc_close', opaque, opaque),

@@ -2,6 +2,7 @@
  * What the Negotiate conversation needs of a GSS-API library (RFC 2743). `kerberos` brings one over the system's
  * library, `kerberos-stub` one that needs no realm.
  */
+import type {GatepassError} from '../../src/errors.ts';
 
 /** Whom to talk to and how. As whom is the provider's to know. */
 export interface GssContextRequest {
@@ -32,6 +33,8 @@ export interface GssContext {
 	 * @throws {KerberosExchangeError} where the server's token is no good.
 	 */
 	step(input: Uint8Array): Promise<Uint8Array>;
+	/** Why the server refused this context's token, where the token of its refusal says so. Nobody vouches for that. */
+	refusal?(token: Uint8Array): GatepassError | undefined;
 	/** Let go of what the library holds. */
 	dispose(): void;
 }

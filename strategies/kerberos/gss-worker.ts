@@ -161,13 +161,17 @@ class GssWorker {
 						application: bufferOf(channelBindings),
 					};
 		const minor: [number] = [0];
-		const output = {} as GssBuffer;
+		const [output, granted] = [{} as GssBuffer, [0] as [number]];
 		const major = calls.initSecContext(
 			...[minor, credential.handle, handle, target, oids[mechanism], wanted, 0, bindings],
-			...[token === undefined ? null : bufferOf(token), null, output, [0], null],
+			...[token === undefined ? null : bufferOf(token), null, output, granted, null],
 		);
 		const result = calls.take(output);
 		succeed(calls, 'context', major, minor);
+		// The libraries go on without it, and say nothing.
+		if (delegate === true && token === undefined && (granted[0] & flags.delegate) === 0) {
+			throw new GssFailure({phase: 'context', text: 'The library made a token without delegation'});
+		}
 		return {token: result, isComplete: (major & continueNeeded) === 0};
 	}
 

@@ -1,8 +1,10 @@
 /** GSS-API contexts of the system's library, for one rule. */
+import type {GatepassError} from '../../src/errors.ts';
 import {explainFailure} from './explain-failure.ts';
-import type {Beginning, CredentialFacts, Progress, WorkerSettings} from './gss-messages.ts';
+import type {Beginning, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
 import type {GssContext, GssContextRequest, GssProvider} from './gss-provider.ts';
-import {WorkerThread} from './worker-thread.ts';
+import {refusalIn} from './refusal.ts';
+import {CallFailed, WorkerThread} from './worker-thread.ts';
 
 /** What the provider is made for. */
 export interface KoffiProviderSettings extends Omit<WorkerSettings, 'lock' | 'abandoned'> {
@@ -28,11 +30,11 @@ export class KoffiProvider implements GssProvider {
 		const context = this.#contexts;
 		const beginning: Beginning = {...request};
 		const first = await this.#explained(request.target, () => this.#thread.begin({context, beginning}));
-		return new KoffiContext(
-			first,
-			token => this.#explained(request.target, () => this.#thread.step({context, token})),
-			() => this.#thread.dispose(context),
-		);
+		return new KoffiContext(first, {
+			step: token => this.#explained(request.target, () => this.#thread.step({context, token})),
+			explain: failure => this.#explain(new CallFailed(failure), request.target),
+			dispose: () => this.#thread.dispose(context),
+		});
 	}
 
 	/** Whose the credential is; asks the KDC where tickets come from a key table or a password. */
@@ -53,35 +55,45 @@ export class KoffiProvider implements GssProvider {
 		try {
 			return await call();
 		} catch (error) {
-			throw explainFailure(error as Error, {...this.#settings, target});
+			throw this.#explain(error as Error, target);
 		}
 	}
+
+	#explain(error: Error, target: string | undefined): GatepassError {
+		return explainFailure(error, {...this.#settings, target});
+	}
+}
+
+/** What a context asks of its provider. */
+interface Calls {
+	step(token: Uint8Array): Promise<Progress>;
+	explain(failure: Failure): GatepassError;
+	dispose(): void;
 }
 
 class KoffiContext implements GssContext {
 	readonly token: Uint8Array;
-	readonly #step: (token: Uint8Array) => Promise<Progress>;
-	readonly #dispose: () => void;
+	readonly #calls: Calls;
 	isComplete: boolean;
 
-	constructor(
-		{token, isComplete}: Progress,
-		step: (token: Uint8Array) => Promise<Progress>,
-		dispose: () => void,
-	) {
+	constructor({token, isComplete}: Progress, calls: Calls) {
 		this.token = token;
 		this.isComplete = isComplete;
-		this.#step = step;
-		this.#dispose = dispose;
+		this.#calls = calls;
 	}
 
 	async step(input: Uint8Array): Promise<Uint8Array> {
-		const {token, isComplete} = await this.#step(input);
+		const {token, isComplete} = await this.#calls.step(input);
 		this.isComplete = isComplete;
 		return token;
 	}
 
+	refusal(token: Uint8Array): GatepassError | undefined {
+		const failure = refusalIn(token);
+		return failure === undefined ? undefined : this.#calls.explain(failure);
+	}
+
 	dispose(): void {
-		this.#dispose();
+		this.#calls.dispose();
 	}
 }

@@ -73,7 +73,11 @@ export async function* negotiate(
 			response = yield;
 		}
 		// A refusal is delivered as it came: there is nothing in it to trust.
-		if (response.status === kind.status) return;
+		if (response.status === kind.status) {
+			const token = tokenIn(response, kind);
+			if (token !== undefined) request.refusal = context?.refusal?.(token);
+			return;
+		}
 		await verify(response, context, options, kind, rule);
 	} finally {
 		context?.dispose();
@@ -139,6 +143,12 @@ async function proves(context: GssContext, token: string): Promise<boolean> {
 		if (error instanceof GatepassError) return false;
 		throw error;
 	}
+}
+
+/** What the challenge holds, where it holds something. */
+function tokenIn({headers}: AuthResponse, {challenge}: ChallengeKind): Uint8Array | undefined {
+	const token = findChallenge(headers[challenge], 'negotiate');
+	return token && isBase64(token) ? Buffer.from(token, 'base64') : undefined;
 }
 
 /** RFC 4648 section 4. `Buffer.from` takes anything. */

@@ -174,6 +174,7 @@ async function configure(folder: string, port: number): Promise<void> {
 	}
 [domain_realm]
 	localhost = ${realm}
+	.localhost = ${realm}
 `,
 	);
 	await writeFile(
