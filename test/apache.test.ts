@@ -2,11 +2,11 @@
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {CertificateError, createGatepass, type Gatepass} from '../src/index.ts';
 import type {CertificateFiles} from '../src/testing/authority.ts';
-import {type ApacheMtls, apache, startApacheMtls, type TlsVersion} from './servers/apache.ts';
+import {type ApacheWithUsers, apache, startApacheMtls, type TlsVersion} from './servers/apache.ts';
 import {describeWith} from './servers/availability.ts';
 
 describeWith(apache, 'Apache with SSLVerifyClient require', () => {
-	let server: ApacheMtls;
+	let server: ApacheWithUsers;
 	const open: Gatepass[] = [];
 
 	beforeAll(async () => {
@@ -55,6 +55,17 @@ describeWith(apache, 'Apache with SSLVerifyClient require', () => {
 			expect(response.body).toBe('served by Apache\n');
 			expect(response.headers['x-client-dn']).toBe('CN=alice,OU=Users,O=Gatepass');
 			expect(response.headers['x-protocol']).toBe(version);
+		});
+
+		test('what Apache lets Alice alone see, Bob is denied in HTTP', async () => {
+			const {alice, bob} = server.users;
+			const gatepass = await gatepassWith(version, {'/alice': alice, '/alice/as-bob': bob});
+			const answer = await gatepass.got(`${server.urls[version]}/alice/page`);
+			expect(answer.statusCode).toBe(200);
+			await expect(gatepass.got(`${server.urls[version]}/alice/as-bob`)).rejects.toMatchObject({
+				name: 'HTTPError',
+				response: {statusCode: 403, headers: {'x-client-dn': 'CN=bob,OU=Users,O=Gatepass'}},
+			});
 		});
 
 		test('without a certificate the error names the host and says what to do', async () => {
