@@ -1,5 +1,5 @@
 /** Identities that remember which files were asked for, so that their rights and their end can be checked. */
-import {findIdentityFiles} from '../identities/discover.ts';
+import {discover} from '../identities/discover.ts';
 import {IdentityStore} from '../identities/identity-store.ts';
 import type {Environment, Identities, Identity, IdentitySource} from '../services.ts';
 
@@ -18,7 +18,8 @@ export class WatchedIdentities implements Identities {
 	}
 
 	async load(source: IdentitySource): Promise<Identity> {
-		this.keys.add(findIdentityFiles(source, this.#folder, this.#environment).key);
+		const {found} = discover(source, this.#folder, this.#environment);
+		if (found !== undefined) this.keys.add(found.key);
 		const identity = await this.#store.load(source);
 		this.identities.add(identity);
 		return identity;

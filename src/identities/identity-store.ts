@@ -1,39 +1,99 @@
-/** The identities of one gatepass: each is read once, so that all rules that name it share its connections. */
+/** The identities of one gatepass: all rules that name the same files share one, and with it its connections. */
+import {CredentialUnavailableError} from '../errors.ts';
+import {Events} from '../events.ts';
 import type {Environment, Identities, Identity, IdentitySource} from '../services.ts';
-import {findIdentityFiles} from './discover.ts';
-import {FileIdentity, type IdentityFiles} from './file-identity.ts';
+import {type Discovery, type DiscoverySettings, discover, nothingFound} from './discover.ts';
+import type {IdentityPlace} from './read-identity.ts';
+import {type IdentityServices, WatchedIdentity} from './watched-identity.ts';
+import {WatchedSource} from './watched-source.ts';
+
+export interface IdentityStoreSettings extends Partial<IdentityServices>, DiscoverySettings {}
 
 export class IdentityStore implements Identities {
 	readonly #folder: string;
 	readonly #environment: Environment;
-	readonly #loaded = new Map<string, Promise<Identity>>();
+	readonly #settings: DiscoverySettings;
+	readonly #services: IdentityServices;
+	/** By the source itself, so that a strategy's own is found at once; and by what it says. */
+	readonly #bySource = new WeakMap<IdentitySource, WatchedSource>();
+	readonly #sources = new Map<string, WatchedSource>();
+	readonly #places = new Map<string, WatchedIdentity>();
 
-	constructor(folder: string, environment: Environment) {
+	/** @param folder where relative paths in sources start. */
+	constructor(
+		folder: string,
+		environment: Environment,
+		{proxyFolder, events = new Events(), retire = () => {}, ...services}: IdentityStoreSettings = {},
+	) {
 		this.#folder = folder;
 		this.#environment = environment;
+		this.#settings = {proxyFolder};
+		this.#services = {events, retire, ...services};
 	}
 
-	async load(source: IdentitySource): Promise<Identity> {
-		const files = findIdentityFiles(source, this.#folder, this.#environment);
-		const key = JSON.stringify([files.certificate, files.key, files.passphrase]);
-		const known = this.#loaded.get(key);
-		if (known !== undefined) {
-			const identity = await known;
-			if (identity.notAfter > Date.now()) return identity;
-			// It has ended, and may have been renewed in its place.
-			if (this.#loaded.get(key) === known) this.#loaded.delete(key);
-		}
-		return this.#read(key, files);
+	load(source: IdentitySource): Promise<Identity> {
+		return (this.#bySource.get(source) ?? this.#watch(source)).load();
 	}
 
-	#read(key: string, files: IdentityFiles): Promise<Identity> {
-		let identity = this.#loaded.get(key);
-		if (identity === undefined) {
-			identity = FileIdentity.read(files);
-			this.#loaded.set(key, identity);
-			// A failure is not kept: the next request sees whether the files have been put right.
-			identity.catch(() => this.#loaded.delete(key));
+	explain(source: IdentitySource): readonly string[] {
+		const complaint = this.#watch(source).complaint;
+		const keeps = complaint === undefined ? [] : [`The certificate read before stays in use: ${complaint}`];
+		try {
+			const {found, passedOver} = this.#discover(source);
+			const places = passedOver.map(({place, reason}) => `${place}: passed over: ${reason}`);
+			return [...places, ...(found === undefined ? [] : [describe(found)]), ...keeps];
+		} catch (error) {
+			if (!(error instanceof CredentialUnavailableError)) throw error;
+			return [error.message, ...keeps];
 		}
-		return identity;
 	}
+
+	/**
+	 * Where the identity of a source is, whether it can be used or not.
+	 *
+	 * @throws {CredentialUnavailableError} where there is none.
+	 */
+	find(source: IdentitySource): IdentityPlace {
+		const discovery = this.#discover(source);
+		if (discovery.found === undefined) throw nothingFound(discovery);
+		return discovery.found;
+	}
+
+	#discover(source: IdentitySource): Discovery {
+		return discover(source, this.#folder, this.#environment, this.#settings);
+	}
+
+	#watch(source: IdentitySource): WatchedSource {
+		const {certificate, key, pkcs12, proxy, passphrase, directory, requireRobot} = source;
+		const name = JSON.stringify([certificate, key, pkcs12, proxy, passphrase, directory, requireRobot]);
+		let watched = this.#sources.get(name);
+		if (watched === undefined) {
+			const copy = {certificate, key, pkcs12, proxy, passphrase, directory, requireRobot};
+			watched = new WatchedSource(
+				() => this.#discover(copy),
+				place => this.#open(place),
+				this.#services,
+			);
+			this.#sources.set(name, watched);
+		}
+		this.#bySource.set(source, watched);
+		return watched;
+	}
+
+	#open(place: IdentityPlace): WatchedIdentity {
+		const {kind, certificate, key, passphrase, requireRobot = false} = place;
+		// A proxy and a pair in one file are read alike. What only one rule demands must not be given to another unseen.
+		const name = JSON.stringify([kind === 'pkcs12', certificate, key, passphrase, requireRobot]);
+		let watched = this.#places.get(name);
+		if (watched === undefined) {
+			watched = new WatchedIdentity(place, this.#services);
+			this.#places.set(name, watched);
+		}
+		return watched;
+	}
+}
+
+function describe({certificate, key, namedBy}: IdentityPlace): string {
+	const files = certificate === key ? certificate : `${certificate} with ${key}`;
+	return `${files}: ${namedBy === 'discovery' ? 'taken' : `named by ${namedBy}`}`;
 }

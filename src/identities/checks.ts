@@ -1,0 +1,177 @@
+/** What is looked at before a server sees an identity; each failure is a `CertificateError` with the mend. */
+import type {KeyObject, X509Certificate} from 'node:crypto';
+import type {Stats} from 'node:fs';
+import process from 'node:process';
+import {CertificateError} from '../errors.ts';
+import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
+import {kindOf} from '../x509/kind.ts';
+import {rfc2253Subject} from '../x509/names.ts';
+import {proxyInfoOf} from '../x509/proxy.ts';
+
+/** What a trust set can say of the chain of an identity. `detail` is a sentence without its full stop. */
+export interface ChainVerdict {
+	/** `unknown`: the trust set does not hold the certificates to tell. */
+	readonly outcome: 'complete' | 'incomplete' | 'refused' | 'unknown';
+	readonly detail?: string;
+}
+
+/** Judges a chain, leaf first. */
+export type JudgeChain = (chain: readonly X509Certificate[]) => ChainVerdict | Promise<ChainVerdict>;
+
+/**
+ * The certificate that the key belongs to. Where a file holds it renewed as well, the one that is valid, and the latest.
+ *
+ * @throws {CertificateError} where the key belongs to none of them.
+ */
+export function findOwnCertificate(
+	certificates: readonly X509Certificate[],
+	key: KeyObject,
+	files: {readonly certificate: string; readonly key: string},
+): X509Certificate {
+	const own = certificates.filter(certificate => certificate.checkPrivateKey(key));
+	const now = Date.now();
+	const valid = own.filter(one => one.validFromDate.getTime() <= now && now <= one.validToDate.getTime());
+	const [best] = (valid.length > 0 ? valid : own).toSorted(
+		(one, other) => other.validToDate.getTime() - one.validToDate.getTime(),
+	);
+	if (best !== undefined) return best;
+	throw new CertificateError(
+		files.certificate === files.key
+			? `The key in ${files.key} does not belong to any certificate in it. Put the pair into it that was issued together`
+			: `The key ${files.key} does not belong to the certificate ${files.certificate}. Name the pair that was issued together`,
+	);
+}
+
+/**
+ * Whether the key file is for its owner only, and this user is the owner.
+ *
+ * That holds for root too, who could read any file: whoever owns a key file can put another key in its place, so
+ * that root would act under a name that somebody else chose.
+ */
+export function checkKeyFile(
+	file: string,
+	status: Pick<Stats, 'mode' | 'uid'>,
+	user: number | undefined = process.geteuid?.(),
+): void {
+	// Windows has neither such rights nor such owners.
+	if (user === undefined) return;
+	if (status.uid !== user) {
+		throw new CertificateError(
+			`The key ${file} is owned by another user (${status.uid}; this one is ${user}). ` +
+				`Make it your own with 'chown', or copy it to a file of your own`,
+		);
+	}
+	const rights = status.mode & 0o777;
+	// More than reading and writing by the owner.
+	if ((rights & ~0o600) !== 0) {
+		const who = (rights & 0o077) === 0 ? 'may be executed' : 'may be read or changed by others';
+		throw new CertificateError(
+			`The key ${file} ${who} (mode 0${rights.toString(8).padStart(3, '0')}). Run 'chmod 600 ${file}'`,
+		);
+	}
+}
+
+/** Whether the certificate itself, and all that stands behind it in the file, is valid now. */
+export function checkValidity(chain: readonly X509Certificate[], file: string, now = Date.now()): void {
+	for (const [index, certificate] of chain.entries()) {
+		const isLeaf = index === 0;
+		const isProxy = proxyInfoOf(certificate) !== undefined;
+		const subject = isLeaf ? '' : ` ${rfc2253Subject(certificate)}, in the chain of`;
+		const what = isLeaf ? (isProxy ? 'The proxy' : 'The certificate') : 'The certificate of';
+		const end = certificate.validToDate.getTime();
+		if (now > end) {
+			throw new CertificateError(
+				`${what}${subject} ${file} ended on ${instant(end)}. ${mendForEnd(certificate, isLeaf, isProxy)}`,
+			);
+		}
+		const begin = certificate.validFromDate.getTime();
+		if (now < begin) {
+			throw new CertificateError(
+				`${what}${subject} ${file} begins on ${instant(begin)}. Check this machine's clock, or use an older one until then`,
+			);
+		}
+	}
+}
+
+function mendForEnd(certificate: X509Certificate, isLeaf: boolean, isProxy: boolean): string {
+	if (isProxy) return "Make a new one with 'voms-proxy-init' or 'grid-proxy-init'";
+	if (isLeaf) return 'Renew it';
+	return certificate.ca
+		? "Put its CA's present certificate in its place, or take it out"
+		: 'Renew it, and make a new proxy from it';
+}
+
+/** A certificate that vouches for itself is no client certificate: no server can tell whose it is. */
+export function checkSelfSigned(leaf: X509Certificate, file: string): void {
+	if (!isSelfIssued(leaf) || !isIssuedBy(leaf, leaf)) return;
+	const mend = leaf.ca
+		? 'Name a certificate that this CA issued'
+		: 'Have one issued by a certificate authority that the server trusts';
+	throw new CertificateError(
+		`The certificate ${file} is ${leaf.ca ? 'that of a certificate authority' : 'self-signed, so servers refuse it'}. ${mend}`,
+	);
+}
+
+/**
+ * Whether each proxy in the chain is followed by the certificate that it was made from, lasts no longer than that,
+ * and was allowed by it (RFC 3820 sections 3.4 and 3.8.1).
+ */
+export function checkProxies(chain: readonly X509Certificate[], file: string): void {
+	for (const [index, proxy] of chain.entries()) {
+		if (proxyInfoOf(proxy) === undefined) return;
+		const issuer = chain[index + 1];
+		if (issuer === undefined) {
+			throw new CertificateError(
+				`The proxy ${file} lacks the certificate that it was made from. ${makeAnew}`,
+			);
+		}
+		if (proxy.validToDate > issuer.validToDate) {
+			throw new CertificateError(
+				`The proxy ${file} lasts until ${instant(proxy.validToDate.getTime())}, ` +
+					`but what it was made from ends on ${instant(issuer.validToDate.getTime())}. Make a shorter one, or renew the certificate first`,
+			);
+		}
+		const allowed = proxyInfoOf(issuer)?.pathLength;
+		if (allowed !== undefined && allowed < index + 1) {
+			throw new CertificateError(
+				`The proxy ${file} was made from a proxy that allows ${allowed} more. Make it from the certificate itself`,
+			);
+		}
+	}
+}
+
+const makeAnew = "Make it anew with 'voms-proxy-init' or 'grid-proxy-init'";
+
+/** Whether the certificate, or the one that a proxy was made from, is that of a robot. */
+export function checkRobot(chain: readonly X509Certificate[], file: string): void {
+	const holder = chain.find(certificate => proxyInfoOf(certificate) === undefined);
+	const kind = holder && kindOf(holder);
+	if (kind === 'robot') return;
+	const found = kind === undefined ? 'not known to be that of a robot' : `that of a ${kind}`;
+	throw new CertificateError(
+		`The certificate ${file} is ${found}, but 'requireRobot' is set. Name a robot's, or take 'requireRobot' out`,
+	);
+}
+
+/** Whether the chain leads to a CA, as far as `judge` can tell. */
+export async function checkChain(
+	chain: readonly X509Certificate[],
+	file: string,
+	judge: JudgeChain,
+): Promise<void> {
+	const {outcome, detail} = await judge(chain);
+	if (outcome === 'complete' || outcome === 'unknown') return;
+	const reason = detail === undefined ? '' : `: ${detail}`;
+	throw new CertificateError(
+		outcome === 'incomplete'
+			? `The chain of ${file} is not complete${reason}. Append the certificates of its CA to it`
+			: `The certificate ${file} is refused${reason}. Have a new one issued`,
+	);
+}
+
+/** The day, and where that says too little the minute too. */
+function instant(time: number): string {
+	const text = new Date(time).toISOString();
+	const isNear = Math.abs(time - Date.now()) < 2 * 86_400_000;
+	return isNear ? `${text.slice(0, 10)} at ${text.slice(11, 16)} UTC` : text.slice(0, 10);
+}

@@ -1,0 +1,120 @@
+/** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
+import type {KeyObject, X509Certificate} from 'node:crypto';
+import type {Stats} from 'node:fs';
+import type {CertificateKind, Identity} from '../services.ts';
+import {orderChain, parseCertificates, toPem} from '../x509/certificates.ts';
+import {readWithStatus} from '../x509/files.ts';
+import {kindOf} from '../x509/kind.ts';
+import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
+import {readPkcs12} from '../x509/pkcs12.ts';
+import {parsePrivateKey} from '../x509/private-keys.ts';
+import {
+	checkChain,
+	checkKeyFile,
+	checkProxies,
+	checkRobot,
+	checkSelfSigned,
+	checkValidity,
+	findOwnCertificate,
+	type JudgeChain,
+} from './checks.ts';
+
+/** Where an identity is. */
+export interface IdentityPlace {
+	/** `pair`: a certificate and its key, in two files or in one; `proxy`: both and the chain in one file. */
+	readonly kind: 'pair' | 'pkcs12' | 'proxy';
+	readonly certificate: string;
+	/** The same file as `certificate` for `pkcs12` and `proxy`. */
+	readonly key: string;
+	/** A secret. */
+	readonly passphrase?: string | undefined;
+	readonly requireRobot?: boolean | undefined;
+	/** Who named the place: `the option 'pkcs12'`, `the variable X509_USER_PROXY`. */
+	readonly namedBy: string;
+}
+
+/** An identity that was read and found usable. Printing it shows no key. */
+export class LoadedIdentity implements Identity {
+	readonly subject: string;
+	readonly issuer: string;
+	readonly kind: CertificateKind | undefined;
+	readonly thumbprint: string;
+	readonly notBefore: number;
+	readonly notAfter: number;
+	readonly files: {readonly certificate: string; readonly key: string};
+	readonly #chain: readonly X509Certificate[];
+	readonly #key: KeyObject;
+
+	/** @param chain in its order, the certificate of `key` first. */
+	constructor(files: Identity['files'], chain: readonly X509Certificate[], key: KeyObject) {
+		const leaf = chain[0] as X509Certificate;
+		this.subject = rfc2253Subject(leaf);
+		this.issuer = rfc2253Issuer(leaf);
+		this.kind = kindOf(leaf);
+		this.thumbprint = leaf.fingerprint256.replaceAll(':', '').toLowerCase();
+		this.notBefore = leaf.validFromDate.getTime();
+		// A proxy can be used no longer than all that it was made from.
+		this.notAfter = Math.min(...chain.map(({validToDate}) => validToDate.getTime()));
+		this.files = files;
+		this.#chain = chain;
+		this.#key = key;
+	}
+
+	/** The certificate, then each one's issuer, as far as the files hold it. */
+	get chain(): readonly X509Certificate[] {
+		return this.#chain;
+	}
+
+	material(): {cert: string; key: string} {
+		return {
+			cert: this.#chain.map(toPem).join(''),
+			key: this.#key.export({type: 'pkcs8', format: 'pem'}) as string,
+		};
+	}
+}
+
+/**
+ * The identity at `place`, checked.
+ *
+ * @param judge judges the chain, where a trust set is there to do so.
+ * @throws {CredentialUnavailableError} where a file is missing.
+ * @throws {CertificateError} where one cannot be used. Where a passphrase is needed and none was given,
+ * `isPassphraseNeeded` knows the error.
+ */
+export async function readIdentity(place: IdentityPlace, judge?: JudgeChain): Promise<LoadedIdentity> {
+	const {certificate: file, requireRobot} = place;
+	const {certificates, key, keyFileStatus} = await readParts(place);
+	const files = {certificate: file, key: place.key};
+	const leaf = findOwnCertificate(certificates, key, files);
+	const chain = orderChain(certificates, leaf);
+	checkKeyFile(place.key, keyFileStatus);
+	checkValidity(chain, file);
+	checkSelfSigned(leaf, file);
+	checkProxies(chain, file);
+	if (requireRobot) checkRobot(chain, file);
+	if (judge !== undefined) await checkChain(chain, file, judge);
+	return new LoadedIdentity(files, chain, key);
+}
+
+interface Parts {
+	readonly certificates: readonly X509Certificate[];
+	readonly key: KeyObject;
+	readonly keyFileStatus: Stats;
+}
+
+async function readParts({kind, certificate, key, passphrase}: IdentityPlace): Promise<Parts> {
+	if (kind === 'pkcs12') {
+		const {bytes, status} = await readWithStatus(certificate);
+		return {...(await readPkcs12(bytes, certificate, passphrase)), keyFileStatus: status};
+	}
+	const [forCertificate, forKey] = await Promise.all([
+		readWithStatus(certificate),
+		certificate === key ? undefined : readWithStatus(key),
+	]);
+	const {bytes, status} = forKey ?? forCertificate;
+	return {
+		certificates: parseCertificates(forCertificate.bytes, certificate),
+		key: parsePrivateKey(bytes, key, passphrase),
+		keyFileStatus: status,
+	};
+}

@@ -1,0 +1,18 @@
+/** Errors that mean: there is a passphrase to be given. A terminal can then ask for it. */
+import {CertificateError} from '../errors.ts';
+
+const needed = new WeakSet<object>();
+
+/** The error where something is encrypted and no passphrase was given. `what` begins a sentence and names the file. */
+export function passphraseNeeded(what: string): CertificateError {
+	const error = new CertificateError(
+		`${what} is encrypted. Give the option 'passphrase', as '\${NAME}' for a variable or '\${file:/path}' for a file`,
+	);
+	needed.add(error);
+	return error;
+}
+
+/** Whether `error` says that a passphrase was needed and none was given. */
+export function isPassphraseNeeded(error: unknown): boolean {
+	return typeof error === 'object' && error !== null && needed.has(error);
+}
