@@ -1,0 +1,25 @@
+/** How faults of a bundle are told. */
+import {existsSync, readdirSync} from 'node:fs';
+
+/** Something that is wrong with a bundle, or soon will be. */
+export interface BundleFault {
+	readonly severity: 'failed' | 'warning';
+	/** The certificate's subject, or the file. */
+	readonly subject: string;
+	readonly what: string;
+	readonly mend: string;
+}
+
+/** Notes a fault that makes a bundle fail. */
+export type Fail = (subject: string, what: string, mend: string) => void;
+
+/** Does some work; a failure of it becomes a fault of `subject`. */
+export type Attempt = <Result>(subject: string, work: () => Result) => Result | undefined;
+
+/** What helps against most faults. */
+export const rebuild = "Run 'gatepass bundle build' anew";
+
+/** The files of a folder that may be missing. */
+export function namesIn(folder: string): string[] {
+	return existsSync(folder) ? readdirSync(folder).sort() : [];
+}

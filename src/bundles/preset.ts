@@ -1,0 +1,53 @@
+/** The preset of a bundle: which servers it is for, endpoints, default options by strategy. Written by hand. */
+import {existsSync, readFileSync} from 'node:fs';
+import {parseDocument} from 'yaml';
+import {z} from 'zod';
+import {GatepassError} from '../errors.ts';
+import type {Bundle} from './bundle.ts';
+
+const defaultsSchema = z.strictObject({
+	/** Taken for what a rule does not name. */
+	options: z.record(z.string(), z.unknown()),
+	/** A rule that names one of these gets no defaults: they would contradict it. */
+	unless: z.array(z.string()).default([]),
+});
+
+const presetSchema = z.strictObject({
+	/** One sentence for a person. */
+	description: z.string().optional(),
+	/** The patterns of the servers that its certificates are for. */
+	servers: z.array(z.string()).default([]),
+	/** Addresses worth knowing, by name. */
+	endpoints: z.record(z.string(), z.string()).default({}),
+	/** Default options, by strategy. */
+	strategies: z.record(z.string(), defaultsSchema).default({}),
+});
+
+/** What `preset.yaml` says. */
+export type Preset = z.output<typeof presetSchema>;
+/** The default options of one strategy. */
+export type StrategyDefaults = z.output<typeof defaultsSchema>;
+
+/**
+ * Read the preset of a bundle; one without the file brings only certificates.
+ *
+ * @throws {GatepassError} where it is wrong.
+ */
+export function readPreset({presetFile}: Bundle): Preset {
+	if (!existsSync(presetFile)) return presetSchema.parse({});
+	const document = parseDocument(readFileSync(presetFile, 'utf8'), {prettyErrors: true});
+	const [mistake] = document.errors;
+	if (mistake !== undefined) {
+		const {line} = mistake.linePos?.[0] ?? {};
+		const place = line === undefined ? presetFile : `${presetFile}:${line}`;
+		throw new GatepassError(`${place} is no YAML. Put it right there`, {cause: mistake});
+	}
+	const parsed = presetSchema.safeParse(document.toJS({maxAliasCount: 100}) ?? {});
+	if (parsed.success) return parsed.data;
+	const [issue] = parsed.error.issues;
+	const path = issue?.path.join('.') || 'its top';
+	throw new GatepassError(
+		`${presetFile} is no preset of a bundle: ${issue?.message} (at ${path}). Its settings are ${Object.keys(presetSchema.shape).join(', ')}`,
+		{cause: parsed.error},
+	);
+}
