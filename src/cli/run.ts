@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs';
 import process from 'node:process';
 import {styleText} from 'node:util';
 import {Command, CommanderError} from 'commander';
+import {addBundleCommand} from './bundle.ts';
 import {addCertCommand} from './cert.ts';
 import {addDoctorCommand} from './doctor.ts';
 import {exitCodes} from './exit-codes.ts';
@@ -85,6 +86,7 @@ function createProgram(json: boolean): Command {
 		addDoctorCommand,
 		addInitCommand,
 		addCertCommand,
+		addBundleCommand,
 	];
 	for (const addCommand of add) addCommand(program);
 	return program;
