@@ -18,7 +18,9 @@ import {
 	Environment,
 	HttpClient,
 	Identities,
+	type Identity,
 	type NestedStrategy,
+	Passphrases,
 	RuleInfo,
 	Strategies,
 	type StrategyClass,
@@ -82,7 +84,16 @@ export function compose(
 	const got = import('got').then(module => module.default);
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
-	provide(Identities, () => new IdentityStore(folder, environment));
+	provide(Identities, () => {
+		const passphrases = container.isRegistered(Passphrases, true)
+			? container.resolve(Passphrases)
+			: undefined;
+		const retire = (identity: Identity): void => {
+			agents.retire(identity);
+			owned.retire(identity);
+		};
+		return new IdentityStore(folder, environment, {events, retire, passphrases});
+	});
 	// What a caller registered is the caller's to close.
 	const ownsTokens = !container.isRegistered(TokenCache, true);
 	const openCache = (): TokenCache => {

@@ -12,6 +12,16 @@ interface AboutToken {
 	readonly key: string;
 }
 
+/** The certificate in use. */
+interface AboutCertificate {
+	/** As RFC 2253 writes it. */
+	readonly subject: string;
+	/** The file that it was read from. */
+	readonly file: string;
+	/** When it ends. */
+	readonly expiresAt: number;
+}
+
 /** The events by name; each is published on the channel of that name. */
 export interface EventPayloads {
 	/** A token was fetched from its issuer, in the foreground: somebody waited for it. */
@@ -28,6 +38,15 @@ export interface EventPayloads {
 		/** How long the issuer was asked; absent where it is not the issuer that failed. */
 		readonly duration?: number;
 	};
+	/** Another certificate was taken up: its files were replaced, or a search found others. */
+	readonly 'gatepass:certificate:replaced': AboutCertificate & {
+		/** The subject of the one that was in use until now. */
+		readonly previous: string;
+	};
+	/** A certificate is about to end. Told 30, 10 and 3 days before, once each. */
+	readonly 'gatepass:certificate:expiring': AboutCertificate & {readonly days: 30 | 10 | 3};
+	/** Files were changed into something that cannot be used; the certificate read before stays in use. */
+	readonly 'gatepass:certificate:error': AboutCertificate & {readonly error: GatepassError};
 	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;
@@ -57,6 +76,9 @@ const names = [
 	'gatepass:token:refresh',
 	'gatepass:token:invalidate',
 	'gatepass:token:error',
+	'gatepass:certificate:replaced',
+	'gatepass:certificate:expiring',
+	'gatepass:certificate:error',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];
 

@@ -5,7 +5,7 @@ import type {DependencyContainer} from 'tsyringe';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
-import {GatepassError} from './errors.ts';
+import {CertificateError, GatepassError} from './errors.ts';
 import {type EventListener, Events} from './events.ts';
 import {beginHop} from './hop.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
@@ -207,7 +207,7 @@ class ConfiguredGatepass implements Gatepass {
 }
 
 async function credentialStatus(
-	strategy: () => Pick<AuthStrategy, 'status'>,
+	strategy: () => Pick<AuthStrategy, 'status' | 'explain'>,
 	settings: {verify?: boolean} | undefined,
 ): Promise<CredentialStatus> {
 	try {
@@ -215,7 +215,9 @@ async function credentialStatus(
 	} catch (error) {
 		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
 		const detail = error instanceof GatepassError ? error.message : 'its strategy failed to tell';
-		return {available: false, detail};
+		// That there is no credential says already where it was looked for.
+		const notes = error instanceof CertificateError ? strategy().explain?.() : undefined;
+		return {available: false, detail, ...(notes !== undefined && {notes})};
 	}
 }
 

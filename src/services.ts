@@ -116,15 +116,26 @@ export interface Identity {
 export interface Identities {
 	/**
 	 * The identity that `source` names, or where it names none, the one found on this machine.
-	 * The same source gives the same object, so that connections are shared.
+	 * The same source gives the same object, so that connections are shared, until its files are replaced: they are
+	 * looked at once a second at most. Ask anew for each request.
 	 *
 	 * @throws {CredentialUnavailableError} where there is none.
 	 * @throws {CertificateError} where there is one that cannot be used.
 	 */
 	load(source: IdentitySource): Promise<Identity>;
+	/** Where the identity is, and why each place before was passed over: a sentence each. Asks no server. */
+	explain?(source: IdentitySource): readonly string[];
 }
 /** Inject this to get the {@link (Identities:interface)}. */
 export const Identities: InjectionToken<Identities> = Symbol.for('gatepass.Identities');
+
+/** Says what a key or a PKCS#12 file is encrypted with where no option does. The command line asks its user. */
+export interface Passphrases {
+	/** The passphrase of `file`, a secret; `undefined`: there is none to be had. */
+	find(file: string): Promise<string | undefined>;
+}
+/** Inject this to get the {@link (Passphrases:interface)}. Nothing stands behind it unless it is registered. */
+export const Passphrases: InjectionToken<Passphrases> = Symbol.for('gatepass.Passphrases');
 
 /** The variables that strategies may read: the environment, and what a `.env` beside the configuration adds. */
 export type Environment = Readonly<Record<string, string | undefined>>;

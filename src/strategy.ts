@@ -103,6 +103,8 @@ export interface CredentialStatus {
 	readonly expiresAt?: number;
 	/** What needs a person's attention, and what to do. */
 	readonly warnings?: readonly string[];
+	/** How the credential was chosen, a sentence each. */
+	readonly notes?: readonly string[];
 }
 
 /** Knows one way to authenticate a request. One instance serves one host rule, so it holds no state of a request. */

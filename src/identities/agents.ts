@@ -14,6 +14,12 @@ import type {TrustSet} from '../trust/trust-sets.ts';
 /** Stands for "no identity" and "the system's roots" among the keys. */
 const none = Symbol('none');
 
+/**
+ * Identities that others have taken the place of. A request that was begun with one may still ask for its agent; the
+ * connections of that agent are then not kept.
+ */
+const retired = new WeakSet<Identity>();
+
 export class TlsAgents {
 	readonly #keepSessions: boolean;
 	readonly #agents = new Map<Identity | typeof none, Map<TrustSet | typeof none, Agent>>();
@@ -36,9 +42,21 @@ export class TlsAgents {
 		let agent = byTrust.get(trust ?? none);
 		if (agent === undefined) {
 			agent = createAgent(identity, trust, this.#keepSessions);
+			if (identity !== undefined && retired.has(identity)) keepNoConnections(agent);
 			byTrust.set(trust ?? none, agent);
 		}
 		return agent;
+	}
+
+	/** Let the connections of `identity` end: idle ones now, those in use when their requests are through. */
+	retire(identity: Identity): void {
+		retired.add(identity);
+		const agents = [...(this.#agents.get(identity)?.values() ?? [])];
+		for (const agent of agents) keepNoConnections(agent);
+		this.#forgetEnded();
+		for (const socket of agents.flatMap(({sockets}) => Object.values(sockets).flat())) {
+			socket?.once('close', () => this.#forgetEnded());
+		}
 	}
 
 	/** Close all connections. */
@@ -46,6 +64,25 @@ export class TlsAgents {
 		for (const byTrust of this.#agents.values()) for (const agent of byTrust.values()) agent.destroy();
 		this.#agents.clear();
 	}
+
+	/** Let go of agents that nobody will ask for again: with each one goes a private key. */
+	#forgetEnded(): void {
+		for (const [identity, byTrust] of this.#agents) {
+			if (identity === none || !retired.has(identity)) continue;
+			for (const [trust, agent] of byTrust) if (!isInUse(agent)) byTrust.delete(trust);
+			if (byTrust.size === 0) this.#agents.delete(identity);
+		}
+	}
+}
+
+/** Node closes the connections in use once their requests are through; the idle ones are closed here. */
+function keepNoConnections(agent: Agent): void {
+	(agent as {keepAlive?: boolean}).keepAlive = false;
+	for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
+}
+
+function isInUse({sockets, requests}: Agent): boolean {
+	return [sockets, requests].some(pool => Object.values(pool).some(queue => (queue?.length ?? 0) > 0));
 }
 
 function createAgent(

@@ -37,6 +37,11 @@ export class OwnedAgents {
 		return protocol === 'https:' ? agents.tls.for(identity, trust) : agents.http;
 	}
 
+	/** Let the connections of `identity` end: idle ones now, those in use when their requests are through. */
+	retire(identity: Identity): void {
+		for (const byOwner of this.#agents.values()) for (const {tls} of byOwner.values()) tls.retire(identity);
+	}
+
 	/** Close all connections. */
 	close(): void {
 		for (const byOwner of this.#agents.values()) {

@@ -96,9 +96,10 @@ export class ChainStrategy implements AuthStrategy {
 	}
 
 	explain(): string[] {
-		return this.#links.map(({name, hasServed, passedOver}) => {
-			if (passedOver !== undefined) return `${name}: passed over: ${passedOver}`;
-			return `${name}: ${hasServed ? 'serves' : 'not tried yet'}`;
+		return this.#links.flatMap(({name, strategy, hasServed, passedOver}) => {
+			const own = strategy.explain?.().map(note => `  ${note}`) ?? [];
+			if (passedOver !== undefined) return [`${name}: passed over: ${passedOver}`, ...own];
+			return [`${name}: ${hasServed ? 'serves' : 'not tried yet'}`, ...own];
 		});
 	}
 

@@ -35,6 +35,17 @@ export class GridCertificateStrategy implements AuthStrategy {
 
 	async status(): Promise<CredentialStatus> {
 		const {subject, files, notAfter} = await this.#identities.load(this.#source);
-		return {available: true, detail: `${subject} from ${files.certificate}`, expiresAt: notAfter};
+		const notes = this.explain();
+		return {
+			available: true,
+			detail: `${subject} from ${files.certificate}`,
+			expiresAt: notAfter,
+			// Of a place that was named there is no more to say.
+			...(notes.length > 1 && {notes}),
+		};
+	}
+
+	explain(): readonly string[] {
+		return this.#identities.explain?.(this.#source) ?? [];
 	}
 }

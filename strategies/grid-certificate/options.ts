@@ -1,16 +1,48 @@
 /** The options of `grid-certificate`. Without any, the certificate is searched for. */
 import {z} from 'zod';
 
+const path = z.string().min(1).optional();
+
 export const gridCertificateOptions = z
 	.strictObject({
-		certificate: z.string().min(1).optional().describe('PEM file of the certificate and its chain'),
-		key: z.string().min(1).optional().describe('PEM file of the private key'),
-		passphrase: z.string().optional().describe('What the private key is encrypted with'),
-		directory: z.string().min(1).optional().describe('A folder that holds usercert.pem and userkey.pem'),
+		certificate: path.describe('File of the certificate and its chain, PEM or DER'),
+		key: path.describe('File of the private key, PEM or DER'),
+		pkcs12: path.describe('PKCS#12 file (.p12, .pfx), which holds both'),
+		proxy: path.describe('Proxy file (RFC 3820), which holds both and the chain'),
+		passphrase: z
+			.string()
+			.optional()
+			.describe('What the private key or the PKCS#12 file is encrypted with: ${NAME}, or ${file:/path}'),
+		directory: path.describe('A folder that holds usercert.pem and userkey.pem, or usercred.p12'),
+		requireRobot: z.boolean().optional().describe('Take no certificate but one of a robot'),
 	})
-	.refine(({certificate, key}) => (certificate === undefined) === (key === undefined), {
-		error: "'certificate' and 'key' belong together; name both, or neither",
-	})
-	.refine(({certificate, directory}) => certificate === undefined || directory === undefined, {
-		error: "'certificate' and 'directory' name two places; take one of them out",
+	.superRefine((options, context) => {
+		for (const [option, message] of mistakesIn(options)) {
+			context.addIssue({code: 'custom', path: [option], message});
+		}
 	});
+
+type Options = Readonly<
+	Partial<Record<'certificate' | 'key' | 'pkcs12' | 'proxy' | 'directory', string | undefined>>
+>;
+
+/** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */
+function mistakesIn({certificate, key, pkcs12, proxy, directory}: Options): [keyof Options, string][] {
+	const mistakes: [keyof Options, string][] = [];
+	if ((certificate === undefined) !== (key === undefined)) {
+		const [named, missing] =
+			key === undefined ? (['certificate', 'key'] as const) : (['key', 'certificate'] as const);
+		mistakes.push([
+			named,
+			`'certificate' and 'key' belong together; add '${missing}', which may name the same file`,
+		]);
+	}
+	const pair = certificate === undefined ? {key} : {certificate};
+	const places = Object.entries({...pair, pkcs12, proxy, directory}).filter(([, file]) => file !== undefined);
+	const [, second] = places;
+	if (second !== undefined) {
+		const names = places.map(([name]) => `'${name}'`).join(' and ');
+		mistakes.push([second[0] as keyof Options, `${names} name different places; keep one of them`]);
+	}
+	return mistakes;
+}
