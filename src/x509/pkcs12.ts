@@ -1,8 +1,8 @@
 /**
  * PKCS#12 files (RFC 7292), in modern and in legacy encryption.
  *
- * OpenSSL 3 opens the legacy ones only with a module that Node does not have, and tells no key; so node-forge opens
- * them, in JavaScript. It is loaded only when there is such a file.
+ * OpenSSL 3 opens the legacy ones only with a module that Node does not have, and Node shows no key of a file that it
+ * opens. So node-forge takes them apart, and deciphers what OpenSSL does not; it is loaded only when there is such a file.
  */
 import {createPrivateKey, type KeyObject, X509Certificate} from 'node:crypto';
 import type forge from 'node-forge';
@@ -10,9 +10,23 @@ import {CertificateError} from '../errors.ts';
 import {withoutDuplicates} from './certificates.ts';
 import {derFormOf, formsOf} from './form.ts';
 import {passphraseNeeded} from './passphrase.ts';
+import {decrypt, isAuthentic, type Passphrase, UnsupportedError} from './pkcs12-encryption.ts';
+import {type Forge, inside, mostRoundsIn, octets, oid, parse, toDer} from './pkcs12-structure.ts';
 
-/** More rounds of key derivation than this are no protection but a trap: they are made in JavaScript. */
+/** More rounds of key derivation than this are no protection but a trap: some are made in JavaScript. */
 const mostRounds = 1_000_000;
+
+const data = '1.2.840.113549.1.7.1';
+const encryptedData = '1.2.840.113549.1.7.6';
+const keyBag = '1.2.840.113549.1.12.10.1.1';
+const encryptedKeyBag = '1.2.840.113549.1.12.10.1.2';
+const certificateBag = '1.2.840.113549.1.12.10.1.3';
+const nestedBag = '1.2.840.113549.1.12.10.1.6';
+
+interface Content {
+	readonly keys: KeyObject[];
+	readonly certificates: X509Certificate[];
+}
 
 /**
  * The key and all certificates of a PKCS#12 file, the certificate of the key first.
@@ -29,16 +43,7 @@ export async function readPkcs12(
 		throw new CertificateError(`${file} is not a PKCS#12 file. ${mendFor(bytes)}`);
 	}
 	const {default: library} = await import('node-forge');
-	const content = openFile(library, bytes, file, passphrase);
-	const bags = content.safeContents.flatMap(({safeBags}) => safeBags);
-	let keys: KeyObject[];
-	let certificates: X509Certificate[];
-	try {
-		keys = bags.flatMap(bag => keyOf(library, bag) ?? []);
-		certificates = withoutDuplicates(bags.flatMap(bag => certificateOf(library, bag) ?? []));
-	} catch {
-		throw damaged(file);
-	}
+	const {keys, certificates} = await openFile(library, bytes, file, passphrase);
 	if (keys.length === 0) throw lacking(file, 'private key');
 	if (certificates.length === 0) throw lacking(file, 'certificate');
 	for (const key of keys) {
@@ -50,27 +55,31 @@ export async function readPkcs12(
 	);
 }
 
-type Forge = typeof forge;
-
-/** Every library's error is left out: it says nothing that a person could use. */
-function openFile(
+/** The libraries' errors are left out: they say nothing that a person could use. */
+async function openFile(
 	library: Forge,
 	bytes: Buffer,
 	file: string,
 	passphrase: string | undefined,
-): forge.pkcs12.Pkcs12Pfx {
+): Promise<Content> {
 	let structure: forge.asn1.Asn1;
 	try {
-		structure = library.asn1.fromDer(bytes.toString('latin1'), false);
-		if (roundsOf(library, structure) > mostRounds) throw new Error('It asks for too many rounds');
+		structure = parse(library, bytes);
+		if (mostRoundsIn(library, structure) > mostRounds) throw new Error('It asks for too many rounds');
 	} catch {
-		throw damaged(file);
+		throw new CertificateError(`The PKCS#12 file ${file} is damaged or cut off. Copy it anew`);
 	}
 	// An empty passphrase is written as an empty text or as none at all; each program has its own way.
-	for (const candidate of passphrase ? [passphrase] : ['', undefined]) {
+	const candidates: Passphrase[] = passphrase ? [passphrase] : ['', null];
+	for (const candidate of candidates) {
 		try {
-			return library.pkcs12.pkcs12FromAsn1(structure, false, candidate as string);
-		} catch {}
+			return await openStructure(library, structure, candidate);
+		} catch (error) {
+			if (!(error instanceof UnsupportedError)) continue;
+			throw new CertificateError(
+				`The PKCS#12 file ${file} is protected in a way that is not supported. Export it anew with 'openssl pkcs12 -export'`,
+			);
+		}
 	}
 	if (!passphrase) throw passphraseNeeded(`The file ${file}`);
 	throw new CertificateError(
@@ -78,57 +87,81 @@ function openFile(
 	);
 }
 
-/** The largest number of rounds of any key derivation: each is written as a salt followed by the number. */
-function roundsOf(library: Forge, {value}: forge.asn1.Asn1, depth = 0): number {
-	const {OCTETSTRING, INTEGER} = library.asn1.Type;
-	// Real files go some fifteen levels deep.
-	if (!Array.isArray(value) || depth > 40) return 0;
-	let most = 0;
-	for (const [index, child] of value.entries()) {
-		if (child.type === INTEGER && value[index - 1]?.type === OCTETSTRING) {
-			const digits = Buffer.from(String(child.value), 'latin1').toString('hex');
-			most = Math.max(most, Number.parseInt(digits, 16) || 0);
+async function openStructure(
+	library: Forge,
+	structure: forge.asn1.Asn1,
+	passphrase: Passphrase,
+): Promise<Content> {
+	const [, safe, macData] = inside(structure);
+	const [type, wrapped] = inside(safe);
+	if (oid(library, type) !== data) throw new UnsupportedError();
+	const content = octets(inside(wrapped)[0]);
+	if (macData !== undefined && !isAuthentic(library, macData, content, passphrase)) {
+		throw new Error('It was changed, or the passphrase is wrong');
+	}
+	const found: Content = {keys: [], certificates: []};
+	for (const part of inside(parse(library, content))) {
+		const bags = parse(library, await openPart(library, part, passphrase));
+		await readBags(library, inside(bags), passphrase, found);
+	}
+	return {keys: found.keys, certificates: withoutDuplicates(found.certificates)};
+}
+
+/** RFC 7292 section 4.1: a part is plain, or encrypted with the passphrase, or (not here) with a public key. */
+async function openPart(library: Forge, part: forge.asn1.Asn1, passphrase: Passphrase): Promise<Buffer> {
+	const [type, wrapped] = inside(part);
+	const [content] = inside(wrapped);
+	if (oid(library, type) === data) return octets(content);
+	if (oid(library, type) !== encryptedData) throw new UnsupportedError();
+	const [, algorithm, encrypted] = inside(inside(content)[1]);
+	if (algorithm === undefined) throw new Error('It names no algorithm');
+	return decrypt(library, algorithm, octets(encrypted), passphrase);
+}
+
+async function readBags(
+	library: Forge,
+	bags: readonly forge.asn1.Asn1[],
+	passphrase: Passphrase,
+	found: Content,
+): Promise<void> {
+	for (const bag of bags) {
+		const [type, wrapped] = inside(bag);
+		const [value] = inside(wrapped);
+		if (value === undefined) continue;
+		switch (oid(library, type)) {
+			case keyBag:
+				found.keys.push(readKey(toDer(library, value)));
+				break;
+			case encryptedKeyBag:
+				found.keys.push(await openKey(library, value, passphrase));
+				break;
+			case certificateBag:
+				found.certificates.push(new X509Certificate(octets(inside(inside(value)[1])[0])));
+				break;
+			case nestedBag:
+				await readBags(library, inside(value), passphrase, found);
+				break;
 		}
-		most = Math.max(most, roundsOf(library, insideOf(library, child), depth + 1));
 	}
-	return most;
 }
 
-/** What an octet string holds is often an element itself. */
-function insideOf(library: Forge, element: forge.asn1.Asn1): forge.asn1.Asn1 {
-	if (element.type !== library.asn1.Type.OCTETSTRING || typeof element.value !== 'string') return element;
+async function openKey(library: Forge, value: forge.asn1.Asn1, passphrase: Passphrase): Promise<KeyObject> {
 	try {
-		return {...element, value: [library.asn1.fromDer(element.value, false)]};
-	} catch {
-		return element;
-	}
+		// OpenSSL knows more ways than we do, but takes no passphrase at all for a question that nobody answers.
+		if (passphrase !== null) return readKey(toDer(library, value), passphrase);
+	} catch {}
+	const [algorithm, encrypted] = inside(value);
+	if (algorithm === undefined) throw new Error('It names no algorithm');
+	return readKey(await decrypt(library, algorithm, octets(encrypted), passphrase));
 }
 
-/** RSA keys come decoded, others as they stand in the file. */
-function keyOf(library: Forge, {key, asn1, type}: forge.pkcs12.Bag): KeyObject | undefined {
-	const {oids} = library.pki;
-	if (type !== oids.keyBag && type !== oids.pkcs8ShroudedKeyBag) return undefined;
-	if (key) {
-		return createPrivateKey({
-			key: toDer(library, library.pki.privateKeyToAsn1(key)),
-			format: 'der',
-			type: 'pkcs1',
-		});
-	}
-	return createPrivateKey({key: toDer(library, asn1), format: 'der', type: 'pkcs8'});
-}
-
-function certificateOf(library: Forge, {cert, asn1, type}: forge.pkcs12.Bag): X509Certificate | undefined {
-	if (type !== library.pki.oids.certBag) return undefined;
-	return new X509Certificate(toDer(library, cert ? library.pki.certificateToAsn1(cert) : asn1));
-}
-
-function toDer(library: Forge, element: forge.asn1.Asn1): Buffer {
-	return Buffer.from(library.asn1.toDer(element).getBytes(), 'latin1');
-}
-
-function damaged(file: string): CertificateError {
-	return new CertificateError(`The PKCS#12 file ${file} is damaged or cut off. Copy it anew`);
+function readKey(der: Buffer, passphrase?: string): KeyObject {
+	return createPrivateKey({
+		key: der,
+		format: 'der',
+		type: 'pkcs8',
+		...(passphrase !== undefined && {passphrase}),
+	});
 }
 
 function lacking(file: string, what: string): CertificateError {
@@ -139,7 +172,8 @@ function lacking(file: string, what: string): CertificateError {
 
 function mendFor(bytes: Buffer): string {
 	if (bytes.length === 0) return 'It is empty. Copy it anew';
-	const forms = formsOf(bytes);
-	if (forms.length > 0) return `It holds a ${forms[0]}: name it in the options 'certificate' and 'key'`;
-	return "It should be what 'openssl pkcs12 -export' or a browser's export gives";
+	const [form] = formsOf(bytes);
+	if (form === undefined) return "It should be what 'openssl pkcs12 -export' or a browser's export gives";
+	const article = form === 'encrypted key' ? 'an' : 'a';
+	return `It holds ${article} ${form}: name it in the options 'certificate' and 'key'`;
 }

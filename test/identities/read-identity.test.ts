@@ -93,7 +93,7 @@ describe('what is right in another way is read too', () => {
 		const {material} = await read(caText + alice.certificate + caText, alice.key).then(identity => ({
 			material: identity.material(),
 		}));
-		const [first, ...others] = material.cert.match(/-----BEGIN[^-]+-----END CERTIFICATE-----/g) ?? [];
+		const [first, ...others] = material.cert.split(/(?=-----BEGIN)/);
 		expect(new X509Certificate(first as string).subject).toContain('CN=alice');
 		expect(others).toHaveLength(1);
 	});
