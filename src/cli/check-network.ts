@@ -3,7 +3,7 @@ import type {RequestError} from 'got';
 import type {Configuration} from '../config/configuration.ts';
 import {GotHttpClient} from '../http/http-client.ts';
 import {TlsAgents} from '../identities/agents.ts';
-import {explainTlsFailure} from '../transports/tls-failure.ts';
+import {explainTlsFailure, isRefusal} from '../transports/tls-failure.ts';
 import {TrustSets} from '../trust/trust-sets.ts';
 import {compareClocks} from './check-clock.ts';
 import {type Finding, failed, ok, splitMend} from './finding.ts';
@@ -46,9 +46,8 @@ async function ask(url: URL, client: GotHttpClient, trust: TrustSets): Promise<F
 }
 
 function describeFailure(error: Error & {code?: string}, url: URL, where: string, trust: TrustSets): Finding {
-	const {code = ''} = error;
 	// The server is there: it ends the handshake because it wants a client certificate, and none is shown here.
-	if (/ALERT/.test(code)) return ok('network', 'it answers, and demands a client certificate', where);
+	if (isRefusal(error)) return ok('network', 'it answers, and demands a client certificate', where);
 	try {
 		const explained = explainTlsFailure(
 			Object.assign(error, {options: {url}}) as unknown as RequestError,

@@ -5,11 +5,12 @@
  * socket for another (CVE-2026-56850, CVE-2026-58040). Each agent here has one secure context, made once, which
  * also spares parsing the CA certificates for each socket.
  */
-import {Agent} from 'node:https';
+import type {Agent} from 'node:https';
 import {createSecureContext} from 'node:tls';
 import {CertificateError} from '../errors.ts';
 import type {Identity} from '../services.ts';
 import type {TrustSet} from '../trust/trust-sets.ts';
+import {WatchedAgent} from './watched-agent.ts';
 
 /** Stands for "no identity" and "the system's roots" among the keys. */
 const none = Symbol('none');
@@ -93,7 +94,7 @@ function createAgent(
 	const ca = trust === undefined ? {} : {ca: [...trust.certificates()]};
 	try {
 		const secureContext = createSecureContext({...identity?.material(), ...ca});
-		return new Agent({
+		return new WatchedAgent({
 			keepAlive: true,
 			secureContext,
 			...(!keepSessions && {maxCachedSessions: 0}),

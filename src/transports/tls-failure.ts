@@ -1,6 +1,7 @@
 /** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
 import type {RequestError} from 'got';
 import {CertificateError} from '../errors.ts';
+import {RefusedConnection} from '../identities/watched-agent.ts';
 import type {Identity} from '../services.ts';
 import type {TrustSet} from '../trust/trust-sets.ts';
 
@@ -23,21 +24,25 @@ const untrusted: Readonly<Record<string, string>> = {
 	ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
 };
 
-/** The alerts (RFC 8446 section 6.2) by which a server refuses a client certificate. */
-const refusals: readonly [RegExp, string][] = [
-	[/CERTIFICATE_REQUIRED|CERTIFICATE REQUIRED/i, 'it demands one and got none'],
-	[/UNKNOWN_CA|UNKNOWN CA/i, 'it does not know the CA that issued it'],
-	[/CERTIFICATE_REVOKED|CERTIFICATE REVOKED/i, 'it takes it for revoked'],
-	[/CERTIFICATE_EXPIRED|CERTIFICATE EXPIRED/i, 'it takes it for expired'],
-	[/CERTIFICATE_UNKNOWN|CERTIFICATE UNKNOWN/i, 'it does not accept it'],
-	[/BAD_CERTIFICATE|BAD CERTIFICATE/i, 'it takes it for damaged'],
-	[/UNSUPPORTED_CERTIFICATE|UNSUPPORTED CERTIFICATE/i, 'it does not support its kind'],
-	[/ACCESS_DENIED|ACCESS DENIED/i, 'its owner has no access'],
-	[
-		/HANDSHAKE_FAILURE|HANDSHAKE FAILURE/i,
-		'it ended the handshake, most likely because it got no certificate that it accepts',
-	],
-];
+/** What a server says by an alert (RFC 8446 section 6.2) when it refuses a client certificate, by its number. */
+const alerts = new Map([
+	[40, 'it got none that it accepts, or has no TLS version or cipher in common with this machine'],
+	[42, 'it takes it for damaged, or does not accept it'],
+	[43, 'it does not accept its kind: it is not for clients, or has a key that the server does not support'],
+	[44, 'it takes it for revoked'],
+	[45, 'it takes it, or a revocation list of its own, for expired'],
+	[46, 'it does not accept it, and does not say why'],
+	[48, 'it does not know the CA that issued it'],
+	[49, 'its owner has no access'],
+	[51, 'it could not verify the signature made with its key'],
+	[116, 'it demands one and got none'],
+]);
+
+/** By these a server may also mean that it accepts no proxies. OpenSSL says 46 then. */
+const meantForProxies: readonly unknown[] = [42, 43, 46, 48];
+
+/** How a server ended a connection: by an alert, or by breaking it off. */
+type Ending = number | 'broken off';
 
 /** A `CertificateError` for a failure that is one; `undefined` for any other. */
 export function explainTlsFailure(
@@ -58,20 +63,56 @@ export function explainTlsFailure(
 			{cause: error},
 		);
 	}
-	if (!code.startsWith('ERR_SSL_') && code !== 'EPROTO') return undefined;
-	const refusal = refusals.find(
-		([alert]) => alert.test(code) || (/alert/i.test(error.message) && alert.test(error.message)),
-	);
-	if (refusal === undefined) return undefined;
+	const ending = endingOf(error);
+	if (ending === undefined) return undefined;
 	const what =
 		shown === undefined
 			? 'no client certificate was shown'
 			: `${shown.files.certificate} (${shown.subject}) was shown`;
-	const mend =
-		shown === undefined
-			? "Give the host a rule with the strategy 'grid-certificate'"
-			: 'Use a certificate that the server accepts';
-	return new CertificateError(`${host} refused the client certificate: ${refusal[1]}; ${what}. ${mend}`, {
-		cause: error,
-	});
+	return new CertificateError(
+		`${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}. ${mendOf(ending, shown)}`,
+		{cause: error},
+	);
+}
+
+/** Whether a connection failed because the server refused the client certificate, or demanded one. */
+export function isRefusal(error: Error & {code?: string}): boolean {
+	return endingOf(error) !== undefined;
+}
+
+function endingOf({code = '', cause, message}: Error & {code?: string}): Ending | undefined {
+	if (!code.startsWith('ERR_SSL_') && code !== 'EPROTO') return undefined;
+	if (cause instanceof RefusedConnection) return 'broken off';
+	// The number is the same in all versions of TLS and of OpenSSL; the name is not.
+	const alert = Number(/SSL alert number (\d+)/.exec(message)?.[1]);
+	return alerts.has(alert) ? alert : undefined;
+}
+
+function reasonOf(ending: Ending, shown: Identity | undefined): string {
+	if (ending === 'broken off') {
+		return shown === undefined
+			? 'it asked for one, and broke the connection off when it got none'
+			: 'it broke the connection off when it had seen it, most likely because it does not accept it';
+	}
+	const reason = alerts.get(ending) as string;
+	return isAboutProxies(ending, shown) ? `${reason}; most likely it accepts no proxies` : reason;
+}
+
+function mendOf(ending: Ending, shown: Identity | undefined): string {
+	if (shown === undefined) return "Give the host a rule with the strategy 'grid-certificate'";
+	if (isAboutProxies(ending, shown)) {
+		return "Show the certificate that the proxy was made from, or ask the server's operator to allow proxies";
+	}
+	if (ending === 48) {
+		return `If the server knows the CA above ${shown.issuer}, append the certificates between to the file; else use one of a CA that it knows`;
+	}
+	if (ending === 45) {
+		const end = new Date(shown.notAfter).toISOString();
+		return `It is valid until ${end}; ask the server's operator about its clock and its revocation lists`;
+	}
+	return 'Use a certificate that the server accepts';
+}
+
+function isAboutProxies(ending: Ending, shown: Identity | undefined): boolean {
+	return shown?.kind === 'proxy' && (ending === 'broken off' || meantForProxies.includes(ending));
 }
