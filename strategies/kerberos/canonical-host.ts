@@ -1,5 +1,5 @@
 /** The canonical name that the system's resolver has for a host, as Kerberos libraries ask for it. */
-import type {Koffi} from './gss-library.ts';
+import type {Koffi} from './native.ts';
 
 const canonicalName = 2;
 

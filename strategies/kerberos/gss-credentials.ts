@@ -1,63 +1,66 @@
 /**
- * Acquires the credential of one rule, from what the rule says and nothing else.
+ * The credential of one rule, from what the rule says and nothing else.
  *
- * Tickets that come from a key table or a password are the rule's own and stay in memory. A cache is asked anew for
+ * Tickets that come from a key table or a password are the rule's own and stay in memory. A cache is looked at anew for
  * each request, so that a `kinit` in between counts.
  */
-import {randomUUID} from 'node:crypto';
 import {statSync} from 'node:fs';
-import {generalFailure, minorOf, ticketExpired} from './codes.ts';
-import {displayName, GssFailure, importName, succeed} from './gss-failure.ts';
-import {bufferOf, type GssCalls, type Krb5Calls, oids, type Pointer, place} from './gss-library.ts';
+import {Acquisition} from './acquisition.ts';
+import {CacheCopy} from './cache-copy.ts';
+import type {GssCalls} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
-import {KeytabUnusable, principalsIn} from './keytab-file.ts';
-
-/** A credential of the library: NULL means its default. */
-export interface Credential {
-	readonly handle: Pointer;
-	/** Seconds until it ended when it was acquired. */
-	readonly lifetime: number;
-	/** Let go of it, unless it is kept for the next request. */
-	release(): void;
-}
+import {type Credential, SharedCredential} from './shared-credential.ts';
 
 interface Kept {
-	readonly handle: Pointer;
+	readonly credential: SharedCredential;
 	/** Of the key table that it came from, if it came from one. */
 	readonly version: string;
-	/** When to get another one, and when it ends: milliseconds since 1970. */
+	/** When to get another one: milliseconds since 1970. */
 	readonly renewAt: number;
-	readonly endsAt: number;
-	readonly destroy: () => void;
 }
-
-/** A credential of the rule's own. */
-interface Owned {
-	readonly handle: Pointer;
-	/** Seconds. */
-	readonly lifetime: number;
-	readonly destroy: () => void;
-}
-
-const initiate = 1;
-const indefinite = 0xffff_ffff;
-/** MIT makes no SPNEGO of a credential that was acquired for krb5 alone. */
-const mechanisms = {count: 2, elements: [oids.krb5, oids.spnego]};
 
 export class Credentials {
-	readonly #calls: GssCalls;
 	readonly #source: CredentialSource;
+	readonly #acquisition: Acquisition;
+	readonly #copy: CacheCopy | undefined;
 	#kept: Kept | undefined;
 
 	constructor(calls: GssCalls, source: CredentialSource) {
-		this.#calls = calls;
 		this.#source = source;
+		this.#acquisition = new Acquisition(calls, source);
+		this.#copy = this.#copyFor(calls);
 	}
 
-	/** The credential for one context. `renew`: not the one that is kept. */
-	acquire(renew: boolean): Credential {
-		const {keytab, password} = this.#source;
-		if (keytab === undefined && password === undefined) return this.#fromCache();
+	/** The credential for one context with a service. `renew`: not the one that is kept. */
+	acquire(renew: boolean, service?: string): Credential {
+		const {keytab, password, credentialCache} = this.#source;
+		if (keytab !== undefined || password !== undefined) return this.#own(renew);
+		if (renew) this.#copy?.drop();
+		const copied = service === undefined ? undefined : this.#copy?.use(service);
+		if (copied !== undefined) return copied;
+		const {handle, lifetime, destroy} = this.#acquisition.fromCache(credentialCache);
+		return {handle, lifetime, isCopy: false, release: destroy};
+	}
+
+	/** A context with the service was begun by this credential. */
+	hasTicketFor(service: string, {isCopy}: Credential): void {
+		if (!isCopy) this.#copy?.add(service);
+	}
+
+	/** Whose a credential is and how long it lasts. */
+	facts(credential: Credential): {principal: string; lifetime: number} {
+		return this.#acquisition.facts(credential.handle);
+	}
+
+	/** Let go of what is kept, once no context uses it any more. */
+	close(): void {
+		this.#copy?.drop();
+		this.#kept?.credential.retire();
+		this.#kept = undefined;
+	}
+
+	#own(renew: boolean): Credential {
+		const {keytab} = this.#source;
 		const version = keytab === undefined ? '' : versionOf(keytab);
 		const now = Date.now();
 		const kept = this.#kept;
@@ -66,259 +69,36 @@ export class Credentials {
 				this.#keep(version);
 			} catch (error) {
 				// What is still good goes on while the KDC is away.
-				if (kept === undefined || renew || kept.version !== version || now >= kept.endsAt) throw error;
+				const isGood = kept !== undefined && kept.version === version && now < kept.credential.endsAt;
+				if (renew || !isGood) throw error;
 			}
 		}
-		const {handle, endsAt} = this.#kept as Kept;
-		return {handle, lifetime: Math.max(0, Math.floor((endsAt - now) / 1000)), release: () => {}};
+		return (this.#kept as Kept).credential.use();
 	}
 
 	#keep(version: string): void {
 		const {keytab, password} = this.#source;
 		const before = this.#kept;
-		const {handle, lifetime, destroy} =
-			keytab === undefined ? this.#fromPassword(password as string) : this.#fromKeytab(keytab);
-		const now = Date.now();
-		const endsAt = now + lifetime * 1000;
+		const acquired =
+			keytab === undefined
+				? this.#acquisition.fromPassword(password as string)
+				: this.#acquisition.fromKeytab(keytab);
 		// After three quarters of its time: early enough for a KDC that is away for a while.
-		this.#kept = {handle, version, endsAt, renewAt: now + lifetime * 750, destroy};
-		before?.destroy();
+		const renewAt = Date.now() + acquired.lifetime * 750;
+		this.#kept = {credential: new SharedCredential(acquired), version, renewAt};
+		before?.credential.retire();
 	}
 
-	#fromCache(): Credential {
-		const {credentialCache: ccache, principal} = this.#source;
-		const {krb5} = this.#calls;
-		const {handle, lifetime} = this.#withName(principal, name => {
-			if (krb5 === undefined) return this.#acquireFrom(name, ccache === undefined ? {} : {ccache});
-			return this.#acquireFromThreadCache(krb5, ccache, name);
-		});
-		return {handle, lifetime, release: () => this.#release(handle)};
-	}
-
-	#fromPassword(password: string): Owned {
-		const calls = this.#calls;
-		const {krb5} = calls;
-		if (krb5 !== undefined) {
-			return this.#fetchInitial(krb5, (credential, client) =>
-				krb5.initialCredentialsFromPassword(
-					...[krb5.context, credential, client, password, null, null, 0, null, null],
-				),
-			);
-		}
-		return this.#withName(this.#source.principal, name => {
-			const [minor, handle, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
-			const secret = bufferOf(Buffer.from(password));
-			const major = calls.acquireCredentialWithPassword(
-				...[minor, name, secret, indefinite, mechanisms, initiate, handle, null, lifetime],
-			);
-			succeed(calls, 'credential', major, minor);
-			return this.#own(handle[0]);
-		});
-	}
-
-	#fromKeytab(keytab: string): Owned {
-		const {krb5} = this.#calls;
-		const {principal, credentialCache} = this.#source;
-		this.#checkKeytab(keytab);
-		if (krb5 !== undefined) {
-			const table = place();
-			this.#check(krb5.resolveKeytab(krb5.context, `FILE:${keytab}`, table));
-			try {
-				return this.#fetchInitial(krb5, (credential, client) =>
-					krb5.initialCredentialsFromKeytab(...[krb5.context, credential, client, table[0], 0, null, null]),
-				);
-			} finally {
-				krb5.closeKeytab(krb5.context, table[0]);
-			}
-		}
-		return this.#withName(principal, name => {
-			const ccache = credentialCache ?? memoryCache();
-			const {handle} = this.#acquireFrom(name, {client_keytab: `FILE:${keytab}`, ccache});
-			return this.#own(handle);
-		});
-	}
-
-	#checkKeytab(keytab: string): void {
-		const {principal} = this.#source;
-		try {
-			const principals = principalsIn(keytab);
-			if (principal === undefined || principals.some(name => isSame(name, principal))) return;
-			const others = [...new Set(principals)].slice(0, 5).join(', ');
-			throw new KeytabUnusable(`The key table ${keytab} has keys of ${others}, and none of ${principal}`);
-		} catch (error) {
-			if (!(error instanceof KeytabUnusable)) throw error;
-			throw new GssFailure({phase: 'credential', text: error.message});
-		}
-	}
-
-	/** MIT gets the ticket when it is first asked for something that depends on it, such as its lifetime. */
-	#own(handle: Pointer): Owned {
-		const destroy = (): void => this.#release(handle);
-		try {
-			return {handle, lifetime: this.facts(handle).lifetime, destroy};
-		} catch (error) {
-			destroy();
-			throw error;
-		}
-	}
-
-	/** Heimdal has no `gss_acquire_cred_from`: get the ticket as kinit does, into a cache in memory. */
-	#fetchInitial(krb5: Krb5Calls, fetch: (credential: Uint8Array, client: Pointer) => number): Owned {
-		const {context} = krb5;
-		const [client, cache] = [place(), place()];
-		// `krb5_creds` has some 200 bytes, and the library fills it.
-		const credential = Buffer.alloc(1024);
-		const name = this.#source.credentialCache ?? memoryCache();
-		const close = (): void => {
-			if (cache[0] === null) return;
-			if (this.#source.credentialCache === undefined) krb5.destroyCache(context, cache[0]);
-			else krb5.closeCache(context, cache[0]);
-		};
-		try {
-			this.#check(krb5.parseName(context, this.#clientName(), client));
-			this.#check(fetch(credential, client[0]));
-			this.#check(krb5.resolveCache(context, name, cache));
-			this.#check(krb5.initializeCache(context, cache[0], client[0]));
-			this.#check(krb5.storeCredential(context, cache[0], credential));
-			const {handle, lifetime} = this.#acquireFromThreadCache(krb5, name, null);
-			return {
-				handle,
-				lifetime,
-				destroy: () => {
-					this.#release(handle);
-					close();
-				},
-			};
-		} catch (error) {
-			close();
-			throw error;
-		} finally {
-			krb5.freeCredentialContents(context, credential);
-			if (client[0] !== null) krb5.freePrincipal(context, client[0]);
-		}
-	}
-
-	/** Where the rule names none, the first of the key table, as MIT takes it. */
-	#clientName(): string {
-		const {principal, keytab = ''} = this.#source;
-		return principal ?? principalsIn(keytab)[0] ?? '';
-	}
-
-	/** Heimdal takes its default cache, and which one that is can be said for a thread. */
-	#acquireFromThreadCache(
-		krb5: Krb5Calls,
-		cache: string | undefined,
-		principal: Pointer,
-	): {handle: Pointer; lifetime: number} {
-		const calls = this.#calls;
-		const [minor, handle, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
-		if (cache !== undefined) {
-			succeed(calls, 'credential', krb5.setThreadCache(minor, cache, null), minor);
-		}
-		// Not by its name: the library would look for that in other caches as well.
-		const name = cache === undefined ? principal : null;
-		const major = calls.acquireCredential(
-			...[minor, name, indefinite, mechanisms, initiate, handle, null, lifetime],
-		);
-		if (isNoCredential(major)) this.#checkExpiry(krb5, cache);
-		succeed(calls, 'credential', major, minor);
-		try {
-			if (name === null && principal !== null) this.#checkPrincipal(handle[0], principal);
-		} catch (error) {
-			this.#release(handle[0]);
-			throw error;
-		}
-		return {handle: handle[0], lifetime: lifetime[0]};
-	}
-
-	/** Heimdal says of an expired ticket only that there is no credential. */
-	#checkExpiry(krb5: Krb5Calls, name: string | undefined): void {
-		const {context} = krb5;
-		const [cache, lifetime]: [[Pointer], [number | bigint]] = [place(), [0]];
-		const failed =
-			name === undefined ? krb5.defaultCache(context, cache) : krb5.resolveCache(context, name, cache);
-		if (failed !== 0) return;
-		const unknown = krb5.cacheLifetime(context, cache[0], lifetime);
-		krb5.closeCache(context, cache[0]);
-		if (unknown === 0 && Number(lifetime[0]) <= 0) this.#check(minorOf(ticketExpired));
-	}
-
-	/** A code of Kerberos is a minor status, with GSS_S_FAILURE for the major one. */
-	#check(code: number): void {
-		if (code === 0) return;
-		const text = this.#calls.krb5?.errorMessage(code | 0) ?? '';
-		throw new GssFailure({phase: 'credential', text, major: generalFailure, minor: code >>> 0});
-	}
-
-	#checkPrincipal(handle: Pointer, wanted: Pointer): void {
-		const calls = this.#calls;
-		const {name} = this.#inquire(handle);
-		try {
-			const [minor, equal]: [[number], [number]] = [[0], [0]];
-			succeed(calls, 'credential', calls.compareName(minor, name, wanted, equal), minor);
-			if (equal[0] === 0) {
-				throw new GssFailure({
-					phase: 'credential',
-					text: `The credential cache holds tickets of ${displayName(calls, name)}`,
-				});
-			}
-		} finally {
-			calls.releaseName([0], [name]);
-		}
-	}
-
-	/** MIT: everything that the library would take from the environment is given. */
-	#acquireFrom(name: Pointer, store: Readonly<Record<string, string>>): {handle: Pointer; lifetime: number} {
-		const calls = this.#calls;
-		const [minor, handle, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
-		const elements = Object.entries(store).map(([key, value]) => ({key, value}));
-		const acquire = calls.acquireCredentialFrom as NonNullable<GssCalls['acquireCredentialFrom']>;
-		const given = elements.length === 0 ? null : {count: elements.length, elements};
-		const major = acquire(minor, name, indefinite, mechanisms, initiate, given, handle, null, lifetime);
-		succeed(calls, 'credential', major, minor);
-		return {handle: handle[0], lifetime: lifetime[0]};
-	}
-
-	/** Whose the credential is and how long it lasts; MIT finds both out only now. */
-	facts(handle: Pointer): {principal: string; lifetime: number} {
-		const {name, lifetime} = this.#inquire(handle);
-		try {
-			return {principal: name === null ? '' : displayName(this.#calls, name), lifetime};
-		} finally {
-			if (name !== null) this.#calls.releaseName([0], [name]);
-		}
-	}
-
-	#inquire(handle: Pointer): {name: Pointer; lifetime: number} {
-		const [minor, name, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
-		const major = this.#calls.inquireCredential(minor, handle, name, lifetime, null, null);
-		succeed(this.#calls, 'credential', major, minor);
-		return {name: name[0], lifetime: lifetime[0]};
-	}
-
-	#release(handle: Pointer): void {
-		this.#calls.releaseCredential([0], [handle]);
-	}
-
-	#withName<Result>(principal: string | undefined, use: (name: Pointer) => Result): Result {
-		if (principal === undefined) return use(null);
-		const name = importName(this.#calls, principal, oids.user);
-		try {
-			return use(name);
-		} finally {
-			this.#calls.releaseName([0], [name]);
-		}
+	/** Of a file only: which cache of a collection counts is the library's to choose. */
+	#copyFor({caches}: GssCalls): CacheCopy | undefined {
+		const {keytab, password, credentialCache} = this.#source;
+		if (caches === undefined || keytab !== undefined || password !== undefined) return undefined;
+		const name = (credentialCache ?? caches.defaultCacheName()).replace(/^(?=\/)/, 'FILE:');
+		return name.startsWith('FILE:')
+			? new CacheCopy(caches, name, cache => this.#acquisition.fromCache(cache))
+			: undefined;
 	}
 }
-
-/** A principal without a realm is one of the default realm, which only the library knows. */
-const isSame = (inKeytab: string, wanted: string): boolean =>
-	inKeytab === wanted || (!wanted.includes('@') && inKeytab.startsWith(`${wanted}@`));
-
-/** GSS_S_NO_CRED */
-const isNoCredential = (major: number): boolean => ((major >>> 16) & 0xff) === 7;
-
-const memoryCache = (): string => `MEMORY:gatepass-${randomUUID()}`;
 
 /** Tells a key table that was replaced from the one before. One that is gone is found out when it is read. */
 function versionOf(keytab: string): string {

@@ -8,15 +8,7 @@ import {parentPort, workerData} from 'node:worker_threads';
 import {canonicalHost} from './canonical-host.ts';
 import {Credentials} from './gss-credentials.ts';
 import {GssFailure, importName, succeed} from './gss-failure.ts';
-import {
-	bufferOf,
-	type GssBuffer,
-	type GssCalls,
-	loadGssLibrary,
-	oids,
-	type Pointer,
-	place,
-} from './gss-library.ts';
+import {bufferOf, type GssBuffer, type GssCalls, loadGssLibrary, oids} from './gss-library.ts';
 import type {
 	Answer,
 	Beginning,
@@ -26,6 +18,8 @@ import type {
 	Progress,
 	WorkerSettings,
 } from './gss-messages.ts';
+import {type Pointer, place} from './native.ts';
+import type {Credential} from './shared-credential.ts';
 
 /** RFC 2744 section 5.19. */
 const flags = {delegate: 1, mutual: 2, sequence: 8, delegateByPolicy: 0x8000};
@@ -40,7 +34,7 @@ interface OpenContext {
 	readonly handle: [Pointer];
 	readonly beginning: Beginning;
 	readonly target: Pointer;
-	readonly credential: {readonly handle: Pointer; release(): void};
+	readonly credential: Credential;
 }
 
 class GssWorker {
@@ -72,28 +66,29 @@ class GssWorker {
 				return undefined;
 			case 'end':
 				for (const id of this.#contexts.keys()) this.#dispose(id);
+				this.#credentials.close();
 				return undefined;
 		}
 	}
 
 	#begin(id: number, beginning: Beginning): Progress {
-		const calls = this.#calls;
-		const target = this.#importTarget(beginning);
-		let credential: OpenContext['credential'];
+		const service = this.#principalOf(beginning);
+		const target = importName(this.#calls, service, oids.principal);
+		let context: OpenContext | undefined;
 		try {
-			credential = this.#credentials.acquire(beginning.renew);
+			const credential = this.#credentials.acquire(beginning.renew, service);
+			context = {handle: place(), beginning, target, credential};
+			const progress = this.#initSecContext(context, undefined);
+			this.#credentials.hasTicketFor(service, credential);
+			this.#contexts.set(id, context);
+			return progress;
 		} catch (error) {
-			calls.releaseName([0], [target]);
-			throw error;
-		}
-		const context: OpenContext = {handle: place(), beginning, target, credential};
-		this.#contexts.set(id, context);
-		try {
-			return this.#initSecContext(context, undefined);
-		} catch (error) {
-			const reason = this.#reasonBehind(error, context);
-			// A context that failed is good for nothing more.
-			this.#dispose(id);
+			// What the file itself says counts, and is what a user understands.
+			const isCopy = context?.credential.isCopy === true;
+			const reason = context === undefined || isCopy ? error : this.#reasonBehind(error, context);
+			if (context === undefined) this.#calls.releaseName([0], [target]);
+			else this.#release(context);
+			if (isCopy) return this.#begin(id, {...beginning, renew: true});
 			throw reason;
 		}
 	}
@@ -120,12 +115,12 @@ class GssWorker {
 	 * As a principal and not as a host-based name: the library would change the latter by DNS, or not, as the
 	 * machine's configuration says.
 	 */
-	#importTarget({target, canonicalizeHostname}: Pick<Beginning, 'target' | 'canonicalizeHostname'>): bigint {
+	#principalOf({target, canonicalizeHostname}: Pick<Beginning, 'target' | 'canonicalizeHostname'>): string {
 		const separator = target.indexOf('@');
 		const service = target.slice(0, separator);
 		const host = target.slice(separator + 1);
 		const canonical = canonicalizeHostname ? canonicalHost(this.#calls.koffi, host) : host;
-		return importName(this.#calls, `${service}/${canonical}@`, oids.principal);
+		return `${service}/${canonical}@`;
 	}
 
 	#step(id: number, token: Uint8Array | undefined): Progress {
@@ -180,7 +175,7 @@ class GssWorker {
 		try {
 			const {kind, file} = this.#calls;
 			const library = `${kind === 'mit' ? 'MIT' : 'Heimdal'} (${file})`;
-			return {library, ...this.#credentials.facts(credential.handle)};
+			return {library, ...this.#credentials.facts(credential)};
 		} finally {
 			credential.release();
 		}
@@ -205,10 +200,14 @@ class GssWorker {
 		const context = this.#contexts.get(id);
 		if (context === undefined) return;
 		this.#contexts.delete(id);
+		this.#release(context);
+	}
+
+	#release({handle, target, credential}: OpenContext): void {
 		const calls = this.#calls;
-		if (context.handle[0] !== null) calls.deleteSecContext([0], context.handle, null);
-		calls.releaseName([0], [context.target]);
-		context.credential.release();
+		if (handle[0] !== null) calls.deleteSecContext([0], handle, null);
+		calls.releaseName([0], [target]);
+		credential.release();
 	}
 }
 

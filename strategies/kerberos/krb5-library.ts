@@ -1,0 +1,129 @@
+/** libkrb5 through koffi: credential caches of both libraries, and with Heimdal what its GSS-API lacks. */
+import type {LibraryHandle} from 'koffi';
+import {
+	type Koffi,
+	LibraryMissing,
+	type NativeCall,
+	type Pointer,
+	place,
+	type TypeSpec,
+	tryLoad,
+} from './native.ts';
+
+/** Credential caches. Each call gives an error code, 0 for none. */
+export interface CacheCalls {
+	/** Of this thread: the first parameter of each call. */
+	readonly context: Pointer;
+	/** Of the environment or the realm's configuration. */
+	defaultCacheName(): string;
+	readonly resolveCache: NativeCall;
+	readonly cachePrincipal: NativeCall;
+	readonly initializeCache: NativeCall;
+	/** From one cache into another, which was initialized. */
+	readonly copyCache: NativeCall;
+	readonly closeCache: NativeCall;
+	readonly destroyCache: NativeCall;
+	readonly freePrincipal: NativeCall;
+}
+
+/** What more there is of Heimdal. */
+export interface Krb5Calls extends CacheCalls {
+	readonly parseName: NativeCall;
+	/** What the library has to say of an error code that it has just given. */
+	errorMessage(code: number): string;
+	readonly storeCredential: NativeCall;
+	readonly defaultCache: NativeCall;
+	/** Seconds until the ticket-granting ticket in a cache ends. */
+	readonly cacheLifetime: NativeCall;
+	readonly resolveKeytab: NativeCall;
+	readonly closeKeytab: NativeCall;
+	readonly initialCredentialsFromKeytab: NativeCall;
+	readonly freeCredentialContents: NativeCall;
+	readonly initialCredentialsFromPassword: NativeCall;
+	/** Of its GSS-API: which cache is the default one in this thread. */
+	readonly setThreadCache: NativeCall;
+}
+
+const opaque = 'void *';
+
+/** The same functions of both libraries, but for the name of one. */
+function bindCaches(koffi: Koffi, library: LibraryHandle, copy: string): CacheCalls | number {
+	const out = koffi.out(koffi.pointer(opaque));
+	const call = callsOf(library);
+	const context = place();
+	const failed = call('krb5_init_context', out)(context);
+	if (failed !== 0) return failed;
+	const defaultName = library.func('krb5_cc_default_name', 'const char *', [opaque]);
+	return {
+		context: context[0],
+		defaultCacheName: () => (defaultName(context[0]) as string | null) ?? '',
+		resolveCache: call('krb5_cc_resolve', opaque, 'const char *', out),
+		cachePrincipal: call('krb5_cc_get_principal', opaque, opaque, out),
+		initializeCache: call('krb5_cc_initialize', opaque, opaque, opaque),
+		copyCache: call(copy, opaque, opaque, opaque),
+		closeCache: call('krb5_cc_close', opaque, opaque),
+		destroyCache: call('krb5_cc_destroy', opaque, opaque),
+		freePrincipal: call('krb5_free_principal', opaque, opaque),
+	};
+}
+
+/** `undefined`: the library can do without. */
+export function bindMitCaches(koffi: Koffi): CacheCalls | undefined {
+	const library = load(koffi, 'libkrb5.so.3');
+	const bound = library === undefined ? 0 : bindCaches(koffi, library, 'krb5_cc_copy_creds');
+	return typeof bound === 'number' ? undefined : bound;
+}
+
+/** @param gss binds a function of Heimdal's GSS-API. */
+export function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) => NativeCall): Krb5Calls {
+	const library = load(koffi, 'libkrb5.so.26');
+	if (library === undefined) {
+		throw new LibraryMissing("Heimdal's libkrb5 cannot be loaded (Debian: libkrb5-26-heimdal)");
+	}
+	const caches = bindCaches(koffi, library, 'krb5_cc_copy_cache');
+	if (typeof caches === 'number') {
+		throw new LibraryMissing(
+			`Heimdal cannot read its configuration (error ${caches}). Look at the file that KRB5_CONFIG names, or /etc/krb5.conf`,
+		);
+	}
+	const {context} = caches;
+	const call = callsOf(library);
+	const out = koffi.out(koffi.pointer(opaque));
+	const getMessage = library.func('krb5_get_error_message', opaque, [opaque, 'int']);
+	const freeMessage = library.func('krb5_free_error_message', 'void', [opaque, opaque]);
+	return {
+		...caches,
+		errorMessage(code) {
+			const message = getMessage(context, code) as bigint;
+			try {
+				return koffi.decode(message, 'char', -1) as string;
+			} finally {
+				freeMessage(context, message);
+			}
+		},
+		parseName: call('krb5_parse_name', opaque, 'const char *', out),
+		storeCredential: call('krb5_cc_store_cred', opaque, opaque, opaque),
+		defaultCache: call('krb5_cc_default', opaque, out),
+		cacheLifetime: call('krb5_cc_get_lifetime', opaque, opaque, koffi.out(koffi.pointer('int64_t'))),
+		resolveKeytab: call('krb5_kt_resolve', opaque, 'const char *', out),
+		closeKeytab: call('krb5_kt_close', opaque, opaque),
+		initialCredentialsFromKeytab: call(
+			'krb5_get_init_creds_keytab',
+			...[opaque, opaque, opaque, opaque, 'int64_t', 'const char *', opaque],
+		),
+		initialCredentialsFromPassword: call(
+			'krb5_get_init_creds_password',
+			...[opaque, opaque, opaque, 'const char *', opaque, opaque, 'int64_t', 'const char *', opaque],
+		),
+		freeCredentialContents: call('krb5_free_cred_contents', opaque, opaque),
+		setThreadCache: gss('gss_krb5_ccache_name', 'const char *', opaque),
+	};
+}
+
+function load(koffi: Koffi, file: string): LibraryHandle | undefined {
+	return tryLoad(koffi, file) ?? tryLoad(koffi, 'libkrb5.dylib');
+}
+
+function callsOf(library: LibraryHandle): (name: string, ...types: unknown[]) => NativeCall {
+	return (name, ...types) => library.func(name, 'int', types as TypeSpec[]);
+}

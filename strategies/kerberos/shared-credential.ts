@@ -1,0 +1,55 @@
+/**
+ * A credential that several contexts use. Each needs it until it ends, as the library is given it with every step, so
+ * it is let go of with the last of them, and not when another one takes its place.
+ */
+import type {Acquired} from './acquisition.ts';
+import type {Pointer} from './native.ts';
+
+/** A credential for one context. */
+export interface Credential {
+	readonly handle: Pointer;
+	/** Seconds until it ended when it was acquired. */
+	readonly lifetime: number;
+	/** Whether its tickets are a copy of those in a file. */
+	readonly isCopy: boolean;
+	/** Once. */
+	release(): void;
+}
+
+export class SharedCredential {
+	/** When it ends: milliseconds since 1970. */
+	readonly endsAt: number;
+	readonly #acquired: Acquired;
+	readonly #isCopy: boolean;
+	#uses = 0;
+	#isRetired = false;
+
+	constructor(acquired: Acquired, isCopy = false) {
+		this.#acquired = acquired;
+		this.#isCopy = isCopy;
+		this.endsAt = Date.now() + acquired.lifetime * 1000;
+	}
+
+	use(): Credential {
+		this.#uses += 1;
+		return {
+			handle: this.#acquired.handle,
+			lifetime: Math.max(0, Math.floor((this.endsAt - Date.now()) / 1000)),
+			isCopy: this.#isCopy,
+			release: () => {
+				this.#uses -= 1;
+				this.#destroyUnused();
+			},
+		};
+	}
+
+	/** Nobody else is to use it. */
+	retire(): void {
+		this.#isRetired = true;
+		this.#destroyUnused();
+	}
+
+	#destroyUnused(): void {
+		if (this.#isRetired && this.#uses === 0) this.#acquired.destroy();
+	}
+}
