@@ -158,9 +158,17 @@ class ConfiguredGatepass implements Gatepass {
 		const {matcher, planner} = this.#composition;
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
-		const notes = planner.ruleFor(target, verb)?.strategy.explain?.();
+		const inUse = planner.ruleFor(target, verb);
+		const trust = planner.plan(target, verb)?.trust?.source;
+		const notes = [
+			...(inUse?.rule.notes ?? []),
+			...(inUse?.strategy.explain?.() ?? []),
+			...(trust?.startsWith('bundle:')
+				? [`The CA certificates of ${trust} are trusted besides the system's`]
+				: []),
+		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
-		return notes === undefined ? explanation : {...explanation, notes};
+		return notes.length === 0 ? explanation : {...explanation, notes};
 	}
 
 	async authorize(

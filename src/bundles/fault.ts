@@ -23,3 +23,11 @@ export const rebuild = "Run 'gatepass bundle build' anew";
 export function namesIn(folder: string): string[] {
 	return existsSync(folder) ? readdirSync(folder).sort() : [];
 }
+
+/** By the house's rule the last sentence of a message says what to do. */
+export function splitMend(message: string): {what: string; mend: string} {
+	const end = message.search(/\. (?=[A-Z])(?!.*\. [A-Z])/s);
+	return end === -1
+		? {what: message, mend: rebuild}
+		: {what: message.slice(0, end), mend: message.slice(end + 2)};
+}

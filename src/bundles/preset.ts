@@ -3,6 +3,7 @@ import {existsSync, readFileSync} from 'node:fs';
 import {parseDocument} from 'yaml';
 import {z} from 'zod';
 import {GatepassError} from '../errors.ts';
+import {PatternError, parsePattern} from '../host-rules/pattern.ts';
 import type {Bundle} from './bundle.ts';
 
 const defaultsSchema = z.strictObject({
@@ -12,11 +13,21 @@ const defaultsSchema = z.strictObject({
 	unless: z.array(z.string()).default([]),
 });
 
+const pattern = z.string().transform((text, context) => {
+	try {
+		return parsePattern(text);
+	} catch (error) {
+		if (!(error instanceof PatternError)) throw error;
+		context.addIssue({code: 'custom', message: error.message});
+		return z.NEVER;
+	}
+});
+
 const presetSchema = z.strictObject({
 	/** One sentence for a person. */
 	description: z.string().optional(),
 	/** The patterns of the servers that its certificates are for. */
-	servers: z.array(z.string()).default([]),
+	servers: z.array(pattern).default([]),
 	/** Addresses worth knowing, by name. */
 	endpoints: z.record(z.string(), z.string()).default({}),
 	/** Default options, by strategy. */
@@ -47,7 +58,7 @@ export function readPreset({presetFile}: Bundle): Preset {
 	const [issue] = parsed.error.issues;
 	const path = issue?.path.join('.') || 'its top';
 	throw new GatepassError(
-		`${presetFile} is no preset of a bundle: ${issue?.message} (at ${path}). Its settings are ${Object.keys(presetSchema.shape).join(', ')}`,
+		`${presetFile} is no preset of a bundle: ${issue?.message} (at ${path}). Put it right there; its settings are ${Object.keys(presetSchema.shape).join(', ')}`,
 		{cause: parsed.error},
 	);
 }

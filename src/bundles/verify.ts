@@ -8,7 +8,7 @@ import {readBoundedSync} from '../x509/files.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import type {Bundle} from './bundle.ts';
 import {readHashed, readTogether} from './contents.ts';
-import {type BundleFault, type Fail, namesIn, rebuild} from './fault.ts';
+import {type BundleFault, type Fail, namesIn, rebuild, splitMend} from './fault.ts';
 import {judge, orphaned} from './judge.ts';
 import {type Manifest, readManifest} from './manifest.ts';
 import {readPreset} from './preset.ts';
@@ -123,12 +123,4 @@ function sha256Of({raw}: X509Certificate): string {
 
 function hashOf(bytes: Buffer): string {
 	return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** By the house's rule the last sentence of a message says what to do. */
-function splitMend(message: string): {what: string; mend: string} {
-	const end = message.search(/\. (?=[A-Z])(?!.*\. [A-Z])/s);
-	return end === -1
-		? {what: message, mend: rebuild}
-		: {what: message.slice(0, end), mend: message.slice(end + 2)};
 }

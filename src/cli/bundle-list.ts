@@ -37,7 +37,20 @@ async function readBundles() {
 			Object.entries(strategies).map(([strategy, {options}]) => [strategy, options]),
 		);
 		const {root: folder, file} = bundle;
-		return [{name, description, folder, file, built, servers, endpoints, defaults, certificates, leftOut}];
+		return [
+			{
+				name,
+				description,
+				folder,
+				file,
+				built,
+				servers: servers.map(({text}) => text),
+				endpoints,
+				defaults,
+				certificates,
+				leftOut,
+			},
+		];
 	});
 }
 

@@ -1,17 +1,26 @@
 /** A configuration, checked: what the rest of gatepass works with. */
 import type {KeyObject} from 'node:crypto';
+import type {Bundle} from '../bundles/bundle.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
 import type {Environment} from '../services.ts';
 
+/** Stands among the files of a trust entry for the operating system's store of CA certificates. */
+export const systemStore = 'system';
+
+/** A CA certificate in a hashed CA folder, as OpenSSL looks for it: `5168735f.0`. */
+export const caFileName = /^[\da-f]{8}\.\d+$/i;
+
 /** CA certificates for some servers. */
 export interface TrustEntry {
 	readonly patterns: readonly Pattern[];
-	/** Absolute paths of PEM files. */
+	/** Absolute paths of PEM files and of hashed CA folders, or {@link systemStore}. */
 	readonly files: readonly string[];
-	/** Whether the system's roots are left out. */
+	/** Whether the system's roots and Node's are left out. */
 	readonly only: boolean;
-	/** `file:line`, or `file`, or `trust[n]`. */
+	/** Whether a revocation list is checked where there is one, or has to be there. Default: `check`. */
+	readonly crl?: 'check' | 'require';
+	/** `file:line`, or `file`, or `trust[n]`; `bundle:cern` for an entry of a bundle. */
 	readonly source: string;
 }
 
@@ -32,6 +41,8 @@ export interface Configuration {
 		readonly timeout: number;
 		readonly retries: number;
 	};
+	/** What is theirs is in `trust` and `hostRules` already. */
+	readonly bundles: readonly Bundle[];
 	readonly trust: readonly TrustEntry[];
 	readonly hostRules: readonly HostRule[];
 }

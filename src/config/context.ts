@@ -1,5 +1,6 @@
 /** What the checks of a configuration share. */
 import type {Environment} from '../services.ts';
+import type {BundleDefaults} from './bundle-defaults.ts';
 import type {Problems} from './problems.ts';
 import {formatPath, type Path, type Source} from './source.ts';
 import type {StrategyRegistry} from './strategy-registry.ts';
@@ -13,6 +14,8 @@ export interface ValidationContext {
 	readonly registry: StrategyRegistry;
 	/** Whether the caller hands in a token store, which others may be able to read. */
 	readonly hasOwnStore: boolean;
+	/** The default options that bundles bring, by strategy. */
+	readonly defaults: ReadonlyMap<string, BundleDefaults>;
 }
 
 /** Where something is written: `file:line`, or `file`, or its path where the configuration is an object. */

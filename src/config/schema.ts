@@ -26,8 +26,16 @@ export const hostRuleSchema = z.strictObject({
 
 export const trustSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The servers that are verified with these CA certificates'),
-	ca: oneOrMore(z.string().min(1)).describe('A PEM file, or a list of them'),
-	only: z.boolean().optional().describe("Leave the system's roots out"),
+	ca: oneOrMore(z.string().min(1)).describe(
+		'A PEM file, a hashed CA folder, bundle:NAME, grid (the CA folder of the grid), system (the store of the operating system), or a list of them',
+	),
+	only: z.boolean().optional().describe("Leave the system's roots and Node's out"),
+	crl: z
+		.enum(['check', 'require'])
+		.optional()
+		.describe(
+			'Revocation lists: check (where there is one) or require (refuse a server whose CA has none). Default: check',
+		),
 });
 
 export const cacheSchema = z.strictObject({
@@ -60,6 +68,12 @@ export const tokenRequestSchema = z.strictObject({
 
 export const configurationSchema = z.strictObject({
 	$schema: z.string().optional().describe('For editors; not used'),
+	bundles: z
+		.array(z.string().min(1))
+		.optional()
+		.describe(
+			'Presets of organisations: cern, igtf, or folders of your own. They bring CA certificates and default options',
+		),
 	strategies: z
 		.array(z.string().min(1))
 		.optional()

@@ -11,7 +11,7 @@ export async function validateOptions(
 	{options: schema, name}: StrategyDefinition,
 	options: unknown,
 	path: Path,
-	problems: Problems,
+	problems: Pick<Problems, 'add'>,
 ): Promise<unknown> {
 	if (schema === undefined) {
 		for (const key of Object.keys(options as object)) {
@@ -79,7 +79,7 @@ export function nestedPlaces(
 	}
 }
 
-function addStrategyFault(what: string, error: unknown, path: Path, problems: Problems): void {
+function addStrategyFault(what: string, error: unknown, path: Path, problems: Pick<Problems, 'add'>): void {
 	const name = error instanceof Error ? error.name : typeof error;
 	problems.add(path, `${what} threw an error (${name})`, 'Mend the strategy: it should return what is wrong');
 }

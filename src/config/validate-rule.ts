@@ -3,6 +3,7 @@ import type {z} from 'zod';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import {isLoopback} from '../hosts.ts';
 import {definitionOf, type StrategyDefinition} from '../strategy.ts';
+import {checkDefaults, completeOptions} from './bundle-defaults.ts';
 import {sourceOf, type ValidationContext} from './context.ts';
 import type {Problems} from './problems.ts';
 import type {hostRuleSchema} from './schema.ts';
@@ -21,10 +22,11 @@ export async function validateRule(
 	const {problems, source} = context;
 	const {strategy: name, options, allowInsecure = false} = rule;
 	const placed = validatePatterns(rule.match, [...path, 'match'], problems);
+	const notes: string[] = [];
 	const strategy =
 		name === undefined
 			? undefined
-			: await validateStrategy({strategy: name, options}, path, allowInsecure, context);
+			: await validateStrategy({strategy: name, options}, path, {allowInsecure, notes}, context);
 	// A setting that is wrong was reported; whether it gave leave is not known.
 	const mayBeInsecure = allowInsecure || problems.has([...path, 'allowInsecure']);
 	if (strategy?.definition.carriesCredential !== false && strategy !== undefined && !mayBeInsecure) {
@@ -39,7 +41,15 @@ export async function validateRule(
 		allowInsecure,
 		tenant: rule.tenant,
 		source: sourceOf(path, source),
+		...(notes.length > 0 && {notes}),
 	};
+}
+
+/** What holds for a rule's strategy and for those inside of it. */
+interface RuleContext {
+	readonly allowInsecure: boolean;
+	/** Gets what is to be said about the options. */
+	readonly notes: string[];
 }
 
 interface WrittenStrategy {
@@ -51,7 +61,7 @@ interface WrittenStrategy {
 async function validateStrategy(
 	{strategy: name, options: written}: WrittenStrategy,
 	path: Path,
-	allowInsecure: boolean,
+	rule: RuleContext,
 	context: ValidationContext,
 ): Promise<{definition: StrategyDefinition; options: unknown} | undefined> {
 	const {problems, registry} = context;
@@ -70,15 +80,29 @@ async function validateStrategy(
 	}
 	const optionsPath = [...path, 'options'];
 	if (written === undefined && problems.has(optionsPath)) return {definition, options: undefined};
-	const options = await validateOptions(definition, written ?? {}, optionsPath, problems);
+	const defaults = context.defaults.get(name);
+	const completed = completeOptions(written ?? {}, defaults);
+	if (defaults !== undefined && completed.added.length > 0) {
+		if (!problems.has(defaults.path)) await checkDefaults(definition, defaults, problems);
+		// A default that is wrong was told of its bundle.
+		if (problems.has(defaults.path)) return {definition, options: undefined};
+		rule.notes.push(describeAdded(completed.added, defaults.source));
+	}
+	const options = await validateOptions(definition, completed.options, optionsPath, problems);
 	if (options === undefined) return {definition, options};
-	checkEndpoints(definition, options, allowInsecure, optionsPath, problems);
+	checkEndpoints(definition, options, rule.allowInsecure, optionsPath, problems);
 	for (const place of nestedPlaces(definition, options, optionsPath, problems)) {
 		const nested = nestedAt(options, place);
-		const checked = await validateStrategy(nested, [...optionsPath, ...place], allowInsecure, context);
+		const checked = await validateStrategy(nested, [...optionsPath, ...place], rule, context);
 		nested.options = checked?.options;
 	}
 	return {definition, options};
+}
+
+function describeAdded(names: readonly string[], source: string): string {
+	return names.length === 1
+		? `The option ${names[0]} is the default of ${source}`
+		: `The options ${names.slice(0, -1).join(', ')} and ${names.at(-1)} are the defaults of ${source}`;
 }
 
 /** The schema has made the options anew, so what stands there may be replaced by what its own schema makes of it. */

@@ -5,13 +5,17 @@ import type {ValidationContext} from './context.ts';
 import {describeIssue} from './issues.ts';
 import {configurationSchema} from './schema.ts';
 import {salvage} from './settings.ts';
+import {validateBundles} from './validate-bundles.ts';
 import {validateCache} from './validate-cache.ts';
 import {validateRule} from './validate-rule.ts';
 import {validateTrust} from './validate-trust.ts';
 
 /** Check `value`. Where there are problems, what is returned must not be used. */
-export async function validate(value: unknown, context: ValidationContext): Promise<Configuration> {
-	const {source, folder, environment, problems, registry} = context;
+export async function validate(
+	value: unknown,
+	request: Omit<ValidationContext, 'defaults'>,
+): Promise<Configuration> {
+	const {source, folder, environment, problems, registry} = request;
 	// An empty YAML file is null; to a person it is a configuration that is missing.
 	const written = value ?? undefined;
 	const parsed = configurationSchema.safeParse(written);
@@ -25,7 +29,9 @@ export async function validate(value: unknown, context: ValidationContext): Prom
 	for (const [index, module] of (input.strategies ?? []).entries()) {
 		if (module !== undefined) await registry.registerModule(module, ['strategies', index]);
 	}
-	const trust = (input.trust ?? []).map((entry, index) => validateTrust(entry ?? {}, index, context));
+	const {bundles, defaults, ...ofBundles} = validateBundles(input.bundles ?? [], request);
+	const context = {...request, defaults};
+	const own = (input.trust ?? []).map((entry, index) => validateTrust(entry ?? {}, index, context));
 	const hostRules: HostRule[] = [];
 	for (const [index, rule] of (input.hostRules ?? []).entries()) {
 		hostRules.push(await validateRule(rule ?? {}, index, context));
@@ -36,7 +42,8 @@ export async function validate(value: unknown, context: ValidationContext): Prom
 		environment,
 		cache: validateCache(input.cache ?? {}, context),
 		tokenRequest: {timeout: input.tokenRequest?.timeout ?? 10_000, retries: input.tokenRequest?.retries ?? 2},
-		trust,
+		bundles,
+		trust: [...ofBundles.trust, ...own],
 		hostRules,
 	};
 }

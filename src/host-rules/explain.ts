@@ -29,7 +29,10 @@ export interface Explanation {
 	readonly rule?: Pick<Candidate, 'match' | 'strategy' | 'source'>;
 	/** The selected one first, then those that match too, then the others; within each, as in the configuration. */
 	readonly candidates: readonly Candidate[];
-	/** What the rule's strategy says about its choice of a credential, a sentence each. */
+	/**
+	 * A sentence each: which of the rule's options a bundle brought, what the rule's strategy says about its choice of a
+	 * credential, and which bundle's CA certificates the server is verified with.
+	 */
 	readonly notes?: readonly string[];
 }
 

@@ -17,4 +17,6 @@ export interface HostRule {
 	readonly tenant?: string | undefined;
 	/** `file:line`, or `file`, or `hostRules[n]` where the configuration is an object. */
 	readonly source: string;
+	/** What there is to say about it, a sentence each: which of its options a bundle brought. */
+	readonly notes?: readonly string[];
 }
