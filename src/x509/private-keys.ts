@@ -9,8 +9,8 @@ import {type PemBlock, pemBlocks} from './pem.ts';
 /** A key of RSA with 16,384 bits has 9 kB. */
 const largestKey = 64 * 1024;
 
-/** More rounds than this are no protection but a trap: SHA-256 takes some five seconds for as many. */
-const mostRounds = 10_000_000;
+/** More rounds than this are no protection but a trap: SHA-256 takes some three seconds for as many. */
+const mostRounds = 5_000_000;
 
 const keyLabel = /^(?:RSA |EC |ENCRYPTED )?PRIVATE KEY$/;
 

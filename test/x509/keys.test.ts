@@ -1,0 +1,174 @@
+/** Private keys in every form that openssl writes. */
+import {createPrivateKey, type KeyObject} from 'node:crypto';
+import {readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {CertificateError} from '../../src/errors.ts';
+import {isPassphraseNeeded} from '../../src/x509/passphrase.ts';
+import {isEncryptedKey, parsePrivateKey} from '../../src/x509/private-keys.ts';
+import {describeWith} from '../servers/availability.ts';
+import {opensslServer} from '../servers/openssl-server.ts';
+import {type OpensslFolder, openOpensslFolder} from './openssl-folder.ts';
+
+const passphrase = 'hunter2 canary';
+const newKeys = {
+	rsa: ['RSA', '-pkeyopt', 'rsa_keygen_bits:2048'],
+	ec: ['EC', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+	ed25519: ['ED25519'],
+};
+type KeyType = keyof typeof newKeys;
+
+describeWith(opensslServer, 'private keys', () => {
+	let made: OpensslFolder;
+	const keys = {} as Record<KeyType, KeyObject>;
+
+	beforeAll(async () => {
+		made = await openOpensslFolder();
+		for (const type of Object.keys(newKeys) as KeyType[]) {
+			await made.openssl('genpkey', '-algorithm', ...newKeys[type], '-out', `${type}.pem`);
+			keys[type] = createPrivateKey(readFileSync(made.file(`${type}.pem`)));
+		}
+	});
+	afterAll(() => made.close());
+
+	/** What openssl writes when told so. `IN` stands for the key's file. */
+	async function written(type: KeyType, parameters: readonly string[]): Promise<Buffer> {
+		const real = parameters.map(parameter => (parameter === 'IN' ? `${type}.pem` : parameter));
+		await made.openssl(...real, '-out', 'out');
+		return readFileSync(made.file('out'));
+	}
+
+	const pkcs8 = ['pkcs8', '-topk8', '-in', 'IN'];
+	const secret = ['-passout', `pass:${passphrase}`];
+	const all = Object.keys(newKeys) as KeyType[];
+	const plain: [string, KeyType[], string[]][] = [
+		['PKCS#8 in PEM', all, [...pkcs8, '-nocrypt']],
+		['PKCS#8 in DER', all, [...pkcs8, '-nocrypt', '-outform', 'DER']],
+		['PKCS#1 in PEM', ['rsa'], ['rsa', '-in', 'IN', '-traditional']],
+		['PKCS#1 in DER', ['rsa'], ['rsa', '-in', 'IN', '-traditional', '-outform', 'DER']],
+		['SEC1 in PEM', ['ec'], ['ec', '-in', 'IN']],
+		['SEC1 in DER', ['ec'], ['ec', '-in', 'IN', '-outform', 'DER']],
+	];
+	test.each(plain.flatMap(([form, types, parameters]) => types.map(type => ({form, type, parameters}))))(
+		'$type: $form',
+		async ({type, parameters}) => {
+			const bytes = await written(type, parameters);
+			expect(isEncryptedKey(bytes)).toBe(false);
+			expect(parsePrivateKey(bytes, 'k').equals(keys[type])).toBe(true);
+			expect(parsePrivateKey(bytes, 'k', passphrase).equals(keys[type])).toBe(true);
+		},
+	);
+
+	const encrypted: [string, KeyType[], string[]][] = [
+		['PBES2 with AES-256', all, [...pkcs8, '-v2', 'aes-256-cbc', ...secret]],
+		['PBES2 with AES-256 in DER', all, [...pkcs8, '-v2', 'aes-256-cbc', ...secret, '-outform', 'DER']],
+		['PBES2 with 3DES', all, [...pkcs8, '-v2', 'des3', ...secret]],
+		['scrypt', all, [...pkcs8, '-scrypt', ...secret]],
+		['3DES of PKCS#12', all, [...pkcs8, '-v1', 'PBE-SHA1-3DES', ...secret]],
+		['Proc-Type with AES-256', ['rsa'], ['rsa', '-in', 'IN', '-traditional', '-aes256', ...secret]],
+		['Proc-Type with 3DES', ['rsa'], ['rsa', '-in', 'IN', '-traditional', '-des3', ...secret]],
+		['Proc-Type with AES-128', ['ec'], ['ec', '-in', 'IN', '-aes128', ...secret]],
+	];
+	test.each(encrypted.flatMap(([form, types, parameters]) => types.map(type => ({form, type, parameters}))))(
+		'$type: encrypted, $form',
+		async ({type, parameters}) => {
+			const bytes = await written(type, parameters);
+			expect(isEncryptedKey(bytes)).toBe(true);
+			for (const text of [bytes, Buffer.from(bytes.toString('latin1').replaceAll('\n', '\r\n'), 'latin1')]) {
+				if (text !== bytes && bytes[0] === 0x30) continue;
+				expect(parsePrivateKey(text, 'k', passphrase).equals(keys[type])).toBe(true);
+			}
+			for (const none of [undefined, '']) {
+				const error = failureOf(() => parsePrivateKey(bytes, 'file.key', none));
+				expect(isPassphraseNeeded(error)).toBe(true);
+				expect(error.message).toBe(
+					"The key file.key is encrypted. Give the option 'passphrase', as '${NAME}' for a variable or '${file:/path}' for a file",
+				);
+			}
+			const wrong = failureOf(() => parsePrivateKey(bytes, 'file.key', 'canary hunter3'));
+			expect(isPassphraseNeeded(wrong)).toBe(false);
+			expect(wrong.message).toBe('The key file.key does not open with the passphrase given. Check both');
+		},
+	);
+
+	test('a key that asks for more rounds than anybody waits for is refused at once', async () => {
+		const bytes = await written('ec', [
+			...pkcs8,
+			'-v2',
+			'aes-256-cbc',
+			'-iter',
+			'1193046',
+			...secret,
+			'-outform',
+			'DER',
+		]);
+		const rounds = Buffer.from([0x02, 0x03, 0x12, 0x34, 0x56]);
+		const at = bytes.indexOf(rounds);
+		expect(at).toBeGreaterThan(0);
+		// 8.3 million, which would take some seconds.
+		bytes.set([0x7f, 0xff, 0xff], at + 2);
+		const start = performance.now();
+		expect(failureOf(() => parsePrivateKey(bytes, 'k', passphrase)).message).toMatch(/does not open/);
+		expect(performance.now() - start).toBeLessThan(500);
+	});
+
+	test('a key in one line of a megabyte takes no time', () => {
+		const text = `-----BEGIN RSA PRIVATE KEY-----\n${'A'.repeat(1024 * 1024 - 100)}\n-----END RSA PRIVATE KEY-----\n`;
+		const encryptedText = text.replace(
+			'\n',
+			'\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00112233445566778899AABBCCDDEEFF\n\n',
+		);
+		const start = performance.now();
+		expect(failureOf(() => parsePrivateKey(Buffer.from(text), 'k')).message).toMatch(/damaged or cut off/);
+		expect(failureOf(() => parsePrivateKey(Buffer.from(encryptedText), 'k', 'x')).message).toMatch(
+			/does not open/,
+		);
+		expect(performance.now() - start).toBeLessThan(500);
+	});
+
+	test.each<[string, () => Buffer, RegExp]>([
+		['nothing', () => Buffer.alloc(0), /^f holds no private key\. It is empty\. Copy it anew$/],
+		[
+			'text',
+			() => Buffer.from('hello'),
+			/^f holds no private key\. It should contain '-----BEGIN … PRIVATE KEY-----', or be a key in DER form$/,
+		],
+		[
+			'a public key',
+			() =>
+				Buffer.from(
+					keys.ec.export({type: 'pkcs8', format: 'pem'}).toString().replaceAll('PRIVATE', 'PUBLIC'),
+				),
+			/^f holds no private key\. It should contain/,
+		],
+		[
+			'half a key',
+			() => half(readFileSync(join(made.folder, 'rsa.pem'))),
+			/^The key f is damaged or cut off\. Copy it anew$/,
+		],
+		[
+			'half a key in DER',
+			() => half(keys.rsa.export({type: 'pkcs1', format: 'der'})),
+			/^The key f is damaged or cut off\. Copy it anew$/,
+		],
+	])('%s instead of a key', (_, bytes, message) => {
+		const error = failureOf(() => parsePrivateKey(bytes(), 'f'));
+		expect(error.message).toMatch(message);
+	});
+});
+
+function half(bytes: Buffer): Buffer {
+	return bytes.subarray(0, bytes.length / 2);
+}
+
+/** No library's error, which might show what the file holds, may stand behind it. */
+function failureOf(act: () => unknown): CertificateError {
+	try {
+		act();
+	} catch (error) {
+		expect(error).toBeInstanceOf(CertificateError);
+		expect((error as Error).cause).toBeUndefined();
+		return error as CertificateError;
+	}
+	throw new Error('It did not fail');
+}
