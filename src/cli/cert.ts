@@ -1,9 +1,18 @@
 /** `gatepass cert`: the commands about certificates, one file each. */
 import type {Command} from 'commander';
+import {addCertInstallCommand} from './cert-install.ts';
+import {addCertListCommand} from './cert-list.ts';
+import {addCertRequestCommand} from './cert-request.ts';
+import {addCertRevokeCommand} from './cert-revoke.ts';
 import {examples} from './settings.ts';
 
 /** Each adds one command to the group. */
-const add: readonly ((group: Command) => void)[] = [];
+const add: readonly ((group: Command) => void)[] = [
+	addCertListCommand,
+	addCertRequestCommand,
+	addCertInstallCommand,
+	addCertRevokeCommand,
+];
 
 export function addCertCommand(program: Command): void {
 	const group = program

@@ -1,0 +1,69 @@
+/** Asks in the terminal what `gatepass cert request` was not told. */
+import process from 'node:process';
+import type {Checklist} from '../robots/checklist.ts';
+import {exitCodes} from './exit-codes.ts';
+import {UsageError} from './failure.ts';
+
+/** Whether somebody is there to answer. */
+export function canAsk(json: boolean | undefined): boolean {
+	return json !== true && process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
+/** The answers to the published rules. Questions go to stderr, as all that is no result. */
+export async function askChecklist(json: boolean | undefined): Promise<Checklist> {
+	if (!canAsk(json)) {
+		throw new UsageError(
+			'Nobody is there to answer the questions about the applicant. Give the answers in a file with --checklist',
+		);
+	}
+	const [{confirm, isCancel, note, select}, {memberCategories, rules}] = await Promise.all([
+		import('@clack/prompts'),
+		import('../robots/checklist.ts'),
+	]);
+	const answered = <Answer extends string | boolean>(answer: Answer | symbol): Answer => {
+		// As any other command that is interrupted.
+		if (isCancel(answer)) process.exit(exitCodes.interrupted);
+		return answer as Answer;
+	};
+	const output = process.stderr;
+	note(
+		'A certificate authority issues robot certificates by its rules only.\nThese questions are those of the CERN Grid Certification Authority.',
+		'Before you ask',
+		{output},
+	);
+	const answers: Record<string, string | boolean> = {};
+	for (const {key, question: message} of rules) {
+		answers[key] =
+			key === 'memberCategory'
+				? answered(await select({message, options: statuses(memberCategories), maxItems: 8, output}))
+				: answered(await confirm({message, initialValue: false, output}));
+	}
+	return answers as unknown as Checklist;
+}
+
+/** The name of the service account. */
+export async function askServiceAccount(): Promise<string> {
+	const [{isCancel, text}, {robotName}] = await Promise.all([
+		import('@clack/prompts'),
+		import('../robots/certificate-request.ts'),
+	]);
+	const answer = await text({
+		message: 'The service account that the robot runs as',
+		placeholder: 'cmsprod',
+		validate: (value = '') => {
+			try {
+				robotName(value);
+				return undefined;
+			} catch (error) {
+				return (error as Error).message;
+			}
+		},
+		output: process.stderr,
+	});
+	if (isCancel(answer)) process.exit(exitCodes.interrupted);
+	return answer;
+}
+
+function statuses(categories: readonly string[]): {value: string; label: string}[] {
+	return [...categories, 'none of these'].map(status => ({value: status, label: status}));
+}

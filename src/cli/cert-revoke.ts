@@ -1,0 +1,79 @@
+/** `gatepass cert revoke`: has the certificate of a robot revoked. */
+import process from 'node:process';
+import {type Command, Option} from 'commander';
+import {resolvePath} from '../paths.ts';
+import type {RevocationReason} from '../robots/certificate-authority.ts';
+import {addAuthorityOptions, authorityNamed, defaultFolder} from './cert-request.ts';
+import {paint, print, printJson} from './output.ts';
+import {withProgress} from './progress.ts';
+import {examples, optionsOf} from './settings.ts';
+
+interface RevokeOptions {
+	readonly to: string;
+	readonly reason: string;
+	readonly authority?: string;
+	readonly authorityCommand?: string;
+}
+
+/** certbot's names for the reasons of RFC 5280 section 5.3.1. */
+const reasons: Readonly<Record<string, RevocationReason>> = {
+	unspecified: 'unspecified',
+	keycompromise: 'keyCompromise',
+	affiliationchanged: 'affiliationChanged',
+	superseded: 'superseded',
+	cessationofoperation: 'cessationOfOperation',
+};
+
+export function addCertRevokeCommand(group: Command): void {
+	const command = group
+		.command('revoke')
+		.summary('have a certificate revoked')
+		.description(
+			'Have the certificate in use revoked by the authority that issued it, or say how that is done by hand. Its files stay.',
+		)
+		.option('--to <folder>', 'where the identity is kept', defaultFolder)
+		.addOption(new Option('--reason <reason>', 'why').choices(Object.keys(reasons)).default('unspecified'));
+	addAuthorityOptions(command)
+		.addHelpText(
+			'after',
+			examples(
+				'gatepass cert revoke --reason keycompromise',
+				'gatepass cert revoke --to /etc/cmsprod/identity --reason cessationofoperation',
+			),
+		)
+		.action(async (_own: unknown, own: Command) => {
+			const options = optionsOf<RevokeOptions>(own);
+			const path = resolvePath(options.to, process.cwd(), process.env);
+			const isNamed = options.authority !== undefined || options.authorityCommand !== undefined;
+			const [{revoke}, {rfc2253Subject}] = await Promise.all([
+				import('../robots/revoke.ts'),
+				import('../x509/names.ts'),
+			]);
+			const {certificate, instructions} = await withProgress(
+				'Asking the authority',
+				!options.json,
+				async () =>
+					revoke(
+						path,
+						reasons[options.reason] as RevocationReason,
+						isNamed ? await authorityNamed(options) : undefined,
+					),
+			);
+			const [subject, serialNumber] = [rfc2253Subject(certificate), certificate.serialNumber];
+			const revoked = instructions.length === 0;
+			if (options.json) printJson({revoked, subject, serialNumber, instructions});
+			else if (revoked) print(`${paint('green', '✔')} revoked ${subject}, serial number ${serialNumber}`);
+			else {
+				const steps = instructions.map((line, index) => `  ${index + 1}. ${line}`);
+				print(
+					[
+						'It is not revoked yet. Next:',
+						...steps,
+						'',
+						`subject        ${subject}`,
+						`serial number  ${serialNumber}`,
+					].join('\n'),
+				);
+			}
+		});
+}

@@ -1,0 +1,34 @@
+/** Has the certificate in use revoked by the authority that issued it. */
+import type {X509Certificate} from 'node:crypto';
+import {GatepassError} from '../errors.ts';
+import {toPem} from '../x509/certificates.ts';
+import {authorityOf} from './authorities.ts';
+import type {RevocationReason} from './certificate-authority.ts';
+import {writingInto} from './durable.ts';
+import {type AuthorityName, IdentityFolder} from './identity-folder.ts';
+
+export interface RevokeOutcome {
+	readonly certificate: X509Certificate;
+	/** What a person has still to do; empty where it is revoked. */
+	readonly instructions: readonly string[];
+}
+
+/** `authority`: default, the one that issued it; CERN's where that is not known. */
+export async function revoke(
+	path: string,
+	reason: RevocationReason,
+	authority?: AuthorityName,
+): Promise<RevokeOutcome> {
+	const folder = new IdentityFolder(path);
+	const certificate = (await folder.installed())?.[0];
+	if (certificate === undefined) {
+		throw new GatepassError(`${path} holds no certificate. Name the folder of the identity with --to`);
+	}
+	const version = await folder.current();
+	const issuer = await authorityOf(authority ?? version?.authority ?? {kind: 'by-hand'});
+	const {instructions = []} = await issuer.revoke(toPem(certificate), reason);
+	if (version !== undefined && instructions.length === 0) {
+		await writingInto(path, () => folder.note(version, {revokedAt: Date.now()}));
+	}
+	return {certificate, instructions};
+}
