@@ -33,6 +33,22 @@ export function logTo(logger: Logger): EventListener {
 			case 'gatepass:token:hit':
 				logger.debug(payload, 'gatepass: a token was served from the cache');
 				return;
+			case 'gatepass:certificate:replaced':
+				logger.info(payload, 'gatepass: another certificate was taken up');
+				return;
+			case 'gatepass:certificate:expiring': {
+				const {days} = payload as EventPayloads['gatepass:certificate:expiring'];
+				logger.warn(payload, `gatepass: a certificate ends in less than ${days} days`);
+				return;
+			}
+			case 'gatepass:certificate:error': {
+				const {error, ...fields} = payload as EventPayloads['gatepass:certificate:error'];
+				logger.warn(
+					{...fields, code: error.code, reason: error.message},
+					'gatepass: a changed certificate cannot be used; the one before stays in use',
+				);
+				return;
+			}
 			case 'gatepass:request': {
 				const {refusal, ...fields} = payload as EventPayloads['gatepass:request'];
 				const {status} = fields;

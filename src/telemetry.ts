@@ -34,12 +34,21 @@ export async function recordTelemetry(): Promise<EventListener> {
 	return (name, payload) => recorder.record(name, payload);
 }
 
+type TokenEventName = Extract<EventName, `gatepass:token:${string}`>;
+
+const certificate = 'gatepass:certificate:';
+
+function isAboutCertificate(name: EventName): boolean {
+	return name.startsWith(certificate);
+}
+
 class Recorder {
 	readonly #api: OpenTelemetryApi;
 	readonly #tracer: Tracer;
 	readonly #requests: Histogram;
 	readonly #tokenRequests: Histogram;
 	readonly #tokenEvents: Counter;
+	readonly #certificateEvents: Counter;
 
 	constructor(api: OpenTelemetryApi) {
 		this.#api = api;
@@ -56,11 +65,16 @@ class Recorder {
 		this.#tokenEvents = meter.createCounter('gatepass.token.events', {
 			description: 'Tokens issued, renewed, served, dropped, and failures',
 		});
+		this.#certificateEvents = meter.createCounter('gatepass.certificate.events', {
+			description: 'Certificates replaced, about to end, and failures to take one up',
+		});
 	}
 
 	record<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
 		if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
-		else this.#recordToken(name, payload as EventPayloads[Exclude<EventName, 'gatepass:request'>]);
+		else if (isAboutCertificate(name))
+			this.#certificateEvents.add(1, {event: name.slice(certificate.length)});
+		else this.#recordToken(name, payload as EventPayloads[TokenEventName]);
 	}
 
 	#recordRequest({method, url, rule, status, legs, duration}: EventPayloads['gatepass:request']): void {
@@ -81,7 +95,7 @@ class Recorder {
 		);
 	}
 
-	#recordToken(name: EventName, payload: EventPayloads[Exclude<EventName, 'gatepass:request'>]): void {
+	#recordToken(name: EventName, payload: EventPayloads[TokenEventName]): void {
 		const event = name.slice('gatepass:token:'.length);
 		this.#tokenEvents.add(1, {event});
 		if (!('duration' in payload) || payload.duration === undefined) return;

@@ -40,6 +40,7 @@ interface Connection {
 
 interface Exchanging<Result> {
 	readonly name: EndpointName;
+	readonly identity: Identity | undefined;
 	readonly signal: AbortSignal;
 	/** Texts of this request that must not show up in a message. */
 	readonly secrets: readonly string[];
@@ -83,11 +84,18 @@ export class TokenClient {
 	/**
 	 * Fetch a token by a grant.
 	 *
+	 * @param identity the client certificate to show: the token may be bound to it.
 	 * @throws {TokenRequestError} for any answer that is not one.
 	 */
-	request(grantType: string, parameters: URLSearchParams, signal: AbortSignal): Promise<Token> {
+	request(
+		grantType: string,
+		parameters: URLSearchParams,
+		identity: Identity | undefined,
+		signal: AbortSignal,
+	): Promise<Token> {
 		return this.#ask({
 			name: 'token_endpoint',
+			identity,
 			signal,
 			secrets: secretsIn(parameters, this.#options),
 			send: ({server, client, authenticate, dpop, options}) =>
@@ -115,6 +123,7 @@ export class TokenClient {
 		if ((await this.#findServer(signal)).revocation_endpoint === undefined) return;
 		await this.#ask({
 			name: 'revocation_endpoint',
+			identity: await this.identity(),
 			signal,
 			secrets: [token],
 			send: ({server, client, authenticate, options}) =>
@@ -136,6 +145,7 @@ export class TokenClient {
 		if ((await this.#findServer(signal)).introspection_endpoint === undefined) return undefined;
 		return this.#ask({
 			name: 'introspection_endpoint',
+			identity: await this.identity(),
 			signal,
 			secrets: [token],
 			send: ({server, client, authenticate, options}) =>
@@ -160,10 +170,9 @@ export class TokenClient {
 		}
 	}
 
-	async #askOnce<Result>({name, signal, secrets, send, read}: Exchanging<Result>): Promise<Result> {
+	async #askOnce<Result>({name, identity, signal, secrets, send, read}: Exchanging<Result>): Promise<Result> {
 		const server = await this.#findServer(signal);
 		const {client, dpop} = await this.prepare();
-		const identity = await this.identity();
 		const {http, rule} = this.#services;
 		const hidden = [...client.secrets, ...secrets];
 		const exchange: Exchange = {name, endpoint: server[name] ?? '', rule, secrets: hidden};

@@ -157,7 +157,7 @@ export class TokenConversation implements AuthStrategy {
 		const key = this.#keyFor(grant, tenant, preparation, identity);
 		this.#remember(key);
 		const issue = (signal: AbortSignal): Promise<Token> =>
-			client.request(grant.type, grant.parameters, signal);
+			client.request(grant.type, grant.parameters, identity, signal);
 		this.#last = {grant, preparation, identity, tenant, key, issue};
 		return this.#last;
 	}
