@@ -1,8 +1,11 @@
 /** Checks one entry under `trust`. */
-import {accessSync, constants, statSync} from 'node:fs';
+import {accessSync, constants, readdirSync, statSync} from 'node:fs';
+import {join, resolve} from 'node:path';
 import type {z} from 'zod';
-import {resolvePath} from '../paths.ts';
-import type {TrustEntry} from './configuration.ts';
+import {bundleNames, findBundle} from '../bundles/bundle.ts';
+import {homeFolder, resolvePath} from '../paths.ts';
+import type {Environment} from '../services.ts';
+import {caFileName, systemStore, type TrustEntry} from './configuration.ts';
 import {sourceOf, type ValidationContext} from './context.ts';
 import type {trustSchema} from './schema.ts';
 import type {Salvaged} from './settings.ts';
@@ -10,32 +13,91 @@ import type {Path} from './source.ts';
 import {validatePatterns} from './validate-patterns.ts';
 
 export function validateTrust(
-	{match, ca, only}: Salvaged<z.output<typeof trustSchema>>,
+	{match, ca, only, crl}: Salvaged<z.output<typeof trustSchema>>,
 	index: number,
-	{source, folder, environment, problems}: ValidationContext,
+	context: ValidationContext,
 ): TrustEntry {
+	const {source, problems} = context;
 	const path: Path = ['trust', index];
 	const files: string[] = [];
 	for (const [position, written] of [ca].flat().entries()) {
 		if (written === undefined) continue;
-		const file = resolvePath(written, folder, environment);
-		files.push(file);
-		const reason = whyUnreadable(file);
-		if (reason === undefined) continue;
+		const found = resolveAuthorities(written, context);
+		if ('file' in found) {
+			files.push(found.file);
+			continue;
+		}
 		const place = Array.isArray(ca) ? [...path, 'ca', position] : [...path, 'ca'];
-		problems.add(place, `the CA file ${file} ${reason}`, 'Name a PEM file that this user may read');
+		problems.add(place, found.message, found.mend);
 	}
 	return {
 		patterns: validatePatterns(match, [...path, 'match'], problems).map(({pattern}) => pattern),
 		files,
 		only: only ?? false,
+		crl: crl ?? 'check',
 		source: sourceOf(path, source),
 	};
 }
 
-function whyUnreadable(file: string): string | undefined {
+type Resolved = {readonly file: string} | {readonly message: string; readonly mend: string};
+
+const bundlePrefix = 'bundle:';
+
+/** What stands under `ca`: a word, a bundle or a path. A file or folder with such a name is written `./system`. */
+function resolveAuthorities(written: string, {folder, environment}: ValidationContext): Resolved {
+	if (written === systemStore) return {file: systemStore};
+	if (written === 'grid') return findGridFolder(environment);
+	if (written.startsWith(bundlePrefix)) {
+		const name = written.slice(bundlePrefix.length);
+		const bundle = findBundle(name, folder, environment);
+		if (bundle !== undefined) return checked(bundle.folder);
+		const known = bundleNames().join(', ');
+		return {message: `there is no bundle '${name}'`, mend: `Name one of ${known}, or the folder of another`};
+	}
+	return checked(resolvePath(written, folder, environment));
+}
+
+/** Where the programs of the grid look for their CA certificates, in that order. */
+function findGridFolder(environment: Environment): Resolved {
+	const named = environment.X509_CERT_DIR;
+	if (named) {
+		const found = checked(resolve(named));
+		if ('file' in found) return found;
+		return {
+			message: `${found.message} (X509_CERT_DIR)`,
+			mend: 'Set X509_CERT_DIR to a folder of CA certificates',
+		};
+	}
+	const places = [
+		join(homeFolder(environment), '.globus', 'certificates'),
+		'/etc/grid-security/certificates',
+	];
+	// A folder of a user that is there, but empty, is passed over like one that is not there.
+	const file = places.find(place => whyUnusable(place) === undefined);
+	if (file !== undefined) return {file};
+	return {
+		message: `there are no CA certificates of the grid: X509_CERT_DIR is not set, and neither ${places.join(' nor ')} holds any`,
+		mend: "Install them (on Debian the package igtf-policy-classic), set X509_CERT_DIR, or write 'bundle:igtf'",
+	};
+}
+
+function checked(file: string): Resolved {
+	const reason = whyUnusable(file);
+	if (reason === undefined) return {file};
+	return {
+		message: `the CA file ${file} ${reason}`,
+		mend: 'Name a PEM file that this user may read, a hashed CA folder, a bundle, or one of the words grid and system',
+	};
+}
+
+function whyUnusable(file: string): string | undefined {
 	try {
-		if (!statSync(file).isFile()) return 'is not a file';
+		const status = statSync(file);
+		if (status.isDirectory()) {
+			if (readdirSync(file).some(name => caFileName.test(name))) return undefined;
+			return "is a folder without CA certificates: it has no file such as '5168735f.0' (openssl rehash makes them)";
+		}
+		if (!status.isFile()) return 'is neither a file nor a folder';
 		accessSync(file, constants.R_OK);
 		return undefined;
 	} catch (error) {

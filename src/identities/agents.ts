@@ -2,15 +2,15 @@
  * One TLS agent per identity and trust set.
  *
  * Node's own pool is never left to tell identities apart: with `pfx` or `secureContext` it has reused one user's
- * socket for another (CVE-2026-56850, CVE-2026-58040). Each agent here has one secure context, made once, which
- * also spares parsing the CA certificates for each socket.
+ * socket for another (CVE-2026-56850, CVE-2026-58040). Each agent here has one secure context, made anew only when CA
+ * files change, which also spares parsing the CA certificates for each socket.
  */
 import type {Agent} from 'node:https';
-import {createSecureContext} from 'node:tls';
+import {createSecureContext, type SecureContext} from 'node:tls';
 import {CertificateError} from '../errors.ts';
 import type {Identity} from '../services.ts';
 import type {TrustSet} from '../trust/trust-sets.ts';
-import {WatchedAgent} from './watched-agent.ts';
+import {TrustingAgent} from './trusting-agent.ts';
 
 /** Stands for "no identity" and "the system's roots" among the keys. */
 const none = Symbol('none');
@@ -91,19 +91,19 @@ function createAgent(
 	trust: TrustSet | undefined,
 	keepSessions: boolean,
 ): Agent {
-	const ca = trust === undefined ? {} : {ca: [...trust.certificates()]};
-	try {
-		const secureContext = createSecureContext({...identity?.material(), ...ca});
-		return new WatchedAgent({
-			keepAlive: true,
-			secureContext,
-			...(!keepSessions && {maxCachedSessions: 0}),
-		} as ConstructorParameters<typeof Agent>[0]);
-	} catch (error) {
-		const files = [identity?.files.certificate, identity?.files.key, ...(trust?.files ?? [])].filter(Boolean);
-		const {code} = error as NodeJS.ErrnoException;
-		throw new CertificateError(
-			`OpenSSL does not take ${files.join(', ')} (${code}). Check that they are whole and strong enough`,
-		);
-	}
+	const makeContext = (): SecureContext => {
+		const ca = trust === undefined ? {} : {ca: [...trust.certificates()]};
+		try {
+			return createSecureContext({...identity?.material(), ...ca});
+		} catch (error) {
+			const files = [identity?.files.certificate, identity?.files.key, ...(trust?.files ?? [])].filter(
+				Boolean,
+			);
+			const {code} = error as NodeJS.ErrnoException;
+			throw new CertificateError(
+				`OpenSSL does not take ${files.join(', ')} (${code}). Check that they are whole and strong enough`,
+			);
+		}
+	};
+	return new TrustingAgent({trust, makeContext, ...(!keepSessions && {maxCachedSessions: 0})});
 }

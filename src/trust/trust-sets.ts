@@ -1,33 +1,39 @@
-/** The CA certificates against which each server is verified. */
-import {X509Certificate} from 'node:crypto';
-import {readFileSync} from 'node:fs';
-import {getCACertificates} from 'node:tls';
+/** Finds the CA certificates against which each server is verified. */
+import type {X509Certificate} from 'node:crypto';
 import type {TrustEntry} from '../config/configuration.ts';
-import {CertificateError} from '../errors.ts';
 import {Matcher} from '../host-rules/matcher.ts';
+import {type FetchFile, ListDownloads} from './list-downloads.ts';
+import {createTrustSet, type TrustSet} from './trust-set.ts';
 
-/** CA certificates for some servers. One object for one entry of the configuration, so it serves as a key. */
-export interface TrustSet {
-	/** `file:line` of the entry. */
-	readonly source: string;
-	readonly files: readonly string[];
-	/** All certificates, in PEM, the system's among them unless the entry leaves them out. */
-	certificates(): readonly string[];
+export {createTrustSet, type TrustSet} from './trust-set.ts';
+
+/** What the trust sets together say of the chain of an identity; `detail` is a sentence without its full stop. */
+export interface IdentityVerdict {
+	/** `unknown`: none of them holds the certificates to tell. */
+	readonly outcome: 'complete' | 'incomplete' | 'refused' | 'unknown';
+	readonly detail?: string;
+	/** The set that says so. */
+	readonly by?: TrustSet;
+	readonly revocation?: 'good' | 'revoked' | 'unknown';
 }
 
 /** Finds the trust set of a URL. */
 export class TrustSets {
 	readonly #matcher: Matcher<TrustSet>;
+	readonly #sets: readonly TrustSet[];
+	readonly #downloads: ListDownloads | undefined;
 	/** Whether there is any entry at all; spares the look-up where there is none. */
 	readonly isEmpty: boolean;
 
-	constructor(entries: readonly TrustEntry[]) {
+	/** @param fetchList fetches a revocation list. Absent: those that are on disk have to do. */
+	constructor(entries: readonly TrustEntry[], fetchList?: FetchFile) {
 		this.isEmpty = entries.length === 0;
+		this.#downloads = fetchList === undefined ? undefined : new ListDownloads(fetchList);
+		this.#sets = entries.map(entry => createTrustSet(entry, this.#downloads));
 		this.#matcher = new Matcher(
-			entries.flatMap(entry => {
-				const value = createTrustSet(entry);
-				return entry.patterns.map(pattern => ({pattern, value}));
-			}),
+			entries.flatMap(({patterns}, index) =>
+				patterns.map(pattern => ({pattern, value: this.#sets[index] as TrustSet})),
+			),
 		);
 	}
 
@@ -35,53 +41,39 @@ export class TrustSets {
 	find(url: URL): TrustSet | undefined {
 		return this.isEmpty ? undefined : this.#matcher.find(url, 'GET')?.value;
 	}
+
+	/** Judge the chain of an identity, leaf first. A trust set that cannot be read says nothing. */
+	judgeIdentity(chain: readonly X509Certificate[]): IdentityVerdict {
+		let best: IdentityVerdict = {outcome: 'unknown'};
+		for (const set of this.#sets) {
+			const verdict = judgeBy(set, chain);
+			if (verdict.outcome === 'complete') return verdict;
+			if (verdict.outcome !== 'unknown' && best.outcome !== 'refused') best = verdict;
+		}
+		return best;
+	}
+
+	/** End what is under way. */
+	close(): void {
+		this.#downloads?.close();
+	}
 }
 
-/** The trust set of one entry. Its files are read when the certificates are asked for. */
-export function createTrustSet({source, files, only}: TrustEntry): TrustSet {
-	let certificates: readonly string[] | undefined;
-	return {
-		source,
-		files,
-		certificates() {
-			certificates ??= [...files.flatMap(readCertificates), ...(only ? [] : getCACertificates('default'))];
-			return certificates;
-		},
-	};
-}
-
-/**
- * The certificates in a PEM file.
- *
- * @throws {CertificateError} where it holds none, or one that is damaged.
- */
-function readCertificates(file: string): string[] {
-	let text: string;
+function judgeBy(set: TrustSet, chain: readonly X509Certificate[]): IdentityVerdict {
 	try {
-		text = readFileSync(file, 'utf8');
-	} catch (error) {
-		const {code} = error as NodeJS.ErrnoException;
-		throw new CertificateError(`The CA file ${file} cannot be read (${code}). Name another under 'trust'`, {
-			cause: error,
-		});
-	}
-	const beginnings = text.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----/g) ?? [];
-	const blocks = text.match(/-----BEGIN ((?:TRUSTED )?CERTIFICATE)-----[^-]+-----END \1-----/g) ?? [];
-	if (beginnings.length === 0) {
-		throw new CertificateError(
-			`The CA file ${file} holds no certificate in PEM form. Name another under 'trust'`,
-		);
-	}
-	try {
-		if (blocks.length < beginnings.length) throw new Error('One of them has no end');
-		for (const block of blocks) new X509Certificate(block);
-		return blocks;
-	} catch (error) {
-		throw new CertificateError(
-			`A certificate in the CA file ${file} is damaged or cut off. Copy the file anew`,
-			{
-				cause: error,
-			},
-		);
+		const {path, end, faults, revocation} = set.verifyChain(chain, {ownOnly: true});
+		// Of other CAs, a trust set knows nothing.
+		if (!path.slice(1).some(certificate => set.holds(certificate))) return {outcome: 'unknown'};
+		// That a list is missing or outdated says nothing against a certificate; the server has lists of its own.
+		const fault = faults.find(({kind}) => kind === 'revoked' || kind === 'outside namespace');
+		if (fault !== undefined) {
+			return {outcome: 'refused', detail: `${fault.what}. ${fault.mend}`, by: set, revocation};
+		}
+		if (end === 'complete') return {outcome: 'complete', by: set, revocation};
+		const last = path.at(-1);
+		const detail = `nobody among ${set.files.join(', ')} has issued ${last?.subject.replaceAll('\n', ', ')}`;
+		return {outcome: 'incomplete', detail, by: set, revocation};
+	} catch {
+		return {outcome: 'unknown'};
 	}
 }

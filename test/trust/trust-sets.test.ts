@@ -1,4 +1,5 @@
 /** Which CA certificates verify which server, and CA files that cannot be used. */
+import {X509Certificate} from 'node:crypto';
 import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -68,31 +69,33 @@ test('one entry with several patterns is one trust set, so that connections are 
 });
 
 test("its certificates come besides the system's, unless 'only' leaves those out", () => {
-	const system = getCACertificates('default');
-	expect(certificatesIn(ca)).toEqual([ca.trim()]);
-	expect(certificatesIn(ca, false)).toEqual([ca.trim(), ...system]);
+	const common = new Set([...getCACertificates('default'), ...getCACertificates('system')]);
+	expect(certificatesIn(ca)).toEqual([ca]);
+	expect(certificatesIn(ca, false)).toEqual([ca, ...common]);
 	const sets = new TrustSets([entry('*', [write('a.pem', ca), write('b.pem', otherCa)], true)]);
-	expect(sets.find(new URL('https://any.example'))?.certificates()).toEqual([ca.trim(), otherCa.trim()]);
+	expect(sets.find(new URL('https://any.example'))?.certificates()).toEqual([ca, otherCa]);
 });
 
-test.each<[string, () => string, number]>([
+test.each<[string, () => string | Buffer, number]>([
 	['several in one file', () => ca + otherCa, 2],
 	['text around them', () => `# our CA\nsubject=CN=x\n${ca}\nissuer=CN=x\n${otherCa}`, 2],
 	['Windows line ends', () => ca.replaceAll('\n', '\r\n'), 1],
 	['a byte order mark', () => `\uFEFF${ca}`, 1],
+	['one in DER', () => new X509Certificate(ca).raw, 1],
+	['one several times', () => ca + otherCa + ca, 2],
 ])('%s', (_, content, count) => {
 	expect(certificatesIn(content())).toHaveLength(count);
 });
 
 describe('a CA file that cannot be used is told when it is needed', () => {
 	test.each<[string, () => string | Buffer, RegExp]>([
-		['empty', () => '', /holds no certificate in PEM form/],
+		['empty', () => '', /holds no certificate\./],
 		[
 			'a key',
 			() => '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n',
-			/holds no certificate in PEM form/,
+			/holds no certificate\./,
 		],
-		['binary', () => Buffer.alloc(5000, 0x80), /holds no certificate in PEM form/],
+		['binary', () => Buffer.alloc(5000, 0x80), /holds no certificate\./],
 		['cut off', () => ca.slice(0, ca.length / 2), /damaged or cut off/],
 		['the second of two cut off', () => ca + otherCa.slice(0, otherCa.length / 2), /damaged or cut off/],
 		['damaged', () => ca.replace(/\n[A-Za-z0-9+/]{20}/, '\n!!!!!!!!!!!!!!!!!!!!'), /damaged or cut off/],

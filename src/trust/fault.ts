@@ -1,0 +1,19 @@
+/** What speaks against a chain of certificates besides what OpenSSL verifies. */
+import type {X509Certificate} from 'node:crypto';
+
+export interface ChainFault {
+	readonly kind:
+		| 'revoked'
+		| 'outside namespace'
+		| 'unusable policy'
+		| 'no revocation list'
+		| 'unusable revocation list';
+	/** The certificate that it speaks against. */
+	readonly certificate: X509Certificate;
+	/** The file that says so, or that is at fault. */
+	readonly file?: string;
+	/** What is wrong, as the end of a sentence: `… is revoked, says FILE`. */
+	readonly what: string;
+	/** What to do about it, as a sentence without its full stop. */
+	readonly mend: string;
+}

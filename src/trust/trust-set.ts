@@ -1,0 +1,278 @@
+/** One trust set: its CA certificates, and what is checked of a chain beyond what OpenSSL verifies. */
+import {X509Certificate} from 'node:crypto';
+import {
+	type ConnectionOptions,
+	checkServerIdentity,
+	type DetailedPeerCertificate,
+	type PeerCertificate,
+} from 'node:tls';
+import type {TrustEntry} from '../config/configuration.ts';
+import {CertificateError} from '../errors.ts';
+import {rfc2253Subject} from '../x509/names.ts';
+import {
+	type Authorities,
+	bySubject,
+	commonRoots,
+	pemOf,
+	readAuthorities,
+	versionOfFiles,
+} from './authorities.ts';
+import {type FindTrusted, type FollowedChain, followChain} from './chain.ts';
+import type {ChainFault} from './fault.ts';
+import type {ListDownloads} from './list-downloads.ts';
+import {NameRules} from './name-rules.ts';
+import {Revocation, type RevocationMode} from './revocation.ts';
+
+/** Milliseconds for which a look at the files holds. */
+const lookAgainAfter = 1000;
+
+/** What a trust set says of a chain. */
+export interface ChainVerdict extends FollowedChain {
+	/** Whether any certificate of it is revoked; `unknown` where a CA has no list. */
+	readonly revocation: 'good' | 'revoked' | 'unknown';
+	/** All that speaks against it, the leaf's first. */
+	readonly faults: readonly ChainFault[];
+}
+
+/** CA certificates for some servers. One object for one entry of the configuration, so it serves as a key. */
+export interface TrustSet {
+	/** `file:line` of the entry. */
+	readonly source: string;
+	/** PEM files, hashed CA folders, and `system`. */
+	readonly files: readonly string[];
+	/**
+	 * A number that is another one when the CA certificates are others. The files are looked at once a second at most;
+	 * where they cannot be used now, those from before stay in use.
+	 *
+	 * @throws {CertificateError} where they never could.
+	 */
+	version(): number;
+	/** All certificates, in PEM, the system's and Node's among them unless the entry leaves them out. */
+	certificates(): readonly string[];
+	/** Whether more is checked of a chain than its signatures: then no TLS session may be resumed, which skips that. */
+	readonly checksChains: boolean;
+	/** Whether revocation lists can be fetched. Then {@link TrustSet.prepare} is worth waiting for. */
+	readonly fetchesLists: boolean;
+	/** For connections that others open: the certificates, and the check of the server's chain. */
+	tlsOptions(): ConnectionOptions;
+	/** Fetch the revocation lists that a chain needs, where they are to be had. Never rejects. */
+	prepare(leaf: X509Certificate, others: readonly X509Certificate[]): Promise<void>;
+	/** What speaks against the certificate of a server that OpenSSL has verified. */
+	checkServer(
+		host: string,
+		leaf: X509Certificate,
+		others: readonly X509Certificate[],
+	): CertificateError | undefined;
+	/**
+	 * Judge any chain, also of a client or a proxy: the leaf first, what is missing is taken from the trust set.
+	 *
+	 * @param settings `ownOnly`: leave the system's roots and Node's out, which take their time to read.
+	 */
+	verifyChain(chain: readonly X509Certificate[], settings?: {ownOnly?: boolean}): ChainVerdict;
+	/** Whether a certificate is among those of the entry itself. */
+	holds(certificate: X509Certificate): boolean;
+	/** Mistakes in the files that no connection has met yet; each a sentence with its mend. */
+	problems(): readonly string[];
+}
+
+/** The trust set of one entry. Its files are read when the certificates are asked for. */
+export function createTrustSet(entry: TrustEntry, downloads?: ListDownloads): TrustSet {
+	return new FileTrustSet(entry, downloads);
+}
+
+interface Loaded {
+	readonly version: string;
+	readonly number: number;
+	readonly authorities: Authorities;
+	readonly bySubject: ReadonlyMap<string, X509Certificate[]>;
+	pem?: {readonly roots: readonly string[]; readonly all: readonly string[]};
+}
+
+class FileTrustSet implements TrustSet {
+	readonly source: string;
+	readonly files: readonly string[];
+	readonly #only: boolean;
+	readonly #mode: RevocationMode;
+	readonly #rules = new NameRules();
+	readonly #revocation: Revocation;
+	readonly #fetches: boolean;
+	#loaded: Loaded | undefined;
+	#failure: Error | undefined;
+	#lookedAt = Number.NEGATIVE_INFINITY;
+
+	constructor({source, files, only, crl = 'check'}: TrustEntry, downloads: ListDownloads | undefined) {
+		this.source = source;
+		this.files = files;
+		this.#only = only;
+		this.#mode = crl;
+		this.#revocation = new Revocation(downloads);
+		this.#fetches = downloads !== undefined;
+	}
+
+	version(): number {
+		return this.#load().number;
+	}
+
+	certificates(): readonly string[] {
+		const loaded = this.#load();
+		const roots = this.#roots();
+		if (loaded.pem?.roots !== roots) loaded.pem = {roots, all: pemOf(loaded.authorities, roots)};
+		return loaded.pem.all;
+	}
+
+	get checksChains(): boolean {
+		return this.#mode === 'require' || this.#folders().length > 0;
+	}
+
+	get fetchesLists(): boolean {
+		return this.#fetches && this.#load().authorities.hasListUrls;
+	}
+
+	tlsOptions(): ConnectionOptions {
+		const ca = [...this.certificates()];
+		if (!this.checksChains) return {ca};
+		return {ca, checkServerIdentity: (host, peer) => this.#checkPeer(host, peer)};
+	}
+
+	async prepare(leaf: X509Certificate, others: readonly X509Certificate[]): Promise<void> {
+		const {path} = followChain(leaf, others, name => this.#findTrusted(name));
+		const folders = this.#folders();
+		const issuers = path.slice(1).filter(issuer => this.#isAuthority(issuer));
+		await Promise.all(issuers.map(issuer => this.#revocation.fetchFor(folders, issuer)));
+	}
+
+	checkServer(
+		host: string,
+		leaf: X509Certificate,
+		others: readonly X509Certificate[],
+	): CertificateError | undefined {
+		const {path, faults} = this.#judge(followChain(leaf, others, name => this.#findTrusted(name)));
+		const [fault] = faults;
+		if (fault === undefined) return undefined;
+		const isLeaf = fault.certificate === path[0];
+		const which = isLeaf ? '' : `of the CA certificate ${rfc2253Subject(fault.certificate)} in its chain: `;
+		return new CertificateError(
+			`${host} cannot be trusted: ${which}${fault.what} (trust: ${this.source}). ${fault.mend}`,
+		);
+	}
+
+	verifyChain(
+		[leaf, ...others]: readonly X509Certificate[],
+		{ownOnly = false}: {ownOnly?: boolean} = {},
+	): ChainVerdict {
+		if (leaf === undefined) return {path: [], end: 'incomplete', revocation: 'unknown', faults: []};
+		const find: FindTrusted = ownOnly
+			? name => this.#load().bySubject.get(name) ?? []
+			: name => this.#findTrusted(name);
+		return this.#judge(followChain(leaf, others, find));
+	}
+
+	holds({subject, fingerprint256}: X509Certificate): boolean {
+		const own = this.#load().bySubject.get(subject) ?? [];
+		return own.some(one => one.fingerprint256 === fingerprint256);
+	}
+
+	problems(): readonly string[] {
+		const {authorities} = this.#load();
+		const {certificates, folders, complaints} = authorities;
+		const faults = [
+			...this.#rules.problems(folders, certificates),
+			...this.#revocation.problems(folders, certificates),
+		].map(({what, mend}) => `${what.slice(0, 1).toUpperCase()}${what.slice(1)}. ${mend}`);
+		const {message} = this.#failure ?? {};
+		return [...(message === undefined ? [] : [message]), ...complaints, ...faults];
+	}
+
+	#checkPeer(host: string, peer: PeerCertificate): Error | undefined {
+		const nameError = checkServerIdentity(host, peer);
+		if (nameError !== undefined) return nameError;
+		const [leaf, ...others] = chainOfPeer(peer);
+		if (leaf === undefined) return new CertificateError(`${host} showed no certificate. Check the server`);
+		// Nobody waits for it here; the next connection finds the list.
+		void this.prepare(leaf, others);
+		return this.checkServer(host, leaf, others);
+	}
+
+	#judge(followed: FollowedChain): ChainVerdict {
+		const {path} = followed;
+		const folders = this.#folders();
+		const faults: ChainFault[] = [];
+		let revocation: ChainVerdict['revocation'] = 'good';
+		for (const [index, certificate] of path.entries()) {
+			const issuer = path[index + 1];
+			// A proxy is made by its user, whom neither policies nor lists are about.
+			if (issuer === undefined || !this.#isAuthority(issuer)) continue;
+			const outside = this.#rules.check(folders, path.slice(index));
+			if (outside !== undefined) faults.push(outside);
+			const answer = this.#revocation.check(folders, certificate, issuer, this.#mode);
+			if (answer === 'good') continue;
+			if (answer !== 'unknown') faults.push(answer);
+			if (answer !== 'unknown' && answer.kind === 'revoked') revocation = 'revoked';
+			else if (revocation === 'good') revocation = 'unknown';
+		}
+		return {
+			...followed,
+			revocation: path.length < 2 && revocation === 'good' ? 'unknown' : revocation,
+			faults,
+		};
+	}
+
+	/** A CA of the first version of X.509 does not say that it is one, but stands among the trusted. */
+	#isAuthority(certificate: X509Certificate): boolean {
+		return certificate.ca || this.holds(certificate);
+	}
+
+	#findTrusted(subject: string): readonly X509Certificate[] {
+		const {bySubject: own, authorities} = this.#load();
+		const found = own.get(subject) ?? [];
+		if (found.length > 0) return found;
+		for (const roots of [authorities.system, this.#roots()]) {
+			const root = roots.length === 0 ? undefined : bySubject(roots).get(subject);
+			if (root !== undefined) return root;
+		}
+		return [];
+	}
+
+	#roots(): readonly string[] {
+		return this.#only ? [] : commonRoots();
+	}
+
+	#folders(): readonly string[] {
+		return this.#load().authorities.folders;
+	}
+
+	#load(): Loaded {
+		const now = performance.now();
+		if (this.#loaded !== undefined && now - this.#lookedAt < lookAgainAfter) return this.#loaded;
+		this.#lookedAt = now;
+		try {
+			const version = versionOfFiles(this.files);
+			if (this.#loaded?.version !== version) this.#loaded = this.#read(version);
+			this.#failure = undefined;
+		} catch (error) {
+			if (this.#loaded === undefined) throw error;
+			this.#failure = error as Error;
+		}
+		return this.#loaded as Loaded;
+	}
+
+	#read(version: string): Loaded {
+		const authorities = readAuthorities(this.files);
+		const {certificates} = authorities;
+		const number = (this.#loaded?.number ?? 0) + 1;
+		return {version, number, authorities, bySubject: Map.groupBy(certificates, ({subject}) => subject)};
+	}
+}
+
+/** The certificates that a server has sent, its own first. Node links them; the last one is its own issuer. */
+export function chainOfPeer(peer: PeerCertificate): X509Certificate[] {
+	const chain: X509Certificate[] = [];
+	const seen = new Set<unknown>();
+	let at: Partial<DetailedPeerCertificate> | undefined = peer as DetailedPeerCertificate;
+	while (at?.raw !== undefined && !seen.has(at)) {
+		seen.add(at);
+		chain.push(new X509Certificate(at.raw));
+		at = at.issuerCertificate;
+	}
+	return chain;
+}
