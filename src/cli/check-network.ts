@@ -1,5 +1,4 @@
 /** Do the hosts of the rules answer, and does their time agree? Asks them without any credential. */
-import type {RequestError} from 'got';
 import type {Configuration} from '../config/configuration.ts';
 import {GotHttpClient} from '../http/http-client.ts';
 import {TlsAgents} from '../identities/agents.ts';
@@ -49,11 +48,7 @@ function describeFailure(error: Error & {code?: string}, url: URL, where: string
 	// The server is there: it ends the handshake because it wants a client certificate, and none is shown here.
 	if (isRefusal(error)) return ok('network', 'it answers, and demands a client certificate', where);
 	try {
-		const explained = explainTlsFailure(
-			Object.assign(error, {options: {url}}) as unknown as RequestError,
-			trust.find(url),
-			undefined,
-		);
+		const explained = explainTlsFailure(error, trust.find(url), undefined, url);
 		if (explained !== undefined) {
 			const {what, mend} = splitMend(explained.message);
 			return failed('network', what, mend, where);

@@ -29,40 +29,50 @@ export class WatchedAgent extends Agent {
 	}
 }
 
-/** Until the server has accepted the certificate, or showed that it wants none: after that, a break is only a break. */
+/** Connections whose server has asked for a certificate, and not shown yet that it accepts the one that it got. */
+const undecided = new WeakSet<object>();
+
+/** The refusal behind an error of a connection, or of a write to it; other errors as they are. */
+export function refusalBehind(error: Error & {code?: string}, socket: Duplex | null): Error {
+	const isBreak = error.code === 'ECONNRESET' || error.code === 'EPIPE';
+	return isBreak && socket !== null && undecided.has(socket)
+		? new RefusedConnection(error.message, error)
+		: error;
+}
+
+/** Goes on until the server has accepted the certificate, or wants none: after that, a break is only a break. */
 function watchHandshake(socket: TLSSocket): void {
 	const watched = socket as {emit: (event: string, ...values: unknown[]) => boolean};
 	const {emit} = watched;
-	let asks = false;
 	const look = (): void => {
 		// Only with its wish for a certificate does a server say which signatures it takes.
-		asks ||= (socket.getSharedSigalgs() ?? []).length > 0;
+		if ((socket.getSharedSigalgs() ?? []).length > 0) undecided.add(socket);
+	};
+	const stopWatching = (): void => {
+		undecided.delete(socket);
+		watched.emit = emit;
 	};
 	watched.emit = (event, ...values) => {
 		switch (event) {
 			case 'secureConnect':
 				look();
 				// Before TLS 1.3, the handshake does not end until the server has looked at the certificate.
-				if (!asks || socket.getProtocol() !== 'TLSv1.3') watched.emit = emit;
+				if (!undecided.has(socket) || socket.getProtocol() !== 'TLSv1.3') stopWatching();
 				break;
 			// A ticket, or the beginning of an answer.
 			case 'session':
 			case 'data':
-				watched.emit = emit;
+				stopWatching();
 				break;
 			case 'end':
 				look();
-				if (asks) {
+				if (undecided.has(socket)) {
 					socket.destroy(new RefusedConnection('it closed it'));
 					return true;
 				}
 				break;
-			case 'error': {
-				const [error] = values as [NodeJS.ErrnoException];
-				if (asks && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) {
-					return emit.call(socket, event, new RefusedConnection(error.message, error));
-				}
-			}
+			case 'error':
+				return emit.call(socket, event, refusalBehind(values[0] as Error, socket));
 		}
 		return emit.call(socket, event, ...values);
 	};

@@ -6,6 +6,8 @@
  * socket hangs on many an error.
  */
 import {Agent, type ClientRequest, type RequestOptions} from 'node:http';
+import process from 'node:process';
+import type {ConnectionOptions as TlsConnectionOptions} from 'node:tls';
 import {
 	beginHop,
 	type HeaderRecord,
@@ -17,10 +19,14 @@ import {
 import {setPath} from '../http/sent-headers.ts';
 import {addChanges} from './add-changes.ts';
 import {EarlyLeg} from './early-leg.ts';
+import {explainWrites} from './explained-writes.ts';
 import {HeldBack} from './held-back.ts';
 import {reportHop} from './hop-report.ts';
+import {explainTlsFailure} from './tls-failure.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
+
+const bodiless = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** Send one hop by its plan. Resolves with the request that got is to use. */
 export async function exchange(
@@ -32,7 +38,16 @@ export async function exchange(
 	send: Send,
 ): Promise<ClientRequest> {
 	const {rule} = plan;
-	if (rule === undefined) return send(url, withTls(plan, native, url));
+	const explainUpload = (leg: ClientRequest): void => {
+		// What has no body has no writes, and these are most requests.
+		if (url.protocol !== 'https:' || (body === undefined && bodiless.has(native.method ?? 'GET'))) return;
+		explainWrites(leg, error => explainTlsFailure(error, plan.trust, context.shown, url));
+	};
+	if (rule === undefined) {
+		const leg = await send(url, withTls(plan, native, url));
+		explainUpload(leg);
+		return leg;
+	}
 	const report = reportHop(plan, url, native.method ?? 'GET');
 	const headers = {...(native.headers as Record<string, string | string[] | undefined>)};
 	const makeLeg = (request: HopRequest): ClientRequest | Promise<ClientRequest> => {
@@ -60,6 +75,7 @@ export async function exchange(
 		const first = await sendLeg();
 		// The caller's function may answer by itself; then nobody was shown a credential.
 		if (typeof first.setHeader === 'function') {
+			explainUpload(first);
 			const onEnd = report && ((status: number | undefined) => report.end(status, begun.request));
 			const heldBack = new HeldBack(begun, context, first, sendLeg, body, onEnd);
 			early.beforeOpen = () => heldBack.drain();
@@ -124,11 +140,24 @@ function withTls(
 	if (connectionOwner !== undefined) {
 		return {...native, agent: plan.ownAgentFor(connectionOwner, url.protocol, identity)};
 	}
-	if (url.protocol !== 'https:' || (identity === undefined && plan.trust === undefined)) return native;
+	if (url.protocol !== 'https:') return native;
+	if (identity === undefined && plan.trust === undefined) return verifying(native);
 	const {agent, cert, pfx} = native as RequestOptions & {cert?: unknown; pfx?: unknown};
 	// For HTTP/2, got hands over its own pools, which are no agent of the caller's.
 	if (identity === undefined && (agent instanceof Agent || (cert ?? pfx) !== undefined)) {
-		return {...native, ca: plan.trust?.certificates()} as RequestOptions;
+		// On a session that is resumed, nothing would be checked.
+		const whole = plan.trust?.checksChains ? {session: null} : {};
+		return {...verifying(native), ...plan.trust?.tlsOptions(), ...whole} as RequestOptions;
 	}
 	return {...native, agent: plan.agentFor(identity)};
+}
+
+/**
+ * The environment can switch verification off for the whole process; where a rule sends a credential, it is not heeded.
+ * What the caller asks for one request holds for that one.
+ */
+function verifying(native: RequestOptions): RequestOptions {
+	const {rejectUnauthorized} = native as TlsConnectionOptions;
+	if (rejectUnauthorized !== undefined || process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return native;
+	return {...native, rejectUnauthorized: true} as RequestOptions;
 }

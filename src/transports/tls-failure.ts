@@ -1,5 +1,4 @@
 /** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
-import type {RequestError} from 'got';
 import {CertificateError} from '../errors.ts';
 import {RefusedConnection} from '../identities/watched-agent.ts';
 import type {Identity} from '../services.ts';
@@ -44,15 +43,22 @@ const meantForProxies: readonly unknown[] = [42, 43, 46, 48];
 /** How a server ended a connection: by an alert, or by breaking it off. */
 type Ending = number | 'broken off';
 
+/** An error of Node's, or got's own with what Node said as its cause. */
+interface Failure extends Error {
+	readonly code?: string;
+	/** got's. */
+	readonly options?: {readonly url?: unknown};
+}
+
 /** A `CertificateError` for a failure that is one; `undefined` for any other. */
 export function explainTlsFailure(
-	error: RequestError,
+	error: Failure,
 	trust: TrustSet | undefined,
 	shown: Identity | undefined,
+	url: unknown = error.options?.url,
 ): CertificateError | undefined {
-	const {code} = error;
-	const host = error.options?.url instanceof URL ? error.options.url.host : 'the server';
-	const reason = untrusted[code];
+	const host = url instanceof URL ? url.host : 'the server';
+	const reason = untrusted[error.code ?? ''];
 	if (reason !== undefined) {
 		const place =
 			trust === undefined
@@ -76,13 +82,14 @@ export function explainTlsFailure(
 }
 
 /** Whether a connection failed because the server refused the client certificate, or demanded one. */
-export function isRefusal(error: Error & {code?: string}): boolean {
+export function isRefusal(error: Failure): boolean {
 	return endingOf(error) !== undefined;
 }
 
-function endingOf({code = '', cause, message}: Error & {code?: string}): Ending | undefined {
+function endingOf(error: Failure): Ending | undefined {
+	const {code = '', cause, message} = error;
 	if (!code.startsWith('ERR_SSL_') && code !== 'EPROTO') return undefined;
-	if (cause instanceof RefusedConnection) return 'broken off';
+	if (error instanceof RefusedConnection || cause instanceof RefusedConnection) return 'broken off';
 	// The number is the same in all versions of TLS and of OpenSSL; the name is not.
 	const alert = Number(/SSL alert number (\d+)/.exec(message)?.[1]);
 	return alerts.has(alert) ? alert : undefined;

@@ -30,7 +30,7 @@ export interface ServerTrust {
 export interface ApacheMtls {
 	/** Scheme, host and port: one virtual host speaks TLS 1.3 alone, the other TLS 1.2. */
 	readonly urls: Readonly<Record<TlsVersion, string>>;
-	/** Likewise, but the certificate is asked for only when a page is (by renegotiation, where TLS has it). */
+	/** Likewise, but the certificate is asked for only when a page below `/late` is: TLS 1.3 has no way to do so. */
 	readonly lateUrls: Readonly<Record<TlsVersion, string>>;
 	/** The client's port of each TLS handshake that Apache has completed so far. */
 	handshakes(): Promise<string[]>;
@@ -143,7 +143,7 @@ function configure(folder: string, {ca, crl, server}: ServerTrust, ports: readon
 </VirtualHost>`;
 	const atOnce = 'SSLVerifyClient require';
 	const late = `SSLVerifyClient none
-	<Location />
+	<Location /late>
 		SSLVerifyClient require
 	</Location>`;
 	return `
