@@ -28,11 +28,11 @@ export function subjectValues({subject}: X509Certificate, attribute: string): st
 		.map(({value}) => value);
 }
 
-/** Node writes one part to a line, in the order of the certificate, with the escapes of RFC 2253. */
+/** Node writes one part to a line, in the order of the certificate, with the escapes of RFC 2253. As OpenSSL does it. */
 function toRfc2253(name: string | undefined): string {
 	return partsOf(name)
 		.reverse()
-		.map(part => part.replaceAll(' + ', '+'))
+		.map(part => part.split(' + ').reverse().join('+'))
 		.join(',');
 }
 

@@ -6,8 +6,8 @@ export type Forge = typeof forge;
 /** Parse one element. */
 export function parse(library: Forge, bytes: Buffer): forge.asn1.Asn1 {
 	// The types do not know this option: what stands behind the element does not matter.
-	const lenient = {strict: false, parseAllBytes: false} as unknown as boolean;
-	return library.asn1.fromDer(bytes.toString('latin1'), lenient);
+	const options = {strict: true, parseAllBytes: false} as unknown as boolean;
+	return library.asn1.fromDer(bytes.toString('latin1'), options);
 }
 
 /** An element as DER. */
