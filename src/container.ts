@@ -8,8 +8,10 @@ import type {TokenCacheError} from './errors.ts';
 import {Events} from './events.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
+import {fileFetcher} from './http/fetch-file.ts';
 import {GotHttpClient} from './http/http-client.ts';
 import {TlsAgents} from './identities/agents.ts';
+import type {JudgeChain} from './identities/checks.ts';
 import {IdentityStore} from './identities/identity-store.ts';
 import {OwnedAgents} from './identities/owned-agents.ts';
 import {Planner, type RuleInUse, useRules} from './planner.ts';
@@ -78,10 +80,10 @@ export function compose(
 		return container.resolve(token);
 	};
 
-	const trust = new TrustSets(configuration.trust);
+	const got = import('got').then(module => module.default);
+	const trust = new TrustSets(configuration.trust, fileFetcher(got));
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
-	const got = import('got').then(module => module.default);
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
@@ -92,15 +94,16 @@ export function compose(
 			agents.retire(identity);
 			owned.retire(identity);
 		};
-		return new IdentityStore(folder, environment, {events, retire, passphrases});
+		const judge: JudgeChain = chain => trust.judgeIdentity(chain);
+		return new IdentityStore(folder, environment, {events, retire, passphrases, judge});
 	});
 	// What a caller registered is the caller's to close.
 	const ownsTokens = !container.isRegistered(TokenCache, true);
 	const openCache = (): TokenCache => {
 		const {url, keys} = configuration.cache;
 		const report = (error: TokenCacheError): void => events.publish('gatepass:token:error', {error});
-		const ca = () => trust.find(asHttps(url))?.certificates();
-		return new PersistentTokenCache(openTokenStore(store ?? url, {keys, ca, onGarbage: report}), {events});
+		const tls = () => trust.find(asHttps(url))?.tlsOptions();
+		return new PersistentTokenCache(openTokenStore(store ?? url, {keys, tls, onGarbage: report}), {events});
 	};
 	const tokens = provide(TokenCache, openCache);
 
@@ -128,6 +131,7 @@ export function compose(
 			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
 			agents.close();
 			owned.close();
+			trust.close();
 			if (ownsTokens) await tokens.close();
 			await container.dispose();
 		},

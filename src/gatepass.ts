@@ -1,4 +1,5 @@
 /** `createGatepass`, and the object that users hold. */
+import type {PeerCertificate} from 'node:tls';
 import type {Got} from 'got';
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
 import type {DependencyContainer} from 'tsyringe';
@@ -51,8 +52,16 @@ export interface RuleStatus extends CredentialStatus {
 export interface Authorization {
 	/** By lower-case name. May hold a secret. */
 	readonly headers: Record<string, string>;
-	/** Options to spread into `https.request`: the client certificate and the CA certificates. May hold a secret. */
-	readonly tls?: {readonly cert?: string; readonly key?: string; readonly ca?: string[]};
+	/**
+	 * Options to spread into `https.request`: the client certificate, the CA certificates, and the check of the
+	 * server's certificate where the trust set has more to check than signatures. May hold a secret.
+	 */
+	readonly tls?: {
+		readonly cert?: string;
+		readonly key?: string;
+		readonly ca?: string[];
+		readonly checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
+	};
 }
 
 /** What `authorize` takes besides the URL. */
@@ -179,7 +188,7 @@ class ConfiguredGatepass implements Gatepass {
 		const verb = method.toUpperCase();
 		const plan = this.#composition.planner.plan(target, verb);
 		if (plan === undefined) return {headers: {}};
-		const ca = plan.trust === undefined ? {} : {ca: [...plan.trust.certificates()]};
+		const ca = plan.trust?.tlsOptions() ?? {};
 		if (plan.rule === undefined) return {headers: {}, tls: ca};
 		const {run, request} = await beginHop(plan.rule, {fresh, tenant, replayable: true}, target, verb, {});
 		await run.end();

@@ -10,6 +10,7 @@ import {CertificateError, ConfigurationError, GatepassError} from '../errors.ts'
 import {createGatepass, type RuleStatus} from '../gatepass.ts';
 import {definitionOf, Identities} from '../strategy.ts';
 import {createTrustSet} from '../trust/trust-sets.ts';
+import {checkBundles} from './check-bundles.ts';
 import {checkClock} from './check-clock.ts';
 import {checkCacheFiles, checkEnvironmentFile, checkKeyFile} from './check-files.ts';
 import {checkNetwork} from './check-network.ts';
@@ -45,6 +46,7 @@ export async function examine({config, network}: Examination): Promise<Finding[]
 	const {file, folder, hostRules} = configuration;
 	const environmentFile = join(folder, '.env');
 	findings.push(describeConfiguration(configuration), ...checkRules(hostRules));
+	findings.push(...checkBundles(configuration.bundles));
 	findings.push(...checkTrust(configuration), ...checkEnvironmentFile(environmentFile));
 	// Before the cache is opened, which sets its rights right and so would hide what they were.
 	findings.push(...checkCacheFiles(configuration.cache));
@@ -82,8 +84,12 @@ function describeConfiguration({file, hostRules, trust}: Configuration): Finding
 function checkTrust({trust}: Configuration): Finding[] {
 	return trust.flatMap(entry => {
 		try {
-			createTrustSet(entry).certificates();
-			return [];
+			const set = createTrustSet(entry);
+			set.certificates();
+			return set.problems().map(problem => {
+				const {what, mend} = splitMend(problem);
+				return warning('trust', what, mend, entry.source);
+			});
 		} catch (error) {
 			if (!(error instanceof CertificateError)) throw error;
 			const {what, mend} = splitMend(error.message);

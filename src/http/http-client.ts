@@ -42,6 +42,8 @@ export class GotHttpClient implements HttpClient {
 			method: (init.method ?? 'GET') as Method,
 			request: sendBelow(Object.fromEntries(new Headers(init.headers)), bodyText(init.body)),
 			...(useOwnAgent && {agent: {https: this.#agents.for(init.identity, trust)}}),
+			// Said aloud, since the environment could switch it off.
+			https: {rejectUnauthorized: true},
 			followRedirect: false,
 			throwHttpErrors: false,
 			responseType: 'buffer',

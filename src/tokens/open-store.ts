@@ -6,6 +6,7 @@ import {TokenCacheError} from '../errors.ts';
 import {Sealer} from './encryption.ts';
 import {KeyvTokenStore, type KeyvTokenStoreSettings} from './keyv-token-store.ts';
 import {LazyTokenStore, type OpenStore} from './lazy-token-store.ts';
+import type {ServerTrust} from './server-trust.ts';
 import type {TokenStore} from './token-store.ts';
 
 /** What a token store can be made of: a URL, or a keyv adapter or instance of the caller's. */
@@ -14,8 +15,8 @@ export type StoreSource = string | KeyvStoreAdapter | Map<string, unknown> | Key
 export interface TokenStoreSettings {
 	/** The first encrypts, all decrypt. None: tokens are kept as they are. */
 	readonly keys?: readonly KeyObject[] | undefined;
-	/** CA certificates in PEM that verify the server of a URL that asks for TLS. Asked for when it connects. Absent: the system's. */
-	readonly ca?: (() => readonly string[] | undefined) | undefined;
+	/** What verifies the server of a URL that asks for TLS. Asked for when it connects. Absent: the system's CA certificates. */
+	readonly tls?: (() => ServerTrust | undefined) | undefined;
 	/** Called when an entry cannot be used, and why. */
 	readonly onGarbage?: ((error: TokenCacheError) => void) | undefined;
 }
@@ -23,7 +24,7 @@ export interface TokenStoreSettings {
 /** Open a token store. Nothing is loaded, opened or connected before the first call. */
 export function openTokenStore(
 	source: StoreSource,
-	{keys, ca, onGarbage}: TokenStoreSettings = {},
+	{keys, tls, onGarbage}: TokenStoreSettings = {},
 ): TokenStore {
 	const [first, ...others] = keys ?? [];
 	const sealer = first && new Sealer([first, ...others]);
@@ -38,7 +39,7 @@ export function openTokenStore(
 		);
 	}
 	if (kind === 'memory') return new KeyvTokenStore(keyvOver(new Map()), settings);
-	return new LazyTokenStore(openers[kind](source, settings, ca), {load: drivers[kind]});
+	return new LazyTokenStore(openers[kind](source, settings, tls), {load: drivers[kind]});
 }
 
 type PersistentKind = Exclude<StoreKind, 'memory'>;
@@ -49,7 +50,7 @@ const drivers = {
 	postgres: () => needing('postgres', () => import('./postgres-store.ts')),
 } satisfies Record<PersistentKind, () => Promise<unknown>>;
 
-type Opener = (url: string, settings: KeyvTokenStoreSettings, ca: TokenStoreSettings['ca']) => OpenStore;
+type Opener = (url: string, settings: KeyvTokenStoreSettings, tls: TokenStoreSettings['tls']) => OpenStore;
 
 const openers: Readonly<Record<PersistentKind, Opener>> = {
 	sqlite: (url, settings) => async () => {
@@ -57,15 +58,15 @@ const openers: Readonly<Record<PersistentKind, Opener>> = {
 		const adapter = new SqliteStore(url.slice('sqlite:'.length));
 		return new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect: () => void adapter.disconnect()});
 	},
-	redis: (url, settings, ca) => async signal => {
+	redis: (url, settings, tls) => async signal => {
 		const {openRedis} = await drivers.redis();
-		const adapter = await openRedis(url, {ca: ca?.(), signal});
+		const adapter = await openRedis(url, {trust: tls?.(), signal});
 		// The adapter has prefixes of its own. The signal ends the connection.
 		return new KeyvTokenStore(keyvOver(adapter, {useKeyPrefix: false}), settings);
 	},
-	postgres: (url, settings, ca) => async () => {
+	postgres: (url, settings, tls) => async () => {
 		const {PostgresStore} = await drivers.postgres();
-		const adapter = new PostgresStore(url, ca?.());
+		const adapter = new PostgresStore(url, tls?.());
 		const disconnect = (): void => void adapter.disconnect().catch(() => {});
 		const store = new KeyvTokenStore(keyvOver(adapter), {...settings, disconnect});
 		try {

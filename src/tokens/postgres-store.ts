@@ -5,6 +5,7 @@
 import {createRequire} from 'node:module';
 import {KeyvPostgres} from '@keyv/postgres';
 import {ensureTable} from './postgres-table.ts';
+import type {ServerTrust} from './server-trust.ts';
 
 /** Milliseconds for a connection, and for a statement. */
 const patience = 5000;
@@ -21,8 +22,8 @@ export class PostgresStore extends KeyvPostgres {
 	// Made by `connect`, which the constructor of the parent calls: an initializer here would undo it.
 	declare private pool: Pool;
 
-	constructor(url: string, ca?: readonly string[]) {
-		super({...connectionOptions(url, ca), schema: 'public', table: 'gatepass_tokens'});
+	constructor(url: string, trust?: ServerTrust) {
+		super({...connectionOptions(url, trust), schema: 'public', table: 'gatepass_tokens'});
 		// The parent emits what went wrong with its table. What matters is thrown by the next statement.
 		this.on('error', () => {});
 		const query = this.query;
@@ -74,10 +75,10 @@ async function prepare(server: {query: KeyvPostgres['query']}): Promise<void> {
 }
 
 /**
- * A URL that asks for TLS gets it with the server verified, against `ca` where the configuration names one. Certificate
+ * A URL that asks for TLS gets it with the server verified, against `trust` where the configuration names some. Certificate
  * files in the URL come before that.
  */
-function connectionOptions(url: string, ca: readonly string[] | undefined): {uri: string; ssl?: object} {
+function connectionOptions(url: string, trust: ServerTrust | undefined): {uri: string; ssl?: object} {
 	const parsed = new URL(url);
 	const has = (name: string): boolean => parsed.searchParams.has(name);
 	const asksForTls = ['require', 'verify-ca', 'verify-full'].includes(
@@ -85,5 +86,5 @@ function connectionOptions(url: string, ca: readonly string[] | undefined): {uri
 	);
 	if (!asksForTls || ['sslcert', 'sslkey', 'sslrootcert', 'uselibpqcompat'].some(has)) return {uri: url};
 	parsed.searchParams.delete('sslmode');
-	return {uri: parsed.href, ssl: ca === undefined ? {} : {ca}};
+	return {uri: parsed.href, ssl: {rejectUnauthorized: true, ...trust}};
 }

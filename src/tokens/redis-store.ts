@@ -1,5 +1,6 @@
 /** A connection to Redis or Valkey for `@keyv/redis`: one whose calls fail at once while the server is away. */
 import KeyvRedis, {createClient} from '@keyv/redis';
+import type {ServerTrust} from './server-trust.ts';
 
 /** Milliseconds for a connection. */
 const patience = 5000;
@@ -7,14 +8,14 @@ const patience = 5000;
 const longestReconnectPause = 1000;
 
 export interface RedisSettings {
-	/** CA certificates in PEM that verify the server of a `rediss:` URL. Absent: the system's. */
-	readonly ca?: readonly string[] | undefined;
+	/** What verifies the server of a `rediss:` URL. Absent: the system's CA certificates. */
+	readonly trust?: ServerTrust | undefined;
 	/** Ends the connection, also one that is not there yet. */
 	readonly signal: AbortSignal;
 }
 
 /** Connect. Rejects at the first failure, while the client alone would go on trying. */
-export async function openRedis(url: string, {ca, signal}: RedisSettings): Promise<KeyvRedis<unknown>> {
+export async function openRedis(url: string, {trust, signal}: RedisSettings): Promise<KeyvRedis<unknown>> {
 	const isTls = new URL(url).protocol === 'rediss:';
 	const client = createClient({
 		url,
@@ -24,7 +25,7 @@ export async function openRedis(url: string, {ca, signal}: RedisSettings): Promi
 			connectTimeout: patience,
 			reconnectStrategy: attempt =>
 				Math.min(longestReconnectPause, 50 * 2 ** Math.min(attempt, 10)) * (0.75 + Math.random() / 2),
-			...(isTls && ca !== undefined && {tls: true, ca: [...ca]}),
+			...(isTls && {tls: true, rejectUnauthorized: true, ...trust}),
 		},
 	});
 	const adapter = new KeyvRedis<unknown>(client as never, {throwOnErrors: true});

@@ -1,11 +1,6 @@
 /** One trust set: its CA certificates, and what is checked of a chain beyond what OpenSSL verifies. */
 import {X509Certificate} from 'node:crypto';
-import {
-	type ConnectionOptions,
-	checkServerIdentity,
-	type DetailedPeerCertificate,
-	type PeerCertificate,
-} from 'node:tls';
+import {checkServerIdentity, type DetailedPeerCertificate, type PeerCertificate} from 'node:tls';
 import type {TrustEntry} from '../config/configuration.ts';
 import {CertificateError} from '../errors.ts';
 import {rfc2253Subject} from '../x509/names.ts';
@@ -34,6 +29,14 @@ export interface ChainVerdict extends FollowedChain {
 	readonly faults: readonly ChainFault[];
 }
 
+/** Options of a TLS connection. */
+export interface TrustOptions {
+	/** In PEM. */
+	readonly ca: string[];
+	/** Absent: there is no more to check. */
+	readonly checkServerIdentity?: (host: string, peer: PeerCertificate) => Error | undefined;
+}
+
 /** CA certificates for some servers. One object for one entry of the configuration, so it serves as a key. */
 export interface TrustSet {
 	/** `file:line` of the entry. */
@@ -54,7 +57,7 @@ export interface TrustSet {
 	/** Whether revocation lists can be fetched. Then {@link TrustSet.prepare} is worth waiting for. */
 	readonly fetchesLists: boolean;
 	/** For connections that others open: the certificates, and the check of the server's chain. */
-	tlsOptions(): ConnectionOptions;
+	tlsOptions(): TrustOptions;
 	/** Fetch the revocation lists that a chain needs, where they are to be had. Never rejects. */
 	prepare(leaf: X509Certificate, others: readonly X509Certificate[]): Promise<void>;
 	/** What speaks against the certificate of a server that OpenSSL has verified. */
@@ -128,7 +131,7 @@ class FileTrustSet implements TrustSet {
 		return this.#fetches && this.#load().authorities.hasListUrls;
 	}
 
-	tlsOptions(): ConnectionOptions {
+	tlsOptions(): TrustOptions {
 		const ca = [...this.certificates()];
 		if (!this.checksChains) return {ca};
 		return {ca, checkServerIdentity: (host, peer) => this.#checkPeer(host, peer)};

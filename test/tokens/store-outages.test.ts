@@ -269,7 +269,7 @@ describeWith(postgresServer, 'PostgreSQL in trouble', () => {
 /** A store at `url` works with the CA that the configuration names, and not without. */
 async function expectVerified(url: string, authority: TestAuthority): Promise<void> {
 	const ca = await readFile(authority.ca, 'utf8');
-	await untilItWorks(track(openTokenStore(url, {ca: () => [ca]})));
+	await untilItWorks(track(openTokenStore(url, {tls: () => ({ca: [ca]})})));
 	for (const failure of await failuresOf(track(openTokenStore(url)), promptly)) {
 		expect((failure as Error).message).toMatch(/certificate/);
 	}
