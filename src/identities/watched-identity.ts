@@ -131,15 +131,16 @@ export class WatchedIdentity {
 
 	async #refresh(): Promise<LoadedIdentity> {
 		const before = await versionsOf(this.#files);
-		if (this.#identity !== undefined && this.#versions === before.text) return this.#identity;
+		const identity = this.isUsable(Date.now()) ? this.#identity : undefined;
+		if (identity !== undefined && this.#versions === before.text) return identity;
 		const failure = this.#failure;
 		if (failure?.versions === before.text && Math.abs(Date.now() - failure.at) < failurePause)
 			throw failure.error;
 		try {
-			const {identity, versions} = await this.#read();
+			const {identity: read, versions} = await this.#read();
 			this.#failure = undefined;
 			this.#versions = versions.isSettled ? versions.text : undefined;
-			return this.#take(identity);
+			return this.#take(read);
 		} catch (error) {
 			this.#failure = {versions: before.text, error, at: Date.now()};
 			throw error;

@@ -1,5 +1,6 @@
 /** Where a grid certificate is looked for when a rule does not say: where the grid's tools and cernrequests keep it. */
 import {
+	appendFileSync,
 	copyFileSync,
 	lchownSync,
 	mkdirSync,
@@ -122,7 +123,9 @@ test('paths in options start at the folder of the configuration', async () => {
 
 test('X509_USER_CERT and X509_USER_KEY may name a proxy', async () => {
 	const proxy = putInOneFile('proxy.pem', 'X509_USER_PROXY');
-	expect(await found({}, {X509_USER_CERT: proxy, X509_USER_KEY: proxy})).toBe('X509_USER_PROXY');
+	const variables = {X509_USER_CERT: proxy, X509_USER_KEY: proxy};
+	expect(await found({}, variables)).toBe('X509_USER_PROXY');
+	expect(open(variables).find({})).toMatchObject({kind: 'proxy', certificate: proxy, key: proxy});
 });
 
 describe('the forms in a folder', () => {
@@ -271,6 +274,12 @@ describe('a default place is passed over', () => {
 		put('.globus', 'globus');
 		putInOneFile(`tmp/${userProxy}`, 'ended');
 		expect(await found()).toBe('globus');
+		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it ended on 2026-01-02T00:00:00.000Z`);
+	});
+
+	test('where what it was made from has ended', async () => {
+		const file = putInOneFile(`tmp/${userProxy}`, 'tmp');
+		appendFileSync(file, readFileSync((people.get('ended') as CertificateFiles).certificate));
 		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it ended on 2026-01-02T00:00:00.000Z`);
 	});
 

@@ -17,16 +17,21 @@ import {
 import {stat} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {setTimeout as delay} from 'node:timers/promises';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} from 'vitest';
 import {type EventName, type EventPayloads, Events} from '../../src/events.ts';
 import {IdentityStore} from '../../src/identities/identity-store.ts';
+import {readIdentity} from '../../src/identities/read-identity.ts';
 import type {Identity, IdentitySource} from '../../src/services.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from '../../src/testing/index.ts';
 
 vi.mock('node:fs/promises', async importOriginal => {
 	const original = await importOriginal<typeof import('node:fs/promises')>();
 	return {...original, stat: vi.fn(original.stat)};
+});
+
+vi.mock('../../src/identities/read-identity.ts', async importOriginal => {
+	const original = await importOriginal<typeof import('../../src/identities/read-identity.ts')>();
+	return {...original, readIdentity: vi.fn(original.readIdentity)};
 });
 
 interface Heard {
@@ -102,6 +107,14 @@ function later(milliseconds = 1000): void {
 	vi.setSystemTime(Date.now() + milliseconds);
 }
 
+/** Look until the files have settled: from then on a change is seen by what stat tells alone. */
+async function settle(of: IdentitySource = source): Promise<void> {
+	for (let look = 0; look < 2; look++) {
+		later(10_000);
+		await store.load(of);
+	}
+}
+
 const heard = (): [EventName, string?][] =>
 	events.map(({name, payload}) =>
 		'error' in payload
@@ -117,9 +130,7 @@ describe('a replaced file takes effect', () => {
 	beforeEach(async () => {
 		write('alice');
 		expect(await subject()).toBe('CN=alice');
-		// Once more when the files have settled: from now on a change is seen by their times alone.
-		later(10_000);
-		await subject();
+		await settle();
 	});
 	afterEach(() => {
 		expect(heard()).toEqual([['gatepass:certificate:replaced', 'CN=bob']]);
@@ -160,6 +171,22 @@ describe('a replaced file takes effect', () => {
 	});
 });
 
+test('a file that is renamed takes effect, be it of the same size and time', async () => {
+	const [one, other] = ['alice', 'bob'].map(name => textOf(name, 'certificate') + textOf(name, 'key'));
+	const size = Math.max((one as string).length, (other as string).length);
+	const files = [join(folder, 'cert.pem'), join(folder, 'other.pem')] as const;
+	for (const [index, text] of [one, other].entries()) {
+		writeFileSync(files[index] as string, (text as string).padEnd(size, '\n'), {mode: 0o600});
+		utimesSync(files[index] as string, 1_700_000_000, 1_700_000_000);
+	}
+	const proxy = {proxy: 'cert.pem'};
+	expect(await subject(proxy)).toBe('CN=alice');
+	await settle(proxy);
+	renameSync(files[1], files[0]);
+	later();
+	expect(await subject(proxy)).toBe('CN=bob');
+});
+
 test('a replaced symbolic link takes effect, as mounted secrets have them', async () => {
 	write('alice', '..one');
 	write('bob', '..two');
@@ -172,29 +199,48 @@ test('a replaced symbolic link takes effect, as mounted secrets have them', asyn
 	expect(await subject()).toBe('CN=bob');
 });
 
-test('a file of the same size and time, written right after it was read, is noticed too', async () => {
-	vi.useRealTimers();
-	const proxies = ['alice', 'bob'].map(name => textOf(name, 'certificate') + textOf(name, 'key'));
-	const size = Math.max(...proxies.map(({length}) => length));
-	const [one, other] = proxies.map(text => text.padEnd(size, '\n')) as [string, string];
+test('a file of the same size and time, written soon after it was read, is noticed too', async () => {
+	const proxies = ['alice', 'bob', 'carol'].map(name => textOf(name, 'certificate') + textOf(name, 'key'));
 	const file = join(folder, 'proxy.pem');
-	writeFileSync(file, one, {mode: 0o600});
-	const time = new Date();
-	utimesSync(file, time, time);
+	writeFileSync(file, proxies[0] as string, {mode: 0o600});
 	const proxy: IdentitySource = {proxy: file};
-	// Of a file system that counts in long steps, stat tells nothing of the change.
-	const actual = await stat(file, {bigint: true});
-	vi.mocked(stat).mockResolvedValue(actual as never);
+	// Of a file system that counts in long steps, stat tells nothing of a change.
+	const coarse = await stat(file, {bigint: true});
+	const {stat: original} = await vi.importActual<typeof import('node:fs/promises')>('node:fs/promises');
+	vi.mocked(stat).mockResolvedValue(coarse as never);
 	try {
 		expect(await subject(proxy)).toBe('CN=alice');
-		writeFileSync(file, other);
-		await delay(1050);
+		writeFileSync(file, proxies[1] as string);
+		later();
 		expect(await subject(proxy)).toBe('CN=bob');
+		writeFileSync(file, proxies[2] as string);
+		later();
+		expect(await subject(proxy)).toBe('CN=carol');
 	} finally {
-		vi.mocked(stat).mockReset();
-		const {stat: original} = await vi.importActual<typeof import('node:fs/promises')>('node:fs/promises');
 		vi.mocked(stat).mockImplementation(original as never);
 	}
+});
+
+test('files that are replaced while they are read are read once more', async () => {
+	const original = vi.mocked(readIdentity).getMockImplementation() as typeof readIdentity;
+	vi.mocked(readIdentity).mockImplementationOnce(async place => {
+		const identity = await original(place);
+		write('bob');
+		return identity;
+	});
+	write('alice');
+	expect(await subject()).toBe('CN=bob');
+	vi.mocked(readIdentity).mockImplementationOnce(async place => {
+		copyFileSync((people.get('carol') as CertificateFiles).key, join(folder, 'key.pem'));
+		const torn = await original(place).catch((error: unknown) => error);
+		write('carol');
+		throw torn;
+	});
+	copyFileSync((people.get('carol') as CertificateFiles).certificate, join(folder, 'cert.pem'));
+	writeFileSync(join(folder, 'key.pem'), '', {mode: 0o600});
+	later(5000);
+	expect(await subject()).toBe('CN=carol');
+	expect(heard()).toEqual([['gatepass:certificate:replaced', 'CN=carol']]);
 });
 
 describe('between two looks', () => {
@@ -213,18 +259,53 @@ describe('between two looks', () => {
 		expect(looks).toBeLessThan(20);
 	});
 
-	test('files that have settled are not read again', async () => {
+	test('files that have settled are looked at, and not read again', async () => {
 		write('alice');
 		await subject();
-		later(10_000);
-		await subject();
-		const identity = await store.load(source);
-		// Nobody would read this; its times are those of the file before.
-		const {atime, mtime} = await stat(join(folder, 'cert.pem'));
-		utimesSync(join(folder, 'cert.pem'), atime, mtime);
+		await settle();
+		const [looks, readings] = [stat, readIdentity].map(one => vi.mocked(one).mock.calls.length);
 		later();
-		expect(await store.load(source)).toBe(identity);
-		expect(events).toEqual([]);
+		await subject();
+		expect(vi.mocked(stat).mock.calls.length).toBe((looks as number) + 2);
+		expect(vi.mocked(readIdentity).mock.calls.length).toBe(readings);
+		// Another source of the same files looks at them, too, and does not read them either.
+		await subject({certificate: './cert.pem', key: './key.pem'});
+		expect(vi.mocked(readIdentity).mock.calls.length).toBe(readings);
+	});
+
+	test('nor are files from the future, by the clock of another machine', async () => {
+		write('alice');
+		const tomorrow = Date.now() / 1000 + 86_400;
+		vi.useRealTimers();
+		for (const name of ['cert.pem', 'key.pem']) utimesSync(join(folder, name), tomorrow, tomorrow);
+		// Nor does the time of the last change of anything about the file tell.
+		const {stat: original} = await vi.importActual<typeof import('node:fs/promises')>('node:fs/promises');
+		vi.mocked(stat).mockImplementation((async (file: string) => {
+			const information = await original(file, {bigint: true});
+			return Object.assign(information, {ctimeNs: 0n});
+		}) as never);
+		vi.useFakeTimers({toFake: ['Date'], now: Date.now()});
+		try {
+			await subject();
+			const readings = vi.mocked(readIdentity).mock.calls.length;
+			later();
+			await subject();
+			expect(vi.mocked(readIdentity).mock.calls.length).toBe(readings);
+		} finally {
+			vi.mocked(stat).mockImplementation(original as never);
+		}
+	});
+
+	test('an identity that ends is given out no more', async () => {
+		const short = await authority.issue('short', {subject: 'CN=short', notAfter: Date.now() + 60_000});
+		copyFileSync(short.certificate, join(folder, 'cert.pem'));
+		copyFileSync(short.key, join(folder, 'key.pem'));
+		const {notAfter} = await store.load(source);
+		await settle();
+		vi.setSystemTime(notAfter - 10);
+		expect(await subject()).toBe('CN=short');
+		vi.setSystemTime(notAfter + 1);
+		await expect(store.load(source)).rejects.toThrow(/cert\.pem ended on/);
 	});
 });
 
@@ -321,6 +402,9 @@ describe('what cannot be used leaves the old one in use, and is told once', () =
 		later();
 		expect(await subject()).toBe('CN=bob');
 		expect(heard()).toEqual([['gatepass:certificate:replaced', 'CN=bob']]);
+		for (const name of ['cert.pem', 'key.pem']) unlinkSync(join(folder, name));
+		later();
+		expect(await subject()).toBe('CN=bob');
 	});
 });
 
@@ -337,11 +421,13 @@ describe('a search', () => {
 	test('takes up a place that goes before, as soon as something is there', async () => {
 		put('alice', '.globus');
 		expect(await subject({})).toBe('CN=alice');
+		await settle({});
 		putProxy('bob');
 		later();
 		expect(await subject({})).toBe('CN=bob');
 		expect(heard()).toEqual([['gatepass:certificate:replaced', 'CN=bob']]);
 		expect(retired.map(({subject}) => subject)).toEqual(['CN=alice']);
+		await settle({});
 		unlinkSync(proxyFile());
 		later();
 		expect(await subject({})).toBe('CN=bob');
@@ -358,6 +444,21 @@ describe('a search', () => {
 		expect(await subject({})).toBe('CN=alice');
 		expect(heard()).toEqual([['gatepass:certificate:error', expect.stringMatching(/x509up_u\d+ holds no/)]]);
 		putProxy('bob');
+		later();
+		expect(await subject({})).toBe('CN=bob');
+	});
+
+	test('sees what appears in a folder that goes before', async () => {
+		put('alice', '.globus');
+		await store.load({});
+		await settle({});
+		const file = join(folder, 'private', 'usercred.p12');
+		mkdirSync(join(folder, 'private'));
+		writeFileSync(file, 'nothing', {mode: 0o600});
+		later();
+		expect(await subject({})).toBe('CN=alice');
+		expect(heard()).toEqual([['gatepass:certificate:error', expect.stringContaining(file)]]);
+		put('bob', 'private');
 		later();
 		expect(await subject({})).toBe('CN=bob');
 	});
