@@ -10,6 +10,7 @@ import {GatepassError} from '../errors.ts';
 import type {HopContext, HopPlan, HopPlanner} from '../hop.ts';
 import {exchange} from './exchange.ts';
 import {type RequestParameters, senderOf} from './got-sender.ts';
+import {canBeSentAgain, makeReopenable} from './reopenable-body.ts';
 import {explainTlsFailure} from './tls-failure.ts';
 
 /**
@@ -79,6 +80,7 @@ export function extendGot(got: Got, planner: HopPlanner): Got {
 	};
 	return got.extend({
 		hooks: {
+			init: [makeReopenable],
 			beforeRequest: [takeOver],
 			beforeRedirect: [(options, response) => dropCallersIdentity(options, response.url)],
 			beforeError: [explainFailure],
@@ -104,7 +106,7 @@ function isReplayable({body, isStream, method, allowGetBody}: NormalizedOptions)
 	if (body === undefined) {
 		return isStream !== true || method === 'HEAD' || (method === 'GET' && allowGetBody !== true);
 	}
-	return typeof body === 'string' || body instanceof Uint8Array;
+	return canBeSentAgain(body);
 }
 
 /**

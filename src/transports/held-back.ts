@@ -12,6 +12,8 @@ import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promis
 import type {Hop, HopContext} from '../hop.ts';
 import {blotOut} from '../http/sent-headers.ts';
 import {type Received, receivedResponse} from './received-response.ts';
+import {isIterable} from './reopenable-body.ts';
+import {forgiveWrites, upload} from './upload.ts';
 
 /** Milliseconds to read an unwanted response to its end. */
 const longestDrain = 1000;
@@ -72,6 +74,7 @@ export class HeldBack {
 			if (event === 'close' && this.#state === 'sent') this.#end();
 			return this.#emit.call(first, event, ...values);
 		};
+		if (isIterable(this.#body)) forgiveWrites(first, () => this.#state === 'held');
 		const {setTimeout} = first;
 		first.setTimeout = (milliseconds, onTimeout) => {
 			this.#idleTimeout = milliseconds;
@@ -144,7 +147,10 @@ export class HeldBack {
 	}
 
 	async #sendAgain(): Promise<void> {
-		if (this.#released) this.#destroy.call(this.#first);
+		const body = this.#body;
+		// What is still to be uploaded of a stream would hold up the one that is opened now.
+		const isUploading = isIterable(body) && !this.#first.writableEnded;
+		if (this.#released || isUploading) this.#destroy.call(this.#first);
 		const leg = await this.#sendLeg();
 		if (this.#state === 'over') {
 			leg.on('error', () => {});
@@ -152,11 +158,19 @@ export class HeldBack {
 			return;
 		}
 		this.#current = leg;
-		leg.once('response', message => void this.#receive(message));
-		leg.on('error', error => this.#fail(error));
+		let isAnswered = false;
+		leg.once('response', message => {
+			isAnswered = true;
+			void this.#receive(message);
+		});
+		// An answered request can still fail while its body is on its way; what counts is the answer.
+		leg.on('error', error => {
+			if (!isAnswered) this.#fail(error);
+		});
 		leg.on('timeout', () => this.#emit.call(this.#first, 'timeout'));
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
-		leg.end(this.#body as string | Uint8Array | undefined);
+		if (isIterable(body)) upload(body, leg, error => this.#fail(error));
+		else leg.end(body as string | Uint8Array | undefined);
 	}
 
 	/**
