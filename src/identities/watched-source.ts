@@ -100,11 +100,8 @@ export class WatchedSource {
 
 	#find(): WatchedIdentity {
 		const discovery = this.#discover();
-		if (this.#files.join('\n') !== discovery.lookedAt.join('\n')) {
-			this.#files = discovery.lookedAt;
-			// How they stand is not known yet.
-			this.#versions = undefined;
-		}
+		// Where these are others than before, the next look searches once more, as they stand in another way.
+		this.#files = discovery.lookedAt;
 		if (discovery.found === undefined) throw nothingFound(discovery);
 		return this.#open(discovery.found);
 	}
