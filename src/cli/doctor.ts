@@ -35,8 +35,11 @@ export function addDoctorCommand(program: Command): void {
 		.action(async (_own: unknown, command: Command) => {
 			const {config, json, network = false} = optionsOf<DoctorOptions>(command);
 			const findings = await withProgress(network ? 'Asking hosts' : 'Checking', !json, async () => {
-				const {examine} = await import('./examine.ts');
-				return examine({config, network});
+				const [{examine}, {TerminalPassphrases}] = await Promise.all([
+					import('./examine.ts'),
+					import('./terminal-passphrases.ts'),
+				]);
+				return examine({config, network, passphrases: new TerminalPassphrases(json)});
 			});
 			if (json) printJson(findings);
 			else print(describe(findings));

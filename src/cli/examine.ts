@@ -8,7 +8,7 @@ import {type LoadedConfiguration, loadConfiguration} from '../config/load.ts';
 import {builtInStrategies} from '../container.ts';
 import {CertificateError, ConfigurationError, GatepassError} from '../errors.ts';
 import {createGatepass, type RuleStatus} from '../gatepass.ts';
-import {definitionOf, Identities} from '../strategy.ts';
+import {definitionOf, Identities, type Passphrases} from '../strategy.ts';
 import {createTrustSet} from '../trust/trust-sets.ts';
 import {checkBundles} from './check-bundles.ts';
 import {checkClock} from './check-clock.ts';
@@ -25,13 +25,15 @@ export interface Examination {
 	/** The file given with `-c`. */
 	readonly config: string | undefined;
 	readonly network: boolean;
+	/** Asked where a key is encrypted and no option says with what. */
+	readonly passphrases?: Passphrases;
 }
 
 /** A certificate that ends sooner than this, in milliseconds, is to be renewed; one that never lives long, in its last third. */
 const soon = 14 * 86_400_000;
 
 /** Look at everything. What is wrong with the configuration is found like anything else, not thrown. */
-export async function examine({config, network}: Examination): Promise<Finding[]> {
+export async function examine({config, network, passphrases}: Examination): Promise<Finding[]> {
 	const findings = [checkNode(process.versions.node)];
 	let loaded: LoadedConfiguration;
 	try {
@@ -50,9 +52,13 @@ export async function examine({config, network}: Examination): Promise<Finding[]
 	findings.push(...checkTrust(configuration), ...checkEnvironmentFile(environmentFile));
 	// Before the cache is opened, which sets its rights right and so would hide what they were.
 	findings.push(...checkCacheFiles(configuration.cache));
-	const identities = new WatchedIdentities(folder, configuration.environment);
+	const identities = new WatchedIdentities(folder, configuration.environment, passphrases);
 	findings.push(...(await checkCredentials(config, identities)));
-	for (const key of identities.keys) findings.push(...checkKeyFile(key));
+	for (const key of identities.keys) {
+		// A key that others may read is not used, which was told above.
+		const isTold = findings.some(({mend}) => mend?.includes(`chmod 600 ${key}'`));
+		if (!isTold) findings.push(...checkKeyFile(key));
+	}
 	const used = [...identities.identities].flatMap(({files}) => [files.certificate, files.key]);
 	const written = [process.execPath, environmentFile, ...used, ...(file === undefined ? [] : [file])];
 	findings.push(checkClock(written, Date.now()));

@@ -4,6 +4,9 @@ import process from 'node:process';
 /** Milliseconds before anything is shown. */
 const patience = 500;
 
+/** The sign that was wanted last. */
+let latest: Progress | undefined;
+
 export interface Progress {
 	/** Take the sign away, before anything else is printed. */
 	stop(): void;
@@ -27,13 +30,19 @@ export function startProgress(text: string, wanted = true): Progress {
 			spinner.stop();
 		};
 	}, patience);
-	return {
+	latest = {
 		stop() {
 			stopped = true;
 			clearTimeout(timer);
 			stopSpinner();
 		},
 	};
+	return latest;
+}
+
+/** Take away whatever sign there is: a question is about to be asked. */
+export function stopProgress(): void {
+	latest?.stop();
 }
 
 /** Do `work`, with a sign of life as long as it takes. */

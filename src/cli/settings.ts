@@ -16,16 +16,23 @@ export function optionsOf<Options>(command: Command): Options & GlobalOptions {
 
 /** Do `work` with the gatepass of the configuration, and close it whatever happens. */
 export async function withGatepass<Result>(
-	{config}: GlobalOptions,
+	{config, json}: GlobalOptions,
 	work: (gatepass: Gatepass) => Promise<Result>,
 ): Promise<Result> {
 	// Loaded here, so that help and usage errors come at once.
-	const {createGatepass} = await import('../index.ts');
-	const gatepass = await createGatepass(config === undefined ? {} : {config});
+	const [{createGatepass, Passphrases}, {container: root}, {TerminalPassphrases}] = await Promise.all([
+		import('../index.ts'),
+		import('tsyringe'),
+		import('./terminal-passphrases.ts'),
+	]);
+	const container = root.createChildContainer();
+	container.register(Passphrases, {useValue: new TerminalPassphrases(json)});
+	const gatepass = await createGatepass({container, ...(config !== undefined && {config})});
 	try {
 		return await work(gatepass);
 	} finally {
 		await gatepass.close();
+		await container.dispose();
 	}
 }
 

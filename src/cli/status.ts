@@ -44,9 +44,10 @@ async function describe(rules: readonly RuleStatus[]): Promise<string> {
 	return renderTable(
 		['  rule', 'strategy', 'where'],
 		rules.map(rule => [`${mark(rule)} ${rule.match}`, rule.strategy, shortPath(rule.source)]),
-		rules.map(({detail, expiresAt, warnings = []}) => {
+		rules.map(({detail, expiresAt, warnings = [], notes = []}) => {
 			const until = expiresAt === undefined ? '' : `, until ${describeTime(expiresAt)}`;
-			return [`${detail}${until}`, ...warnings].join('. ');
+			const sentences = [`${detail}${until}`, ...warnings].join('. ');
+			return [sentences, ...notes.map(note => `  ${note}`)].join('\n');
 		}),
 	);
 }

@@ -28,7 +28,7 @@ const noLines = Object.fromEntries(
 
 /**
  * Render rows under a head. Sentences stand in the last column, which is wrapped into the width of a terminal; or,
- * where there are `details`, one for each row, below the row.
+ * where there are `details`, one for each row, of one line or more, below the row.
  */
 export async function renderTable(
 	head: readonly string[],
@@ -57,5 +57,9 @@ export async function renderTable(
 	if (details === undefined) return lines.join('\n');
 	// Nothing was wrapped, so after the head there is one line for each row.
 	const [first, ...rest] = lines;
-	return [first, ...rest.flatMap((line, index) => [line, wrap(details[index] ?? '', '  ')])].join('\n');
+	const below = (index: number): string[] =>
+		(details[index] ?? '')
+			.split('\n')
+			.map(detail => wrap(detail.trimStart(), `  ${/^\s*/.exec(detail)?.[0]}`));
+	return [first, ...rest.flatMap((line, index) => [line, ...below(index)])].join('\n');
 }

@@ -1,8 +1,10 @@
 /** Tokens that are bound to a key (RFC 9449) or to a client certificate (RFC 8705), against APIs that check it. */
+import {copyFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import {PassThrough} from 'node:stream';
+import {setTimeout as delay} from 'node:timers/promises';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {Gatepass} from '../../src/index.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
@@ -309,6 +311,36 @@ describe('an authorization server that does not do what was asked', () => {
 		expect(error).toMatchObject({status: 401, error: 'use_dpop_nonce'});
 		expect(nonces).toBe(2);
 	});
+});
+
+test('a certificate that is renewed in its place gets a token of its own, without a restart', async () => {
+	const provider = ended(await startOidcProvider({authority}));
+	const api = ended(await startBoundTokenApi({...provider, boundTo: 'certificate'}));
+	const identity = {
+		certificate: join(authority.folder, 'in-place.pem'),
+		key: join(authority.folder, 'in-place.key'),
+	};
+	const put = async (files: CertificateFiles): Promise<void> => {
+		await copyFile(files.certificate, identity.certificate);
+		await copyFile(files.key, identity.key);
+	};
+	await put(certificate);
+	const {got} = ended(
+		await createRule(api.url, authority, {
+			clientId: 'mtls',
+			issuer: provider.issuer,
+			audience: 'reports-api',
+			certificateBound: true,
+			identity,
+		}),
+	);
+	await got(`${api.url}/x`);
+	await put(await authority.issue('next', {subject: 'CN=mtls client'}));
+	await delay(1000);
+	await got(`${api.url}/x`);
+	await got(`${api.url}/x`);
+	expect(api.judgements.map(({status}) => status)).toEqual([200, 200, 200]);
+	expect(provider.tokenRequests).toHaveLength(2);
 });
 
 test('a certificate that was renewed gets a token of its own', async () => {
