@@ -80,7 +80,9 @@ class GssWorker {
 			context = {handle: place(), beginning, target, credential};
 			const progress = this.#initSecContext(context, undefined);
 			this.#credentials.hasTicketFor(service, credential);
-			this.#contexts.set(id, context);
+			// An established context is needed no more, so nobody has to say so.
+			if (progress.isComplete) this.#release(context);
+			else this.#contexts.set(id, context);
 			return progress;
 		} catch (error) {
 			// What the file itself says counts, and is what a user understands.
@@ -126,12 +128,14 @@ class GssWorker {
 	#step(id: number, token: Uint8Array | undefined): Progress {
 		const context = this.#contexts.get(id);
 		if (context === undefined) throw new GssFailure({phase: 'context', text: 'The context has ended'});
+		let isOver = true;
 		try {
-			return this.#initSecContext(context, token);
-		} catch (error) {
-			// A context that failed is good for nothing more.
-			this.#dispose(id);
-			throw error;
+			const progress = this.#initSecContext(context, token);
+			isOver = progress.isComplete;
+			return progress;
+		} finally {
+			// A context that failed is good for nothing more, either.
+			if (isOver) this.#dispose(id);
 		}
 	}
 

@@ -94,6 +94,7 @@ class KoffiContext implements GssContext {
 	}
 
 	dispose(): void {
-		this.#calls.dispose();
+		// The thread has let go of one that is complete.
+		if (!this.isComplete) this.#calls.dispose();
 	}
 }
