@@ -117,7 +117,9 @@ export class IdentityFolder {
 	/** All versions, the oldest first. */
 	async versions(): Promise<Version[]> {
 		if (!(await isThere(this.#versions))) return [];
-		const found = await Promise.all((await readdir(this.#versions)).map(name => this.version(name)));
+		// Not those that are being written, or were when the power went.
+		const names = (await readdir(this.#versions)).filter(name => !name.startsWith('.'));
+		const found = await Promise.all(names.map(name => this.version(name)));
 		return found
 			.filter(version => version !== undefined)
 			.sort((one, other) => one.installedAt - other.installedAt || (one.name < other.name ? -1 : 1));

@@ -117,7 +117,8 @@ export function chainOf(
 		);
 	}
 	const sent = chain.filter((one, index) => index === 0 || !isSelfIssued(one));
-	if (chain.length > 1) return {chain: sent};
+	// Where the predecessor did without, so does this one.
+	if (chain.length > 1 || predecessor[0]?.issuer === certificate.issuer) return {chain: sent};
 	return {
 		chain: sent,
 		warning: `The certificate of its issuer, ${rfc2253Issuer(certificate)}, did not come with it: it works with servers that have that one`,

@@ -4,6 +4,7 @@ import {randomBytes, webcrypto} from 'node:crypto';
 import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import type {Pkcs10CertificateRequest} from '@peculiar/x509';
 
 /** PEM files of a certificate and its key. */
 export interface CertificateFiles {
@@ -31,8 +32,18 @@ export interface TestAuthority {
 	readonly folder: string;
 	/** Issue a certificate; its files are named after `name`. */
 	issue(name: string, request: CertificateRequest): Promise<CertificateFiles>;
+	/** Sign a certificate request (PEM), and give back the certificate in PEM. */
+	sign(request: string, settings?: SigningSettings): Promise<string>;
+	/** A new certificate revocation list, in PEM, of certificates with these serial numbers. */
+	revocationList(serialNumbers: readonly string[]): Promise<string>;
 	/** Remove the folder. */
 	close(): Promise<void>;
+}
+
+/** What the certificate of a request is to say. */
+export interface SigningSettings extends Partial<Omit<CertificateRequest, 'hosts'>> {
+	/** Object identifiers of certificate policies, such as the grid's policy of robots. */
+	readonly policies?: readonly string[];
 }
 
 const algorithm = {name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256'} as const;
@@ -95,10 +106,47 @@ export async function createTestAuthority(name = 'gatepass test CA'): Promise<Te
 			await writeFile(files.key, `${x509.PemConverter.encode(pkcs8, 'PRIVATE KEY')}\n`, {mode: 0o600});
 			return files;
 		},
+		async sign(request, {subject, notBefore, notAfter, policies = []} = {}) {
+			const {publicKey, subject: requested} = await verified(new x509.Pkcs10CertificateRequest(request));
+			const certificate = await x509.X509CertificateGenerator.create({
+				serialNumber: newSerial(),
+				subject: subject === undefined ? requested : inOrderOfEncoding(subject),
+				issuer: ca.subject,
+				notBefore: notBefore === undefined ? validity.notBefore : new Date(notBefore),
+				notAfter: notAfter === undefined ? validity.notAfter : new Date(notAfter),
+				signingAlgorithm: algorithm,
+				publicKey,
+				signingKey: caKeys.privateKey,
+				extensions: [
+					new x509.BasicConstraintsExtension(false, undefined, true),
+					new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
+					await x509.AuthorityKeyIdentifierExtension.create(ca),
+					...(policies.length > 0 ? [new x509.CertificatePolicyExtension([...policies])] : []),
+				],
+			});
+			return `${certificate.toString('pem')}\n`;
+		},
+		async revocationList(serialNumbers) {
+			const list = await x509.X509CrlGenerator.create({
+				issuer: ca.subject,
+				thisUpdate: validity.notBefore,
+				nextUpdate: validity.notAfter,
+				signingAlgorithm: algorithm,
+				signingKey: caKeys.privateKey,
+				entries: serialNumbers.map(serialNumber => ({serialNumber, revocationDate: new Date()})),
+			});
+			return `${list.toString('pem')}\n`;
+		},
 		async close() {
 			await rm(folder, {recursive: true, force: true});
 		},
 	};
+}
+
+/** A request whose sender has the key. */
+async function verified(request: Pkcs10CertificateRequest): Promise<Pkcs10CertificateRequest> {
+	if (await request.verify()) return request;
+	throw new Error('The signature of the certificate request is wrong');
 }
 
 /** Positive, as RFC 5280 section 4.1.2.2 demands. */
