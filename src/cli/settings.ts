@@ -20,8 +20,9 @@ export async function withGatepass<Result>(
 	work: (gatepass: Gatepass) => Promise<Result>,
 ): Promise<Result> {
 	// Loaded here, so that help and usage errors come at once.
-	const [{createGatepass, Passphrases}, {container: root}, {TerminalPassphrases}] = await Promise.all([
-		import('../index.ts'),
+	const {createGatepass, Passphrases} = await import('../index.ts');
+	const [{container: root}, {TerminalPassphrases}] = await Promise.all([
+		// Does not start without the polyfill that gatepass brings along.
 		import('tsyringe'),
 		import('./terminal-passphrases.ts'),
 	]);
