@@ -172,8 +172,9 @@ function lacking(file: string, what: string): CertificateError {
 
 function mendFor(bytes: Buffer): string {
 	if (bytes.length === 0) return 'It is empty. Copy it anew';
-	const [form] = formsOf(bytes);
-	if (form === undefined) return "It should be what 'openssl pkcs12 -export' or a browser's export gives";
-	const article = form === 'encrypted key' ? 'an' : 'a';
-	return `It holds ${article} ${form}: name it in the options 'certificate' and 'key'`;
+	const forms = formsOf(bytes);
+	if (forms.includes('certificate') || forms.includes('key') || forms.includes('encrypted key')) {
+		return "It holds a certificate or a key: name the two in the options 'certificate' and 'key'";
+	}
+	return "It should be what 'openssl pkcs12 -export' or a browser's export gives";
 }

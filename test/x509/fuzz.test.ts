@@ -31,18 +31,31 @@ type Change =
 	| {readonly kind: 'insert'; readonly at: number; readonly bytes: Uint8Array}
 	| {readonly kind: 'end'; readonly at: number};
 
-const place = fc.double({min: 0, max: 1, noNaN: true});
-/** Most changes go to the head of a file, where its structure is. */
-const at = fc.oneof(
-	place,
-	place.map(fraction => fraction ** 4),
-);
+/** Evenly spread: by itself fast-check prefers the ends, where a change leaves nothing to read. */
+const at = fc.noBias(fc.nat(1_000_000)).map(number => number / 1_000_001);
 const change: fc.Arbitrary<Change> = fc.oneof(
-	fc.record({kind: fc.constant('set' as const), at, byte: fc.integer({min: 0, max: 255})}),
-	fc.record({kind: fc.constant('flip' as const), at, bit: fc.integer({min: 0, max: 7})}),
-	fc.record({kind: fc.constant('cut' as const), at, length: fc.integer({min: 1, max: 64})}),
-	fc.record({kind: fc.constant('insert' as const), at, bytes: fc.uint8Array({minLength: 1, maxLength: 32})}),
-	fc.record({kind: fc.constant('end' as const), at}),
+	{
+		weight: 6,
+		arbitrary: fc.record({
+			kind: fc.constant('set' as const),
+			at,
+			byte: fc.noBias(fc.integer({min: 0, max: 255})),
+		}),
+	},
+	{weight: 6, arbitrary: fc.record({kind: fc.constant('flip' as const), at, bit: fc.nat(7)})},
+	{
+		weight: 1,
+		arbitrary: fc.record({kind: fc.constant('cut' as const), at, length: fc.integer({min: 1, max: 64})}),
+	},
+	{
+		weight: 1,
+		arbitrary: fc.record({
+			kind: fc.constant('insert' as const),
+			at,
+			bytes: fc.uint8Array({minLength: 1, maxLength: 32}),
+		}),
+	},
+	{weight: 1, arbitrary: fc.record({kind: fc.constant('end' as const), at})},
 );
 
 function changed(original: Buffer, changes: readonly Change[]): Buffer {
@@ -88,14 +101,18 @@ describeWith(opensslServer, 'changed files', () => {
 		};
 		const secret = ['-passout', `pass:${passphrase}`];
 		const alice = read('alice.pem');
-		files.certificates.push(alice, new X509Certificate(alice).raw, Buffer.concat([alice, read('ca.pem')]));
+		// As DER more often than not: a change to base64 spoils most of what stands behind it.
+		const der = ['alice', 'robot', 'grid'].map(name => new X509Certificate(read(`${name}.pem`)).raw);
+		files.certificates.push(alice, Buffer.concat([alice, read('ca.pem')]), ...der);
 		files.keys.push(
 			...['alice.key', 'ecdsa.key', 'ed25519.key'].map(read),
 			await out('rsa', '-in', 'alice.key', '-traditional'),
+			await out('rsa', '-in', 'alice.key', '-traditional', '-outform', 'DER'),
+			await out('pkcs8', '-topk8', '-in', 'ecdsa.key', '-nocrypt', '-outform', 'DER'),
 			await out('rsa', '-in', 'alice.key', '-traditional', '-aes128', ...secret),
 			await out('ec', '-in', 'ecdsa.key', '-outform', 'DER'),
 			await out('pkcs8', '-topk8', '-in', 'ecdsa.key', '-outform', 'DER', ...secret),
-			await out('pkcs8', '-topk8', '-in', 'ecdsa.key', '-scrypt', ...secret),
+			await out('pkcs8', '-topk8', '-in', 'ecdsa.key', '-scrypt', '-outform', 'DER', ...secret),
 		);
 		const own = ['-in', 'ecdsa.pem', '-inkey', 'ecdsa.key', ...secret];
 		files.pkcs12.push(
@@ -117,7 +134,7 @@ describeWith(opensslServer, 'changed files', () => {
 		numRuns: number,
 		read: (bytes: Buffer) => unknown,
 	): Promise<void> {
-		const input = fc.tuple(fc.nat(originals.length - 1), fc.array(change, {minLength: 1, maxLength: 4}));
+		const input = fc.tuple(fc.nat(originals.length - 1), fc.array(change, {minLength: 1, maxLength: 3}));
 		await fc.assert(
 			fc.asyncProperty(input, async ([which, changes]) => {
 				const bytes = changed(originals[which] as Buffer, changes);

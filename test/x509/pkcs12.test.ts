@@ -108,7 +108,7 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		[
 			'a certificate',
 			() => readFileSync(pki.users.alice.certificate),
-			/^f is not a PKCS#12 file\. It holds a certificate: name it in the options 'certificate' and 'key'$/,
+			/^f is not a PKCS#12 file\. It holds a certificate or a key: name the two in the options 'certificate' and 'key'$/,
 		],
 		[
 			'bytes',
