@@ -20,5 +20,6 @@ try {
 	});
 	console.log(`a token of ${context.token.length} bytes`);
 } catch (error) {
-	console.log(String(error));
+	const {minor} = error as {minor?: number};
+	console.log(`${error} (minor ${minor})`);
 }

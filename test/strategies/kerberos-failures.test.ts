@@ -1,24 +1,13 @@
-/** What the user reads when Kerberos fails, against a real realm and both libraries. */
-import {execFile} from 'node:child_process';
 import {chmod, copyFile, truncate, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {setTimeout as pause} from 'node:timers/promises';
-import {fileURLToPath} from 'node:url';
-import {promisify} from 'node:util';
 import {describe, test} from 'vitest';
-import {CredentialUnavailableError, KerberosExchangeError} from '../../src/index.ts';
+import {CredentialUnavailableError} from '../../src/index.ts';
 import {apacheNegotiate} from '../servers/apache-negotiate.ts';
-import {describeWith, findProgram, type RealServer} from '../servers/availability.ts';
+import {describeWith} from '../servers/availability.ts';
 import {mitKdc} from '../servers/kdc.ts';
 import {failureOf, libraries, useRealm} from './kerberos-setup.ts';
 
-const faketime: RealServer = {
-	name: 'faketime',
-	install: 'apt-get install faketime',
-	whyUnavailable: () => (findProgram('faketime') === undefined ? 'there is no program faketime' : undefined),
-};
-
-describeWith([mitKdc, apacheNegotiate, faketime], 'failures of Kerberos', () => {
+describeWith([mitKdc, apacheNegotiate], 'failures of Kerberos', () => {
 	const realm = useRealm();
 
 	describe.each(libraries)('over %s', library => {
@@ -27,14 +16,6 @@ describeWith([mitKdc, apacheNegotiate, faketime], 'failures of Kerberos', () => 
 			return failureOf(gatepass.got(realm.url('http', '/negotiate', host), {retry: {limit: 0}}));
 		}
 		const principalOf = (name: string): string => `${name}@${realm.kdc.realm}`;
-
-		test('no ticket: it says kinit, with the cache', async ({expect}) => {
-			const cache = join(realm.kdc.folder, 'no-such-cache');
-			const error = await failure({credentialCache: cache});
-			expect(error).toBeInstanceOf(CredentialUnavailableError);
-			expect(error.message).toContain(`kinit -c FILE:${cache}`);
-			expect((error.cause as KerberosExchangeError).major).toBeGreaterThan(0);
-		});
 
 		test('a ticket of somebody else', async ({expect}) => {
 			const error = await failure({
@@ -45,24 +26,6 @@ describeWith([mitKdc, apacheNegotiate, faketime], 'failures of Kerberos', () => 
 			expect(error.message).toContain('kinit');
 		});
 
-		test('an expired ticket', async ({expect}) => {
-			const cache = await realm.kdc.ticket({lifetime: '1s'});
-			await pause(2100);
-			const error = await failure({credentialCache: cache});
-			expect(error).toBeInstanceOf(CredentialUnavailableError);
-			expect(error.message).toMatch(/expired|no usable ticket/);
-			expect(error.message).toContain('kinit');
-		});
-
-		test('a service that the KDC does not know', async ({expect}) => {
-			const error = await failure({credentialCache: await realm.kdc.ticket(), hostname: 'nowhere.localhost'});
-			expect(error).toBeInstanceOf(KerberosExchangeError);
-			expect(error.message).toContain('knows no service HTTP/nowhere.localhost');
-			const {response, major, minor} = error as KerberosExchangeError;
-			expect(response?.status).toBe(401);
-			expect([typeof major, typeof minor]).toEqual(['number', 'number']);
-		});
-
 		test('a wrong password, an unknown principal', async ({expect}) => {
 			const password = 'canary-of-a-wrong-password';
 			const wrong = await failure({principal: principalOf('alice'), password});
@@ -71,32 +34,6 @@ describeWith([mitKdc, apacheNegotiate, faketime], 'failures of Kerberos', () => 
 			expect(JSON.stringify(wrong) + wrong.stack + wrong.message).not.toContain(password);
 			const unknown = await failure({principal: principalOf('nobody'), password});
 			expect(unknown.message).toContain(`no principal ${principalOf('nobody')}`);
-		});
-
-		test('a realm that nobody knows', async ({expect}) => {
-			const error = await failure({principal: 'alice@NOWHERE.INVALID', password: 'x'});
-			expect(error.message).toContain('[realms]');
-		});
-
-		test('no KDC', async ({expect}) => {
-			await realm.kdc.stop();
-			try {
-				const error = await failure({principal: principalOf('alice'), password: realm.kdc.password});
-				expect(error.message).toContain('No KDC of the realm answers');
-			} finally {
-				await realm.kdc.restart();
-			}
-		});
-
-		test('a clock that is 20 minutes ahead', {timeout: 60_000}, async ({expect}) => {
-			const child = fileURLToPath(new URL('kerberos-context-child.ts', import.meta.url));
-			const cache = await realm.kdc.ticket();
-			const {stdout} = await promisify(execFile)(
-				findProgram('faketime') as string,
-				['-f', '+20m', process.execPath, child, library, cache],
-				{env: {...process.env, KRB5_CONFIG: realm.kdc.configuration}},
-			);
-			expect(stdout).toMatch(/differ by more than Kerberos allows|ticket has expired/);
 		});
 
 		test('key tables and caches that are no good', async ({expect}) => {

@@ -1,7 +1,10 @@
 /** A realm, Apache with mod_auth_gssapi, and gatepasses for them: what the tests of `kerberos` have in common. */
+import {spawnSync} from 'node:child_process';
+import {setTimeout as pause} from 'node:timers/promises';
 import {afterAll, afterEach, beforeAll} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {type ApacheNegotiate, startApacheNegotiate} from '../servers/apache-negotiate.ts';
+import {findProgram} from '../servers/availability.ts';
 import {type Kdc, startKdc} from '../servers/kdc.ts';
 
 /** The GSS-API libraries that the tests run on. */
@@ -62,6 +65,15 @@ export function useRealm(): Realm {
 			return gatepass;
 		},
 	});
+}
+
+/** Wait until the ticket in a cache has expired, by the reckoning of `klist -s`. */
+export async function untilExpired(cache: string): Promise<void> {
+	const isValid = (): boolean =>
+		spawnSync(findProgram('klist') as string, ['-s', '-c', cache], {stdio: 'ignore'}).status === 0;
+	while (isValid()) await pause(100);
+	// It looks at whole seconds.
+	await pause(1000);
 }
 
 /** What a promise rejects with. */
