@@ -23,6 +23,8 @@ export interface RunSettings {
 	readonly env?: Readonly<Record<string, string>>;
 	/** For stdin. */
 	readonly input?: string;
+	/** What is typed, each as soon as stdout has shown the text before it; on a terminal. */
+	readonly answers?: readonly (readonly [text: string, typed: string])[];
 	/** Told of stdout as it comes. */
 	readonly onOutput?: (text: string) => void;
 }
@@ -77,16 +79,24 @@ export async function createWorkspace(configuration?: ConfigurationInput): Promi
 	return workspace;
 }
 
-async function finish(child: ChildProcess, {input = '', onOutput}: RunSettings): Promise<Outcome> {
+async function finish(
+	child: ChildProcess,
+	{input = '', answers = [], onOutput}: RunSettings,
+): Promise<Outcome> {
 	const out: Buffer[] = [];
 	const errors: Buffer[] = [];
+	const unanswered = [...answers];
 	child.stdout?.on('data', chunk => {
 		out.push(chunk);
 		onOutput?.(chunk.toString());
+		const [next] = unanswered;
+		if (next === undefined || !Buffer.concat(out).includes(next[0])) return;
+		unanswered.shift();
+		child.stdin?.write(next[1]);
 	});
 	child.stderr?.on('data', chunk => errors.push(chunk));
 	child.stdin?.on('error', () => {});
-	child.stdin?.end(input);
+	if (answers.length === 0) child.stdin?.end(input);
 	const [code] = (await once(child, 'close')) as [number | null];
 	const bytes = Buffer.concat(out);
 	return {code, bytes, stdout: bytes.toString(), stderr: Buffer.concat(errors).toString()};
