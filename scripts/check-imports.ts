@@ -10,6 +10,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/cli/'],
 	['src/testing/'],
 	['src/cern.ts'],
+	['src/cern/'],
 	['src/index.ts', 'src/gatepass.ts'],
 	['src/container.ts'],
 	['src/logger.ts', 'src/telemetry.ts'],

@@ -1,0 +1,57 @@
+/** Where cernrequests looks for the user's certificate. */
+import {statSync} from 'node:fs';
+import {join, resolve} from 'node:path';
+import process from 'node:process';
+import {CredentialUnavailableError} from '../errors.ts';
+import {homeFolder} from '../paths.ts';
+import type {Environment, IdentitySource} from '../services.ts';
+
+/** PEM files of a certificate and its key. Absolute paths. */
+export interface UserCertificatePaths {
+	readonly certificate: string;
+	readonly key: string;
+}
+
+const variable = 'CERN_CERTIFICATE_PATH';
+
+/**
+ * `usercert.pem` and `userkey.pem` in the folder that `CERN_CERTIFICATE_PATH` names, or else in `~/private`, or else in
+ * `~/.globus`.
+ *
+ * @throws {CredentialUnavailableError} where they are not there.
+ */
+export function findUserCertificate(environment: Environment): UserCertificatePaths {
+	const named = environment[variable];
+	const folders = named ? [resolve(process.cwd(), named)] : usualFolders(environment);
+	const found = folders.map(pairIn).find(isThere);
+	if (found !== undefined) return found;
+	throw new CredentialUnavailableError(
+		named
+			? `${variable} names ${folders[0]}, which does not hold both usercert.pem and userkey.pem. Put them there, or unset the variable`
+			: `There are no usercert.pem and userkey.pem in ${folders.join(' or ')}. Put them there, or name their folder in ${variable}`,
+	);
+}
+
+/**
+ * The same as a source of an identity. Where cernrequests would find nothing, it is left to gatepass, which knows more
+ * places and forms.
+ */
+export function sourceOfUserCertificate(environment: Environment): IdentitySource {
+	const named = environment[variable];
+	// What it lacks is told by whoever reads it; it may also hold a PKCS#12 file.
+	if (named) return {directory: resolve(process.cwd(), named)};
+	const folder = usualFolders(environment).find(candidate => isThere(pairIn(candidate)));
+	return folder === undefined ? {} : {directory: folder};
+}
+
+function usualFolders(environment: Environment): string[] {
+	return ['private', '.globus'].map(name => join(homeFolder(environment), name));
+}
+
+function pairIn(folder: string): UserCertificatePaths {
+	return {certificate: join(folder, 'usercert.pem'), key: join(folder, 'userkey.pem')};
+}
+
+function isThere({certificate, key}: UserCertificatePaths): boolean {
+	return [certificate, key].every(file => statSync(file, {throwIfNoEntry: false})?.isFile() === true);
+}
