@@ -41,6 +41,9 @@ interface Step {
 	readonly repeats: boolean;
 }
 
+/** Names have a hundred characters or two. */
+export const longestPattern = 4096;
+
 /** A pattern, ready to be held against names. */
 export class NamePattern {
 	readonly text: string;
@@ -58,7 +61,7 @@ export class NamePattern {
 			if (character === '?') return {accepts: 'any', isChar: false, repeats: false};
 			return {accepts: character, isChar: true, repeats: false};
 		});
-		return new NamePattern(text, steps);
+		return new NamePattern(text, withoutRepetition(steps));
 	}
 
 	/**
@@ -88,7 +91,7 @@ export class NamePattern {
 			if (quantifier !== '*') steps.push(step);
 			if (quantifier === '*' || quantifier === '+') steps.push({...step, repeats: true});
 		}
-		return new NamePattern(text, steps);
+		return new NamePattern(text, withoutRepetition(steps));
 	}
 
 	/** Whether the whole of a comparable name is of this pattern. */
@@ -115,6 +118,14 @@ export class NamePattern {
 		}
 		return places.has(steps.length);
 	}
+}
+
+/** Any text after any text is any text: written a thousand times, it would take a thousand times as long. */
+function withoutRepetition(steps: readonly Step[]): Step[] {
+	return steps.filter((step, at) => {
+		const before = steps[at - 1];
+		return !(step.repeats && before?.repeats === true && before.accepts === step.accepts);
+	});
 }
 
 function accepts(step: Step, character: string): boolean {

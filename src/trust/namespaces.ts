@@ -8,7 +8,7 @@
  * ```
  */
 import {comparableName, NamePattern} from './name-pattern.ts';
-import {type NameRule, PolicySyntaxError} from './signing-policy.ts';
+import {checkLength, type NameRule, PolicySyntaxError} from './signing-policy.ts';
 
 /** @throws {PolicySyntaxError} */
 export function parseNamespaces(bytes: Buffer): NameRule[] {
@@ -49,6 +49,7 @@ function parseStatement(statement: string, line: number): NameRule {
 	if (!isRight) {
 		throw new PolicySyntaxError(line, `it should read: TO Issuer "/DC=…/CN=…" PERMIT Subject "/DC=…/.*"`);
 	}
+	checkLength(subject.text, line);
 	return {
 		issuer: issuer.isQuoted ? comparableName(unescaped(issuer.text)) : undefined,
 		permits: isKeyword(verb, 'permit'),

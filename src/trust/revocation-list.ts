@@ -68,7 +68,12 @@ export function parseRevocationList(bytes: Buffer): RevocationList {
 	}
 	const fields = parts(der, content);
 	// The version may be left out.
-	let at = fields[0]?.tag === derTag.integer ? 2 : 1;
+	let at = fields[0]?.tag === derTag.integer ? 1 : 0;
+	const inner = whole(der, fields[at++], derTag.sequence);
+	// RFC 5280 section 5.1.1.2: what is signed with stands in what is signed, too.
+	const isSame = der.subarray(inner.start, inner.end).equals(der.subarray(algorithm.start, algorithm.end));
+	// All bits of the last byte count: that is what the first one says.
+	if (!isSame || der[signature.begin] !== 0) throw damaged();
 	// The issuer's name. What counts is whose key the signature is of.
 	whole(der, fields[at++], derTag.sequence);
 	const thisUpdate = timeOf(der, fields[at++]);
@@ -86,7 +91,6 @@ export function parseRevocationList(bytes: Buffer): RevocationList {
 				authority.publicKey,
 				der.subarray(content.start, content.end),
 				der.subarray(algorithm.start, algorithm.end),
-				// The first byte says how many bits of the last one are none.
 				der.subarray(signature.begin + 1, signature.end),
 			),
 		revokes: certificate => revoked.has(serialOf(certificate)),

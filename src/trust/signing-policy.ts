@@ -7,7 +7,7 @@
  * cond_subjects  globus  '"/C=ch/O=CERN/*" "/DC=ch/DC=cern/*"'
  * ```
  */
-import {comparableName, NamePattern} from './name-pattern.ts';
+import {comparableName, longestPattern, NamePattern} from './name-pattern.ts';
 
 /** What a file says about one CA. */
 export interface NameRule {
@@ -80,6 +80,7 @@ export function parseSigningPolicy(bytes: Buffer): NameRule[] {
 				if (right !== undefined && issuer !== undefined) {
 					const {permits} = right;
 					for (const subject of subjects) {
+						checkLength(subject, line);
 						rules.push({issuer, permits, subject: NamePattern.fromWildcards(subject), line});
 					}
 				}
@@ -101,6 +102,13 @@ export function parseSigningPolicy(bytes: Buffer): NameRule[] {
 	}
 	endRight();
 	return rules;
+}
+
+/** @throws {PolicySyntaxError} where a pattern is longer than any name. */
+export function checkLength(pattern: string, line: number): void {
+	if (pattern.length > longestPattern) {
+		throw new PolicySyntaxError(line, `it has a pattern of more than ${longestPattern} characters`);
+	}
 }
 
 /** Three words, of which the last is all that is left. */
