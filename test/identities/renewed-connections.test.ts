@@ -143,6 +143,17 @@ test('a request that was begun with the old one may still use it; its connection
 	expect(await ask('/slow')).toBe('bob');
 });
 
+test('close() ends also the connections of requests that are under way with an old one', async () => {
+	const underWay = gatepass.got(`${origin}/wait-for-ever`, {retry: {limit: 0}});
+	const failure = expect(underWay).rejects.toMatchObject({code: 'ECONNRESET'});
+	await vi.waitUntil(() => waiting.has('/wait-for-ever'));
+	renew('bob');
+	expect(await ask()).toBe('bob');
+	await gatepass.close();
+	await failure;
+	waiting.get('/wait-for-ever')?.();
+});
+
 test('connections of one owner end too', async () => {
 	expect(await ask('/owned')).toBe('alice');
 	expect(await ask('/owned')).toBe('alice');
