@@ -32,7 +32,7 @@ export interface ApacheMtls {
 	readonly urls: Readonly<Record<TlsVersion, string>>;
 	/** Likewise, but the certificate is asked for only when a page below `/late` is: TLS 1.3 has no way to do so. */
 	readonly lateUrls: Readonly<Record<TlsVersion, string>>;
-	/** The client's port of each TLS handshake that Apache has completed so far. */
+	/** The client's port of each TLS handshake that Apache has completed so far, in their order. Ports come again. */
 	handshakes(): Promise<string[]>;
 	/** How many requests Apache has read so far. */
 	requests(): Promise<number>;
