@@ -20,8 +20,8 @@ import {createGridPki, type GridPki} from '../servers/grid-pki.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
 
 const passphrase = 'canary';
-/** What one call may take: a real file takes a few, and the cores may be busy. */
-const longestCall = 3000;
+/** Milliseconds for one call: the most rounds that are taken need two seconds, and the cores may be busy. */
+const longestCall = 10_000;
 
 /** One change to a file. Places are fractions of its length. */
 type Change =

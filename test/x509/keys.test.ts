@@ -112,6 +112,17 @@ describeWith(opensslServer, 'private keys', () => {
 		expect(performance.now() - start).toBeLessThan(500);
 	});
 
+	test('the same for scrypt, whose work is the product of three numbers', async () => {
+		const bytes = await written('ec', [...pkcs8, '-scrypt', ...secret, '-outform', 'DER']);
+		// 16,384 times 8 times 1.
+		const at = bytes.indexOf(Buffer.from([0x02, 0x02, 0x40, 0x00, 0x02, 0x01, 0x08, 0x02, 0x01, 0x01]));
+		expect(at).toBeGreaterThan(0);
+		bytes[at + 9] = 127;
+		const start = performance.now();
+		expect(failureOf(() => parsePrivateKey(bytes, 'k', passphrase)).message).toMatch(/does not open/);
+		expect(performance.now() - start).toBeLessThan(500);
+	});
+
 	test('a key in one line of a megabyte takes no time', () => {
 		const text = `-----BEGIN RSA PRIVATE KEY-----\n${'A'.repeat(1024 * 1024 - 100)}\n-----END RSA PRIVATE KEY-----\n`;
 		const encryptedText = text.replace(
