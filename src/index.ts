@@ -14,5 +14,13 @@ export {
 } from './gatepass.ts';
 export type {Candidate, Explanation} from './host-rules/explain.ts';
 export type {Logger} from './logger.ts';
+export type {
+	ApplicationState,
+	CertificateApplication,
+	CertificateAuthority,
+	Revocation,
+	RevocationReason,
+	Submission,
+} from './robots/certificate-authority.ts';
 export * from './strategy.ts';
 export type {GatepassContext} from './transports/got.ts';

@@ -16,7 +16,7 @@ export async function askChecklist(json: boolean | undefined): Promise<Checklist
 			'Nobody is there to answer the questions about the applicant. Give the answers in a file with --checklist',
 		);
 	}
-	const [{confirm, isCancel, note, select}, {memberCategories, rules}] = await Promise.all([
+	const [{confirm, isCancel, note, select}, {categoryHints, memberCategories, rules}] = await Promise.all([
 		import('@clack/prompts'),
 		import('../robots/checklist.ts'),
 	]);
@@ -35,7 +35,9 @@ export async function askChecklist(json: boolean | undefined): Promise<Checklist
 	for (const {key, question: message} of rules) {
 		answers[key] =
 			key === 'memberCategory'
-				? answered(await select({message, options: statuses(memberCategories), maxItems: 8, output}))
+				? answered(
+						await select({message, options: statuses(memberCategories, categoryHints), maxItems: 8, output}),
+					)
 				: answered(await confirm({message, initialValue: false, output}));
 	}
 	return answers as unknown as Checklist;
@@ -64,6 +66,12 @@ export async function askServiceAccount(): Promise<string> {
 	return answer;
 }
 
-function statuses(categories: readonly string[]): {value: string; label: string}[] {
-	return [...categories, 'none of these'].map(status => ({value: status, label: status}));
+function statuses(
+	categories: readonly string[],
+	hints: Readonly<Record<string, string>>,
+): {value: string; label: string}[] {
+	return [...categories, 'none of these'].map(status => {
+		const hint = hints[status];
+		return {value: status, label: hint === undefined ? status : `${status} (${hint})`};
+	});
 }

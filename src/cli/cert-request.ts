@@ -138,15 +138,15 @@ function keyTypeOf({keyType, rsaKeySize, ellipticCurve}: RequestOptions): KeyTyp
 		: {type: 'ecdsa', curve: ellipticCurve as 'secp256r1'};
 }
 
-/** The authority that the options name; by hand, where they name none. */
+/** The authority that the options name. */
 export async function authorityNamed({
 	authority,
 	authorityCommand,
-}: Pick<RequestOptions, 'authority' | 'authorityCommand'>): Promise<AuthorityName> {
+}: Pick<RequestOptions, 'authority' | 'authorityCommand'>): Promise<AuthorityName | undefined> {
 	if (authority !== undefined) {
 		return {kind: 'module', file: resolvePath(authority, process.cwd(), process.env)};
 	}
-	if (authorityCommand === undefined) return {kind: 'by-hand'};
+	if (authorityCommand === undefined) return undefined;
 	const {splitWords} = await import('../robots/command-authority.ts');
 	const [program, ...parameters] = splitWords(authorityCommand);
 	if (program === undefined)

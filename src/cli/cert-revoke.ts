@@ -44,7 +44,6 @@ export function addCertRevokeCommand(group: Command): void {
 		.action(async (_own: unknown, own: Command) => {
 			const options = optionsOf<RevokeOptions>(own);
 			const path = resolvePath(options.to, process.cwd(), process.env);
-			const isNamed = options.authority !== undefined || options.authorityCommand !== undefined;
 			const [{revoke}, {rfc2253Subject}] = await Promise.all([
 				import('../robots/revoke.ts'),
 				import('../x509/names.ts'),
@@ -52,12 +51,7 @@ export function addCertRevokeCommand(group: Command): void {
 			const {certificate, instructions} = await withProgress(
 				'Asking the authority',
 				!options.json,
-				async () =>
-					revoke(
-						path,
-						reasons[options.reason] as RevocationReason,
-						isNamed ? await authorityNamed(options) : undefined,
-					),
+				async () => revoke(path, reasons[options.reason] as RevocationReason, await authorityNamed(options)),
 			);
 			const [subject, serialNumber] = [rfc2253Subject(certificate), certificate.serialNumber];
 			const revoked = instructions.length === 0;

@@ -30,9 +30,15 @@ export interface UnmetRule {
 export const memberCategories: readonly string[] = [
 	...['STAFF', 'FELL', 'PDAS', 'PJAS', 'USAS', 'CASS', 'UPAS', 'USER', 'DOCT', 'TECH', 'ADMI', 'SUMM'],
 	...['CHIL', 'APPR', 'COAS', 'GPRO', 'VISC', 'TRNE'],
-	// Employees of a contractor; participants in an experiment; honorary members (EXTN with reason HONO).
 	...['ENTC', 'PART', 'HONO'],
 ];
+
+/** What the last three mean; the others are members of the personnel. */
+export const categoryHints: Readonly<Record<string, string>> = {
+	ENTC: 'employee of a contractor',
+	PART: 'participant in an experiment',
+	HONO: 'honorary member: EXTN with reason HONO',
+};
 
 interface Rule {
 	readonly key: keyof Checklist;
@@ -64,7 +70,7 @@ export const rules: readonly Rule[] = [
 		key: 'forwardsMail',
 		question: 'Is mail to the service account forwarded to you, or to an e-group of those responsible?',
 		isMet: answer => answer === true,
-		message: 'mail to the service account reaches nobody',
+		message: 'mail to the service account is not forwarded',
 		mend: 'Forward it to its owner or to an e-group of those responsible: the CA writes there',
 	},
 	{

@@ -74,13 +74,15 @@ export async function keepPending(
 	return (await readPending(folder)) as PendingRequest;
 }
 
-/** Note that the request was handed in. */
-export async function noteReference(
+/** Note something more of the pending request, such as that it was handed in. */
+export async function notePending(
 	folder: IdentityFolder,
-	{request: _request, key: _key, ...notes}: PendingRequest,
-	reference: string,
-): Promise<void> {
-	await replaceFile(join(placeIn(folder), notesName), toText({...notes, reference}), 0o600);
+	pending: PendingRequest,
+	more: Partial<RequestNotes>,
+): Promise<PendingRequest> {
+	const {request, key, ...notes} = {...pending, ...more};
+	await replaceFile(join(placeIn(folder), notesName), toText(notes), 0o600);
+	return {...notes, request, key};
 }
 
 /** Drop the pending request with its key: it was answered, or is not wanted any more. */

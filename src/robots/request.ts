@@ -12,7 +12,7 @@ import {rememberFolder} from './known-folders.ts';
 import {
 	dropPending,
 	keepPending,
-	noteReference,
+	notePending,
 	type PendingRequest,
 	publicKeyOf,
 	readPending,
@@ -24,7 +24,8 @@ export interface RequestSettings {
 	/** Default, on a renewal: that of the certificate in use. */
 	readonly serviceAccount?: string | undefined;
 	readonly keyType: KeyType;
-	readonly authority: AuthorityName;
+	/** Default: the one of the pending request; by hand for a new one. */
+	readonly authority?: AuthorityName | undefined;
 	/** Drop the request that is pending, and make a new one. */
 	readonly startAnew?: boolean;
 }
@@ -50,7 +51,10 @@ export async function requestCertificate(settings: RequestSettings): Promise<Req
 		const found = startAnew ? undefined : await stillPending(folder, installed);
 		if (startAnew) await dropPending(folder);
 		if (found !== undefined) checkSameRequest(found, serviceAccount, path);
-		const pending = found ?? (await makePending(folder, installed, serviceAccount, settings));
+		const pending =
+			found === undefined
+				? await makePending(folder, installed, serviceAccount, settings)
+				: await turnTo(folder, found, settings.authority);
 		await rememberFolder(path);
 		return handIn(folder, pending, found !== undefined);
 	});
@@ -74,6 +78,16 @@ function checkSameRequest(pending: PendingRequest, serviceAccount: string, path:
 	);
 }
 
+/** As long as the request was not handed in, it may go to another authority. */
+async function turnTo(
+	folder: IdentityFolder,
+	pending: PendingRequest,
+	authority: AuthorityName | undefined,
+): Promise<PendingRequest> {
+	if (authority === undefined || pending.reference !== undefined) return pending;
+	return notePending(folder, pending, {authority});
+}
+
 async function makePending(
 	folder: IdentityFolder,
 	installed: X509Certificate | undefined,
@@ -87,7 +101,7 @@ async function makePending(
 		subject: installed === undefined ? `CN=${commonName}` : rfc2253Subject(installed),
 		isRenewal: installed !== undefined,
 		createdAt: Date.now(),
-		authority,
+		authority: authority ?? {kind: 'by-hand'},
 	});
 }
 
@@ -106,8 +120,8 @@ async function handIn(
 		serviceAccount,
 		isRenewal,
 	});
-	if (reference !== undefined) await noteReference(folder, pending, reference);
-	return {pending: {...pending, ...(reference !== undefined && {reference})}, text, wasPending, instructions};
+	const noted = reference === undefined ? pending : await notePending(folder, pending, {reference});
+	return {pending: noted, text, wasPending, instructions};
 }
 
 /**

@@ -135,7 +135,7 @@ export async function createTestAuthority(name = 'gatepass test CA'): Promise<Te
 				signingKey: caKeys.privateKey,
 				entries: serialNumbers.map(serialNumber => ({serialNumber, revocationDate: new Date()})),
 			});
-			return `${list.toString('pem')}\n`;
+			return `${x509.PemConverter.encode(list.rawData, 'X509 CRL')}\n`;
 		},
 		async close() {
 			await rm(folder, {recursive: true, force: true});

@@ -40,7 +40,9 @@ export interface Workspace {
 	start(args: readonly string[], settings?: RunSettings): ChildProcess;
 	/** Run the command line to its end. */
 	run(args: readonly string[], settings?: RunSettings): Promise<Outcome>;
-	/** The same on a terminal, through `script`; stdout and stderr come as one. */
+	/** Start it on a terminal, through `script`, to answer what it asks; stdout and stderr come as one. */
+	startOnTerminal(args: readonly string[], settings?: RunSettings): ChildProcess;
+	/** Run it on a terminal to its end. */
 	runOnTerminal(args: readonly string[], settings?: RunSettings): Promise<Outcome>;
 	close(): Promise<void>;
 }
@@ -66,13 +68,14 @@ export async function createWorkspace(configuration?: ConfigurationInput): Promi
 		start: (args, {env} = {}) =>
 			spawn(process.execPath, [main, ...args], {cwd: folder, env: environment(env)}),
 		run: async (args, settings = {}) => finish(workspace.start(args, settings), settings),
-		runOnTerminal: async (args, {env, ...settings} = {}) => {
+		startOnTerminal: (args, {env} = {}) => {
 			const command = [process.execPath, main, ...args].map(quote).join(' ');
 			// `script` makes its terminal no wider than this process's, which may have none.
 			const shell = `stty cols 120 rows 40; exec ${command}`;
 			const options = {cwd: folder, env: environment(env)};
-			return finish(spawn('script', ['-qefc', shell, '/dev/null'], options), settings);
+			return spawn('script', ['-qefc', shell, '/dev/null'], options);
 		},
+		runOnTerminal: async (args, settings = {}) => finish(workspace.startOnTerminal(args, settings), settings),
 		close: async () => rm(folder, {recursive: true, force: true}),
 	};
 	if (configuration !== undefined) await workspace.configure(configuration);
