@@ -122,7 +122,7 @@ class GssWorker {
 		const service = target.slice(0, separator);
 		const host = target.slice(separator + 1);
 		const canonical = canonicalizeHostname ? canonicalHost(this.#calls.koffi, host) : host;
-		return `${service}/${canonical}@`;
+		return `${service}/${canonical}@${this.#calls.caches?.realmOf(canonical) ?? ''}`;
 	}
 
 	#step(id: number, token: Uint8Array | undefined): Progress {

@@ -16,6 +16,8 @@ export interface CacheCalls {
 	readonly context: Pointer;
 	/** Of the environment or the realm's configuration. */
 	defaultCacheName(): string;
+	/** The realm that [domain_realm] has for a host; empty: the KDC is to know. */
+	realmOf(host: string): string;
 	readonly resolveCache: NativeCall;
 	readonly cachePrincipal: NativeCall;
 	readonly initializeCache: NativeCall;
@@ -53,10 +55,21 @@ function bindCaches(koffi: Koffi, library: LibraryHandle, copy: string): CacheCa
 	const context = place();
 	const failed = call('krb5_init_context', out)(context);
 	if (failed !== 0) return failed;
+	const hostRealm = call('krb5_get_host_realm', opaque, 'const char *', out);
+	const freeHostRealm = call('krb5_free_host_realm', opaque, opaque);
 	const defaultName = library.func('krb5_cc_default_name', 'const char *', [opaque]);
 	return {
 		context: context[0],
 		defaultCacheName: () => (defaultName(context[0]) as string | null) ?? '',
+		realmOf(host) {
+			const realms = place();
+			if (hostRealm(context[0], host, realms) !== 0 || realms[0] === null) return '';
+			try {
+				return (koffi.decode(realms[0], 'const char *') as string | null) ?? '';
+			} finally {
+				freeHostRealm(context[0], realms[0]);
+			}
+		},
 		resolveCache: call('krb5_cc_resolve', opaque, 'const char *', out),
 		cachePrincipal: call('krb5_cc_get_principal', opaque, opaque, out),
 		initializeCache: call('krb5_cc_initialize', opaque, opaque, opaque),
@@ -91,8 +104,19 @@ export function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) 
 	const out = koffi.out(koffi.pointer(opaque));
 	const getMessage = library.func('krb5_get_error_message', opaque, [opaque, 'int']);
 	const freeMessage = library.func('krb5_free_error_message', 'void', [opaque, opaque]);
+	// Its `krb5_get_host_realm` makes a realm up of the host's domain where none is configured.
+	const configured = library.func('krb5_config_get_string', 'const char *', [
+		...[opaque, opaque, 'const char *', 'const char *', '...'],
+	]);
 	return {
 		...caches,
+		realmOf(host) {
+			for (let name = host; name !== ''; name = name.slice(1).replace(/^[^.]*/, '')) {
+				const realm = configured(context, null, 'domain_realm', name, opaque, null) as string | null;
+				if (realm !== null) return realm;
+			}
+			return '';
+		},
 		errorMessage(code) {
 			const message = getMessage(context, code) as bigint;
 			try {

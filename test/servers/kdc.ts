@@ -175,6 +175,7 @@ async function configure(folder: string, port: number): Promise<void> {
 [domain_realm]
 	localhost = ${realm}
 	.localhost = ${realm}
+	.elsewhere.test = ELSEWHERE.TEST
 `,
 	);
 	await writeFile(
