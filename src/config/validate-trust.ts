@@ -30,6 +30,13 @@ export function validateTrust(
 		const place = Array.isArray(ca) ? [...path, 'ca', position] : [...path, 'ca'];
 		problems.add(place, found.message, found.mend);
 	}
+	if (crl === 'require' && files.length > 0 && files.length === [ca].flat().length && !files.some(isFolder)) {
+		problems.add(
+			[...path, 'crl'],
+			`no revocation list is ever found beside ${files.join(', ')}, so every server would be refused`,
+			"Name a hashed CA folder under 'ca', or take 'crl: require' out",
+		);
+	}
 	return {
 		patterns: validatePatterns(match, [...path, 'match'], problems).map(({pattern}) => pattern),
 		files,
@@ -88,6 +95,10 @@ function checked(file: string): Resolved {
 		message: `the CA file ${file} ${reason}`,
 		mend: 'Name a PEM file that this user may read, a hashed CA folder, a bundle, or one of the words grid and system',
 	};
+}
+
+function isFolder(file: string): boolean {
+	return file !== systemStore && statSync(file, {throwIfNoEntry: false})?.isDirectory() === true;
 }
 
 function whyUnusable(file: string): string | undefined {
