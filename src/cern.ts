@@ -235,7 +235,9 @@ function trustOf(servers: readonly string[], ca: Authorities | undefined): Pick<
 /** In a configuration `${` begins a reference; what stands here is meant as it is. */
 function escaped(options: object): Record<string, string> {
 	const given = Object.entries(options).filter(([, value]) => value !== undefined);
-	return Object.fromEntries(given.map(([name, value]) => [name, String(value).replaceAll('${', '$${')]));
+	return Object.fromEntries(
+		given.map(([name, value]) => [name, String(value).replaceAll('${', () => '$${')]),
+	);
 }
 
 function parse(url: string | URL): URL {

@@ -38,8 +38,10 @@ export function findUserCertificate(environment: Environment): UserCertificatePa
  */
 export function sourceOfUserCertificate(environment: Environment): IdentitySource {
 	const named = environment[variable];
-	// What it lacks is told by whoever reads it; it may also hold a PKCS#12 file.
-	if (named) return {directory: resolve(process.cwd(), named)};
+	if (named) {
+		const directory = resolve(process.cwd(), named);
+		return isFile(join(directory, 'usercred.p12')) ? {directory} : findUserCertificate(environment);
+	}
 	const folder = usualFolders(environment).find(candidate => isThere(pairIn(candidate)));
 	return folder === undefined ? {} : {directory: folder};
 }
@@ -53,5 +55,9 @@ function pairIn(folder: string): UserCertificatePaths {
 }
 
 function isThere({certificate, key}: UserCertificatePaths): boolean {
-	return [certificate, key].every(file => statSync(file, {throwIfNoEntry: false})?.isFile() === true);
+	return isFile(certificate) && isFile(key);
+}
+
+function isFile(path: string): boolean {
+	return statSync(path, {throwIfNoEntry: false})?.isFile() === true;
 }
