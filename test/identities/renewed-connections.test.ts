@@ -46,7 +46,7 @@ beforeAll(async () => {
 	const own = await authority.issue('server', {subject: 'CN=localhost', hosts: ['127.0.0.1']});
 	const [cert, key, ca] = [own.certificate, own.key, authority.ca].map(file => readFileSync(file));
 	server = createServer({cert, key, ca, requestCert: true}, async (request, response) => {
-		if (request.url?.startsWith('/wait')) {
+		if (request.url?.includes('wait')) {
 			await new Promise<void>(resolve => waiting.set(request.url as string, resolve));
 		}
 		response.end(open.get(request.socket as TLSSocket));
@@ -104,6 +104,20 @@ function renew(name: string): void {
 	vi.setSystemTime(Date.now() + 1000);
 }
 
+/** Wait until garbage collection has left no more than `most` of the identities that were given out. */
+async function untilAlive(most: number): Promise<void> {
+	setFlagsFromString('--expose-gc');
+	const collectGarbage = runInNewContext('gc') as () => void;
+	const alive = (): number => given.filter(one => one.deref() !== undefined).length;
+	await vi.waitUntil(
+		() => {
+			collectGarbage();
+			return alive() <= most;
+		},
+		{timeout: 10_000},
+	);
+}
+
 const ask = async (path = '/'): Promise<string> => gatepass.got(`${origin}${path}`).text();
 
 test('requests under way finish on the old connections, which end with them; idle ones end at once', async () => {
@@ -121,6 +135,16 @@ test('requests under way finish on the old connections, which end with them; idl
 	expect([...open.values()]).toEqual(['bob']);
 	expect(await ask()).toBe('bob');
 	expect(open.size).toBe(1);
+});
+
+test('an old identity goes when the last request with it is through', async () => {
+	const underWay = ask('/slow/wait');
+	await vi.waitUntil(() => waiting.has('/slow/wait'));
+	renew('bob');
+	expect(await ask()).toBe('bob');
+	waiting.get('/slow/wait')?.();
+	expect(await underWay).toBe('alice');
+	await untilAlive(0);
 });
 
 test('a request that was begun with the old one may still use it; its connection is not kept', async () => {
@@ -172,15 +196,6 @@ test('1,000 renewals leave neither connections nor identities behind', {timeout:
 	}
 	await vi.waitUntil(() => open.size === 1);
 	expect(given).toHaveLength(1000);
-	setFlagsFromString('--expose-gc');
-	const collectGarbage = runInNewContext('gc') as () => void;
-	const alive = (): number => given.filter(one => one.deref() !== undefined).length;
-	await vi.waitUntil(
-		() => {
-			collectGarbage();
-			return alive() <= 3;
-		},
-		{timeout: 10_000},
-	);
+	await untilAlive(3);
 	expect(await ask('/slow')).toBe('alice');
 });

@@ -1,7 +1,8 @@
 /** The `logger` of the caller's, as pino's loggers are. */
 import {pino} from 'pino';
 import {beforeEach, expect, test} from 'vitest';
-import {createGatepass} from '../../src/index.ts';
+import {CertificateError, createGatepass} from '../../src/index.ts';
+import {logTo} from '../../src/logger.ts';
 import {type Stage, setStage} from './setup.ts';
 
 let stage: Stage;
@@ -61,6 +62,28 @@ test('gets of an error its code and message alone', async () => {
 			code: 'ERR_GATEPASS_TOKEN_REQUEST',
 			reason: expect.stringContaining('invalid_client'),
 			msg: 'gatepass: a token could not be had, kept or renewed',
+		},
+	]);
+});
+
+test('gets what becomes of certificates', () => {
+	const {lines, logger} = createLogger();
+	const listen = logTo(logger);
+	const about = {subject: 'CN=alice', file: '/cert.pem', expiresAt: 1};
+	listen('gatepass:certificate:replaced', {...about, previous: 'CN=bob'});
+	listen('gatepass:certificate:expiring', {...about, days: 3});
+	listen('gatepass:certificate:error', {...about, error: new CertificateError('It is damaged')});
+	const time = expect.any(Number);
+	expect(lines).toEqual([
+		{level: info, time, ...about, previous: 'CN=bob', msg: 'gatepass: another certificate was taken up'},
+		{level: warn, time, ...about, days: 3, msg: 'gatepass: a certificate ends in less than 3 days'},
+		{
+			level: warn,
+			time,
+			...about,
+			code: 'ERR_GATEPASS_CERTIFICATE',
+			reason: 'It is damaged',
+			msg: 'gatepass: a changed certificate cannot be used; the one before stays in use',
 		},
 	]);
 });

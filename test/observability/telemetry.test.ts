@@ -19,6 +19,8 @@ import {
 } from '@opentelemetry/sdk-metrics';
 import {BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor} from '@opentelemetry/sdk-trace-base';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
+import {CertificateError} from '../../src/index.ts';
+import {recordTelemetry} from '../../src/telemetry.ts';
 import {type Stage, setStage} from './setup.ts';
 
 /** Carries the active span along, as the SDK for Node does. */
@@ -191,6 +193,24 @@ test('metrics count tokens and measure requests', async () => {
 		},
 	]);
 	expect(byName.get('gatepass.token.duration')?.dataPoints).toMatchObject([{value: {count: 2}}]);
+});
+
+test('events of certificates are counted', async () => {
+	const record = await recordTelemetry();
+	const about = {subject: 'CN=alice', file: '/cert.pem', expiresAt: 1};
+	record('gatepass:certificate:replaced', {...about, previous: 'CN=bob'});
+	record('gatepass:certificate:expiring', {...about, days: 30});
+	record('gatepass:certificate:expiring', {...about, days: 10});
+	record('gatepass:certificate:error', {...about, error: new CertificateError('It is damaged')});
+	const {resourceMetrics} = await reader.collect();
+	const metrics = resourceMetrics.scopeMetrics.flatMap(({metrics}) => metrics);
+	expect(metrics.map(({descriptor}) => descriptor.name)).toEqual(['gatepass.certificate.events']);
+	expect(metrics[0]?.dataPoints.map(({attributes, value}) => [attributes.event, value])).toEqual([
+		['replaced', 1],
+		['expiring', 2],
+		['error', 1],
+	]);
+	expect(finished()).toEqual([]);
 });
 
 test('nothing is recorded unless it is asked for', async () => {
