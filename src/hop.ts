@@ -4,7 +4,15 @@ import type {Agent} from 'node:https';
 import {ConversationRun} from './conversation.ts';
 import {type GatepassError, StrategyError} from './errors.ts';
 import type {Events} from './events.ts';
-import type {AuthHeaders, AuthRequest, AuthStrategy, Connection, Identity, RuleInfo} from './strategy.ts';
+import type {
+	AuthHeaders,
+	AuthRequest,
+	AuthStrategy,
+	Connection,
+	HopProxy,
+	Identity,
+	RuleInfo,
+} from './strategy.ts';
 import type {TrustSet} from './trust/trust-sets.ts';
 
 /** What a transport knows about a request that its options do not say. */
@@ -82,6 +90,7 @@ export class HopRequest implements AuthRequest {
 	readonly tenant: string | undefined;
 	identity: Identity | undefined;
 	connectionOwner: string | undefined;
+	proxy: HopProxy | undefined;
 	refusal: GatepassError | undefined;
 	readonly #connect: HopContext['connect'];
 	readonly #original: URL;

@@ -49,6 +49,8 @@ export interface AuthRequest {
 	 * connection for. Connections are then shared with requests of the same rule and the same owner only.
 	 */
 	connectionOwner: string | undefined;
+	/** The proxy to send this hop through. What is for the proxy is the strategy's to say, too. */
+	proxy?: HopProxy | undefined;
 	/** Why the server refused the credential, where the strategy can tell: for the event and the log of this hop. */
 	refusal?: GatepassError | undefined;
 	/** Whether the request can be sent again: it has no body, or one that is not used up by sending. */
@@ -66,6 +68,16 @@ export interface AuthRequest {
 	 * @returns `undefined` where the transport cannot tell the connection beforehand.
 	 */
 	openConnection(timeout: number): Promise<Connection | undefined>;
+}
+
+/** A proxy that a hop goes through. A request to an http URL is for the proxy itself to answer or to pass on. */
+export interface HopProxy {
+	/** `http://HOST:PORT`. */
+	readonly url: URL;
+	/** Milliseconds for one request for a tunnel. */
+	readonly timeout: number;
+	/** For https URLs: the conversation over the request for a tunnel to the server (CONNECT, RFC 9110 section 9.3.6). */
+	authenticate(request: AuthRequest): Conversation;
 }
 
 /** The connection over which a request will go. */

@@ -22,6 +22,7 @@ import {EarlyLeg} from './early-leg.ts';
 import {explainWrites} from './explained-writes.ts';
 import {HeldBack} from './held-back.ts';
 import {reportHop} from './hop-report.ts';
+import {throughProxy} from './proxy.ts';
 import {explainTlsFailure} from './tls-failure.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
@@ -135,8 +136,22 @@ function withTls(
 	plan: HopPlan,
 	native: RequestOptions,
 	url: URL,
-	{identity, connectionOwner}: Partial<Pick<HopRequest, 'identity' | 'connectionOwner'>> = {},
+	{
+		identity,
+		connectionOwner,
+		proxy,
+	}: Partial<Pick<HopRequest, 'identity' | 'connectionOwner' | 'proxy'>> = {},
 ): RequestOptions {
+	if (proxy !== undefined && plan.rule !== undefined) {
+		const owner = `${connectionOwner ?? ''} through ${proxy.url.origin}`;
+		const agent = throughProxy(plan.ownAgentFor(owner, url.protocol, identity), proxy, plan.rule.info);
+		// RFC 9112 section 3.2.2: a proxy is asked for the whole URL.
+		return {
+			...native,
+			agent,
+			...(url.protocol === 'http:' && {path: url.origin + url.pathname + url.search}),
+		};
+	}
 	if (connectionOwner !== undefined) {
 		return {...native, agent: plan.ownAgentFor(connectionOwner, url.protocol, identity)};
 	}

@@ -18,7 +18,11 @@ import {StubProvider} from './stub-provider.ts';
  *
  * Fails with a `MutualAuthenticationError` where the server has to prove itself and does not (RFC 4559 section 5).
  */
-@authStrategy({name: 'kerberos-stub', options: kerberosOptions})
+@authStrategy<typeof kerberosOptions>({
+	name: 'kerberos-stub',
+	options: kerberosOptions,
+	endpoints: ({proxy}) => (typeof proxy === 'string' ? [proxy] : []),
+})
 export class KerberosStubStrategy implements AuthStrategy {
 	readonly #options: KerberosOptions;
 	readonly #rule: RuleInfo;

@@ -23,7 +23,11 @@ import {credentialStatus} from './status.ts';
  * the library makes no token, and with a `MutualAuthenticationError` where the server has to prove itself and does
  * not (RFC 4559 section 5).
  */
-@authStrategy({name: 'kerberos', options: kerberosOptions})
+@authStrategy<typeof kerberosOptions>({
+	name: 'kerberos',
+	options: kerberosOptions,
+	endpoints: ({proxy}) => (typeof proxy === 'string' ? [proxy] : []),
+})
 export class KerberosStrategy implements AuthStrategy {
 	readonly #options: KerberosOptions;
 	readonly #rule: RuleInfo;

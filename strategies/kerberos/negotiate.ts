@@ -31,7 +31,7 @@ const ofProxy: ChallengeKind = {
 	answer: 'proxy-authorization',
 };
 
-/** Hold the conversation for one request. */
+/** Hold the conversation for one request: with the server, or with the proxy in between. */
 export async function* negotiate(
 	request: AuthRequest,
 	options: KerberosOptions,
@@ -39,8 +39,42 @@ export async function* negotiate(
 	rule: RuleInfo,
 ): Conversation {
 	checkDelegation(request, options, rule);
+	const {proxy, principal = ''} = options;
+	const isSecure = request.url.protocol === 'https:';
+	if (proxy === true && isSecure) {
+		throw new KerberosExchangeError(
+			`The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below. Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'`,
+		);
+	}
 	// A connection may count for the server as the principal's from the first token on.
-	if (!options.proxy) request.connectionOwner = options.principal ?? '';
+	if (proxy !== true) request.connectionOwner = principal;
+	if (typeof proxy === 'string') {
+		const url = new URL(proxy);
+		const ofThisProxy = {...options, hostname: options.hostname ?? hostOf(url)};
+		const authenticate = (tunnel: AuthRequest): Conversation =>
+			converse(tunnel, withoutProof(ofThisProxy), provider, rule);
+		request.proxy = {url, timeout: options.timeout, authenticate};
+		// What goes through the tunnel is between the caller and the server, which proves itself by TLS.
+		if (isSecure) yield;
+		else yield* converse(request, ofThisProxy, provider, rule);
+		return;
+	}
+	yield* converse(request, options, provider, rule);
+}
+
+/** Proxies that open a tunnel do not prove themselves (Apache and squid do not); a wrong proof is still refused. */
+function withoutProof(options: KerberosOptions): KerberosOptions {
+	return options.mutualAuthentication === 'required'
+		? {...options, mutualAuthentication: 'optional'}
+		: options;
+}
+
+async function* converse(
+	request: AuthRequest,
+	options: KerberosOptions,
+	provider: GssProvider,
+	rule: RuleInfo,
+): Conversation {
 	let context: GssContext | undefined;
 	let attempts = 0;
 	const kind = options.proxy ? ofProxy : ofServer;

@@ -54,15 +54,17 @@ const shape = z.strictObject({
 		.optional()
 		.describe('The GSS-API library: mit, heimdal, or a file. Default: the first that is there'),
 	proxy: z
-		.boolean()
+		.union([z.boolean(), z.url({protocol: /^http$/})])
 		.default(false)
-		.describe("Answer a proxy (407) instead of the server (401); 'hostname' names the proxy"),
+		.describe(
+			"Answer a proxy (407) instead of the server (401): the proxy's URL, or true where it is reached by other means",
+		),
 });
 
 export const kerberosOptions = shape.superRefine((options, context) => {
 	const complain = (path: keyof z.output<typeof shape>, message: string): void =>
 		context.addIssue({code: 'custom', path: [path], message});
-	const {keytab, password, principal, proxy, hostname, credentialCache} = options;
+	const {keytab, password, principal, proxy, hostname, credentialCache, delegate, channelBindings} = options;
 	if (keytab !== undefined && password !== undefined) {
 		complain('password', "'keytab' and 'password' exclude each other");
 	}
@@ -72,7 +74,14 @@ export const kerberosOptions = shape.superRefine((options, context) => {
 	if (password !== undefined && credentialCache !== undefined) {
 		complain('password', "tickets from 'password' stay in memory: leave 'credentialCache' out");
 	}
-	if (proxy && hostname === undefined) complain('proxy', "'proxy' needs 'hostname', the proxy's host");
+	if (proxy === true && hostname === undefined) {
+		complain('proxy', "'proxy: true' needs 'hostname', the proxy's host; or give the proxy's URL");
+	}
+	// A proxy is spoken to over plain http.
+	if (proxy !== false && delegate === true) complain('delegate', 'a proxy is not to act for the principal');
+	if (proxy !== false && channelBindings === 'required') {
+		complain('channelBindings', 'there are none with a proxy: it is spoken to before there is any TLS');
+	}
 });
 
 export type KerberosOptions = z.output<typeof kerberosOptions>;

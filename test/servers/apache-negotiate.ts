@@ -34,6 +34,8 @@ export interface ApacheNegotiate {
 	readonly ports: Readonly<Record<'http' | 'https', number>>;
 	/** PEM file of the CA that vouches for the server. */
 	readonly ca: string;
+	/** Its key table, which it reads anew for each request. */
+	readonly keytab: string;
 	/** How many requests Apache has read so far, by status. */
 	statuses(): Promise<Readonly<Record<string, number>>>;
 	close(): Promise<void>;
@@ -60,10 +62,11 @@ export async function startApacheNegotiate(
 			'/O=Gatepass/CN=Test CA',
 		);
 		await authority.issue('server', '/CN=localhost', ['127.0.0.1', 'localhost']);
-		const {server, ports} = await startOnFreePorts(folder, kdc);
+		const {server, ports} = await startOnFreePorts(folder, kdc, ports => configure(folder, ports));
 		return {
 			ports: {http: ports[0] as number, https: ports[1] as number},
 			ca: authority.ca,
+			keytab: join(folder, 'http.keytab'),
 			async statuses() {
 				const log = await readFile(join(folder, 'access.log'), 'utf8');
 				const counts: Record<string, number> = {};
@@ -82,11 +85,15 @@ export async function startApacheNegotiate(
 }
 
 /** Apache cannot be asked to choose a port, and one that was free may be taken by the time it starts. */
-async function startOnFreePorts(folder: string, kdc: Kdc): Promise<{server: ChildProcess; ports: number[]}> {
+export async function startOnFreePorts(
+	folder: string,
+	kdc: Kdc,
+	configure: (ports: readonly number[]) => string,
+): Promise<{server: ChildProcess; ports: number[]}> {
 	for (let attempt = 1; ; attempt++) {
 		const ports = await freePorts(2);
 		const configuration = join(folder, 'httpd.conf');
-		await writeFile(configuration, configure(folder, ports));
+		await writeFile(configuration, configure(ports));
 		const server = spawn(findProgram('apache2') as string, ['-f', configuration, '-DFOREGROUND'], {
 			stdio: ['ignore', 'ignore', 'pipe'],
 			// Requests that repeat a token within a second are meant here: the replay cache is off.
