@@ -2,6 +2,7 @@
 import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
 import {createInterface} from 'node:readline';
+import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {createGatepass} from '../../src/index.ts';
 import {
@@ -19,10 +20,13 @@ const variables = {
 	...client,
 	API_KEY: 'key-for-tests',
 	API_TOKEN: 'token-for-tests',
+	KEY_PASSPHRASE: 'passphrase-for-tests',
 	PRINTER_PASSWORD: 'password-for-tests',
 	SESSION_PASSWORD: 'password-for-tests',
 	REDIS_PASSWORD: 'password-for-tests',
 	GATEPASS_CACHE_KEY: Buffer.alloc(32, 1).toString('base64'),
+	// For 'ca: grid', also where there is no such folder.
+	X509_CERT_DIR: fileURLToPath(new URL('../../bundles/igtf/certificates', import.meta.url)),
 	GATEPASS_OLD_CACHE_KEY: Buffer.alloc(32, 2).toString('base64'),
 };
 
