@@ -1,5 +1,7 @@
 /** `gatepass cert`: the commands about certificates, one file each. */
 import type {Command} from 'commander';
+import {addCertImportCommand} from './cert-import.ts';
+import {addCertInspectCommand} from './cert-inspect.ts';
 import {addCertInstallCommand} from './cert-install.ts';
 import {addCertListCommand} from './cert-list.ts';
 import {addCertRequestCommand} from './cert-request.ts';
@@ -9,6 +11,8 @@ import {examples} from './settings.ts';
 /** Each adds one command to the group. */
 const add: readonly ((group: Command) => void)[] = [
 	addCertListCommand,
+	addCertInspectCommand,
+	addCertImportCommand,
 	addCertRequestCommand,
 	addCertInstallCommand,
 	addCertRevokeCommand,

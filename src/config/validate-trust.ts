@@ -51,7 +51,10 @@ type Resolved = {readonly file: string} | {readonly message: string; readonly me
 const bundlePrefix = 'bundle:';
 
 /** What stands under `ca`: a word, a bundle or a path. A file or folder with such a name is written `./system`. */
-function resolveAuthorities(written: string, {folder, environment}: ValidationContext): Resolved {
+export function resolveAuthorities(
+	written: string,
+	{folder, environment}: Pick<ValidationContext, 'folder' | 'environment'>,
+): Resolved {
 	if (written === systemStore) return {file: systemStore};
 	if (written === 'grid') return findGridFolder(environment);
 	if (written.startsWith(bundlePrefix)) {

@@ -1,0 +1,82 @@
+/** `gatepass cert import`: makes usercert.pem and userkey.pem of a PKCS#12 file. */
+import process from 'node:process';
+import type {Command} from 'commander';
+import {resolvePath} from '../paths.ts';
+import type {Imported} from '../robots/import.ts';
+import {describeTime, paint, print, printJson, shortPath} from './output.ts';
+import type {PassphraseOptions} from './passphrase-input.ts';
+import {examples, optionsOf} from './settings.ts';
+import {wrap} from './wrap.ts';
+
+interface ImportOptions extends PassphraseOptions {
+	readonly to: string;
+	readonly force?: boolean;
+}
+
+export function addCertImportCommand(group: Command): void {
+	group
+		.command('import')
+		.summary('take a certificate over from a PKCS#12 file')
+		.description(
+			'Take a certificate and its key over from a PKCS#12 file, as a browser or https://ca.cern.ch gives it, into\n' +
+				'usercert.pem and userkey.pem. The key is written without a passphrase, for its owner only. What is there already\n' +
+				'is replaced only with --force, and then kept under another name.',
+		)
+		.argument('<file>', 'the PKCS#12 file (.p12, .pfx)')
+		.option('--to <folder>', 'where to write the two files', '~/.globus')
+		.option('--passphrase-file <file>', 'a file whose first line is the passphrase; default: ask for it')
+		.option('--force', 'replace what is there, and keep a copy of that')
+		.addHelpText(
+			'after',
+			examples(
+				'gatepass cert import my.p12',
+				'gatepass cert import my.p12 --to ~/private --force',
+				'gatepass cert import my.p12 --passphrase-file /run/secrets/p12-passphrase',
+			),
+		)
+		.action(async (written: string, _own: unknown, command: Command) => {
+			const options = optionsOf<ImportOptions>(command);
+			const file = resolvePath(written, process.cwd(), process.env);
+			const to = resolvePath(options.to, process.cwd(), process.env);
+			const [{importPkcs12}, {withPassphrase}] = await Promise.all([
+				import('../robots/import.ts'),
+				import('./passphrase-input.ts'),
+			]);
+			const imported = await withPassphrase(file, options, passphrase =>
+				importPkcs12({file, passphrase, to, force: options.force === true}),
+			);
+			if (options.json) printJson(await forMachines(imported));
+			else print(await describe(imported));
+		});
+}
+
+async function forMachines({certificate, key, chain, backups, warnings}: Imported): Promise<unknown> {
+	const [{rfc2253Issuer, rfc2253Subject}, {kindOf}] = await Promise.all([
+		import('../x509/names.ts'),
+		import('../x509/kind.ts'),
+	]);
+	const [leaf] = chain as [Imported['chain'][number]];
+	return {
+		certificate,
+		key,
+		kind: kindOf(leaf),
+		subject: rfc2253Subject(leaf),
+		issuer: rfc2253Issuer(leaf),
+		notBefore: leaf.validFromDate.getTime(),
+		notAfter: leaf.validToDate.getTime(),
+		backups,
+		warnings,
+	};
+}
+
+async function describe({certificate, key, chain, backups, warnings}: Imported): Promise<string> {
+	const {rfc2253Subject} = await import('../x509/names.ts');
+	const [leaf] = chain as [Imported['chain'][number]];
+	return [
+		`${paint('green', '✔')} imported ${rfc2253Subject(leaf)}, until ${describeTime(leaf.validToDate.getTime())}`,
+		`  certificate  ${shortPath(certificate)}`,
+		`  key          ${shortPath(key)}`,
+		...backups.map(backup => `  kept         ${shortPath(backup)}`),
+		...warnings.map(warning => wrap(warning, `${paint('yellow', '!')} `)),
+	].join('\n');
+}

@@ -1,0 +1,109 @@
+/** Which trust sets a chain leads to: those of the configuration, the grid's, the bundles, the system's roots. */
+import 'reflect-metadata';
+import type {X509Certificate} from 'node:crypto';
+import process from 'node:process';
+import {bundleNames} from '../bundles/bundle.ts';
+import type {TrustEntry} from '../config/configuration.ts';
+import {loadConfiguration} from '../config/load.ts';
+import {resolveAuthorities} from '../config/validate-trust.ts';
+import {builtInStrategies} from '../container.ts';
+import {CertificateError, ConfigurationError} from '../errors.ts';
+import {createTrustSet, TrustSets} from '../trust/trust-sets.ts';
+
+export interface ChainTrust {
+	/** `complete`: it leads to a CA that one of them trusts. */
+	readonly outcome: 'complete' | 'incomplete' | 'unknown';
+	/** Those that trust it. */
+	readonly trustedBy: readonly string[];
+	readonly revocation: 'good' | 'revoked' | 'unknown';
+	/** What the trust sets have against it; each a sentence with its mend. */
+	readonly problems: readonly string[];
+}
+
+interface Candidate {
+	readonly name: string;
+	readonly entry: TrustEntry;
+}
+
+const systemRoots = "the system's and Node's roots";
+
+/**
+ * Judge a chain, leaf first.
+ *
+ * @param config the file given with `-c`; absent: the configuration that is found, if there is one without mistakes.
+ * @param url the server that showed the chain: whether gatepass would trust it is judged, too.
+ */
+export async function judgeChain(
+	chain: readonly X509Certificate[],
+	config: string | undefined,
+	url?: URL,
+): Promise<ChainTrust> {
+	const configured = await trustOf(config);
+	const trustedBy: string[] = [];
+	const problems = new Set<string>();
+	let outcome: ChainTrust['outcome'] = 'unknown';
+	let revocation: ChainTrust['revocation'] = 'unknown';
+	for (const {name, entry} of [...configured.map(ofConfiguration), ...wellKnown()]) {
+		try {
+			const verdict = createTrustSet(entry).verifyChain(chain, {ownOnly: entry.only});
+			if (verdict.end === 'complete') trustedBy.push(name);
+			else if (verdict.end === 'incomplete' && outcome === 'unknown') outcome = 'incomplete';
+			if (verdict.end !== 'complete') continue;
+			outcome = 'complete';
+			if (verdict.revocation === 'revoked' || revocation === 'unknown') revocation = verdict.revocation;
+			for (const {what, mend} of verdict.faults) {
+				problems.add(`${what.slice(0, 1).toUpperCase()}${what.slice(1)} (${name}). ${mend}`);
+			}
+		} catch (error) {
+			if (!(error instanceof CertificateError)) throw error;
+			problems.add(error.message);
+		}
+	}
+	if (url !== undefined) {
+		const source = new TrustSets(configured).find(url)?.source;
+		const used = source === undefined ? systemRoots : nameOf(source);
+		if (!trustedBy.includes(used)) {
+			problems.add(
+				`Requests to ${url.origin} fail: its chain does not lead to ${used}. Name its CA under 'trust' in the configuration`,
+			);
+		}
+	}
+	return {outcome, trustedBy, revocation, problems: [...problems]};
+}
+
+/** For a certificate, what is wrong with a configuration that nobody named does not matter. */
+async function trustOf(config: string | undefined): Promise<readonly TrustEntry[]> {
+	try {
+		const {configuration} = await loadConfiguration({
+			config,
+			cwd: process.cwd(),
+			env: process.env,
+			strategies: [],
+			builtIn: builtInStrategies,
+		});
+		return configuration.trust;
+	} catch (error) {
+		if (config === undefined && error instanceof ConfigurationError) return [];
+		throw error;
+	}
+}
+
+function ofConfiguration(entry: TrustEntry): Candidate {
+	// The system's roots are a trust set of their own here.
+	return {name: nameOf(entry.source), entry: {...entry, only: true}};
+}
+
+function nameOf(source: string): string {
+	return source.startsWith('bundle:') ? source : `trust in ${source}`;
+}
+
+function wellKnown(): Candidate[] {
+	const context = {folder: process.cwd(), environment: process.env};
+	const named = ['grid', ...bundleNames().map(name => `bundle:${name}`)].flatMap(word => {
+		const found = resolveAuthorities(word, context);
+		if (!('file' in found)) return [];
+		const name = word === 'grid' ? `the grid's CA folder ${found.file}` : word;
+		return [{name, entry: {patterns: [], files: [found.file], only: true, source: word}}];
+	});
+	return [...named, {name: systemRoots, entry: {patterns: [], files: [], only: false, source: 'system'}}];
+}

@@ -1,0 +1,156 @@
+/** What `gatepass cert inspect` looks at: a file, a folder, the identity that is found, or the chain of a server. */
+import type {KeyObject, X509Certificate} from 'node:crypto';
+import {once} from 'node:events';
+import {type Stats, statSync} from 'node:fs';
+import process from 'node:process';
+import {setTimeout as pause} from 'node:timers/promises';
+import {checkServerIdentity, connect, type DetailedPeerCertificate, type TLSSocket} from 'node:tls';
+import {GatepassError} from '../errors.ts';
+import {discover, nothingFound} from '../identities/discover.ts';
+import type {IdentityPlace} from '../identities/read-identity.ts';
+import {resolvePath} from '../paths.ts';
+import {chainOfPeer} from '../trust/trust-set.ts';
+import {orderChain, parseCertificates} from '../x509/certificates.ts';
+import {readWithStatus} from '../x509/files.ts';
+import {formsOf} from '../x509/form.ts';
+import {readPkcs12} from '../x509/pkcs12.ts';
+import {isEncryptedKey, parsePrivateKey} from '../x509/private-keys.ts';
+import {type PassphraseOptions, withPassphrase} from './passphrase-input.ts';
+
+/** The private key that belongs to a certificate, where there is one. */
+export interface InspectedKey {
+	readonly file: string;
+	readonly isEncrypted: boolean;
+	readonly status: Stats;
+	/** Absent where it is encrypted and was not opened: it is not needed to look at the certificate. */
+	readonly key?: KeyObject;
+}
+
+export interface Inspected {
+	/** The file, or the URL. */
+	readonly source: string;
+	/** The leaf first. */
+	readonly chain: readonly [X509Certificate, ...X509Certificate[]];
+	readonly key?: InspectedKey;
+	/** Certificates in the file that do not belong to the chain. */
+	readonly others: number;
+	/** What is wrong with a server, beyond its certificate. */
+	readonly problems: readonly string[];
+}
+
+/** Milliseconds for a server to show its certificate. */
+const timeout = 10_000;
+
+/** A file in any form, or a folder that holds an identity; without a name, the identity that is found. */
+export async function inspectFile(
+	written: string | undefined,
+	options: PassphraseOptions,
+): Promise<Inspected> {
+	const cwd = process.cwd();
+	const file = written === undefined ? undefined : resolvePath(written, cwd, process.env);
+	if (file !== undefined && !isFolder(file)) {
+		const kind = formsOf((await readWithStatus(file)).bytes).includes('pkcs12') ? 'pkcs12' : 'pair';
+		return inspectPlace({kind, certificate: file, key: file, namedBy: 'the command line'}, options);
+	}
+	const discovery = discover(file === undefined ? {} : {directory: file}, cwd, process.env);
+	if (discovery.found === undefined) throw nothingFound(discovery);
+	return inspectPlace(discovery.found, options);
+}
+
+async function inspectPlace(place: IdentityPlace, options: PassphraseOptions): Promise<Inspected> {
+	const {kind, certificate: file, key: keyFile} = place;
+	const {bytes, status} = await readWithStatus(file);
+	if (kind === 'pkcs12') {
+		let isEncrypted = false;
+		const opened = await withPassphrase(file, options, passphrase => {
+			isEncrypted = Boolean(passphrase);
+			return readPkcs12(bytes, file, passphrase);
+		});
+		return inspected(file, opened.certificates, {file, isEncrypted, status, key: opened.key});
+	}
+	const certificates = parseCertificates(bytes, file);
+	if (keyFile !== file) {
+		const forKey = await readWithStatus(keyFile);
+		return inspected(file, certificates, describeKey(forKey.bytes, keyFile, forKey.status));
+	}
+	const hasKey = formsOf(bytes).some(form => form === 'key' || form === 'encrypted key');
+	return inspected(file, certificates, hasKey ? describeKey(bytes, file, status) : undefined);
+}
+
+function describeKey(bytes: Buffer, file: string, status: Stats): InspectedKey {
+	const isEncrypted = isEncryptedKey(bytes);
+	return {file, isEncrypted, status, ...(!isEncrypted && {key: parsePrivateKey(bytes, file)})};
+}
+
+function inspected(
+	source: string,
+	certificates: readonly X509Certificate[],
+	key: InspectedKey | undefined,
+): Inspected {
+	const leaf = leafOf(certificates, key?.key);
+	const [, ...issuers] = orderChain(certificates, leaf);
+	const others = certificates.length - issuers.length - 1;
+	return {source, chain: [leaf, ...issuers], others, problems: [], ...(key !== undefined && {key})};
+}
+
+/** The certificate of the key; without one, the first that issued none of the others. */
+function leafOf(certificates: readonly X509Certificate[], key: KeyObject | undefined): X509Certificate {
+	const own = key && certificates.find(certificate => certificate.checkPrivateKey(key));
+	const last = certificates.find(
+		one => !certificates.some(other => other !== one && other.issuer === one.subject),
+	);
+	return own ?? last ?? (certificates[0] as X509Certificate);
+}
+
+/** The chain that a server shows. Nothing is sent to it, so nothing has to be believed of it yet. */
+export async function inspectServer(url: URL): Promise<Inspected> {
+	if (url.protocol !== 'https:') {
+		throw new GatepassError(`${url.origin} shows no certificate: only https does. Name its https address`);
+	}
+	const host = url.hostname.replace(/^\[|\]$/g, '');
+	const isAddress = /^[\d.]+$|:/.test(host);
+	const socket = connect({
+		host,
+		port: Number(url.port || 443),
+		...(!isAddress && {servername: host}),
+		ALPNProtocols: ['http/1.1'],
+		rejectUnauthorized: false,
+	});
+	try {
+		const peer = await peerOf(socket, url);
+		const [leaf, ...issuers] = chainOfPeer(peer);
+		if (leaf === undefined) throw new GatepassError(`${url.origin} showed no certificate. Check the server`);
+		const nameError = checkServerIdentity(host, peer);
+		const problems =
+			nameError === undefined
+				? []
+				: [`Its certificate is not for ${host}. Use a name that it is for, or have it issued for this one`];
+		return {source: url.origin, chain: [leaf, ...issuers], others: 0, problems};
+	} finally {
+		socket.destroy();
+	}
+}
+
+async function peerOf(socket: TLSSocket, url: URL): Promise<DetailedPeerCertificate> {
+	const late = new AbortController();
+	try {
+		await Promise.race([
+			once(socket, 'secureConnect'),
+			pause(timeout, undefined, {signal: late.signal}).then(() => {
+				throw new GatepassError(`${url.origin} did not answer in ${timeout / 1000} seconds. Try again`);
+			}),
+		]);
+	} catch (error) {
+		// A server that demands a client certificate ends a handshake without one, but has shown its own by then.
+		const shown = socket.getPeerCertificate(true);
+		if (shown?.raw === undefined) throw error;
+		return shown;
+	} finally {
+		late.abort();
+	}
+	return socket.getPeerCertificate(true);
+}
+
+function isFolder(path: string): boolean {
+	return statSync(path, {throwIfNoEntry: false})?.isDirectory() ?? false;
+}
