@@ -145,7 +145,7 @@ export class IdentityFolder {
 	/** Note something more of a version. */
 	async note(version: Version, more: Partial<VersionNotes>): Promise<void> {
 		const {name: _name, folder, certificate: _certificate, key: _key, ...notes} = version;
-		await replaceFile(join(folder, notesName), toText({...notes, ...more}), 0o644);
+		await replaceFile(join(folder, notesName), toText({...notes, ...more}), 0o600);
 	}
 
 	/** Put a version into use: from one moment to the next, both files are its own. */
@@ -200,7 +200,7 @@ export class IdentityFolder {
 		await mkdir(temporary, {mode: 0o755});
 		if (certificate !== undefined) await writeToDisk(join(temporary, certificateName), certificate, 0o644);
 		if (key !== undefined) await writeToDisk(join(temporary, keyName), key, 0o600);
-		await writeToDisk(join(temporary, notesName), toText(notes), 0o644);
+		await writeToDisk(join(temporary, notesName), toText(notes), 0o600);
 		await syncFolder(temporary);
 		await putInPlace(temporary, place);
 		return (await this.version(name)) as Version;

@@ -34,6 +34,8 @@ beforeAll(async () => {
 		copyFileSync(mtls.client.certificate, workspace.path('private/usercert.pem'));
 		copyFileSync(mtls.client.key, workspace.path('private/userkey.pem'));
 	}
+	await asWritten.write('answers.yaml', answers);
+	await asWritten.write('refused.yaml', answers.replace('forwardsMail: true', 'forwardsMail: false'));
 	await local.run(['init']);
 	const written = readFileSync(local.path('gatepass.config.yaml'), 'utf8');
 	const trust = `\ntrust: [{match: '${mtls.url}', ca: '${mtls.ca}'}]\ncache: {url: 'sqlite:./tokens.sqlite'}\n`;
@@ -42,6 +44,10 @@ beforeAll(async () => {
 		toServers(written).replace(/# tokenEndpoint: .*/, `tokenEndpoint: ${api.tokenEndpoint}`) + trust,
 	);
 });
+
+/** Of an applicant for a robot certificate. */
+const answers =
+	'memberCategory: STAFF\nownsServiceAccount: true\nforwardsMail: true\nforSharing: false\nforAccount: false\n';
 
 afterAll(async () => {
 	await Promise.all([mtls?.close(), api?.close(), asWritten?.close(), local?.close()]);
@@ -66,12 +72,24 @@ function normalise(text: string): string {
 		.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::[\d.]+Z)?/g, '<time>')
 		.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
 		.replaceAll(/in \d+ (?:minute|hour|day)s?/g, 'in <while>')
+		.replaceAll(/\d+ (?:minute|hour|day)s? ago/g, '<while> ago')
+		.replaceAll(/(?<=-----BEGIN CERTIFICATE REQUEST-----\n)[\w+/=\n]+/g, '<request>\n')
+		.replaceAll(/(?<=<time>-)[0-9a-f]{8}\b/g, '<thumbprint>')
+		.replaceAll(/(?<=serial number {2})[0-9A-F]+/g, '<serial>')
 		.replaceAll(/^. node .*\n(?: +→.*\n)?/gm, '<node>\n')
 		.replaceAll(/^(?:All is well|1 warning)\.$/gm, '<summary>')
 		.replaceAll(/^[\w-]{20,}$/gm, '<token>')
 		.replaceAll(/("token": )"[\w-]+"/g, '$1"<token>"')
-		.replaceAll(/("expiresAt": )\d+/g, '$1<time>')
+		.replaceAll(/("(?:expiresAt|notBefore|notAfter|installedAt|since)": )\d+/g, '$1<time>')
 		.replaceAll(/ {2,}/g, '  ');
+}
+
+/** What the certificate authority does in the meantime. */
+async function issueRobot(): Promise<void> {
+	const pending = asWritten.path('.globus/.gatepass/pending/usercert_request.pem');
+	const subject = 'CN=Robot: cmsprod,CN=cmsprod,OU=Users,DC=example';
+	const issued = await mtls.authority.sign(readFileSync(pending, 'utf8'), {subject});
+	await asWritten.write('robot.pem', readFileSync(mtls.ca, 'utf8') + issued);
 }
 
 async function runLine(line: string): Promise<string> {
@@ -80,6 +98,7 @@ async function runLine(line: string): Promise<string> {
 	expect(program).toBe('gatepass');
 	const needsServers = ['request', 'token', 'forget'].includes(args[0] ?? '');
 	const workspace = needsServers ? local : asWritten;
+	if (line === 'gatepass cert install robot.pem') await issueRobot();
 	const {stdout, stderr} = await workspace.run(needsServers ? args.map(toServers) : args);
 	// A body need not end its line.
 	return fromServers(stderr + stdout).replace(/(?<!\n)$/, '\n');
