@@ -1,7 +1,9 @@
 /** `gatepass/cern`: what users of Python's cernrequests find again, against real servers. */
 import {chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:https';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import type {TLSSocket} from 'node:tls';
 import {HTTPError, TimeoutError} from 'got';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} from 'vitest';
 import {findBundle} from '../src/bundles/bundle.ts';
@@ -21,12 +23,7 @@ import {
 	InsecureTransportError,
 	TokenRequestError,
 } from '../src/index.ts';
-import {
-	createTestAuthority,
-	startMtlsServer,
-	startTokenServer,
-	type TestAuthority,
-} from '../src/testing/index.ts';
+import {createTestAuthority, startTokenServer, type TestAuthority} from '../src/testing/index.ts';
 import {startServer} from '../src/testing/server.ts';
 import {type ApacheWithUsers, apache, startApacheMtls} from './servers/apache.ts';
 import {describeWith} from './servers/availability.ts';
@@ -184,18 +181,32 @@ describeWith(apache, 'get, against Apache with SSLVerifyClient require', () => {
 });
 
 test('get shows the certificate to the host of the URL alone, not to where that redirects', async () => {
-	const [first, second] = await Promise.all([startMtlsServer(), startMtlsServer()]);
-	const other = await startServer((_, response) => {
-		response.writeHead(302, {location: `${second.url}/secret`}).end();
-	});
+	const authority = await createTestAuthority();
+	const own = await authority.issue('server', {subject: 'CN=server', hosts: ['127.0.0.1']});
+	const alice = await authority.issue('alice', {subject: 'CN=alice'});
+	const [cert, key, ca] = [own.certificate, own.key, authority.ca].map(file => readFileSync(file));
+	const shown: string[] = [];
+	const start = (location?: string) =>
+		startServer(
+			(_, response, {socket}) => {
+				shown.push(String((socket as TLSSocket).getPeerCertificate().subject?.CN));
+				response
+					.writeHead(location === undefined ? 200 : 302, location === undefined ? {} : {location})
+					.end('{}');
+			},
+			createServer({cert, key, ca, requestCert: true, rejectUnauthorized: false}),
+			'https',
+		);
+	const second = await start();
+	const first = await start(`${second.url}/elsewhere`);
 	try {
-		install('private', first.client);
-		const both = {ca: [first.ca, second.ca]};
-		expect(await get(`${first.url}/page`, both).json()).toEqual({path: '/page', subject: 'CN=alice'});
-		await expect(get(`${other.url}/page`, both)).rejects.toThrow();
-		expect(second.requests).toEqual([]);
+		install('private', alice);
+		const response = await get(`${first.url}/page`, {ca: authority.ca, https: {certificateAuthority: ca}});
+		expect(response.url).toBe(`${second.url}/elsewhere`);
+		expect(shown).toEqual(['alice', 'undefined']);
+		expect(response.request.options.timeout.request).toBe(60_000);
 	} finally {
-		await Promise.all([first.close(), second.close(), other.close()]);
+		await Promise.all([first.close(), second.close(), authority.close()]);
 	}
 });
 
