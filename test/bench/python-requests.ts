@@ -5,7 +5,6 @@ import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import type {RealServer} from '../servers/availability.ts';
 import type {BurstResult} from './token-client.ts';
-import type {TokenServerAddresses} from './token-server.ts';
 
 const python = '/usr/bin/python3';
 
@@ -24,18 +23,17 @@ export interface PythonClient {
 	close(): Promise<void>;
 }
 
+/** Start a script of this folder that reads a number of requests from each line. Its first line says that it is ready. */
 export async function startPythonClient(
-	{tokenEndpoint, api}: TokenServerAddresses,
-	threads: number,
+	script: string,
+	...parameters: readonly string[]
 ): Promise<PythonClient> {
-	const script = fileURLToPath(new URL('requests-client.py', import.meta.url));
-	const process = spawn(python, ['-B', script, tokenEndpoint, api, String(threads)], {
-		stdio: ['pipe', 'pipe', 'inherit'],
-	});
+	const file = fileURLToPath(new URL(script, import.meta.url));
+	const process = spawn(python, ['-B', file, ...parameters], {stdio: ['pipe', 'pipe', 'inherit']});
 	const lines = createInterface(process.stdout)[Symbol.asyncIterator]();
 	const nextLine = async (): Promise<unknown> => {
 		const {value, done} = await lines.next();
-		if (done === true) throw new Error('requests-client.py ended before it answered');
+		if (done === true) throw new Error(`${script} ended before it answered`);
 		return JSON.parse(value);
 	};
 	await nextLine();

@@ -1,6 +1,7 @@
 /** `npm run bench`: measures gatepass beside what it is built on, in one run, and prints a table. Passes no judgement by time. */
 import {cpus} from 'node:os';
 import {parseArgs} from 'node:util';
+import {measureCertificates} from './certificates.ts';
 import {measureColdCalls} from './cold-calls.ts';
 import {measureFleet} from './fleet.ts';
 import {measureImports} from './import-cost.ts';
@@ -11,6 +12,7 @@ import {measureRuleChoice} from './rule-choice.ts';
 import {measureRuleMemory} from './rule-memory.ts';
 import {measureThroughput} from './throughput.ts';
 import {measureTokenClients} from './token-clients.ts';
+import {measureTrust} from './trust.ts';
 import {measureWarmToken} from './warm-token.ts';
 
 const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
@@ -22,6 +24,8 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	fleet: measureFleet,
 	'token-clients': measureTokenClients,
 	outage: measureOutage,
+	certificates: measureCertificates,
+	trust: measureTrust,
 	import: measureImports,
 };
 

@@ -4,6 +4,7 @@ import {count, type Row, spread, verdictOf} from './report.ts';
 import {medianOf, type Summary, summarise} from './statistics.ts';
 import type {ClientSettings, Round} from './throughput-client.ts';
 import type {ServerAddresses} from './throughput-server.ts';
+import {takeTurns} from './turns.ts';
 
 /** Each group of processes is compiled and laid out in memory anew; one alone may be lucky. */
 const groups = 4;
@@ -51,7 +52,12 @@ async function compareSides(
 			for (const side of sides) {
 				clients.push((await startChild('throughput-client.ts', {side, server, addresses})).child);
 			}
-			await takeTurns(clients, rounds);
+			const turns = {warmUp: warmUpRounds, counted: roundsInGroup};
+			const sent = await takeTurns(
+				clients.map(client => () => client.ask<Round>(requestsInRound)),
+				turns,
+			);
+			for (const [index, side] of sent.entries()) rounds[index]?.push(...side);
 		} finally {
 			await Promise.all(clients.map(client => client.close()));
 		}
@@ -62,17 +68,6 @@ async function compareSides(
 		ours,
 		theirs,
 	}));
-}
-
-async function takeTurns(clients: readonly Child[], rounds: readonly Round[][]): Promise<void> {
-	for (let round = -warmUpRounds; round < roundsInGroup; round++) {
-		// Another one begins each time: to follow oneself, or to come last on a machine that gets slower, favours nobody.
-		const order = clients.map((_, place) => (round + warmUpRounds + place) % clients.length);
-		for (const index of order) {
-			const result = await clients[index]?.ask<Round>(requestsInRound);
-			if (result !== undefined && round >= 0) rounds[index]?.push(result);
-		}
-	}
 }
 
 function toRow(name: string, comparison: Comparison | undefined, smallest?: number): Row {

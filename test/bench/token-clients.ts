@@ -94,7 +94,12 @@ async function measurePython(
 			figures: {skipped: reason},
 		};
 	}
-	const client = await startPythonClient(addresses, connections);
+	const client = await startPythonClient(
+		'requests-client.py',
+		addresses.tokenEndpoint,
+		addresses.api,
+		String(connections),
+	);
 	try {
 		const burst = (index: number, requests: number) => (index === 0 ? ours() : client.burst(requests));
 		const [mine, theirs] = await takeTurns(python, burst, 2);

@@ -148,6 +148,13 @@ function configure(folder: string, {ca, crl, server}: ServerTrust, ports: readon
 	</Location>`;
 	return `
 LogLevel warn ssl:debug
+# One process for good: each that Apache ends to save memory would take connections with it that are to be kept.
+ServerLimit 1
+StartServers 1
+ThreadLimit 256
+ThreadsPerChild 256
+MaxRequestWorkers 256
+MaxSpareThreads 256
 SSLSessionCache none
 SSLSessionTickets off
 AliasMatch ^/(?!large$) ${folder}/htdocs/index.html
