@@ -50,11 +50,14 @@ export function readAuthorities(files: readonly string[]): Authorities {
 	return {certificates: [...found.values()], folders, hasListUrls, system, complaints};
 }
 
-/** What tells the files as they are now from what they were before. */
-export function versionOfFiles(files: readonly string[]): string {
+/**
+ * What tells the files as they are now from what they were before. A folder has another version when a file in it comes,
+ * goes or is replaced; to look at each of its files as well tells of one that was written over in its place.
+ */
+export function versionOfFiles(files: readonly string[], looksInside: boolean): string {
 	return files
 		.filter(file => file !== systemStore)
-		.flatMap(file => [file, ...(isFolder(file) ? caFilesIn(file) : [])])
+		.flatMap(file => [file, ...(looksInside && isFolder(file) ? caFilesIn(file) : [])])
 		.map(file => versionOf(file) ?? 'none')
 		.join('\n');
 }

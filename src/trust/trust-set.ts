@@ -20,6 +20,8 @@ import {Revocation, type RevocationMode} from './revocation.ts';
 
 /** Milliseconds for which a look at the files holds. */
 const lookAgainAfter = 1000;
+/** The same for each file of a folder: that of the grid has 150, perhaps on another machine. */
+const lookInsideAfter = 60_000;
 
 /** What a trust set says of a chain. */
 export interface ChainVerdict extends FollowedChain {
@@ -85,6 +87,8 @@ export function createTrustSet(entry: TrustEntry, downloads?: ListDownloads): Tr
 
 interface Loaded {
 	readonly version: string;
+	/** Likewise, with each file of its folders. */
+	readonly inside: string;
 	readonly number: number;
 	readonly authorities: Authorities;
 	readonly bySubject: ReadonlyMap<string, X509Certificate[]>;
@@ -102,6 +106,7 @@ class FileTrustSet implements TrustSet {
 	#loaded: Loaded | undefined;
 	#failure: Error | undefined;
 	#lookedAt = Number.NEGATIVE_INFINITY;
+	#lookedInsideAt = Number.NEGATIVE_INFINITY;
 
 	constructor({source, files, only, crl = 'check'}: TrustEntry, downloads: ListDownloads | undefined) {
 		this.source = source;
@@ -249,8 +254,12 @@ class FileTrustSet implements TrustSet {
 		if (this.#loaded !== undefined && now - this.#lookedAt < lookAgainAfter) return this.#loaded;
 		this.#lookedAt = now;
 		try {
-			const version = versionOfFiles(this.files);
-			if (this.#loaded?.version !== version) this.#loaded = this.#read(version);
+			const version = versionOfFiles(this.files, false);
+			const loaded = this.#loaded;
+			if (loaded?.version === version && now - this.#lookedInsideAt < lookInsideAfter) return loaded;
+			this.#lookedInsideAt = now;
+			const inside = versionOfFiles(this.files, true);
+			if (loaded?.inside !== inside) this.#loaded = this.#read(version, inside);
 			this.#failure = undefined;
 		} catch (error) {
 			if (this.#loaded === undefined) throw error;
@@ -259,12 +268,26 @@ class FileTrustSet implements TrustSet {
 		return this.#loaded as Loaded;
 	}
 
-	#read(version: string): Loaded {
+	#read(version: string, inside: string): Loaded {
 		const authorities = readAuthorities(this.files);
 		const {certificates} = authorities;
-		const number = (this.#loaded?.number ?? 0) + 1;
-		return {version, number, authorities, bySubject: Map.groupBy(certificates, ({subject}) => subject)};
+		const before = this.#loaded;
+		// A new revocation list changes a folder, too, but none of its certificates.
+		const isSame = before !== undefined && areSame(before.authorities.certificates, certificates);
+		const number = (before?.number ?? 0) + (isSame ? 0 : 1);
+		return {
+			version,
+			inside,
+			number,
+			authorities,
+			bySubject: Map.groupBy(certificates, ({subject}) => subject),
+		};
 	}
+}
+
+function areSame(some: readonly X509Certificate[], others: readonly X509Certificate[]): boolean {
+	const known = new Set(some.map(({fingerprint256}) => fingerprint256));
+	return known.size === others.length && others.every(({fingerprint256}) => known.has(fingerprint256));
 }
 
 /** The certificates that a server has sent, its own first. Node links them; the last one is its own issuer. */

@@ -87,11 +87,32 @@ describeWith(opensslServer, 'a chain', () => {
 
 	test('a forged CA of the same name leads nowhere', async () => {
 		const forged = await (await pki.authority('forged', '/DC=org/CN=Grid')).read();
+		// With the key identifier of the true one: only the signature tells.
+		const identifier = await pki.openssl(
+			...['x509', '-in', grid.certificate, '-noout', '-ext', 'subjectKeyIdentifier'],
+		);
+		await pki.openssl(
+			...[
+				'req',
+				'-x509',
+				'-newkey',
+				'ec',
+				'-pkeyopt',
+				'ec_paramgen_curve:P-256',
+				'-nodes',
+				'-keyout',
+				'twin.key',
+			],
+			...['-out', 'twin.pem', '-subj', '/DC=org/CN=Grid', '-addext', 'keyUsage=keyCertSign'],
+			...['-addext', `subjectKeyIdentifier=${identifier.trim().split('\n').at(-1)?.trim()}`],
+		);
+		const twin = new X509Certificate(readFileSync(join(pki.folder, 'twin.pem')));
+		expect(certificates.alice.checkIssued(twin)).toBe(true);
 		const set = createTrustSet(entry(root.certificate));
-		expect(set.verifyChain([certificates.alice, forged])).toMatchObject({
-			end: 'incomplete',
-			path: {length: 1},
-		});
+		for (const impostor of [forged, twin]) {
+			const verdict = set.verifyChain([certificates.alice, impostor]);
+			expect(verdict).toMatchObject({end: 'incomplete', path: {length: 1}});
+		}
 	});
 
 	test('a trusted CA goes before one that came along', async () => {
@@ -124,6 +145,11 @@ describeWith(opensslServer, 'a chain', () => {
 		]) {
 			expect(set.verifyChain(chain)).toMatchObject({end: 'complete', faults: []});
 		}
+		await restricted.put(root, 'r0', await pki.list(root));
+		await restricted.put(grid, 'r0', await pki.list(grid));
+		const strict = createTrustSet(entry(restricted.path, {crl: 'require'}));
+		const ofProxy = strict.verifyChain([second, first, certificates.alice]);
+		expect(ofProxy).toMatchObject({revocation: 'good', faults: []});
 		await restricted.put(grid, 'r0', await pki.list(grid, {revoked: [alice]}));
 		const fresh = createTrustSet(entry(restricted.path));
 		expect(fresh.verifyChain([second, first, certificates.alice])).toMatchObject({
