@@ -50,14 +50,17 @@ export interface Imported {
  */
 export async function importPkcs12({file, passphrase, to, force}: ImportSettings): Promise<Imported> {
 	// Before anybody is asked for a passphrase in vain.
-	if (!force) await refuseToReplace(to);
+	await writingInto(to, async () => {
+		await refuseFile(to);
+		if (!force) await refuseToReplace(to);
+	});
 	const {key, certificates} = await readPkcs12(await readBounded(file), file, passphrase);
 	const leaf = certificates[0] as X509Certificate;
 	// Servers have the root, or they would not trust it.
 	const chain = orderChain(certificates, leaf).filter((one, index) => index === 0 || !isSelfIssued(one));
 	const folder = new IdentityFolder(to);
 	const backups = await writingInto(to, async () => {
-		await makeFolder(to);
+		await mkdir(to, {recursive: true, mode: 0o700});
 		const written = (await addVersion(folder, chain, key)) ?? (await writePair(folder, chain, key, force));
 		await rememberFolder(to);
 		return written;
@@ -78,12 +81,10 @@ function alreadyThere(to: string, names: readonly string[]): GatepassError {
 	);
 }
 
-async function makeFolder(to: string): Promise<void> {
-	if (await isThere(to)) {
-		if ((await stat(to)).isDirectory()) return;
+async function refuseFile(to: string): Promise<void> {
+	if ((await isThere(to)) && !(await stat(to)).isDirectory()) {
 		throw new GatepassError(`${to} is not a folder. Name another one with --to`);
 	}
-	await mkdir(to, {recursive: true, mode: 0o700});
 }
 
 /** Where 'cert install' looks after the folder, what is imported becomes a version, so that one can go back from it. */
