@@ -2,7 +2,9 @@
  * Runs every command that docs/cli.md shows, and holds the output there against what came. The hosts of the examples
  * are servers on this machine while it runs. `vitest run test/cli/documentation.test.ts -u` writes new output in.
  */
+import {execFile} from 'node:child_process';
 import {copyFileSync, readFileSync} from 'node:fs';
+import {promisify} from 'node:util';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {
 	type MtlsServer,
@@ -10,6 +12,7 @@ import {
 	startTokenServer,
 	type TokenServer,
 } from '../../src/testing/index.ts';
+import {findProgram} from '../servers/availability.ts';
 import {createWorkspace, type Workspace} from './command-line.ts';
 
 const document = new URL('../../docs/cli.md', import.meta.url);
@@ -36,6 +39,7 @@ beforeAll(async () => {
 	}
 	await asWritten.write('answers.yaml', answers);
 	await asWritten.write('refused.yaml', answers.replace('forwardsMail: true', 'forwardsMail: false'));
+	if (openssl !== undefined) await writePkcs12(openssl);
 	await local.run(['init']);
 	const written = readFileSync(local.path('gatepass.config.yaml'), 'utf8');
 	const trust = `\ntrust: [{match: '${mtls.url}', ca: '${mtls.ca}'}]\ncache: {url: 'sqlite:./tokens.sqlite'}\n`;
@@ -44,6 +48,16 @@ beforeAll(async () => {
 		toServers(written).replace(/# tokenEndpoint: .*/, `tokenEndpoint: ${api.tokenEndpoint}`) + trust,
 	);
 });
+
+/** Makes what `cert import` takes. */
+const openssl = findProgram('openssl');
+
+async function writePkcs12(program: string): Promise<void> {
+	const {certificate, key} = mtls.client;
+	const files = ['-in', certificate, '-inkey', key, '-out', asWritten.path('my.p12')];
+	await promisify(execFile)(program, ['pkcs12', '-export', '-legacy', ...files, '-passout', 'pass:canary']);
+	await asWritten.write('passphrase', 'canary\n');
+}
 
 /** Of an applicant for a robot certificate. */
 const answers =
@@ -76,6 +90,7 @@ function normalise(text: string): string {
 		.replaceAll(/(?<=-----BEGIN CERTIFICATE REQUEST-----\n)[\w+/=\n]+/g, '<request>\n')
 		.replaceAll(/(?<=<time>-)[0-9a-f]{8}\b/g, '<thumbprint>')
 		.replaceAll(/(?<=serial number {2})[0-9A-F]+/g, '<serial>')
+		.replaceAll(/(?<= (?:serial|SHA-256) +)[\dA-Fa-f]{10,}/g, '<digits>')
 		.replaceAll(/^. node .*\n(?: +→.*\n)?/gm, '<node>\n')
 		.replaceAll(/^(?:All is well|1 warning)\.$/gm, '<summary>')
 		.replaceAll(/^[\w-]{20,}$/gm, '<token>')
@@ -112,7 +127,8 @@ test('what docs/cli.md shows is what comes', async () => {
 	for (const [, block = ''] of blocks) {
 		let replayed = '';
 		for (const [, line = '', shown = ''] of block.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)) {
-			const output = await runLine(line);
+			const isMissing = openssl === undefined && line.startsWith('gatepass cert import');
+			const output = isMissing ? shown : await runLine(line);
 			replayed += `$ ${line}\n${normalise(output) === normalise(shown) ? shown : output}`;
 		}
 		current = current.replace(block, () => replayed);
