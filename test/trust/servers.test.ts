@@ -7,6 +7,7 @@ import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {afterAll, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
+import {TlsAgents} from '../../src/identities/agents.ts';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
@@ -314,6 +315,27 @@ describeWith(opensslServer, 'every way to a server', () => {
 		const error = await outcome(gatepass, server.url, {agent: {https: agent}});
 		expect(error).toBeInstanceOf(CertificateError);
 		expect((error as Error).message).toMatch(/is revoked/);
+	});
+
+	test('an older Node would resume a session of an agent of theirs, and keep connections for other checks', async () => {
+		const sessions: unknown[] = [];
+		class Recording extends Agent {
+			override createConnection(...parameters: Parameters<Agent['createConnection']>) {
+				sessions.push((parameters as unknown as [{session?: unknown}])[0].session);
+				return super.createConnection(...parameters);
+			}
+		}
+		const agent = new Recording();
+		onTestFinished(() => agent.destroy());
+		await outcome(await gatepassFor(folder.path), server.url, {agent: {https: agent}});
+		await outcome(await gatepassFor(root.certificate), server.url, {agent: {https: agent}});
+		expect(sessions).toEqual([null, undefined]);
+
+		const own = new TlsAgents().for(undefined, undefined);
+		const [some, other] = [() => undefined, () => undefined];
+		const nameFor = (checkServerIdentity: unknown) => own.getName({host: 'a', checkServerIdentity} as never);
+		expect(nameFor(some)).toBe(nameFor(some));
+		expect(new Set([nameFor(some), nameFor(other), nameFor(undefined)]).size).toBe(3);
 	});
 
 	test('what authorize gives to other clients', async () => {
