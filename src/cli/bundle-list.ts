@@ -62,7 +62,7 @@ async function describe(bundles: readonly ListedBundle[]): Promise<string> {
 			name,
 			String(certificates.length),
 			describeTime(Math.min(...certificates.map(({notAfter}) => Date.parse(notAfter)))),
-			servers.join(', '),
+			servers.join(', ') || 'none: name it under trust',
 		]),
 		bundles.map(({description = 'no description', defaults}) => {
 			const strategies = Object.keys(defaults);

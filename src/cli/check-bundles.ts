@@ -1,5 +1,6 @@
 /** Are the bundles of the configuration whole, and how long will they do? */
 import type {Bundle} from '../bundles/bundle.ts';
+import {readPreset} from '../bundles/preset.ts';
 import {verifyBundle} from '../bundles/verify.ts';
 import {type Finding, failed, ok, warning} from './finding.ts';
 import {count, describeTime} from './output.ts';
@@ -8,6 +9,12 @@ export function checkBundles(bundles: readonly Bundle[]): Finding[] {
 	return bundles.flatMap(bundle => {
 		const {certificates, firstEnd, faults} = verifyBundle(bundle);
 		const source = `bundle:${bundle.id}`;
+		const {servers, strategies} = readPreset(bundle);
+		if (servers.length === 0 && Object.keys(strategies).length === 0) {
+			const what = 'it is for no servers, so it adds nothing by itself';
+			const mend = `Write an entry under 'trust' with the servers and ca: bundle:${bundle.id}`;
+			return [warning('bundle', what, mend, source)];
+		}
 		if (faults.length === 0) {
 			const end = firstEnd === undefined ? '' : `, the first ends ${describeTime(firstEnd)}`;
 			return [ok('bundle', `${count(certificates, 'CA certificate')}${end}`, source)];

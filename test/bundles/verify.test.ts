@@ -229,7 +229,7 @@ describe('finding bundles', () => {
 	test.each(bundleNames())('%s, as gatepass brings it along, can be used, and says whose it is', name => {
 		const brought = findBundle(name) as Bundle;
 		expect(verifyBundle(brought).faults.filter(({severity}) => severity === 'failed')).toEqual([]);
-		expect(readPreset(brought).servers.length).toBeGreaterThan(0);
+		expect(readPreset(brought).description).toMatch(/[a-z]/);
 		const {certificates} = JSON.parse(readFileSync(brought.manifestFile, 'utf8')) as Manifest;
 		for (const {licence, source} of certificates) {
 			expect([licence, source.package]).toEqual(['CC-BY-3.0', 'igtf-policy-classic']);

@@ -1,5 +1,5 @@
 /** What `bundles` adds to a configuration, and mistakes in it. */
-import {mkdirSync, writeFileSync} from 'node:fs';
+import {cpSync, mkdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {placesOf} from '../../src/bundles/bundle.ts';
@@ -51,22 +51,24 @@ describe('trust', () => {
 
 	test('the more specific of two bundles wins, and of equal ones the later', async () => {
 		const folder = folderWithBundle('servers: [https://*:*]');
+		cpSync(join(folder, 'lab'), join(folder, 'wide'), {recursive: true});
+		const [lab, wide] = [`bundle:${folder}/lab`, `bundle:${folder}/wide`];
 		for (const [bundles, expected] of [
 			[
-				['igtf', 'cern'],
-				['bundle:cern', 'bundle:igtf'],
+				['./lab', 'cern'],
+				['bundle:cern', lab],
 			],
 			[
-				['cern', 'igtf'],
-				['bundle:cern', 'bundle:igtf'],
+				['cern', './lab'],
+				['bundle:cern', lab],
 			],
 			[
-				['igtf', './lab'],
-				[`bundle:${folder}/lab`, `bundle:${folder}/lab`],
+				['./wide', './lab'],
+				[lab, lab],
 			],
 			[
-				['./lab', 'igtf'],
-				['bundle:igtf', 'bundle:igtf'],
+				['./lab', './wide'],
+				[wide, wide],
 			],
 		] as const) {
 			const {trust} = await loadBundles([...bundles], {}, folder);
@@ -78,6 +80,7 @@ describe('trust', () => {
 
 	test('a bundle without servers brings no trust entry', async () => {
 		expect((await loadBundles(['./lab'], {}, folderWithBundle(''))).trust).toEqual([]);
+		expect((await loadBundles(['igtf'])).trust).toEqual([]);
 	});
 });
 
