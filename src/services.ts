@@ -3,6 +3,9 @@
  * Each name here is both the type and the token to inject; what stands behind it is chosen in `container.ts`.
  */
 import type {InjectionToken} from 'tsyringe';
+import type {CertificateKind} from './x509/kind.ts';
+
+export type {CertificateKind};
 
 /** An issued token. */
 export interface Token {
@@ -88,9 +91,6 @@ export interface IdentitySource {
 	/** Take no certificate but one of a robot. Default: `false`. */
 	readonly requireRobot?: boolean | undefined;
 }
-
-/** What a certificate is for. A proxy acts for whoever made it. */
-export type CertificateKind = 'robot' | 'host' | 'person' | 'proxy';
 
 /** A client certificate with its private key and chain. Printing it shows no key. */
 export interface Identity {
