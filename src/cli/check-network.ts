@@ -1,5 +1,7 @@
 /** Do the hosts of the rules answer, and does their time agree? Asks them without any credential. */
 import type {Configuration} from '../config/configuration.ts';
+import {errorCodes} from '../errors.ts';
+import {fileFetcher} from '../http/fetch-file.ts';
 import {GotHttpClient} from '../http/http-client.ts';
 import {TlsAgents} from '../identities/agents.ts';
 import {explainTlsFailure, isRefusal} from '../transports/tls-failure.ts';
@@ -12,15 +14,16 @@ const timeout = 5000;
 
 /** Ask every URL, all at once. */
 export async function checkNetwork(urls: readonly URL[], {trust}: Configuration): Promise<Finding[]> {
-	const trustSets = new TrustSets(trust);
-	const agents = new TlsAgents();
 	const got = import('got').then(module => module.default);
+	const trustSets = new TrustSets(trust, fileFetcher(got));
+	const agents = new TlsAgents();
 	const client = new GotHttpClient(got, trustSets, agents, {timeout, retries: 0});
 	try {
 		const findings = await Promise.all(urls.map(async url => ask(url, client, trustSets)));
 		return withoutRepetition(findings.flat());
 	} finally {
 		agents.close();
+		trustSets.close();
 	}
 }
 
@@ -47,6 +50,11 @@ async function ask(url: URL, client: GotHttpClient, trust: TrustSets): Promise<F
 function describeFailure(error: Error & {code?: string}, url: URL, where: string, trust: TrustSets): Finding {
 	// The server is there: it ends the handshake because it wants a client certificate, and none is shown here.
 	if (isRefusal(error)) return ok('network', 'it answers, and demands a client certificate', where);
+	// What the trust set has found says it all; the client has put the URL in front.
+	if (error.code === errorCodes.CertificateError) {
+		const {what, mend} = splitMend(error.message.replace(`${where}: `, ''));
+		return failed('network', what, mend, where);
+	}
 	try {
 		const explained = explainTlsFailure(error, trust.find(url), undefined, url);
 		if (explained !== undefined) {

@@ -1,4 +1,5 @@
-import {chmodSync, mkdirSync, statSync, utimesSync} from 'node:fs';
+import {X509Certificate} from 'node:crypto';
+import {chmodSync, mkdirSync, readFileSync, statSync, utimesSync} from 'node:fs';
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
 import {checkNode} from '../../src/cli/check-node.ts';
 import type {Finding} from '../../src/cli/finding.ts';
@@ -8,6 +9,7 @@ import {
 	startTokenServer,
 	type TokenServer,
 } from '../../src/testing/index.ts';
+import {subjectHash} from '../../src/x509/subject-hash.ts';
 import {createWorkspace, type Workspace} from './command-line.ts';
 
 const clientSecret = 'canary-client-secret';
@@ -119,6 +121,37 @@ test('a rule that another one silently replaces', async () => {
 	]);
 });
 
+test('a CA folder with a policy that nobody understands', async () => {
+	const pem = readFileSync(mtls.ca, 'utf8');
+	const hash = subjectHash(new X509Certificate(pem));
+	mkdirSync(workspace.path('cas'));
+	await workspace.write(`cas/${hash}.0`, pem);
+	const policy = await workspace.write(`cas/${hash}.signing_policy`, '# policy\nwhatever\n');
+	await workspace.configure({
+		trust: [{match: mtls.url, ca: './cas', only: true}],
+		hostRules: [{match: mtls.url, strategy: 'none'}],
+	});
+	const {code, findings} = await examine('--network');
+	expect(code).toBe(1);
+	const what = `hich names its CA may give cannot be told from ${policy}:2: it begins with 'whatever', which no such file has`;
+	expect(notOk(findings)).toEqual([
+		{
+			check: 'trust',
+			outcome: 'warning',
+			what: `W${what}`,
+			where: `${workspace.path('gatepass.config.yaml')}:3`,
+			mend: 'Mend the file, or bring the CA folder up to date',
+		},
+		{
+			check: 'network',
+			outcome: 'failed',
+			what: `${new URL(mtls.url).host} cannot be trusted: w${what} (trust: ${workspace.path('gatepass.config.yaml')}:3)`,
+			where: `${mtls.url}/`,
+			mend: 'Mend the file, or bring the CA folder up to date',
+		},
+	]);
+});
+
 test('a CA file that holds no certificate', async () => {
 	const ca = await workspace.write('ca.pem', 'nothing\n');
 	await workspace.configure({
@@ -131,7 +164,7 @@ test('a CA file that holds no certificate', async () => {
 		{
 			check: 'trust',
 			outcome: 'failed',
-			what: `The CA file ${ca} holds no certificate in PEM form`,
+			what: `The CA file ${ca} holds no certificate`,
 			where: `${workspace.path('gatepass.config.yaml')}:3`,
 			mend: "Name another under 'trust'",
 		},
