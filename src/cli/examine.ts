@@ -52,8 +52,8 @@ export async function examine({config, network, passphrases}: Examination): Prom
 	findings.push(...checkTrust(configuration), ...checkEnvironmentFile(environmentFile));
 	// Before the cache is opened, which sets its rights right and so would hide what they were.
 	findings.push(...checkCacheFiles(configuration.cache));
-	const identities = new WatchedIdentities(folder, configuration.environment, passphrases);
-	findings.push(...(await checkCredentials(config, identities)));
+	const identities = new WatchedIdentities(configuration, passphrases);
+	findings.push(...(await checkCredentials(config, identities, network)));
 	for (const key of identities.keys) {
 		// A key that others may read is not used, which was told above.
 		const isTold = findings.some(({mend}) => mend?.includes(`chmod 600 ${key}'`));
@@ -107,13 +107,14 @@ function checkTrust({trust}: Configuration): Finding[] {
 async function checkCredentials(
 	config: string | undefined,
 	identities: WatchedIdentities,
+	network: boolean,
 ): Promise<Finding[]> {
 	const container = rootContainer.createChildContainer();
 	container.register(Identities, {useValue: identities});
 	const gatepass = await createGatepass({container, ...(config !== undefined && {config})});
 	const store = watchTokenStore();
 	try {
-		const findings = (await gatepass.status()).flatMap(describeCredential);
+		const findings = (await gatepass.status({verify: network})).flatMap(describeCredential);
 		for (const {files, notBefore, notAfter} of identities.identities) {
 			if (notAfter - Date.now() > Math.min(soon, (notAfter - notBefore) / 3)) continue;
 			const what = `the certificate ends at ${describeTime(notAfter)}`;

@@ -1,5 +1,8 @@
+import type {Configuration} from '../config/configuration.ts';
+import type {JudgeChain} from '../identities/checks.ts';
 import {IdentityStore} from '../identities/identity-store.ts';
-import type {Environment, Identities, Identity, IdentitySource, Passphrases} from '../services.ts';
+import type {Identities, Identity, IdentitySource, Passphrases} from '../services.ts';
+import {TrustSets} from '../trust/trust-sets.ts';
 
 export class WatchedIdentities implements Identities {
 	/** Key files, whether they could be used or not. */
@@ -7,8 +10,10 @@ export class WatchedIdentities implements Identities {
 	readonly identities = new Set<Identity>();
 	readonly #store: IdentityStore;
 
-	constructor(folder: string, environment: Environment, passphrases?: Passphrases) {
-		this.#store = new IdentityStore(folder, environment, {passphrases});
+	constructor({folder, environment, trust}: Configuration, passphrases?: Passphrases) {
+		const trustSets = new TrustSets(trust);
+		const judge: JudgeChain = chain => trustSets.judgeIdentity(chain);
+		this.#store = new IdentityStore(folder, environment, {passphrases, judge});
 	}
 
 	async load(source: IdentitySource): Promise<Identity> {

@@ -57,7 +57,8 @@ export class Project {
 	}
 
 	async write(file: string, content: string): Promise<void> {
-		await writeFile(join(this.folder, file), content);
+		// One of them is a key.
+		await writeFile(join(this.folder, file), content, {mode: 0o600});
 	}
 
 	/** Run an example to its end, with a home folder of its own: no token is left over from another run. */
