@@ -99,7 +99,7 @@ export interface Gatepass extends AsyncDisposable {
 	 * @throws {TypeError} where `url` is no absolute URL.
 	 */
 	authorize(url: string | URL, options?: AuthorizeOptions): Promise<Authorization>;
-	/** How each host rule stands, in the order of the configuration. Asks no server, unless told to `verify` (RFC 7662). */
+	/** How each host rule stands, in the order of the configuration. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
 	status(settings?: {verify?: boolean}): Promise<RuleStatus[]>;
 	/**
 	 * Drop, and where possible revoke (RFC 7009), the tokens kept for the rule of `url`; for all rules without `url`.

@@ -123,7 +123,7 @@ export interface CredentialStatus {
 export interface AuthStrategy {
 	/** The conversation for one hop. */
 	authenticate(request: AuthRequest): Conversation;
-	/** For `gatepass status`. Asks no server, unless told to `verify` (RFC 7662). */
+	/** For `gatepass status`. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
 	status?(settings?: {verify?: boolean}): Promise<CredentialStatus>;
 	/** Drop, and where possible revoke, what is kept for this rule. */
 	forget?(): Promise<void>;

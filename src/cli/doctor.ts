@@ -20,10 +20,7 @@ export function addDoctorCommand(program: Command): void {
 			"Check Node's version, the configuration, each rule's credential, the rights of key and cache files,\n" +
 				'and the clock. Asks no server, unless --network is given. Exit code 1 when a check failed.',
 		)
-		.option(
-			'--network',
-			"also ask the rules' hosts and token endpoints, without a credential, and compare clocks",
-		)
+		.option('--network', "also ask the rules' hosts, KDCs and authorization servers, and compare clocks")
 		.addHelpText(
 			'after',
 			examples(

@@ -16,7 +16,10 @@ export function addStatusCommand(program: Command): void {
 			'Show for each host rule whether its credential is there, and until when. Asks no server, unless told to\n' +
 				'--verify. Exit code 1 when a credential is not available.',
 		)
-		.option('--verify', 'have authorization servers say whether the tokens at hand are valid (RFC 7662)')
+		.option(
+			'--verify',
+			'ask authorization servers whether the tokens at hand are valid (RFC 7662), and KDCs for tickets',
+		)
 		.addHelpText(
 			'after',
 			examples(

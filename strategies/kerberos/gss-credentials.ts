@@ -19,11 +19,16 @@ interface Kept {
 	readonly renewAt: number;
 }
 
+/** Milliseconds between two renewals because of refusals: a server that refuses all tickets is not to keep the KDC busy. */
+const leastInterval = 5000;
+
 export class Credentials {
 	readonly #source: CredentialSource;
 	readonly #acquisition: Acquisition;
 	readonly #copy: CacheCopy | undefined;
 	#kept: Kept | undefined;
+	/** When one was renewed last because a server refused it. */
+	#refusedAt = Number.NEGATIVE_INFINITY;
 
 	constructor(calls: GssCalls, source: CredentialSource) {
 		this.#source = source;
@@ -59,10 +64,12 @@ export class Credentials {
 		this.#kept = undefined;
 	}
 
-	#own(renew: boolean): Credential {
+	#own(isRefused: boolean): Credential {
 		const {keytab} = this.#source;
 		const version = keytab === undefined ? '' : versionOf(keytab);
 		const now = Date.now();
+		const renew = isRefused && now - this.#refusedAt >= leastInterval;
+		if (renew) this.#refusedAt = now;
 		const kept = this.#kept;
 		if (kept === undefined || renew || kept.version !== version || now >= kept.renewAt) {
 			try {

@@ -40,7 +40,6 @@ export type Call =
 	| {readonly id: number; readonly kind: 'begin'; readonly context: number; readonly beginning: Beginning}
 	| {readonly id: number; readonly kind: 'step'; readonly context: number; readonly token: Uint8Array}
 	| {readonly id: number; readonly kind: 'inquire'}
-	| {readonly id: number; readonly kind: 'check'; readonly target: string}
 	| {readonly kind: 'dispose'; readonly context: number}
 	| {readonly kind: 'end'};
 

@@ -19,6 +19,7 @@ import type {
 	WorkerSettings,
 } from './gss-messages.ts';
 import {type Pointer, place} from './native.ts';
+import {holdsReply} from './server-token.ts';
 import type {Credential} from './shared-credential.ts';
 
 /** RFC 2744 section 5.19. */
@@ -26,6 +27,8 @@ const flags = {delegate: 1, mutual: 2, sequence: 8, delegateByPolicy: 0x8000};
 const continueNeeded = 1;
 /** GSS_S_BAD_MECH */
 const badMechanism = 1;
+/** GSS_S_DEFECTIVE_TOKEN */
+const defectiveToken = 9 << 16;
 
 /** Milliseconds that the start of the library takes at most. */
 const longestStart = 2000;
@@ -59,8 +62,6 @@ class GssWorker {
 				return this.#step(call.context, call.token);
 			case 'inquire':
 				return this.#inquire();
-			case 'check':
-				return this.#check(call.target);
 			case 'dispose':
 				this.#dispose(call.context);
 				return undefined;
@@ -125,11 +126,18 @@ class GssWorker {
 		return `${service}/${canonical}@${this.#calls.caches?.realmOf(canonical) ?? ''}`;
 	}
 
-	#step(id: number, token: Uint8Array | undefined): Progress {
+	#step(id: number, token: Uint8Array): Progress {
 		const context = this.#contexts.get(id);
 		if (context === undefined) throw new GssFailure({phase: 'context', text: 'The context has ended'});
 		let isOver = true;
 		try {
+			if (!holdsReply(token, context.beginning.mechanism)) {
+				throw new GssFailure({
+					phase: 'context',
+					text: "The server's token is none of Kerberos",
+					major: defectiveToken,
+				});
+			}
 			const progress = this.#initSecContext(context, token);
 			isOver = progress.isComplete;
 			return progress;
@@ -183,21 +191,6 @@ class GssWorker {
 		} finally {
 			credential.release();
 		}
-	}
-
-	/** Ask the KDC for a ticket to the service. */
-	#check(target: string): undefined {
-		const id = -1;
-		this.#begin(id, {
-			target,
-			canonicalizeHostname: false,
-			mechanism: 'krb5',
-			mutualAuthentication: true,
-			delegate: false,
-			channelBindings: undefined,
-			renew: false,
-		});
-		this.#dispose(id);
 	}
 
 	#dispose(id: number): void {

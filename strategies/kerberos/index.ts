@@ -16,6 +16,7 @@ import type {CredentialSource} from './gss-messages.ts';
 import {KoffiProvider} from './koffi-provider.ts';
 import {negotiate} from './negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from './options.ts';
+import {servicesOf} from './service-names.ts';
 import {credentialStatus} from './status.ts';
 
 /**
@@ -57,7 +58,14 @@ export class KerberosStrategy implements AuthStrategy {
 	}
 
 	async status({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {
-		return credentialStatus(this.#provider, this.#source, verify);
+		const {canonicalizeHostname} = this.#options;
+		const services = verify ? servicesOf(this.#options, this.#rule) : [];
+		return credentialStatus(
+			this.#provider,
+			this.#source,
+			verify,
+			services.map(target => ({target, canonicalizeHostname})),
+		);
 	}
 
 	async dispose(): Promise<void> {

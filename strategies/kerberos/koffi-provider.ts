@@ -42,9 +42,17 @@ export class KoffiProvider implements GssProvider {
 		return this.#explained(undefined, () => this.#thread.inquire());
 	}
 
-	/** Get a ticket for a service: the KDC's answer. */
-	check(target: string): Promise<void> {
-		return this.#explained(target, () => this.#thread.check({target}));
+	/** Have the KDC give a ticket for a service, unless there is one. Fails as a request would. */
+	async check(service: Pick<GssContextRequest, 'target' | 'canonicalizeHostname'>): Promise<void> {
+		const context = await this.createContext({
+			...service,
+			mechanism: 'krb5',
+			mutualAuthentication: true,
+			delegate: false,
+			channelBindings: undefined,
+			renew: false,
+		});
+		context.dispose();
 	}
 
 	async close(): Promise<void> {

@@ -11,6 +11,7 @@ import {bindingsFor} from './channel-bindings.ts';
 import {checkDelegation} from './delegation.ts';
 import type {GssContext, GssProvider} from './gss-provider.ts';
 import type {KerberosOptions} from './options.ts';
+import {hostOf} from './service-names.ts';
 
 /** The headers that tell nothing a stranger could misuse; requests-kerberos leaves the same. */
 const harmlessHeaders = ['date', 'server', 'content-length'];
@@ -116,11 +117,6 @@ async function* converse(
 	} finally {
 		context?.dispose();
 	}
-}
-
-/** The name without the dot that makes it absolute, and an IPv6 address without its brackets. */
-function hostOf({hostname}: URL): string {
-	return hostname.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
 function isChallenge({status, headers}: AuthResponse, kind: ChallengeKind): boolean {

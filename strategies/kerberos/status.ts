@@ -6,11 +6,15 @@ import {renewUntil} from './cache-file.ts';
 import type {CredentialSource} from './gss-messages.ts';
 import type {KoffiProvider} from './koffi-provider.ts';
 
-/** Without `verify` the KDC is not asked, so tickets that are yet to be fetched are taken for available. */
+/**
+ * Without `verify` the KDC is not asked, so tickets that are yet to be fetched are taken for available. With it, a
+ * service that it gives no ticket for makes the rule unavailable, as its requests would fail.
+ */
 export async function credentialStatus(
 	provider: KoffiProvider,
 	{keytab, password, principal = 'its first principal', credentialCache}: CredentialSource,
 	verify: boolean,
+	services: readonly Parameters<KoffiProvider['check']>[0][],
 ): Promise<CredentialStatus> {
 	try {
 		const warnings = keytab === undefined ? [] : await warningsFor(keytab);
@@ -23,9 +27,12 @@ export async function credentialStatus(
 		const renewable = credentialCache === undefined ? undefined : await renewUntil(credentialCache);
 		const until =
 			renewable === undefined ? '' : `, renewable until ${new Date(renewable * 1000).toISOString()}`;
+		for (const service of services) await provider.check(service);
+		const names = services.map(({target}) => target.replace('@', '/')).join(', ');
+		const tickets = names === '' ? '' : `; the KDC gives a ticket for ${names}`;
 		return {
 			available: facts.lifetime > 0,
-			detail: `${facts.principal} through ${facts.library}${until}`,
+			detail: `${facts.principal} through ${facts.library}${until}${tickets}`,
 			expiresAt: Date.now() + facts.lifetime * 1000,
 			...also,
 		};

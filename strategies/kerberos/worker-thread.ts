@@ -7,6 +7,7 @@
 import {once} from 'node:events';
 import {Worker} from 'node:worker_threads';
 import type {Answer, Call, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
+import {noteBusy, noteIdle} from './prompt-exit.ts';
 
 /** A call failed, as the worker says. */
 export class CallFailed extends Error {
@@ -65,10 +66,6 @@ export class WorkerThread {
 		return this.#ask(id => ({kind: 'inquire', id})) as Promise<CredentialFacts>;
 	}
 
-	async check(call: Asking<'check'>): Promise<void> {
-		await this.#ask(id => ({...call, kind: 'check', id}));
-	}
-
 	/** End a context. Where its thread is gone, so is the context. */
 	dispose(context: number): void {
 		this.#worker?.postMessage({kind: 'dispose', context} satisfies Call);
@@ -93,6 +90,7 @@ export class WorkerThread {
 			if (this.#waiting.size === 1) {
 				// The process stays for the answer, and for nothing else.
 				worker.ref();
+				noteBusy(worker);
 				this.#watch();
 			}
 			worker.postMessage(callWith(id));
@@ -115,7 +113,10 @@ export class WorkerThread {
 			void this.#abandon(new CallFailed({phase: 'library', text: reason}));
 		};
 		worker.on('error', ({name}) => lost(`The thread of the Kerberos library failed (${name})`));
-		worker.on('exit', () => lost('The thread of the Kerberos library ended'));
+		worker.on('exit', () => {
+			noteIdle(worker);
+			lost('The thread of the Kerberos library ended');
+		});
 		return worker;
 	}
 
@@ -127,10 +128,16 @@ export class WorkerThread {
 			this.#timer?.refresh();
 		} else {
 			clearTimeout(this.#timer);
-			this.#worker?.unref();
+			this.#setIdle();
 		}
 		if (failure === undefined) waiting.resolve(result);
 		else waiting.reject(new CallFailed(failure));
+	}
+
+	#setIdle(): void {
+		if (this.#worker === undefined) return;
+		this.#worker.unref();
+		noteIdle(this.#worker);
 	}
 
 	/** The time of a call begins when the ones before it are answered. */

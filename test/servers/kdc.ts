@@ -39,6 +39,8 @@ export interface Kdc {
 	readonly password: string;
 	/** Get a ticket from a key table into a new cache file, and return the file. */
 	ticket(settings?: TicketSettings): Promise<string>;
+	/** How many ticket-granting tickets it has given so far. */
+	initialTickets(): number;
 	/** A command of `kadmin`, such as `cpw -randkey robot`. */
 	administer(command: string): Promise<string>;
 	/** Stop the process without ending it (SIGSTOP): it takes connections and answers none. */
@@ -77,6 +79,13 @@ export async function startKdc(): Promise<Kdc> {
 	let port = 0;
 	let server: ChildProcess;
 	let tickets = 0;
+	let initialTickets = 0;
+	/** Its log tells of each. */
+	const count = ({stderr}: ChildProcess): void => {
+		stderr?.on('data', (lines: Buffer) => {
+			initialTickets += lines.toString().match(/AS_REQ .* ISSUE:/g)?.length ?? 0;
+		});
+	};
 	try {
 		// The server's workers read their key table as another user.
 		await chmod(folder, 0o755);
@@ -84,6 +93,7 @@ export async function startKdc(): Promise<Kdc> {
 		await run('kdb5_util', 'create', '-s', '-r', realm, '-P', 'master-password');
 		await createPrincipals(folder, administer);
 		[port, server] = await startOnFreePort(startOn);
+		count(server);
 	} catch (error) {
 		await rm(folder, {recursive: true, force: true});
 		throw error;
@@ -95,6 +105,7 @@ export async function startKdc(): Promise<Kdc> {
 		configuration: file('krb5.conf'),
 		keytabs: {alice: file('alice.keytab'), robot: file('robot.keytab'), http: file('http.keytab')},
 		password,
+		initialTickets: () => initialTickets,
 		administer,
 		async ticket({principal = 'alice', lifetime, renewable, forwardable} = {}) {
 			tickets += 1;
@@ -118,6 +129,7 @@ export async function startKdc(): Promise<Kdc> {
 		stop: () => stopProcess(server, 'SIGTERM'),
 		async restart() {
 			server = await startOn(port);
+			count(server);
 		},
 		async close() {
 			await stopProcess(server, 'SIGTERM');
