@@ -5,7 +5,7 @@
 import type {InjectionToken} from 'tsyringe';
 import type {CertificateKind} from './x509/kind.ts';
 
-export type {CertificateKind};
+export type {CertificateKind} from './x509/kind.ts';
 
 /** An issued token. */
 export interface Token {
