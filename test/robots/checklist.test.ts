@@ -1,4 +1,4 @@
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -76,6 +76,14 @@ describe('a file of answers', () => {
 		['JSON', JSON.stringify(good)],
 	])('in %s', async (_, text) => {
 		expect(await read(text)).toEqual(good);
+	});
+
+	test('as docs/robots.md shows one, with all statuses that it lists', async () => {
+		const guide = readFileSync(new URL('../../docs/robots.md', import.meta.url), 'utf8');
+		expect(await read(/^```text\n(memberCategory[\s\S]*?)^```$/m.exec(guide)?.[1] ?? '')).toEqual(good);
+		const row = /^\| `memberCategory` \|.*$/m.exec(guide)?.[0] ?? '';
+		const listed = [...row.matchAll(/`([A-Z]{4,5})`/g)].map(([, status]) => status);
+		expect(listed.filter(status => status !== 'EXTN')).toEqual(memberCategories);
 	});
 
 	test.each([
