@@ -42,7 +42,7 @@ function describe(calls: GssCalls, code: number, type: number): string[] {
 		const text = {} as GssBuffer;
 		const major = calls.displayStatus([0], code, type, oids.krb5, more, text);
 		if ((major & errorBits) !== 0) break;
-		lines.push(Buffer.from(calls.take(text)).toString('utf8').trim());
+		lines.push(Buffer.from(calls.take(text)).toString('utf8').replaceAll('\0', '').trim());
 	} while (more[0] !== 0 && lines.length < 10);
 	return lines.filter(line => line !== '');
 }

@@ -130,11 +130,23 @@ describeWith([mitKdc, apacheNegotiate, faketime], 'failures of Kerberos, explain
 				});
 			});
 
+			test('8. wrong realm: that of the host', async () => {
+				check(await withTicket({hostname: 'www.elsewhere.test'}), {
+					...inExchange,
+					code: only(7),
+					says: isMit
+						? /Server krbtgt\/ELSEWHERE\.TEST@\S+ not found/
+						: /LOOKING_UP_SERVER \(HTTP\/www\.elsewhere\.test@ELSEWHERE\.TEST\)/,
+					explained: isMit
+						? /no service HTTP\/www\.elsewhere\.test, nor a realm ELSEWHERE\.TEST.*\[domain_realm\]/
+						: /no service HTTP\/www\.elsewhere\.test/,
+				});
+			});
+
 			test('9. policy', async () => {
-				// Of a host in no domain, so that MIT asks for it in no other realm.
-				await realm.kdc.administer('addprinc -randkey HTTP/guarded');
-				await realm.kdc.administer('modprinc -allow_tgs_req HTTP/guarded');
-				check(await withTicket({hostname: 'guarded'}), {
+				await realm.kdc.administer('addprinc -randkey HTTP/guarded.localhost');
+				await realm.kdc.administer('modprinc -allow_tgs_req HTTP/guarded.localhost');
+				check(await withTicket({hostname: 'guarded.localhost'}), {
 					...inExchange,
 					code: only(12),
 					says: isMit ? /KDC policy rejects request/ : /TGT BASED NOT ALLOWED/,
