@@ -85,7 +85,7 @@ function normalise(text: string): string {
 	return text
 		.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::[\d.]+Z)?/g, '<time>')
 		.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
-		.replaceAll(/in \d+ (?:minute|hour|day)s?/g, 'in <while>')
+		.replaceAll(/in [\d,]+ (?:minute|hour|day)s?/g, 'in <while>')
 		.replaceAll(/\d+ (?:minute|hour|day)s? ago/g, '<while> ago')
 		.replaceAll(/(?<=-----BEGIN CERTIFICATE REQUEST-----\n)[\w+/=\n]+/g, '<request>\n')
 		.replaceAll(/(?<=<time>-)[0-9a-f]{8}\b/g, '<thumbprint>')
@@ -96,6 +96,8 @@ function normalise(text: string): string {
 		.replaceAll(/^[\w-]{20,}$/gm, '<token>')
 		.replaceAll(/("token": )"[\w-]+"/g, '$1"<token>"')
 		.replaceAll(/("(?:expiresAt|notBefore|notAfter|installedAt|since)": )\d+/g, '$1<time>')
+		// The number of the user.
+		.replaceAll(/x509up_u\d+/g, 'x509up_u<number>')
 		.replaceAll(/ {2,}/g, '  ');
 }
 
