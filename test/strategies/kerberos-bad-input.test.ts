@@ -12,6 +12,7 @@ import {describeWith} from '../servers/availability.ts';
 import {mitKdc} from '../servers/kdc.ts';
 import {type Answer, startMeddler} from './kerberos-meddler.ts';
 import {failureOf, libraries, useRealm} from './kerberos-setup.ts';
+import {unreadable, withoutRoot} from './without-root.ts';
 
 const tokens = {
 	none: '',
@@ -27,17 +28,6 @@ const tokens = {
 	'elements in elements': Buffer.alloc(4000, Buffer.from('3080', 'hex')).toString('base64'),
 	'12,000 bytes': Buffer.alloc(9000, 0x60).toString('base64'),
 };
-
-/** Ask as a user who may not read everything: the tests may well run as root. */
-async function withoutRoot<Result>(action: () => Promise<Result>): Promise<Result> {
-	if (process.geteuid?.() !== 0) return action();
-	process.seteuid?.('nobody');
-	try {
-		return await action();
-	} finally {
-		process.seteuid?.(0);
-	}
-}
 
 describeWith([mitKdc, apacheNegotiate], 'bad input for Kerberos', () => {
 	const realm = useRealm();
@@ -107,7 +97,7 @@ describeWith([mitKdc, apacheNegotiate], 'bad input for Kerberos', () => {
 			const gatepass = await realm.gatepassWith({library, keytab, principal: `alice@${realm.kdc.realm}`});
 			const get = () => gatepass.got(realm.url('http', '/negotiate'), once);
 			expect((await get()).statusCode).toBe(200);
-			await chmod(keytab, process.geteuid?.() === 0 ? 0o600 : 0o000);
+			await chmod(keytab, unreadable);
 			await utimes(keytab, 1, 1);
 			const error = await withoutRoot(() => failureOf(get()));
 			expect(error).toBeInstanceOf(CredentialUnavailableError);
@@ -119,7 +109,7 @@ describeWith([mitKdc, apacheNegotiate], 'bad input for Kerberos', () => {
 			const gatepass = await realm.gatepassWith({library, credentialCache});
 			const get = () => gatepass.got(realm.url('http', '/negotiate'), once);
 			expect((await get()).statusCode).toBe(200);
-			await chmod(credentialCache, process.geteuid?.() === 0 ? 0o600 : 0o000);
+			await chmod(credentialCache, unreadable);
 			await utimes(credentialCache, 1, 1);
 			const error = await withoutRoot(() => failureOf(get()));
 			expect(error).toBeInstanceOf(CredentialUnavailableError);
