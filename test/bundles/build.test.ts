@@ -132,6 +132,7 @@ test('one that is there several times is taken once; two of one name get two fil
 	put({'a.pem': old.pem, 'b.pem': old.pem, 'both.pem': old.pem + renewed.pem});
 	const {certificates} = await build();
 	expect(certificates.map(({file}) => file).sort()).toEqual([`${hashOf(old.pem)}.0`, `${hashOf(old.pem)}.1`]);
+	expect(certificates.map(({source}) => source.file).sort()).toEqual(['a.pem', 'both.pem']);
 	expect(verifyBundle(placesOf(to)).faults).toEqual([]);
 });
 
