@@ -14,20 +14,21 @@ export function canonicalHost(koffi: Koffi, host: string): string {
 
 /** `getaddrinfo`, as Node's own gives no canonical name. The order of two members is the system's. */
 function makeResolver(koffi: Koffi): Resolver {
-	const [library, ends] =
+	const ends: Readonly<Record<string, string>> =
 		process.platform === 'darwin'
-			? ['libSystem.dylib', {canonicalName: 'const char *', address: 'void *'}]
-			: ['libc.so.6', {address: 'void *', canonicalName: 'const char *'}];
+			? {canonicalName: 'const char *', address: 'void *'}
+			: {address: 'void *', canonicalName: 'const char *'};
 	const info = koffi.struct({
 		flags: 'int',
 		family: 'int',
 		type: 'int',
 		protocol: 'int',
 		length: 'uint32_t',
-		...(ends as Record<string, string>),
+		...ends,
 		next: 'void *',
 	});
-	const system = koffi.load(library as string);
+	// What the process itself would call.
+	const system = koffi.load(null);
 	const resolve = system.func('getaddrinfo', 'int', [
 		'const char *',
 		'const char *',

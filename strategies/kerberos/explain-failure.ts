@@ -1,6 +1,7 @@
 /** Says in plain words what a failure of the GSS-API means, and what to do. */
 import {CredentialUnavailableError, type GatepassError, KerberosExchangeError} from '../../src/errors.ts';
 import {minorOf} from './codes.ts';
+import {reachesNoSocket} from './descriptor-limit.ts';
 import type {CredentialSource, Failure} from './gss-messages.ts';
 import {CallFailed, CallTimedOut} from './worker-thread.ts';
 
@@ -74,7 +75,8 @@ const explanations: readonly Explanation[] = [
 	{
 		codes: [156, 163],
 		text: /Cannot contact any KDC|unable to reach any KDC|Can't contact/i,
-		meaning: () =>
+		meaning: (_, text) =>
+			reachesNoSocket(text) ??
 			"No KDC of the realm answers. Check the network, that the realm is the right one, and its 'kdc' lines under [realms] in the file that KRB5_CONFIG names, or /etc/krb5.conf",
 	},
 	{

@@ -1,7 +1,12 @@
-/** Begins one context in a process of its own, and prints what comes of it. Parameters: library, cache. */
+/**
+ * Begins one context in a process of its own, and prints what comes of it. Parameters: library, cache, and where they
+ * are not the usual ones: service, whether its host is an alias, and how many files to have open before.
+ */
+import {openSync} from 'node:fs';
 import {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
 
-const [library, cache] = process.argv.slice(2);
+const [library, cache, target = 'HTTP@localhost', isAlias, files = '0'] = process.argv.slice(2);
+for (let opened = 0; opened < Number(files); opened++) openSync('/dev/null', 'r');
 const provider = new KoffiProvider({
 	library,
 	source: {credentialCache: `FILE:${cache}`},
@@ -10,8 +15,8 @@ const provider = new KoffiProvider({
 });
 try {
 	const context = await provider.createContext({
-		target: 'HTTP@localhost',
-		canonicalizeHostname: false,
+		target,
+		canonicalizeHostname: isAlias === 'alias',
 		mechanism: 'spnego',
 		mutualAuthentication: true,
 		delegate: false,

@@ -2,7 +2,7 @@
 import {randomBytes} from 'node:crypto';
 import {afterAll, describe, test} from 'vitest';
 import {InsecureTransportError, MutualAuthenticationError} from '../../src/index.ts';
-import type {TestServer} from '../../src/testing/server.ts';
+import {startServer, type TestServer} from '../../src/testing/server.ts';
 import {apacheNegotiate} from '../servers/apache-negotiate.ts';
 import {describeWith} from '../servers/availability.ts';
 import {mitKdc} from '../servers/kdc.ts';
@@ -157,6 +157,45 @@ describeWith([mitKdc, apacheNegotiate], 'kerberos with a realm', () => {
 					expect(response.body).toBe('served by Apache\n');
 					expect(response.headers['x-remote-user']).toBe(`alice@${realm.kdc.realm}`);
 				}
+			});
+
+			test.for([
+				['valid', true],
+				['garbage', false],
+				["somebody else's", false],
+				['none', false],
+			] as const)('a redirect with %s token is followed: %s', async ([proof, followed], {expect}) => {
+				const second = await startServer((_request, response) => void response.end('the second server'));
+				let earlier: string | undefined;
+				const meddler = await startMeddler(realm.url('http', ''), (answer, authorization) => {
+					if (authorization === undefined || answer.status !== 200) return;
+					const genuine = answer.headers['www-authenticate'];
+					const shown = {
+						valid: genuine,
+						garbage: `Negotiate ${randomBytes(60).toString('base64')}`,
+						"somebody else's": earlier,
+						none: undefined,
+					}[proof];
+					const isFirst = earlier === undefined;
+					earlier ??= genuine;
+					// The first answer is only to learn a token from.
+					if (proof === "somebody else's" && isFirst) return;
+					delete answer.headers['www-authenticate'];
+					if (shown !== undefined) answer.headers['www-authenticate'] = shown;
+					answer.status = 302;
+					answer.headers.location = `${second.url}/next`;
+				});
+				meddlers.push(meddler, second);
+				const gatepass = await realm.gatepassWith(await optionsBy('cache'), {
+					[second.url]: {library, mutualAuthentication: 'disabled'},
+				});
+				const get = () =>
+					gatepass.got(`${meddler.url.replace('127.0.0.1', 'localhost')}/negotiate`, {retry: {limit: 0}});
+				if (proof === "somebody else's") expect((await get()).statusCode).toBe(200);
+				if (followed) expect((await get()).body).toBe('the second server');
+				else expect(await failureOf(get())).toBeInstanceOf(MutualAuthenticationError);
+				expect(second.requests).toHaveLength(followed ? 1 : 0);
+				expect(second.requests.filter(({headers}) => headers.authorization !== undefined)).toEqual([]);
 			});
 
 			test('an error without proof is raw where sanitizeErrorResponse is false', async ({expect}) => {
