@@ -72,6 +72,18 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		},
 	);
 
+	test('no passphrase at all, which is not the same as an empty one: openssl writes none such', async () => {
+		const {default: forge} = await import('node-forge');
+		const [certificate, key] = ['pem', 'key'].map(end => readFileSync(`${pki.folder}/alice.${end}`, 'utf8'));
+		const none = null as unknown as string;
+		const structure = forge.pkcs12.toPkcs12Asn1(
+			forge.pki.privateKeyFromPem(key as string),
+			[forge.pki.certificateFromPem(certificate as string)],
+			none,
+		);
+		await expectUser('alice', Buffer.from(forge.asn1.toDer(structure).getBytes(), 'latin1'), undefined);
+	});
+
 	test('the whole chain comes out, the own certificate first', async () => {
 		const bytes = await exported('alice', ['-certfile', 'ca.pem', '-CAfile', 'ca.pem', '-chain']);
 		expect(await expectUser('alice', bytes, passphrase)).toBe(3);
