@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import {
 	copyFileSync,
+	existsSync,
 	mkdirSync,
 	mkdtempSync,
 	readdirSync,
@@ -89,6 +90,18 @@ describe('a place', () => {
 		const home = makeCaFolder(join(folder, 'home/.globus/certificates'));
 		expect(await filesOf('grid', {X509_CERT_DIR: named})).toEqual([named]);
 		expect(await filesOf('grid')).toEqual([home]);
+	});
+
+	test('grid: a folder of the user that is empty is passed over', async () => {
+		mkdirSync(join(folder, 'home/.globus/certificates'), {recursive: true});
+		const found = await filesOf('grid').catch((error: Error) => error.message);
+		if (existsSync('/etc/grid-security/certificates')) {
+			expect(found).toEqual(['/etc/grid-security/certificates']);
+		} else {
+			expect(found).toMatch(
+				/there are no CA certificates of the grid: X509_CERT_DIR is not set, and neither/,
+			);
+		}
 	});
 
 	test('a bundle is a CA folder', async () => {
