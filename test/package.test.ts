@@ -147,6 +147,30 @@ test('a request goes through it, and nothing is loaded before a rule needs it', 
 	expect(later.filter(name => optional.includes(name))).toEqual([]);
 });
 
+test('the bundles come along, and a script that uses gatepass/cern ends by itself', async () => {
+	const result = await runInProject(
+		'cern.js',
+		`import {readFileSync} from 'node:fs';
+		import {getWithToken, trustBundlePath} from 'gatepass/cern';
+		import {createGatepass} from 'gatepass';
+		import {startTokenServer} from 'gatepass/testing';
+		const gatepass = await createGatepass({config: {bundles: ['cern'], cache: {url: 'memory:'}, hostRules: []}});
+		const {notes} = gatepass.explain('https://cmsweb.cern.ch/');
+		await gatepass.close();
+		const {url, tokenEndpoint, close} = await startTokenServer();
+		const options = {clientId: 'a', clientSecret: 'b', targetApplication: 'c', tokenEndpoint};
+		const answer = await getWithToken(url + '/runs', options).json();
+		await close();
+		const authorities = ['cern', 'igtf'].map(name => readFileSync(trustBundlePath(name), 'utf8').match(/BEGIN/g).length);
+		console.log(JSON.stringify({answer, notes, authorities}));`,
+	);
+	expect(result).toEqual({
+		answer: {path: '/runs', authorized: true},
+		notes: ["The CA certificates of bundle:cern are trusted besides the system's"],
+		authorities: [2, expect.any(Number)],
+	});
+});
+
 test('a peer that is missing is told, with what to do', async () => {
 	const problems = await runInProject(
 		'missing-peers.js',
