@@ -15,7 +15,7 @@
 import {X509Certificate} from 'node:crypto';
 import {mkdir, readdir, rm, stat} from 'node:fs/promises';
 import {basename, join} from 'node:path';
-import {CredentialUnavailableError} from '../errors.ts';
+import {CredentialUnavailableError, GatepassError} from '../errors.ts';
 import {parseCertificates} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
 import {
@@ -87,6 +87,7 @@ export class IdentityFolder {
 	/** Make what is missing of the folder, and remove what an interrupted command left behind. */
 	async prepare(): Promise<void> {
 		await mkdir(this.path, {recursive: true, mode: 0o700});
+		await this.#checkOwner();
 		// Others may read the certificate; each key and the pending request keep their own rights.
 		await mkdir(this.#versions, {recursive: true, mode: 0o755});
 		await syncFolder(this.path);
@@ -204,6 +205,16 @@ export class IdentityFolder {
 		await syncFolder(temporary);
 		await putInPlace(temporary, place);
 		return (await this.version(name)) as Version;
+	}
+
+	/** What root puts into a folder of somebody else, that one could not read. */
+	async #checkOwner(): Promise<void> {
+		const {uid} = await stat(this.path);
+		const user = process.geteuid?.() ?? uid;
+		if (uid === user) return;
+		throw new GatepassError(
+			`${this.path} is owned by another user (${uid}; this one is ${user}), who could not read the key. Run the command as that user: 'sudo -u #${uid} gatepass …'`,
+		);
 	}
 
 	async #isLinked(): Promise<boolean> {

@@ -1,6 +1,15 @@
 /** What a request is made of, and which one is pending. */
 import {createPublicKey, X509Certificate} from 'node:crypto';
-import {cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {
+	chownSync,
+	cpSync,
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {isLeftBehind, temporaryBeside} from '../../src/robots/durable.ts';
@@ -104,6 +113,15 @@ describe('a request', () => {
 		const asked = new X509Certificate(await robot.authority.sign(text));
 		expect(asked.publicKey.equals(robot.inUse().publicKey)).toBe(false);
 		expect(createPublicKey(readFileSync(join(pending, 'userkey.pem'))).equals(asked.publicKey)).toBe(true);
+	});
+
+	test.skipIf(process.geteuid?.() !== 0)('is not made by root in a folder of somebody else', async () => {
+		mkdirSync(robot.path);
+		chownSync(robot.path, 4242, 4242);
+		await expect(robot.request('cmsprod')).rejects.toThrow(
+			`${robot.path} is owned by another user (4242; this one is 0), who could not read the key`,
+		);
+		expect(readdirSync(robot.path)).toEqual([]);
 	});
 
 	test('whose notes are damaged is told, with the way out', async () => {
