@@ -2,10 +2,12 @@
 import type {X509Certificate} from 'node:crypto';
 import type {TrustEntry} from '../config/configuration.ts';
 import {Matcher} from '../host-rules/matcher.ts';
+import {createTrustSet} from './file-trust-set.ts';
 import {type FetchFile, ListDownloads} from './list-downloads.ts';
-import {createTrustSet, type TrustSet} from './trust-set.ts';
+import type {TrustSet} from './trust-set.ts';
 
-export {createTrustSet, type TrustSet} from './trust-set.ts';
+export {createTrustSet} from './file-trust-set.ts';
+export type {TrustSet} from './trust-set.ts';
 
 /** What the trust sets together say of the chain of an identity; `detail` is a sentence without its full stop. */
 export interface IdentityVerdict {

@@ -1,81 +1,26 @@
-/** Revocation lists, signing policies and namespaces against real servers: who is believed, and how a refusal is told. */
+/** Revocation lists, signing policies and namespaces against a real server: who is believed, and how a refusal is told. */
 import {readFile, rename, writeFile} from 'node:fs/promises';
-import {createServer, type Server} from 'node:http';
-import {Agent} from 'node:https';
-import type {AddressInfo} from 'node:net';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
-import {afterAll, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
+import {describe, expect, onTestFinished, test} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
-import {TlsAgents} from '../../src/identities/agents.ts';
-import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
+import {signingPolicy, startTlsServer} from './pki.ts';
 import {
-	type CaFolder,
-	createPki,
-	type Holder,
-	type Pki,
-	signingPolicy,
-	startTlsServer,
-	type TlsServer,
-} from './pki.ts';
-
-const rootName = '/C=CH/O=Gatepass/CN=Root';
-const gridName = '/DC=org/DC=gatepass/CN=Grid CA';
-
-let pki: Pki;
-let root: Holder;
-let grid: Holder;
-let host: Holder;
-let other: Holder;
-let server: TlsServer;
-let folders = 0;
-
-beforeAll(async () => {
-	pki = await createPki();
-	root = await pki.authority('root', rootName);
-	grid = await pki.authority('grid', gridName, root);
-	host = await pki.issue('host', '/DC=org/DC=gatepass/OU=Hosts/CN=localhost', grid);
-	other = await pki.issue('other', '/DC=org/DC=gatepass/OU=Hosts/CN=other', grid);
-	server = await startTlsServer(host);
-});
-afterAll(async () => {
-	await server?.close();
-	await pki?.close();
-});
-
-const newFolder = (authorities: readonly Holder[] = [root, grid]): Promise<CaFolder> =>
-	pki.caFolder(`folder-${folders++}`, authorities);
-
-async function gatepassFor(ca: string | string[], settings: object = {}): Promise<Gatepass> {
-	const gatepass = await createGatepass({
-		config: {
-			cache: {url: 'memory:'},
-			trust: [{match: 'https://127.0.0.1:*', ca, only: true, ...settings}],
-		},
-		cwd: pki.folder,
-		env: {},
-	});
-	onTestFinished(() => gatepass.close());
-	return gatepass;
-}
-
-/** What a request ends with: its status, or its error. */
-async function outcome(gatepass: Gatepass, url = server.url, options: object = {}): Promise<unknown> {
-	return gatepass.got(url, {retry: {limit: 0}, ...options}).then(
-		({statusCode}) => statusCode,
-		error => error,
-	);
-}
-
-async function expectRefusal(gatepass: Gatepass, ...said: readonly (string | RegExp)[]): Promise<void> {
-	const error = (await outcome(gatepass)) as Error;
-	expect(error).toBeInstanceOf(CertificateError);
-	expect(error.message).toContain(new URL(server.url).host);
-	expect(error.message).toContain('trust: trust[0]');
-	for (const part of said) expect(error.message).toMatch(part);
-}
+	expectRefusal,
+	gatepassFor,
+	grid,
+	gridName,
+	host,
+	newFolder,
+	other,
+	outcome,
+	pki,
+	root,
+	rootName,
+	server,
+} from './stage.ts';
 
 describeWith(opensslServer, 'a CA folder', () => {
 	test('without lists and policies', async () => {
@@ -292,207 +237,5 @@ describeWith(opensslServer, 'a CA folder', () => {
 		const bodies = [];
 		for (let turn = 0; turn < 3; turn++) bodies.push((await plain.got(own.url, fresh)).body);
 		expect(bodies.some(body => /^Reused, /m.test(body))).toBe(true);
-	});
-});
-
-describeWith(opensslServer, 'every way to a server', () => {
-	let folder: CaFolder;
-	beforeAll(async () => {
-		folder = await newFolder();
-		await folder.put(grid, 'r0', await pki.list(grid, {revoked: [host]}));
-	});
-
-	test("an agent of the caller's, that keeps connections and sessions", async () => {
-		const agent = new Agent({keepAlive: true});
-		onTestFinished(() => agent.destroy());
-		const clean = await newFolder();
-		const gatepass = await gatepassFor(clean.path);
-		expect(await outcome(gatepass, server.url, {agent: {https: agent}, headers: {connection: 'close'}})).toBe(
-			200,
-		);
-		await clean.put(grid, 'r0', await pki.list(grid, {revoked: [host]}));
-		await pause(1100);
-		const error = await outcome(gatepass, server.url, {agent: {https: agent}});
-		expect(error).toBeInstanceOf(CertificateError);
-		expect((error as Error).message).toMatch(/is revoked/);
-	});
-
-	test('an older Node would resume a session of an agent of theirs, and keep connections for other checks', async () => {
-		const sessions: unknown[] = [];
-		class Recording extends Agent {
-			override createConnection(...parameters: Parameters<Agent['createConnection']>) {
-				sessions.push((parameters as unknown as [{session?: unknown}])[0].session);
-				return super.createConnection(...parameters);
-			}
-		}
-		const agent = new Recording();
-		onTestFinished(() => agent.destroy());
-		await outcome(await gatepassFor(folder.path), server.url, {agent: {https: agent}});
-		await outcome(await gatepassFor(root.certificate), server.url, {agent: {https: agent}});
-		expect(sessions).toEqual([null, undefined]);
-
-		const own = new TlsAgents().for(undefined, undefined);
-		const [some, other] = [() => undefined, () => undefined];
-		const nameFor = (checkServerIdentity: unknown) => own.getName({host: 'a', checkServerIdentity} as never);
-		expect(nameFor(some)).toBe(nameFor(some));
-		expect(new Set([nameFor(some), nameFor(other), nameFor(undefined)]).size).toBe(3);
-	});
-
-	test('what authorize gives to other clients', async () => {
-		const {request} = await import('node:https');
-		const {tls} = await (await gatepassFor(folder.path)).authorize(server.url);
-		const error = await new Promise<Error>((resolve, reject) => {
-			request(server.url, {...tls}, response => reject(new Error(`answered ${response.statusCode}`)))
-				.on('error', resolve)
-				.end();
-		});
-		expect(error.message).toMatch(/is revoked/);
-	});
-
-	test("the caller's leave to skip verification holds for the one request", async () => {
-		const gatepass = await gatepassFor(folder.path);
-		const lax = {https: {rejectUnauthorized: false}};
-		expect(await outcome(gatepass, server.url, lax)).toBe(200);
-		await expectRefusal(gatepass, /is revoked/);
-		expect(await outcome(gatepass, server.url, lax)).toBe(200);
-		await expectRefusal(gatepass, /is revoked/);
-	});
-
-	test("a check of the caller's takes the place of that for names only, and for the one request", async () => {
-		const wrongName = await startTlsServer(
-			await pki.issue('wrong', '/DC=org/CN=wrong', grid, ['wrong.example']),
-		);
-		onTestFinished(() => wrongName.close());
-		const gatepass = await gatepassFor((await newFolder()).path);
-		const lax = {https: {checkServerIdentity: () => undefined}};
-		expect(await outcome(gatepass, wrongName.url, lax)).toBe(200);
-		expect(await outcome(gatepass, wrongName.url)).toMatchObject({message: /is for another name/});
-		expect(await outcome(gatepass, wrongName.url, lax)).toBe(200);
-		expect(await outcome(await gatepassFor(folder.path), server.url, lax)).toBeInstanceOf(CertificateError);
-	});
-
-	test('NODE_TLS_REJECT_UNAUTHORIZED is not heeded', async () => {
-		const previous = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
-		process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
-		onTestFinished(() => {
-			if (previous === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
-			else process.env.NODE_TLS_REJECT_UNAUTHORIZED = previous;
-		});
-		await expectRefusal(await gatepassFor(folder.path), /is revoked/);
-		const agent = new Agent();
-		onTestFinished(() => agent.destroy());
-		const error = await outcome(await gatepassFor(folder.path), server.url, {agent: {https: agent}});
-		expect(error).toBeInstanceOf(CertificateError);
-		const withRule = await createGatepass({
-			config: {
-				cache: {url: 'memory:'},
-				hostRules: [{match: server.url, strategy: 'static-token', options: {token: 'abc'}}],
-			},
-			cwd: pki.folder,
-			env: {},
-		});
-		onTestFinished(() => withRule.close());
-		expect(await outcome(withRule)).toBeInstanceOf(CertificateError);
-		expect(await outcome(withRule, server.url, {https: {rejectUnauthorized: false}})).toBe(200);
-	});
-});
-
-describeWith(opensslServer, 'lists that are fetched', () => {
-	interface ListServer {
-		readonly url: string;
-		readonly requests: string[];
-		/** What it answers with. */
-		content: string | Buffer | number;
-	}
-
-	async function startListServer(content: ListServer['content']): Promise<ListServer> {
-		const requests: string[] = [];
-		const http: Server = createServer((request, response) => {
-			requests.push(request.url ?? '');
-			if (typeof state.content === 'number') response.writeHead(state.content).end();
-			else response.end(state.content);
-		});
-		await new Promise<void>(resolve => http.listen(0, '127.0.0.1', resolve));
-		onTestFinished(() => {
-			http.closeAllConnections();
-			http.close();
-		});
-		const state = {url: `http://127.0.0.1:${(http.address() as AddressInfo).port}/ca.crl`, requests, content};
-		return state;
-	}
-
-	test('from where .crl_url says, before the first request goes out, and once', async () => {
-		const lists = await startListServer(await pki.list(grid, {revoked: [host]}));
-		const folder = await newFolder();
-		await folder.put(grid, 'crl_url', `${lists.url}\n`);
-		const gatepass = await gatepassFor(folder.path);
-		await expectRefusal(gatepass, /is revoked, says http:/, lists.url);
-		await expectRefusal(gatepass, /is revoked/);
-		expect(lists.requests).toEqual(['/ca.crl']);
-	});
-
-	test('one that speaks for the server: also with a client that shares the connection', async () => {
-		const lists = await startListServer(await pki.list(grid));
-		const rootLists = await startListServer(await pki.list(root));
-		const folder = await newFolder();
-		await folder.put(grid, 'crl_url', lists.url);
-		await folder.put(root, 'crl_url', `\n${rootLists.url}\n`);
-		const gatepass = await gatepassFor(folder.path, {crl: 'require'});
-		expect(await Promise.all([outcome(gatepass), outcome(gatepass)])).toEqual([200, 200]);
-		expect(await outcome(gatepass)).toBe(200);
-		expect([lists.requests.length, rootLists.requests.length]).toEqual([1, 1]);
-	});
-
-	test('not where a list is there already', async () => {
-		const lists = await startListServer(500);
-		const folder = await newFolder();
-		await folder.put(grid, 'crl_url', lists.url);
-		await folder.put(grid, 'r0', await pki.list(grid));
-		expect(await outcome(await gatepassFor(folder.path))).toBe(200);
-		expect(lists.requests).toEqual([]);
-	});
-
-	test('in the place of one that is outdated', async () => {
-		const lists = await startListServer(await pki.list(grid));
-		const folder = await newFolder();
-		await folder.put(grid, 'crl_url', lists.url);
-		await folder.put(grid, 'r0', await pki.list(grid, {nextUpdate: '20200201000000Z'}));
-		expect(await outcome(await gatepassFor(folder.path))).toBe(200);
-		expect(lists.requests).toHaveLength(1);
-	});
-
-	test('one that cannot be had, or is of somebody else, is as good as none', async () => {
-		const impostor = await pki.authority('another', gridName);
-		for (const [content, reason] of [
-			[404, /cannot be fetched \(404\)/],
-			['nothing', /holds no revocation list/],
-			[await pki.list(impostor, {revoked: [host]}), /not signed by this CA/],
-		] as const) {
-			const lists = await startListServer(content);
-			const folder = await newFolder();
-			await folder.put(root, 'r0', await pki.list(root));
-			await folder.put(grid, 'crl_url', lists.url);
-			expect(await outcome(await gatepassFor(folder.path))).toBe(200);
-			await expectRefusal(await gatepassFor(folder.path, {crl: 'require'}), reason, lists.url, /is missing/);
-		}
-	});
-
-	test('the second address where the first one fails', async () => {
-		const broken = await startListServer(403);
-		const lists = await startListServer(await pki.list(grid, {revoked: [host]}));
-		const folder = await newFolder();
-		await folder.put(grid, 'crl_url', `ldap://127.0.0.1/x\n${broken.url}\n${lists.url}\n`);
-		await expectRefusal(await gatepassFor(folder.path), /is revoked/, lists.url);
-		expect(broken.requests).toHaveLength(1);
-	});
-
-	test('verification that is switched off for one request fetches nothing', async () => {
-		const lists = await startListServer(await pki.list(grid, {revoked: [host]}));
-		const folder = await newFolder();
-		await folder.put(grid, 'crl_url', lists.url);
-		const gatepass = await gatepassFor(folder.path);
-		expect(await outcome(gatepass, server.url, {https: {rejectUnauthorized: false}})).toBe(200);
-		expect(lists.requests).toEqual([]);
-		await expectRefusal(gatepass, /is revoked/);
 	});
 });
