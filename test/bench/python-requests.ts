@@ -1,12 +1,9 @@
-/** Python requests as a peer: a process of Debian's Python that answers each line with a line. */
-import {spawn, spawnSync} from 'node:child_process';
-import {once} from 'node:events';
-import {createInterface} from 'node:readline';
-import {fileURLToPath} from 'node:url';
+/** Python requests as a peer. */
+import {spawnSync} from 'node:child_process';
 import type {RealServer} from '../servers/availability.ts';
+import {python, startPython} from './python-process.ts';
 import type {BurstResult} from './token-client.ts';
-
-const python = '/usr/bin/python3';
+import type {TokenServerAddresses} from './token-server.ts';
 
 export const pythonRequests: RealServer = {
 	name: 'Python requests',
@@ -23,30 +20,10 @@ export interface PythonClient {
 	close(): Promise<void>;
 }
 
-/** Start a script of this folder that reads a number of requests from each line. Its first line says that it is ready. */
 export async function startPythonClient(
-	script: string,
-	...parameters: readonly string[]
+	{tokenEndpoint, api}: TokenServerAddresses,
+	threads: number,
 ): Promise<PythonClient> {
-	const file = fileURLToPath(new URL(script, import.meta.url));
-	const process = spawn(python, ['-B', file, ...parameters], {stdio: ['pipe', 'pipe', 'inherit']});
-	const lines = createInterface(process.stdout)[Symbol.asyncIterator]();
-	const nextLine = async (): Promise<unknown> => {
-		const {value, done} = await lines.next();
-		if (done === true) throw new Error(`${script} ended before it answered`);
-		return JSON.parse(value);
-	};
-	await nextLine();
-	return {
-		async burst(requests) {
-			process.stdin.write(`${requests}\n`);
-			return (await nextLine()) as BurstResult;
-		},
-		async close() {
-			if (process.exitCode !== null || process.signalCode !== null) return;
-			const ended = once(process, 'exit');
-			process.stdin.end();
-			await ended;
-		},
-	};
+	const {ask, close} = await startPython('requests-client.py', [tokenEndpoint, api, String(threads)]);
+	return {burst: requests => ask<BurstResult>(String(requests)), close};
 }

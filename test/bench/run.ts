@@ -5,6 +5,7 @@ import {measureCertificates} from './certificates.ts';
 import {measureColdCalls} from './cold-calls.ts';
 import {measureFleet} from './fleet.ts';
 import {measureImports} from './import-cost.ts';
+import {measureKerberos} from './kerberos.ts';
 import {measureManyTokens} from './many-tokens.ts';
 import {measureOutage} from './outage.ts';
 import {formatTable, type Row} from './report.ts';
@@ -24,6 +25,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	fleet: measureFleet,
 	'token-clients': measureTokenClients,
 	outage: measureOutage,
+	kerberos: measureKerberos,
 	certificates: measureCertificates,
 	trust: measureTrust,
 	import: measureImports,

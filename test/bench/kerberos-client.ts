@@ -1,0 +1,78 @@
+/** In a process of its own: gatepass with `kerberos`, making requests or contexts alone, as many as it is told. */
+import {performance} from 'node:perf_hooks';
+import {createGatepass, type Gatepass} from 'gatepass';
+import type {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
+import {loadBuilt} from './built.ts';
+import {answerParent, childArgument, tellParent} from './child.ts';
+import type {BurstResult} from './token-client.ts';
+
+export interface KerberosClientSettings {
+	readonly url: string;
+	readonly credentialCache: string;
+}
+
+export interface KerberosOrder {
+	/** `contexts`: tokens without requests. */
+	readonly does: 'after a challenge' | 'preemptively' | 'contexts';
+	readonly requests: number;
+	/** How many of them are under way at once. */
+	readonly atOnce: number;
+	/** Each over a connection of its own. */
+	readonly cold: boolean;
+}
+
+const library = 'mit';
+const {url, credentialCache} = childArgument<KerberosClientSettings>();
+const {KoffiProvider: Provider} = await loadBuilt<{KoffiProvider: typeof KoffiProvider}>(
+	'strategies/kerberos/koffi-provider.js',
+);
+const provider = new Provider({
+	library,
+	source: {credentialCache},
+	timeout: 30_000,
+	rule: 'the bench',
+});
+const [waiting, preemptive] = await Promise.all([gatepassWith(false), gatepassWith(true)]);
+
+function gatepassWith(isPreemptive: boolean): Promise<Gatepass> {
+	const options = {library, credentialCache, preemptive: isPreemptive};
+	return createGatepass({
+		config: {
+			cache: {url: 'memory:'},
+			hostRules: [{match: new URL(url).origin, strategy: 'kerberos', options}],
+		},
+	});
+}
+
+async function beginContext(): Promise<void> {
+	const context = await provider.createContext({
+		target: `HTTP@${new URL(url).hostname}`,
+		canonicalizeHostname: false,
+		mechanism: 'spnego',
+		mutualAuthentication: true,
+		delegate: false,
+		channelBindings: undefined,
+		renew: false,
+	});
+	context.dispose();
+}
+
+answerParent(async ({does, requests, atOnce, cold}: KerberosOrder): Promise<BurstResult> => {
+	const {got} = does === 'preemptively' ? preemptive : waiting;
+	const options = cold ? {headers: {connection: 'close'}} : {};
+	const call = does === 'contexts' ? beginContext : () => got(url, options);
+	let left = requests;
+	const callUntilNoneIsLeft = async (): Promise<void> => {
+		while (left > 0) {
+			left -= 1;
+			await call();
+		}
+	};
+	const cpuBefore = process.cpuUsage();
+	const start = performance.now();
+	await Promise.all(Array.from({length: atOnce}, callUntilNoneIsLeft));
+	const milliseconds = performance.now() - start;
+	const {user, system} = process.cpuUsage(cpuBefore);
+	return {rate: (requests / milliseconds) * 1000, cpu: (user + system) / requests};
+});
+tellParent('ready');

@@ -1,0 +1,32 @@
+"""The limit of MIT's library: security contexts begun one after the other, with a credential that is opened once.
+
+Arguments: the credential cache, the service's principal. Reads a number from each line, answers with a line of JSON.
+"""
+import json
+import sys
+import time
+
+import gssapi
+
+cache, service = sys.argv[1:3]
+krb5, spnego = gssapi.MechType.kerberos, gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
+credential = gssapi.Credentials(usage="initiate", store={"ccache": cache}, mechs=[krb5, spnego])
+name = gssapi.Name(service, gssapi.NameType.kerberos_principal)
+flags = gssapi.RequirementFlag.mutual_authentication | gssapi.RequirementFlag.out_of_sequence_detection
+
+
+def begin():
+    context = gssapi.SecurityContext(name=name, creds=credential, mech=spnego, usage="initiate", flags=flags)
+    return context.step()
+
+
+begin()
+print(json.dumps("ready"), flush=True)
+for line in sys.stdin:
+    count = int(line)
+    processor, start = time.process_time(), time.perf_counter()
+    for _ in range(count):
+        begin()
+    seconds = time.perf_counter() - start
+    cpu = (time.process_time() - processor) / count * 1e6
+    print(json.dumps({"rate": count / seconds, "cpu": cpu}), flush=True)
