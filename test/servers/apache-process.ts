@@ -82,6 +82,10 @@ User www-data
 Group www-data
 ErrorLog ${folder}/error.log
 CustomLog ${folder}/access.log "%s %U"
+# Else the kernel holds each connection back until its first bytes come (TCP_DEFER_ACCEPT), and where a busy client
+# is late with them, it takes up to a minute until it takes them.
+AcceptFilter http none
+AcceptFilter https none
 KeepAliveTimeout 30
 MaxKeepAliveRequests 0
 ${names.map(name => `LoadModule ${name}_module ${moduleFile(name)}`).join('\n')}
