@@ -3,7 +3,6 @@ import {spawnSync} from 'node:child_process';
 import type {RealServer} from '../servers/availability.ts';
 import {python, startPython} from './python-process.ts';
 import type {BurstResult} from './token-client.ts';
-import type {TokenServerAddresses} from './token-server.ts';
 
 export const pythonRequests: RealServer = {
 	name: 'Python requests',
@@ -20,10 +19,11 @@ export interface PythonClient {
 	close(): Promise<void>;
 }
 
+/** Start a script of this folder that reads a number of requests from each line, and makes them. */
 export async function startPythonClient(
-	{tokenEndpoint, api}: TokenServerAddresses,
-	threads: number,
+	script: string,
+	...parameters: readonly string[]
 ): Promise<PythonClient> {
-	const {ask, close} = await startPython('requests-client.py', [tokenEndpoint, api, String(threads)]);
+	const {ask, close} = await startPython(script, parameters);
 	return {burst: requests => ask<BurstResult>(String(requests)), close};
 }
