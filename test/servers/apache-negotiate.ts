@@ -34,6 +34,8 @@ export interface ApacheNegotiate {
 	readonly ports: Readonly<Record<'http' | 'https', number>>;
 	/** PEM file of the CA that vouches for the server. */
 	readonly ca: string;
+	/** Its certificate and key, as PEM files. */
+	readonly tls: {readonly certificate: string; readonly key: string};
 	/** Its key table, which it reads anew for each request. */
 	readonly keytab: string;
 	/** How many requests Apache has read so far, by status. */
@@ -66,6 +68,7 @@ export async function startApacheNegotiate(
 		return {
 			ports: {http: ports[0] as number, https: ports[1] as number},
 			ca: authority.ca,
+			tls: {certificate: join(folder, 'pki/server.pem'), key: join(folder, 'pki/server.key')},
 			keytab: join(folder, 'http.keytab'),
 			async statuses() {
 				const log = await readFile(join(folder, 'access.log'), 'utf8');
