@@ -4,6 +4,8 @@ import {isSelfIssued} from '../x509/certificates.ts';
 
 /** Longer chains are made to waste time. */
 const longestChain = 12;
+/** Likewise many certificates of the same names: so many signatures are verified at most. */
+const mostSignatures = 100;
 
 export interface FollowedChain {
 	/** The leaf first, each followed by its issuer. */
@@ -15,63 +17,85 @@ export interface FollowedChain {
 	readonly end: 'complete' | 'incomplete' | 'unknown';
 }
 
-/** Finds the certificates that bear a name, the trusted ones. */
-export type FindTrusted = (subject: string) => readonly X509Certificate[];
+/** Finds the trusted certificates that bear a name, in groups: a later one is asked for only where it is needed. */
+export type FindTrusted = (subject: string) => Iterable<readonly X509Certificate[]>;
 
 /**
- * Follow the chain of `leaf`. A trusted certificate goes before one that came along, as in OpenSSL, and one that is
- * valid before one that has ended.
+ * Follow the chain of `leaf`, on each way that there is, until one ends at a root of the trust set. A trusted certificate
+ * goes before one that came along, as in OpenSSL, and one that is valid before one that has ended.
  */
 export function followChain(
 	leaf: X509Certificate,
 	others: readonly X509Certificate[],
 	findTrusted: FindTrusted,
 ): FollowedChain {
-	const path = [leaf];
-	for (let last = leaf; ; ) {
-		if (isSelfIssued(last)) {
-			const {fingerprint256} = last;
-			const isTrusted = findTrusted(last.subject).some(one => one.fingerprint256 === fingerprint256);
-			return {path, end: isTrusted ? 'complete' : 'unknown'};
+	const seen = new Set([leaf.fingerprint256]);
+	let signatures = 0;
+	let firstEnd: FollowedChain | undefined;
+
+	function* issuersOf(certificate: X509Certificate): Generator<X509Certificate> {
+		const groups = function* () {
+			yield* findTrusted(certificate.issuer);
+			yield others.filter(({subject}) => subject === certificate.issuer);
+		};
+		for (const group of groups()) {
+			for (const candidate of group.toSorted(preferred)) {
+				if (seen.has(candidate.fingerprint256) || !certificate.checkIssued(candidate)) continue;
+				if (++signatures > mostSignatures) return;
+				if (!isSigned(certificate, candidate)) continue;
+				seen.add(candidate.fingerprint256);
+				yield candidate;
+			}
 		}
-		const {issuer} = last;
-		if (path.length === longestChain || issuer === undefined) return {path, end: 'incomplete'};
-		const next =
-			findIssuer(last, findTrusted(issuer), path) ??
-			findIssuer(
-				last,
-				others.filter(({subject}) => subject === issuer),
-				path,
-			);
-		if (next === undefined) return {path, end: 'incomplete'};
-		path.push(next);
-		last = next;
 	}
+
+	const follow = (path: readonly X509Certificate[]): FollowedChain | undefined => {
+		const last = path.at(-1) as X509Certificate;
+		if (isSelfIssued(last) && isAmong(last, findTrusted(last.subject))) return {path, end: 'complete'};
+		if (path.length < longestChain) {
+			for (const issuer of issuersOf(last)) {
+				const found = follow([...path, issuer]);
+				if (found !== undefined) return found;
+			}
+		}
+		firstEnd ??= {path, end: isSelfIssued(last) ? 'unknown' : 'incomplete'};
+		return undefined;
+	};
+	return follow([leaf]) ?? (firstEnd as FollowedChain);
 }
 
-function findIssuer(
-	certificate: X509Certificate,
-	candidates: readonly X509Certificate[],
-	path: readonly X509Certificate[],
-): X509Certificate | undefined {
-	const possible = candidates.filter(
-		candidate => !path.includes(candidate) && hasIssued(candidate, certificate),
+/**
+ * Whether OpenSSL would take that very chain. It does not say which one it took, and a server can send certificates that
+ * lead us another way: what is checked of that one says nothing.
+ */
+export function isSound(
+	{path, end}: FollowedChain,
+	isAuthority: (certificate: X509Certificate) => boolean,
+): boolean {
+	return end === 'complete' && path.every(isValid) && path.slice(1).every(isAuthority);
+}
+
+function isAmong({fingerprint256}: X509Certificate, groups: ReturnType<FindTrusted>): boolean {
+	for (const group of groups) {
+		if (group.some(one => one.fingerprint256 === fingerprint256)) return true;
+	}
+	return false;
+}
+
+function preferred(one: X509Certificate, other: X509Certificate): number {
+	return (
+		Number(isValid(other)) - Number(isValid(one)) || other.validToDate.getTime() - one.validToDate.getTime()
 	);
-	if (possible.length < 2) return possible[0];
-	const now = Date.now();
-	const isValid = ({validFromDate, validToDate}: X509Certificate): boolean =>
-		validFromDate.getTime() <= now && now <= validToDate.getTime();
-	return possible.toSorted(
-		(one, other) =>
-			Number(isValid(other)) - Number(isValid(one)) ||
-			other.validToDate.getTime() - one.validToDate.getTime(),
-	)[0];
 }
 
-/** Whether names and key identifiers fit, and the signature is right. */
-function hasIssued(issuer: X509Certificate, certificate: X509Certificate): boolean {
+function isValid({validFromDate, validToDate}: X509Certificate): boolean {
+	const now = Date.now();
+	return validFromDate.getTime() <= now && now <= validToDate.getTime();
+}
+
+function isSigned(certificate: X509Certificate, issuer: X509Certificate): boolean {
 	try {
-		return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+		return certificate.verify(issuer.publicKey);
 	} catch {
 		// A kind of key that OpenSSL does not know.
 		return false;

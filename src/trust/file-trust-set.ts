@@ -12,7 +12,7 @@ import {
 	readAuthorities,
 	versionOfFiles,
 } from './authorities.ts';
-import {type FindTrusted, type FollowedChain, followChain} from './chain.ts';
+import {type FindTrusted, type FollowedChain, followChain, isSound} from './chain.ts';
 import type {ChainFault} from './fault.ts';
 import type {ListDownloads} from './list-downloads.ts';
 import {NameRules} from './name-rules.ts';
@@ -98,9 +98,15 @@ class FileTrustSet implements TrustSet {
 		leaf: X509Certificate,
 		others: readonly X509Certificate[],
 	): CertificateError | undefined {
-		const {path, faults} = this.#judge(followChain(leaf, others, name => this.#findTrusted(name)));
+		const verdict = this.#judge(followChain(leaf, others, name => this.#findTrusted(name)));
+		const {path, faults} = verdict;
 		const [fault] = faults;
-		if (fault === undefined) return undefined;
+		if (fault === undefined) {
+			if (isSound(verdict, certificate => this.#isAuthority(certificate))) return undefined;
+			return new CertificateError(
+				`${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source}). Have it send the certificates of the CAs above its own, and no others`,
+			);
+		}
 		const isLeaf = fault.certificate === path[0];
 		const which = isLeaf ? '' : `of the CA certificate ${rfc2253Subject(fault.certificate)} in its chain: `;
 		return new CertificateError(
@@ -114,7 +120,7 @@ class FileTrustSet implements TrustSet {
 	): ChainVerdict {
 		if (leaf === undefined) return {path: [], end: 'incomplete', revocation: 'unknown', faults: []};
 		const find: FindTrusted = ownOnly
-			? name => this.#load().bySubject.get(name) ?? []
+			? name => [this.#load().bySubject.get(name) ?? []]
 			: name => this.#findTrusted(name);
 		return this.#judge(followChain(leaf, others, find));
 	}
@@ -174,15 +180,12 @@ class FileTrustSet implements TrustSet {
 		return certificate.ca || this.holds(certificate);
 	}
 
-	#findTrusted(subject: string): readonly X509Certificate[] {
+	*#findTrusted(subject: string): Generator<readonly X509Certificate[]> {
 		const {bySubject: own, authorities} = this.#load();
-		const found = own.get(subject) ?? [];
-		if (found.length > 0) return found;
+		yield own.get(subject) ?? [];
 		for (const roots of [authorities.system, this.#roots()]) {
-			const root = roots.length === 0 ? undefined : bySubject(roots).get(subject);
-			if (root !== undefined) return root;
+			yield roots.length === 0 ? [] : (bySubject(roots).get(subject) ?? []);
 		}
-		return [];
 	}
 
 	#roots(): readonly string[] {
