@@ -157,12 +157,12 @@ function withTls(
 	}
 	if (url.protocol !== 'https:') return native;
 	if (identity === undefined && plan.trust === undefined) return verifying(native);
-	const {agent, cert, pfx} = native as RequestOptions & {cert?: unknown; pfx?: unknown};
+	const {agent, cert, pfx, checkServerIdentity} = native as RequestOptions & TlsConnectionOptions;
 	// For HTTP/2, got hands over its own pools, which are no agent of the caller's.
 	if (identity === undefined && (agent instanceof Agent || (cert ?? pfx) !== undefined)) {
 		// On a session that is resumed, nothing would be checked.
 		const whole = plan.trust?.checksChains ? {session: null} : {};
-		return {...verifying(native), ...plan.trust?.tlsOptions(), ...whole} as RequestOptions;
+		return {...verifying(native), ...plan.trust?.tlsOptions(checkServerIdentity), ...whole} as RequestOptions;
 	}
 	return {...native, agent: plan.agentFor(identity)};
 }

@@ -17,7 +17,13 @@ import type {ChainFault} from './fault.ts';
 import type {ListDownloads} from './list-downloads.ts';
 import {NameRules} from './name-rules.ts';
 import {Revocation, type RevocationMode} from './revocation.ts';
-import {type ChainVerdict, chainOfPeer, type TrustOptions, type TrustSet} from './trust-set.ts';
+import {
+	type ChainVerdict,
+	type CheckNames,
+	chainOfPeer,
+	type TrustOptions,
+	type TrustSet,
+} from './trust-set.ts';
 
 /** Milliseconds for which a look at the files holds. */
 const lookAgainAfter = 1000;
@@ -80,10 +86,10 @@ class FileTrustSet implements TrustSet {
 		return this.#fetches && this.#load().authorities.hasListUrls;
 	}
 
-	tlsOptions(): TrustOptions {
+	tlsOptions(checkNames: CheckNames = checkServerIdentity): TrustOptions {
 		const ca = [...this.certificates()];
 		if (!this.checksChains) return {ca};
-		return {ca, checkServerIdentity: (host, peer) => this.#checkPeer(host, peer)};
+		return {ca, checkServerIdentity: (host, peer) => checkNames(host, peer) ?? this.#checkPeer(host, peer)};
 	}
 
 	async prepare(leaf: X509Certificate, others: readonly X509Certificate[]): Promise<void> {
@@ -142,8 +148,6 @@ class FileTrustSet implements TrustSet {
 	}
 
 	#checkPeer(host: string, peer: PeerCertificate): Error | undefined {
-		const nameError = checkServerIdentity(host, peer);
-		if (nameError !== undefined) return nameError;
 		const [leaf, ...others] = chainOfPeer(peer);
 		if (leaf === undefined) return new CertificateError(`${host} showed no certificate. Check the server`);
 		// Nobody waits for it here; the next connection finds the list.

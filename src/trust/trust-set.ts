@@ -13,12 +13,15 @@ export interface ChainVerdict extends FollowedChain {
 	readonly faults: readonly ChainFault[];
 }
 
+/** Whether a server's certificate is for its name: `tls.checkServerIdentity`, or what takes its place. */
+export type CheckNames = (host: string, peer: PeerCertificate) => Error | undefined;
+
 /** Options of a TLS connection. */
 export interface TrustOptions {
 	/** In PEM. */
 	readonly ca: string[];
 	/** Absent: there is no more to check. */
-	readonly checkServerIdentity?: (host: string, peer: PeerCertificate) => Error | undefined;
+	readonly checkServerIdentity?: CheckNames;
 }
 
 /** CA certificates for some servers. One object for one entry of the configuration, so it serves as a key. */
@@ -40,8 +43,12 @@ export interface TrustSet {
 	readonly checksChains: boolean;
 	/** Whether revocation lists can be fetched. Then {@link TrustSet.prepare} is worth waiting for. */
 	readonly fetchesLists: boolean;
-	/** For connections that others open: the certificates, and the check of the server's chain. */
-	tlsOptions(): TrustOptions;
+	/**
+	 * For connections that others open: the certificates, and the check of the server's chain.
+	 *
+	 * @param checkNames the caller's own check, which takes the place of that for names only.
+	 */
+	tlsOptions(checkNames?: CheckNames): TrustOptions;
 	/** Fetch the revocation lists that a chain needs, where they are to be had. Never rejects. */
 	prepare(leaf: X509Certificate, others: readonly X509Certificate[]): Promise<void>;
 	/** What speaks against the certificate of a server that OpenSSL has verified. */

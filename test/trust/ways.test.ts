@@ -86,6 +86,19 @@ describeWith(opensslServer, 'every way to a server', () => {
 		expect(await outcome(await gatepassFor(folder.path), server.url, lax)).toBeInstanceOf(CertificateError);
 	});
 
+	test("a check of the caller's counts with an agent of theirs, too", async () => {
+		const agent = new Agent();
+		onTestFinished(() => agent.destroy());
+		const pinned = {
+			agent: {https: agent},
+			https: {checkServerIdentity: () => new Error('another key than the pinned one')},
+		};
+		for (const ca of [root.certificate, (await newFolder()).path]) {
+			const error = await outcome(await gatepassFor(ca), server.url, pinned);
+			expect(error).toMatchObject({message: expect.stringContaining('the pinned one')});
+		}
+	});
+
 	test('NODE_TLS_REJECT_UNAUTHORIZED is not heeded', async () => {
 		const previous = process.env.NODE_TLS_REJECT_UNAUTHORIZED;
 		process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
