@@ -2,7 +2,7 @@
 import type {GatepassError} from '../errors.ts';
 import type {Events} from '../events.ts';
 import type {Identity, Passphrases} from '../services.ts';
-import {isPassphraseNeeded} from '../x509/passphrase.ts';
+import {isPassphraseNeeded, isPassphraseWrong} from '../x509/passphrase.ts';
 import type {JudgeChain} from './checks.ts';
 import {ExpiryWarnings} from './expiry-warnings.ts';
 import {versionsOf} from './file-versions.ts';
@@ -41,7 +41,8 @@ export class WatchedIdentity {
 	#versions: string | undefined;
 	#failure: Failure | undefined;
 	#reading: Promise<LoadedIdentity> | undefined;
-	#passphrase: string | undefined;
+	/** The passphrase that was asked for: it serves until a file does not open with it. */
+	#answer: string | undefined;
 	#complaint: string | undefined;
 	/** How many sources give it out, or are about to. */
 	#users = 0;
@@ -51,7 +52,6 @@ export class WatchedIdentity {
 		this.#files = [...new Set([place.certificate, place.key])];
 		this.#services = services;
 		this.#warnings = new ExpiryWarnings(services.events);
-		this.#passphrase = place.passphrase;
 	}
 
 	/** The identity that was read, whether it has ended or not. */
@@ -164,14 +164,22 @@ export class WatchedIdentity {
 
 	async #readOrAsk(): Promise<LoadedIdentity> {
 		const {judge, passphrases} = this.#services;
+		const read = (passphrase: string | undefined): Promise<LoadedIdentity> =>
+			readIdentity({...this.place, passphrase}, judge);
+		if (this.#answer !== undefined) {
+			try {
+				return await read(this.#answer);
+			} catch (error) {
+				if (!isPassphraseWrong(error)) throw error;
+			}
+		}
 		try {
-			return await readIdentity({...this.place, passphrase: this.#passphrase}, judge);
+			return await read(this.place.passphrase);
 		} catch (error) {
-			if (!isPassphraseNeeded(error)) throw error;
-			const passphrase = await passphrases?.find(this.place.key);
-			if (passphrase === undefined) throw error;
-			const identity = await readIdentity({...this.place, passphrase}, judge);
-			this.#passphrase = passphrase;
+			const answer = isPassphraseNeeded(error) ? await passphrases?.find(this.place.key) : undefined;
+			if (answer === undefined) throw error;
+			const identity = await read(answer);
+			this.#answer = answer;
 			return identity;
 		}
 	}

@@ -1,7 +1,8 @@
-/** Errors that mean: there is a passphrase to be given. A terminal can then ask for it. */
+/** Errors that mean: there is a passphrase to be given, or another one. A terminal can then ask for it. */
 import {CertificateError} from '../errors.ts';
 
 const needed = new WeakSet<object>();
+const wrong = new WeakSet<object>();
 
 /** The error where something is encrypted and no passphrase was given. `what` begins a sentence and names the file. */
 export function passphraseNeeded(what: string): CertificateError {
@@ -15,4 +16,16 @@ export function passphraseNeeded(what: string): CertificateError {
 /** Whether `error` says that a passphrase was needed and none was given. */
 export function isPassphraseNeeded(error: unknown): boolean {
 	return typeof error === 'object' && error !== null && needed.has(error);
+}
+
+/** The error where something does not open: the passphrase is wrong, or the file damaged, which nobody can tell apart. */
+export function passphraseWrong(message: string): CertificateError {
+	const error = new CertificateError(message);
+	wrong.add(error);
+	return error;
+}
+
+/** Whether `error` says that something does not open with the passphrase that was given. */
+export function isPassphraseWrong(error: unknown): boolean {
+	return typeof error === 'object' && error !== null && wrong.has(error);
 }

@@ -9,7 +9,7 @@ import type forge from 'node-forge';
 import {CertificateError} from '../errors.ts';
 import {withoutDuplicates} from './certificates.ts';
 import {derFormOf, formsOf} from './form.ts';
-import {passphraseNeeded} from './passphrase.ts';
+import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
 import {decrypt, isAuthentic, type Passphrase, UnsupportedError} from './pkcs12-encryption.ts';
 import {type Forge, inside, mostRoundsIn, octets, oid, parse, toDer} from './pkcs12-structure.ts';
 
@@ -82,7 +82,7 @@ async function openFile(
 		}
 	}
 	if (!passphrase) throw passphraseNeeded(`The file ${file}`);
-	throw new CertificateError(
+	throw passphraseWrong(
 		`The file ${file} does not open with the passphrase given. Check the passphrase, and that the file is whole`,
 	);
 }

@@ -3,7 +3,7 @@ import {createPrivateKey, type KeyObject} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
 import {derivationRounds} from './derivation.ts';
 import {derFormOf, formsOf, type KeyForm} from './form.ts';
-import {passphraseNeeded} from './passphrase.ts';
+import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
 import {type PemBlock, pemBlocks} from './pem.ts';
 
 /** A key of RSA with 16,384 bits has 9 kB. */
@@ -32,10 +32,9 @@ export function parsePrivateKey(bytes: Buffer, file: string, passphrase?: string
 		return encoded.isEncrypted ? decrypt(encoded, passphrase as string) : open(encoded);
 	} catch {
 		// The library's error is left out: it says nothing that a person could use.
-		const reason = encoded.isEncrypted
-			? 'does not open with the passphrase given. Check both'
-			: 'is damaged or cut off. Copy it anew';
-		throw new CertificateError(`The key ${file} ${reason}`);
+		throw encoded.isEncrypted
+			? passphraseWrong(`The key ${file} does not open with the passphrase given. Check both`)
+			: new CertificateError(`The key ${file} is damaged or cut off. Copy it anew`);
 	}
 }
 

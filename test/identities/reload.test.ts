@@ -542,10 +542,10 @@ describe('a passphrase that nobody gave', () => {
 		writeEncrypted('alice');
 	});
 
-	function writeEncrypted(name: string): void {
+	function writeEncrypted(name: string, secret = passphrase): void {
 		writeFileSync(join(folder, 'cert.pem'), textOf(name, 'certificate'));
 		const key = createPrivateKey(textOf(name, 'key'));
-		const text = key.export({type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase});
+		const text = key.export({type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: secret});
 		writeFileSync(join(folder, 'key.pem'), text, {mode: 0o600});
 	}
 
@@ -555,6 +555,18 @@ describe('a passphrase that nobody gave', () => {
 		later();
 		expect(await subject()).toBe('CN=bob');
 		expect(asked).toEqual([join(folder, 'key.pem')]);
+	});
+
+	test('is asked for anew where the renewed key has another one', async () => {
+		expect(await subject()).toBe('CN=alice');
+		answer = 'canary-renewed';
+		writeEncrypted('bob', answer);
+		later();
+		expect(await subject()).toBe('CN=bob');
+		writeEncrypted('carol', answer);
+		later();
+		expect(await subject()).toBe('CN=carol');
+		expect(asked).toHaveLength(2);
 	});
 
 	test('is not asked for where it was given, or the key is not encrypted', async () => {
