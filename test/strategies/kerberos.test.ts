@@ -1,8 +1,7 @@
 /** `kerberos` against MIT's KDC and Apache with mod_auth_gssapi, over MIT's and Heimdal's GSS-API. */
 import {randomBytes} from 'node:crypto';
-import {afterAll, describe, test} from 'vitest';
+import {describe, test} from 'vitest';
 import {InsecureTransportError, MutualAuthenticationError} from '../../src/index.ts';
-import type {TestServer} from '../../src/testing/server.ts';
 import {apacheNegotiate} from '../servers/apache-negotiate.ts';
 import {describeWith} from '../servers/availability.ts';
 import {mitKdc} from '../servers/kdc.ts';
@@ -12,10 +11,6 @@ const sources = ['cache', 'keytab', 'password'] as const;
 
 describeWith([mitKdc, apacheNegotiate], 'kerberos with a realm', () => {
 	const realm = useRealm();
-	const meddlers: TestServer[] = [];
-	afterAll(async () => {
-		await Promise.all(meddlers.map(meddler => meddler.close()));
-	});
 
 	describe.each(libraries)('over %s', library => {
 		const optionsBy = async (source: (typeof sources)[number]): Promise<Record<string, unknown>> => {
