@@ -1,28 +1,22 @@
 /** Debian's Apache with mod_auth_gssapi as a private process, over http and https. */
-import {type ChildProcess, spawn} from 'node:child_process';
-import {existsSync} from 'node:fs';
-import {chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
+import {chmod, copyFile, mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {setTimeout as pause} from 'node:timers/promises';
+import {startApache, whyNoApache} from './apache-process.ts';
 import {findProgram, type RealServer} from './availability.ts';
-import {freePorts} from './free-port.ts';
 import type {Kdc} from './kdc.ts';
 import {createOpensslAuthority} from './openssl-authority.ts';
-import {stopProcess} from './process.ts';
 
-const modules = '/usr/lib/apache2/modules';
-const account = 'www-data';
+const names = [
+	...['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'dir', 'env', 'headers', 'alias'],
+	...['session', 'session_cookie', 'socache_shmcb', 'ssl', 'auth_gssapi'],
+];
 
 export const apacheNegotiate: RealServer = {
 	name: 'Apache with mod_auth_gssapi',
 	install: 'apt-get install apache2-bin libapache2-mod-auth-gssapi openssl',
 	whyUnavailable() {
-		if (findProgram('apache2') === undefined) return 'there is no program apache2';
-		if (findProgram('openssl') === undefined)
-			return 'there is no program openssl, which makes its certificates';
-		if (!existsSync(`${modules}/mod_auth_gssapi.so`)) return 'there is no module mod_auth_gssapi';
-		return undefined;
+		return whyNoApache('auth_gssapi');
 	},
 };
 
@@ -64,20 +58,27 @@ export async function startApacheNegotiate(
 			'/O=Gatepass/CN=Test CA',
 		);
 		await authority.issue('server', '/CN=localhost', ['127.0.0.1', 'localhost']);
-		const {server, ports} = await startOnFreePorts(folder, kdc, ports => configure(folder, ports));
+		const server = await startApache({
+			folder,
+			ports: 2,
+			modules: names,
+			env: environmentOf(kdc),
+			configure: ports => configure(folder, ports[1] as number),
+		});
+		const [http, https] = server.ports as [number, number];
 		return {
-			ports: {http: ports[0] as number, https: ports[1] as number},
+			ports: {http, https},
 			ca: authority.ca,
 			tls: {certificate: join(folder, 'pki/server.pem'), key: join(folder, 'pki/server.key')},
 			keytab: join(folder, 'http.keytab'),
 			async statuses() {
-				const log = await readFile(join(folder, 'access.log'), 'utf8');
+				const log = await server.log('access.log');
 				const counts: Record<string, number> = {};
 				for (const [status] of log.matchAll(/^\d+/gm)) counts[status] = (counts[status] ?? 0) + 1;
 				return counts;
 			},
 			async close() {
-				await stopProcess(server, 'SIGTERM');
+				await server.stop();
 				await rm(folder, {recursive: true, force: true});
 			},
 		};
@@ -87,39 +88,12 @@ export async function startApacheNegotiate(
 	}
 }
 
-/** Apache cannot be asked to choose a port, and one that was free may be taken by the time it starts. */
-export async function startOnFreePorts(
-	folder: string,
-	kdc: Kdc,
-	configure: (ports: readonly number[]) => string,
-): Promise<{server: ChildProcess; ports: number[]}> {
-	for (let attempt = 1; ; attempt++) {
-		const ports = await freePorts(2);
-		const configuration = join(folder, 'httpd.conf');
-		await writeFile(configuration, configure(ports));
-		const server = spawn(findProgram('apache2') as string, ['-f', configuration, '-DFOREGROUND'], {
-			stdio: ['ignore', 'ignore', 'pipe'],
-			// Requests that repeat a token within a second are meant here: the replay cache is off.
-			env: {...process.env, KRB5_CONFIG: kdc.configuration, KRB5RCACHENAME: 'none:'},
-		});
-		let complaint = '';
-		server.stderr?.on('data', chunk => {
-			complaint += chunk;
-		});
-		try {
-			await untilListening(folder, server);
-			return {server, ports};
-		} catch (error) {
-			await stopProcess(server, 'SIGTERM');
-			if (!complaint.includes('Address already in use') || attempt === 5) {
-				const log = await readFile(join(folder, 'error.log'), 'utf8').catch(() => '');
-				throw new Error(`Apache did not start:\n${complaint}${log}`, {cause: error});
-			}
-		}
-	}
+/** The realm of Apache. Requests that repeat a token within a second are meant here: the replay cache is off. */
+export function environmentOf(kdc: Kdc): Readonly<Record<string, string>> {
+	return {KRB5_CONFIG: kdc.configuration, KRB5RCACHENAME: 'none:'};
 }
 
-function configure(folder: string, [http, https]: readonly number[]): string {
+function configure(folder: string, https: number): string {
 	const location = (path: string, ...settings: string[]): string => `
 <Location ${path}>
 	AuthType GSSAPI
@@ -130,27 +104,8 @@ function configure(folder: string, [http, https]: readonly number[]): string {
 	Header always set X-Client-Port "expr=%{REMOTE_PORT}"
 	${settings.join('\n\t')}
 </Location>`;
-	const names = [
-		...['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'dir', 'env', 'headers', 'alias'],
-		...['session', 'session_cookie', 'socache_shmcb', 'ssl', 'auth_gssapi'],
-	];
 	return `
-ServerRoot ${folder}
-ServerName localhost
-PidFile ${folder}/httpd.pid
-DefaultRuntimeDir ${folder}
-Mutex file:${folder} default
-Listen 127.0.0.1:${http}
-Listen 127.0.0.1:${https}
-User ${account}
-Group ${account}
-ErrorLog ${folder}/error.log
 LogLevel warn auth_gssapi:info
-CustomLog ${folder}/access.log "%s %U"
-KeepAliveTimeout 30
-MaxKeepAliveRequests 0
-${names.map(name => `LoadModule ${name}_module ${modules}/mod_${name}.so`).join('\n')}
-DocumentRoot ${folder}/htdocs
 AliasMatch ^/(negotiate|delegate|bound|public) ${folder}/htdocs/index.html
 <Directory ${folder}/htdocs>
 	Require all granted
@@ -169,14 +124,4 @@ ${location('/bound', 'GssapiConnectionBound On')}
 	SSLCertificateKeyFile ${folder}/pki/server.key
 </VirtualHost>
 `;
-}
-
-/** Apache writes its pid once it listens on every port. */
-async function untilListening(folder: string, server: ChildProcess): Promise<void> {
-	const deadline = Date.now() + 30_000;
-	while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
-		if (existsSync(join(folder, 'httpd.pid'))) return;
-		await pause(20);
-	}
-	throw new Error('Apache ended, or did not listen in time');
 }

@@ -1,7 +1,7 @@
 /** Runs Debian's Apache as a private process on free ports, with a configuration of the caller's. */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {existsSync} from 'node:fs';
-import {readFile, rm, writeFile} from 'node:fs/promises';
+import {mkdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {findProgram} from './availability.ts';
@@ -11,12 +11,14 @@ import {stopProcess} from './process.ts';
 const modules = '/usr/lib/apache2/modules';
 
 export interface ApacheSettings {
-	/** Holds all of its files. Started by root, Apache serves as another user, who must be able to read them. */
+	/** Holds all of its files; the pages are in `htdocs`. Started by root, Apache serves as another user, who must be able to read them. */
 	readonly folder: string;
 	/** How many ports it is to listen on. */
 	readonly ports: number;
 	/** The names of its modules, in the order in which they are loaded. */
 	readonly modules: readonly string[];
+	/** A line of access.log. Default: status and path, `%s %U`. */
+	readonly logFormat?: string;
 	/** What follows on the general part: `Listen` and the modules are written already. */
 	configure(ports: readonly number[]): string;
 	readonly env?: Readonly<Record<string, string>>;
@@ -43,6 +45,7 @@ export function whyNoApache(...names: readonly string[]): string | undefined {
 export async function startApache(settings: ApacheSettings): Promise<ApacheProcess> {
 	const {folder, env} = settings;
 	const configuration = join(folder, 'httpd.conf');
+	await mkdir(join(folder, 'htdocs'), {recursive: true});
 	for (let attempt = 1; ; attempt++) {
 		const ports = await freePorts(settings.ports);
 		await writeFile(configuration, generalPart(settings, ports) + settings.configure(ports));
@@ -70,7 +73,10 @@ export async function startApache(settings: ApacheSettings): Promise<ApacheProce
 	}
 }
 
-function generalPart({folder, modules: names}: ApacheSettings, ports: readonly number[]): string {
+function generalPart(
+	{folder, modules: names, logFormat = '%s %U'}: ApacheSettings,
+	ports: readonly number[],
+): string {
 	return `
 ServerRoot ${folder}
 ServerName localhost
@@ -81,7 +87,7 @@ ${ports.map(port => `Listen 127.0.0.1:${port}`).join('\n')}
 User www-data
 Group www-data
 ErrorLog ${folder}/error.log
-CustomLog ${folder}/access.log "%s %U"
+CustomLog ${folder}/access.log "${logFormat}"
 # Else the kernel holds each connection back until its first bytes come (TCP_DEFER_ACCEPT), and where a busy client
 # is late with them, it takes up to a minute until it takes them.
 AcceptFilter http none

@@ -1,23 +1,22 @@
 /** Debian's Apache as a proxy that demands Negotiate (407), with mod_proxy and mod_auth_gssapi. */
-import {existsSync} from 'node:fs';
-import {chmod, copyFile, mkdtemp, readFile, rm} from 'node:fs/promises';
+import {chmod, copyFile, mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {apacheNegotiate, startOnFreePorts} from './apache-negotiate.ts';
+import {apacheNegotiate, environmentOf} from './apache-negotiate.ts';
+import {startApache, whyNoApache} from './apache-process.ts';
 import type {RealServer} from './availability.ts';
 import type {Kdc} from './kdc.ts';
-import {stopProcess} from './process.ts';
 
-const modules = '/usr/lib/apache2/modules';
+const names = [
+	...['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'headers'],
+	...['proxy', 'proxy_http', 'proxy_connect', 'auth_gssapi'],
+];
 
 export const apacheProxy: RealServer = {
 	...apacheNegotiate,
 	name: 'Apache with mod_proxy and mod_auth_gssapi',
 	whyUnavailable() {
-		const missing = ['proxy', 'proxy_http', 'proxy_connect'].find(
-			name => !existsSync(`${modules}/mod_${name}.so`),
-		);
-		return missing === undefined ? apacheNegotiate.whyUnavailable() : `there is no module mod_${missing}`;
+		return whyNoApache('auth_gssapi', 'proxy', 'proxy_http', 'proxy_connect');
 	},
 };
 
@@ -39,16 +38,24 @@ export async function startApacheProxy(kdc: Kdc, upstream: string): Promise<Apac
 		await chmod(folder, 0o755);
 		await copyFile(kdc.keytabs.http, join(folder, 'http.keytab'));
 		await chmod(join(folder, 'http.keytab'), 0o644);
-		const {server, ports} = await startOnFreePorts(folder, kdc, all => configure(folder, all, upstream));
+		const server = await startApache({
+			folder,
+			ports: 2,
+			modules: names,
+			logFormat: '%m %U %>s %u',
+			env: environmentOf(kdc),
+			configure: ports => configure(folder, ports, upstream),
+		});
+		const [proxy, gateway] = server.ports;
 		return {
-			url: `http://localhost:${ports[0]}`,
-			gateway: `http://localhost:${ports[1]}`,
+			url: `http://localhost:${proxy}`,
+			gateway: `http://localhost:${gateway}`,
 			async log() {
-				const log = await readFile(join(folder, 'access.log'), 'utf8');
+				const log = await server.log('access.log');
 				return log.split('\n').filter(line => line !== '');
 			},
 			async close() {
-				await stopProcess(server, 'SIGTERM');
+				await server.stop();
 				await rm(folder, {recursive: true, force: true});
 			},
 		};
@@ -59,10 +66,6 @@ export async function startApacheProxy(kdc: Kdc, upstream: string): Promise<Apac
 }
 
 function configure(folder: string, [proxy, gateway]: readonly number[], upstream: string): string {
-	const names = [
-		...['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'headers'],
-		...['proxy', 'proxy_http', 'proxy_connect', 'auth_gssapi'],
-	];
 	const authentication = `
 		AuthType GSSAPI
 		AuthName gatepass
@@ -70,20 +73,6 @@ function configure(folder: string, [proxy, gateway]: readonly number[], upstream
 		GssapiAllowedMech krb5
 		Require valid-user`;
 	return `
-ServerRoot ${folder}
-ServerName localhost
-PidFile ${folder}/httpd.pid
-DefaultRuntimeDir ${folder}
-Mutex file:${folder} default
-Listen 127.0.0.1:${proxy}
-Listen 127.0.0.1:${gateway}
-User www-data
-Group www-data
-ErrorLog ${folder}/error.log
-LogLevel warn
-CustomLog ${folder}/access.log "%m %U %>s %u"
-KeepAliveTimeout 30
-${names.map(name => `LoadModule ${name}_module ${modules}/mod_${name}.so`).join('\n')}
 <VirtualHost 127.0.0.1:${proxy}>
 	ProxyRequests On
 	AllowCONNECT 1-65535
