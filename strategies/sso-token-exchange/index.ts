@@ -22,6 +22,9 @@ import {type TokenSource, tokenSource} from './token-source.ts';
 
 const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
+/** Keycloak's own endpoint: the one that CERN has besides knows the client credentials grant alone. */
+const endpointInRealm = 'protocol/openid-connect/token';
+
 /**
  * Shows a token that the client gets for another token (RFC 8693), one for each subject. After a 401 it is dropped,
  * exchanged anew, and the request sent once more.
@@ -31,7 +34,7 @@ const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 @authStrategy<typeof tokenExchangeOptions>({
 	name: 'sso-token-exchange',
 	options: tokenExchangeOptions,
-	endpoints: endpointsOf,
+	endpoints: options => endpointsOf({...options, endpointInRealm}),
 	nested: options =>
 		(['subjectToken', 'actorToken'] as const)
 			.filter(name => typeof options[name] === 'object' && 'rule' in options[name])
@@ -45,7 +48,7 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 	#last: {readonly subject: string; readonly actor: string | undefined; readonly grant: Grant} | undefined;
 
 	constructor(
-		@inject(StrategyOptions) options: TokenExchangeOptions,
+		@inject(StrategyOptions) given: TokenExchangeOptions,
 		@inject(TokenCache) tokens: TokenCache,
 		@inject(HttpClient) http: HttpClient,
 		@inject(Identities) identities: Identities,
@@ -53,6 +56,7 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		@inject(Strategies) strategies: Strategies,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
+		const options = {...given, endpointInRealm};
 		const services = {environment, strategies, rule};
 		const {subjectToken, actorToken} = options;
 		this.#subject = tokenSource(subjectToken, 'subjectToken', services);

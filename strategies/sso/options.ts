@@ -62,7 +62,10 @@ export const ssoShape = {
 
 const shared = z.strictObject(ssoShape);
 
-export type SsoOptions = z.output<typeof shared>;
+export type SsoOptions = z.output<typeof shared> & {
+	/** Where the token endpoint is below the realm's own address; the strategy's to say, not the rule's. */
+	readonly endpointInRealm?: string;
+};
 
 /** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */
 export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
@@ -116,6 +119,7 @@ export function tokenEndpointOf({
 	tokenEndpoint,
 	server = 'auth.cern.ch',
 	realm = 'cern',
-}: Pick<SsoOptions, 'tokenEndpoint' | 'server' | 'realm'>): string {
-	return tokenEndpoint ?? `https://${server}/auth/realms/${realm}/api-access/token`;
+	endpointInRealm = 'api-access/token',
+}: SsoOptions): string {
+	return tokenEndpoint ?? `https://${server}/auth/realms/${realm}/${endpointInRealm}`;
 }

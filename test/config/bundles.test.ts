@@ -127,13 +127,11 @@ describe('default options', () => {
 		expect(inner.options).toEqual({clientId: 'a'});
 	});
 
-	test('a token exchange goes to the endpoint that knows it', async () => {
+	test("a token exchange goes to the same realm's", async () => {
 		const options = {clientId: 'a', subjectToken: {variable: 'TOKEN'}};
 		const rule = {match: 'https://a.cern.ch', strategy: 'sso-token-exchange', options};
 		const {hostRules} = await loadBundles(['cern'], {hostRules: [rule]});
-		expect(hostRules[0]?.options).toMatchObject({
-			tokenEndpoint: 'https://auth.cern.ch/auth/realms/cern/protocol/openid-connect/token',
-		});
+		expect(hostRules[0]?.options).toMatchObject({server: 'auth.cern.ch', realm: 'cern'});
 		const elsewhere = {...rule, options: {...options, realm: 'other'}};
 		expect((await loadBundles(['cern'], {hostRules: [elsewhere]})).hostRules[0]?.options).toMatchObject({
 			realm: 'other',

@@ -1,5 +1,6 @@
 /** `sso-token-exchange` (RFC 8693) against oidc-provider, and an API that verifies what it is shown. */
-import {writeFile} from 'node:fs/promises';
+import {readFile, writeFile} from 'node:fs/promises';
+import {createServer} from 'node:https';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
 import {decodeJwt} from 'jose';
@@ -243,4 +244,34 @@ describe('the conformance kit', () => {
 		});
 		expect(passed.length).toBeGreaterThanOrEqual(12);
 	});
+});
+
+test.each([
+	['sso-token-exchange', 'lab', '/auth/realms/lab/protocol/openid-connect/token'],
+	['sso-token-exchange', undefined, '/auth/realms/cern/protocol/openid-connect/token'],
+	['sso-client-credentials', 'lab', '/auth/realms/lab/api-access/token'],
+])('%s asks a Keycloak server, realm %s, at %s', async (strategy, realm, path) => {
+	const files = await authority.issue('keycloak', {subject: 'CN=keycloak', hosts: ['127.0.0.1']});
+	const [cert, key] = await Promise.all([files.certificate, files.key].map(file => readFile(file)));
+	const server = ended(
+		await startServer(
+			(_, response) =>
+				answerJson(response, 200, {
+					access_token: 'fetched',
+					token_type: 'Bearer',
+					issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+				}),
+			createServer({cert, key}),
+			'https',
+		),
+	);
+	const options = {
+		...{clientId: 'me', clientSecret: 'abc', server: new URL(server.url).host},
+		...(realm !== undefined && {realm}),
+		...(strategy === 'sso-token-exchange' && {subjectToken: () => 'of the subject'}),
+	};
+	const gatepass = ended(await createRule('https://api.example.org', authority, options, {strategy}));
+	const {headers} = await gatepass.authorize('https://api.example.org');
+	expect(headers.authorization).toBe('Bearer fetched');
+	expect(server.requests).toMatchObject([{url: path, body: expect.stringContaining('client_secret=abc')}]);
 });
