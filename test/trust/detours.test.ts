@@ -36,7 +36,10 @@ async function expectRefused(result: Promise<unknown>, reason: RegExp): Promise<
 /** A certificate of a CA as anybody can make it: its signature is right for nobody. */
 async function forged(name: string, issuer: string, from: number, until: number): Promise<string> {
 	const algorithm = {name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256'};
-	const keys = (await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])) as webcrypto.CryptoKeyPair;
+	const keys = (await webcrypto.subtle.generateKey(algorithm, true, [
+		'sign',
+		'verify',
+	])) as webcrypto.CryptoKeyPair;
 	const made = await X509CertificateGenerator.create({
 		subject: name,
 		issuer,
