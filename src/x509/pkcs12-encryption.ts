@@ -1,5 +1,6 @@
 /** The ways in which the parts of a PKCS#12 file are encrypted: PBES2 (RFC 8018), and PKCS#12's own (RFC 7292 appendix C). */
-import {createDecipheriv, createHmac, pbkdf2, timingSafeEqual} from 'node:crypto';
+import {createDecipheriv, createHmac, hash, pbkdf2, timingSafeEqual} from 'node:crypto';
+import {setImmediate} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import type forge from 'node-forge';
 import {type Forge, inside, integer, octets, oid} from './pkcs12-structure.ts';
@@ -89,26 +90,46 @@ async function decryptPbes2(
 }
 
 /** Whether `passphrase` is the one that `macData` (RFC 7292 section 4) was made with, and `content` is whole. */
-export function isAuthentic(
+export async function isAuthentic(
 	library: Forge,
 	macData: forge.asn1.Asn1,
 	content: Buffer,
 	passphrase: Passphrase,
-): boolean {
+): Promise<boolean> {
 	const [digestInfo, salt, rounds] = inside(macData);
 	const [algorithm, digest] = inside(digestInfo);
-	const hash = hashes.get(oid(library, inside(algorithm)[0]) as never);
-	if (hash === undefined) throw new UnsupportedError();
-	const md = library.md[hash].create();
-	const {digestLength} = md;
-	const saltBytes = library.util.createBuffer(octets(salt).toString('latin1'));
-	const times = rounds === undefined ? 1 : integer(rounds);
-	// The types know neither the hash nor that there may be no passphrase.
-	const generateKey = library.pkcs12.generateKey as unknown as (
-		...parameters: unknown[]
-	) => forge.util.ByteBuffer;
-	const key = generateKey(passphrase, saltBytes, 3, times, digestLength, md);
-	const expected = createHmac(hash, Buffer.from(key.getBytes(), 'latin1')).update(content).digest();
+	const name = hashes.get(oid(library, inside(algorithm)[0]) as never);
+	if (name === undefined) throw new UnsupportedError();
+	const key = await macKey(name, octets(salt), rounds === undefined ? 1 : integer(rounds), passphrase);
+	const expected = createHmac(name, key).update(content).digest();
 	const found = octets(digest);
 	return found.length === expected.length && timingSafeEqual(found, expected);
+}
+
+/** What the derivation of the key of a MAC begins with. */
+const macPurpose = 3;
+/** So many rounds take about ten milliseconds. Browsers ask for 600,000. */
+const roundsAtATime = 10_000;
+
+/**
+ * RFC 7292 appendix B.2 for a key as long as the hash, which is all that a MAC needs. OpenSSL has it, but Node does not
+ * show it; the library has it, but is slow and lets nothing else run meanwhile.
+ */
+async function macKey(name: string, salt: Buffer, rounds: number, passphrase: Passphrase): Promise<Buffer> {
+	const blockSize = name === 'sha1' || name === 'sha256' ? 64 : 128;
+	const text = passphrase === null ? Buffer.alloc(0) : bigEndian(`${passphrase}\0`);
+	let key = Buffer.concat([
+		Buffer.alloc(blockSize, macPurpose),
+		...[salt, text].map(part => Buffer.alloc(Math.ceil(part.length / blockSize) * blockSize, part)),
+	]);
+	for (let round = 1; round <= rounds; round++) {
+		key = hash(name, key, 'buffer');
+		if (round % roundsAtATime === 0) await setImmediate();
+	}
+	return key;
+}
+
+/** A BMPString (RFC 7292 appendix B.1). */
+function bigEndian(text: string): Buffer {
+	return Buffer.from(text, 'utf16le').swap16();
 }

@@ -96,7 +96,7 @@ async function openStructure(
 	const [type, wrapped] = inside(safe);
 	if (oid(library, type) !== data) throw new UnsupportedError();
 	const content = octets(inside(wrapped)[0]);
-	if (macData !== undefined && !isAuthentic(library, macData, content, passphrase)) {
+	if (macData !== undefined && !(await isAuthentic(library, macData, content, passphrase))) {
 		throw new Error('It was changed, or the passphrase is wrong');
 	}
 	const found: Content = {keys: [], certificates: []};
@@ -146,13 +146,19 @@ async function readBags(
 }
 
 async function openKey(library: Forge, value: forge.asn1.Asn1, passphrase: Passphrase): Promise<KeyObject> {
-	try {
-		// OpenSSL knows more ways than we do, but takes no passphrase at all for a question that nobody answers.
-		if (passphrase !== null) return readKey(toDer(library, value), passphrase);
-	} catch {}
 	const [algorithm, encrypted] = inside(value);
 	if (algorithm === undefined) throw new Error('It names no algorithm');
-	return readKey(await decrypt(library, algorithm, octets(encrypted), passphrase));
+	try {
+		return readKey(await decrypt(library, algorithm, octets(encrypted), passphrase));
+	} catch (error) {
+		if (!(error instanceof UnsupportedError) || passphrase === null) throw error;
+		try {
+			// OpenSSL knows more ways than we do, but lets nothing else run meanwhile.
+			return readKey(toDer(library, value), passphrase);
+		} catch {
+			throw error;
+		}
+	}
 }
 
 function readKey(der: Buffer, passphrase?: string): KeyObject {
