@@ -44,7 +44,8 @@ export class ListDownloads {
 
 	/**
 	 * See to it that there is a list, if there can be one. Waits for a first list, or one in the place of an outdated
-	 * one; a new one for one that still holds comes in the background. Never rejects.
+	 * one; a new one for one that still holds comes in the background. So does one that could not be had before: where
+	 * nothing answers, only the first connections are kept waiting. Never rejects.
 	 */
 	async refresh(urls: readonly string[], isRight: (list: RevocationList) => boolean): Promise<void> {
 		const key = urls.join(' ');
@@ -59,9 +60,9 @@ export class ListDownloads {
 				current.underWay = undefined;
 			});
 		}
-		const {list, underWay} = current;
+		const {list, failure, underWay} = current;
 		const holds = list !== undefined && (list.list.nextUpdate ?? Number.POSITIVE_INFINITY) > Date.now();
-		if (holds || underWay === undefined) return;
+		if (holds || failure !== undefined || underWay === undefined) return;
 		let timer: NodeJS.Timeout | undefined;
 		const enough = new Promise<void>(resolve => {
 			timer = setTimeout(resolve, patience);

@@ -44,13 +44,13 @@ export interface RevocationList {
 	readonly thisUpdate: number;
 	/** When the CA issues the next one, in milliseconds since 1970; it need not say. */
 	readonly nextUpdate: number | undefined;
-	/** How many certificates it names. */
+	/** How many certificates it names. Reads the entries, and throws where one is damaged. */
 	readonly size: number;
 	/** Whether it tells all that is to be told: a list for some kinds of certificates, for example, does not. */
 	readonly isComplete: boolean;
-	/** Whether that CA signed it: with its key, under whichever name. */
+	/** Whether that CA signed it, with its key, under whichever name; and all of it can be read. */
 	isSignedBy(authority: X509Certificate): boolean;
-	/** Whether it names a certificate of its CA. */
+	/** Whether it names a certificate of its CA. Throws likewise; ask it only of a list that is signed. */
 	revokes(certificate: X509Certificate): boolean;
 }
 
@@ -79,12 +79,20 @@ export function parseRevocationList(bytes: Buffer): RevocationList {
 	const thisUpdate = timeOf(der, fields[at++]);
 	const nextUpdate = isTime(fields[at]) ? timeOf(der, fields[at++]) : undefined;
 	if (thisUpdate === undefined) throw damaged();
-	const revoked = fields[at]?.tag === derTag.sequence ? serialsOf(der, fields[at++]) : new Set<string>();
+	const entries = fields[at]?.tag === derTag.sequence ? fields[at++] : undefined;
+	// Anybody can send millions of them, which take seconds: they are read once the signature is known to be right.
+	let serials: ReadonlySet<string> | undefined;
+	const revoked = (): ReadonlySet<string> => {
+		serials ??= serialsOf(der, entries);
+		return serials;
+	};
 	const scope = scopeOf(der, fields[at]);
 	return {
 		thisUpdate,
 		nextUpdate,
-		size: revoked.size,
+		get size() {
+			return revoked().size;
+		},
 		isComplete: scope === 'all',
 		isSignedBy: authority =>
 			isSignatureOf(
@@ -92,9 +100,19 @@ export function parseRevocationList(bytes: Buffer): RevocationList {
 				der.subarray(content.start, content.end),
 				der.subarray(algorithm.start, algorithm.end),
 				der.subarray(signature.begin + 1, signature.end),
-			),
-		revokes: certificate => revoked.has(serialOf(certificate)),
+			) && canBeDone(revoked),
+		revokes: certificate => revoked().has(serialOf(certificate)),
 	};
+}
+
+/** A CA that signs nonsense has no list. */
+function canBeDone(work: () => unknown): boolean {
+	try {
+		work();
+		return true;
+	} catch {
+		return false;
+	}
 }
 
 function fromPem(bytes: Buffer): Buffer {

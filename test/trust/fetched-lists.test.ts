@@ -1,7 +1,9 @@
 /** Revocation lists that are fetched from where a `.crl_url` says. */
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, onTestFinished, test, vi} from 'vitest';
+import {ListDownloads} from '../../src/trust/list-downloads.ts';
+import {parseRevocationList} from '../../src/trust/revocation-list.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
 import {
@@ -115,4 +117,36 @@ describeWith(opensslServer, 'lists that are fetched', () => {
 		expect(lists.requests).toEqual([]);
 		await expectRefusal(gatepass, /is revoked/);
 	});
+});
+
+test('after a failure nobody waits for the next attempt', async () => {
+	vi.useFakeTimers({toFake: ['performance', 'setTimeout', 'clearTimeout']});
+	onTestFinished(() => void vi.useRealTimers());
+	let attempts = 0;
+	const downloads = new ListDownloads(async () => {
+		attempts++;
+		if (attempts === 1) throw new Error('cannot be fetched');
+		return new Promise<never>(() => {});
+	});
+	const urls = ['http://ca.example.org/ca.crl'];
+	await downloads.refresh(urls, () => true);
+	vi.advanceTimersByTime(61_000);
+	// Would wait for a timer that does not go on.
+	await downloads.refresh(urls, () => true);
+	expect(attempts).toBe(2);
+	expect(downloads.failureOf(urls)).toMatch(/cannot be fetched/);
+});
+
+test('of a list of which nobody knows who signed it, the entries are not read: millions take seconds', () => {
+	const der = (tag: number, ...parts: Buffer[]): Buffer => {
+		const content = Buffer.concat(parts);
+		const length = Buffer.alloc(4);
+		length.writeUInt32BE(content.length);
+		return Buffer.concat([Buffer.of(tag, 0x84), length, content]);
+	};
+	const algorithm = der(0x30, der(6, Buffer.from('2a864886f70d01010b', 'hex')), Buffer.of(5, 0));
+	const entries = der(0x30, Buffer.from('no entries at all'));
+	const content = der(0x30, algorithm, der(0x30), der(0x17, Buffer.from('260101000000Z')), entries);
+	const list = parseRevocationList(der(0x30, content, algorithm, der(3, Buffer.alloc(257))));
+	expect(() => list.size).toThrow(/damaged/);
 });
