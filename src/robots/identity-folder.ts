@@ -87,7 +87,7 @@ export class IdentityFolder {
 	/** Make what is missing of the folder, and remove what an interrupted command left behind. */
 	async prepare(): Promise<void> {
 		await mkdir(this.path, {recursive: true, mode: 0o700});
-		await this.#checkOwner();
+		await this.checkOwner();
 		// Others may read the certificate; each key and the pending request keep their own rights.
 		await mkdir(this.#versions, {recursive: true, mode: 0o755});
 		await syncFolder(this.path);
@@ -96,6 +96,20 @@ export class IdentityFolder {
 				if (isLeftBehind(name)) await rm(join(folder, name), {recursive: true, force: true});
 			}
 		}
+	}
+
+	/**
+	 * What root puts into a folder of somebody else, that one could not read.
+	 *
+	 * @throws {GatepassError} where the folder is that of another user.
+	 */
+	async checkOwner(): Promise<void> {
+		const {uid} = await stat(this.path);
+		const user = process.geteuid?.() ?? uid;
+		if (uid === user) return;
+		throw new GatepassError(
+			`${this.path} is owned by another user (${uid}; this one is ${user}), who could not read the key. Run the command as that user: 'sudo -u #${uid} gatepass …'`,
+		);
 	}
 
 	/** The certificate in use, then what else is in its file; `undefined` where there is none. */
@@ -205,16 +219,6 @@ export class IdentityFolder {
 		await syncFolder(temporary);
 		await putInPlace(temporary, place);
 		return (await this.version(name)) as Version;
-	}
-
-	/** What root puts into a folder of somebody else, that one could not read. */
-	async #checkOwner(): Promise<void> {
-		const {uid} = await stat(this.path);
-		const user = process.geteuid?.() ?? uid;
-		if (uid === user) return;
-		throw new GatepassError(
-			`${this.path} is owned by another user (${uid}; this one is ${user}), who could not read the key. Run the command as that user: 'sudo -u #${uid} gatepass …'`,
-		);
 	}
 
 	async #isLinked(): Promise<boolean> {

@@ -10,7 +10,7 @@
  */
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import {constants, copyFile, link, mkdir, rename, rm, stat} from 'node:fs/promises';
-import {join} from 'node:path';
+import {basename, join} from 'node:path';
 import {GatepassError} from '../errors.ts';
 import {isSelfIssued, orderChain, toPem} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
@@ -49,16 +49,12 @@ export interface Imported {
  * @throws {GatepassError} where there is a certificate or key already, and `force` is not set.
  */
 export async function importPkcs12({file, passphrase, to, force}: ImportSettings): Promise<Imported> {
-	// Before anybody is asked for a passphrase in vain.
-	await writingInto(to, async () => {
-		await refuseFile(to);
-		if (!force) await refuseToReplace(to);
-	});
+	const folder = new IdentityFolder(to);
+	await writingInto(to, () => checkPlace(folder, force));
 	const {key, certificates} = await readPkcs12(await readBounded(file), file, passphrase);
 	const leaf = certificates[0] as X509Certificate;
 	// Servers have the root, or they would not trust it.
 	const chain = orderChain(certificates, leaf).filter((one, index) => index === 0 || !isSelfIssued(one));
-	const folder = new IdentityFolder(to);
 	const backups = await writingInto(to, async () => {
 		await mkdir(to, {recursive: true, mode: 0o700});
 		const written = (await addVersion(folder, chain, key)) ?? (await writePair(folder, chain, key, force));
@@ -68,10 +64,18 @@ export async function importPkcs12({file, passphrase, to, force}: ImportSettings
 	return {certificate: folder.certificate, key: folder.key, chain, backups, warnings: warningsAbout(leaf)};
 }
 
-async function refuseToReplace(to: string): Promise<void> {
+/** Before anybody is asked for a passphrase in vain. */
+async function checkPlace(folder: IdentityFolder, force: boolean): Promise<void> {
+	const {path} = folder;
+	if (!(await isThere(path))) return;
+	if (!(await stat(path)).isDirectory()) {
+		throw new GatepassError(`${path} is not a folder. Name another one with --to`);
+	}
+	await folder.checkOwner();
+	if (force) return;
 	const there: string[] = [];
-	for (const name of [certificateName, keyName]) if (await isThere(join(to, name))) there.push(name);
-	if (there.length > 0) throw alreadyThere(to, there);
+	for (const name of [certificateName, keyName]) if (await isThere(join(path, name))) there.push(name);
+	if (there.length > 0) throw alreadyThere(path, there);
 }
 
 function alreadyThere(to: string, names: readonly string[]): GatepassError {
@@ -79,12 +83,6 @@ function alreadyThere(to: string, names: readonly string[]): GatepassError {
 	return new GatepassError(
 		`${names.join(' and ')} ${what} in ${to} already. Give --force to replace what is there, of which a copy is kept, or name another folder with --to`,
 	);
-}
-
-async function refuseFile(to: string): Promise<void> {
-	if ((await isThere(to)) && !(await stat(to)).isDirectory()) {
-		throw new GatepassError(`${to} is not a folder. Name another one with --to`);
-	}
 }
 
 /** Where 'cert install' looks after the folder, what is imported becomes a version, so that one can go back from it. */
@@ -159,7 +157,7 @@ async function placeNew(temporary: string, file: string, folder: string): Promis
 		await link(temporary, file);
 	} catch (error) {
 		const {code} = error as NodeJS.ErrnoException;
-		if (code === 'EEXIST') throw alreadyThere(folder, [file.slice(folder.length + 1)]);
+		if (code === 'EEXIST') throw alreadyThere(folder, [basename(file)]);
 		if (!isWithoutLinks(error)) throw error;
 		await rename(temporary, file);
 	}

@@ -1,6 +1,8 @@
 /** `gatepass cert import`: two files out of a PKCS#12 file, as cernrequests' manual has openssl make them. */
+import {execFileSync} from 'node:child_process';
 import {createPrivateKey, X509Certificate} from 'node:crypto';
-import {chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {writeFile} from 'node:fs/promises';
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
 import {describeWith, findProgram} from '../servers/availability.ts';
 import {createGridPki, type GridPki} from '../servers/grid-pki.ts';
@@ -131,6 +133,15 @@ describeWith(opensslServer, 'cert import', () => {
 		expect(createPrivateKey(read('.globus/userkey.pem')).asymmetricKeyType).toBe('ec');
 	});
 
+	test('the passphrase may come through a pipe', async () => {
+		execFileSync('mkfifo', [workspace.path('pipe')]);
+		const [{code, stderr}] = await Promise.all([
+			workspace.run(['cert', 'import', p12('alice'), '--passphrase-file', 'pipe']),
+			writeFile(workspace.path('pipe'), `${passphrase}\n`),
+		]);
+		expect({code, stderr}).toEqual({code: 0, stderr: ''});
+	});
+
 	test('the folder that is there keeps its rights, and no mask changes those of the files', async () => {
 		mkdirSync(workspace.path('.globus'));
 		chmodSync(workspace.path('.globus'), 0o755);
@@ -175,7 +186,7 @@ describeWith(opensslServer, 'cert import', () => {
 		[
 			'a passphrase file that is not there',
 			args => args.map(arg => (arg === 'secret' ? 'none' : arg)),
-			/There is no file .*none/,
+			/The passphrase file .*none cannot be read \(ENOENT\)\. Name one that is there/,
 			1,
 		],
 	])('%s', async (_, change, message, expected) => {
@@ -186,6 +197,15 @@ describeWith(opensslServer, 'cert import', () => {
 		expect(code).toBe(expected);
 		expect(stderr).not.toContain('canary');
 		expect(() => statSync(workspace.path('.globus'))).toThrow();
+	});
+
+	test.skipIf(process.geteuid?.() !== 0)('not by root into a folder of somebody else', async () => {
+		mkdirSync(workspace.path('.globus'));
+		chownSync(workspace.path('.globus'), 4242, 4242);
+		const {code, stderr} = await importing('alice');
+		expect(stderr).toContain(`${workspace.path('.globus')} is owned by another user (4242; this one is 0)`);
+		expect(code).toBe(1);
+		expect(readdirSync(workspace.path('.globus'))).toEqual([]);
 	});
 
 	test('a wrong passphrase leaves nothing behind', async () => {
