@@ -1,6 +1,8 @@
 /** The passphrase of a file that a command was given: from a file, or from who sits at the terminal. */
+import {readFile} from 'node:fs/promises';
+import process from 'node:process';
+import {GatepassError} from '../errors.ts';
 import {resolvePath} from '../paths.ts';
-import {readBounded} from '../x509/files.ts';
 import {isPassphraseNeeded} from '../x509/passphrase.ts';
 import {canAsk} from './cert-questions.ts';
 import {UsageError} from './failure.ts';
@@ -35,8 +37,13 @@ export async function withPassphrase<Result>(
 	return work(await new TerminalPassphrases(json).find(file));
 }
 
+/** Also from a pipe, as in `--passphrase-file <(pass show grid)` or `--passphrase-file /dev/stdin`. */
 async function readPassphrase(written: string): Promise<string> {
 	const file = resolvePath(written, process.cwd(), process.env);
-	const text = (await readBounded(file)).toString('utf8').replace(/^\uFEFF/, '');
-	return text.split(/\r?\n/, 1)[0] as string;
+	const text = await readFile(file, 'utf8').catch(({code}: NodeJS.ErrnoException) => {
+		throw new GatepassError(
+			`The passphrase file ${file} cannot be read (${code}). Name one that is there and readable with --passphrase-file`,
+		);
+	});
+	return text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] as string;
 }
