@@ -4,7 +4,7 @@
  */
 import type {OptionsInit, Response} from 'got';
 import {bundleNames, findBundle} from './bundles/bundle.ts';
-import {closeSessions, currentEnvironment, endOf, sessionFor} from './cern/sessions.ts';
+import {closeSessions, currentEnvironment, endOf, withSession} from './cern/sessions.ts';
 import {
 	findUserCertificate,
 	sourceOfUserCertificate,
@@ -142,8 +142,8 @@ export async function getApiToken(options: ApiTokenOptions): Promise<ApiToken> {
 		options: tokenOptions('getApiToken', options),
 	};
 	const servers = tokenEndpoint === undefined ? [] : [parse(tokenEndpoint).origin];
-	const session = await sessionFor({bundles: ['cern'], ...trustOf(servers, ca), hostRules: [rule]});
-	const {headers} = await session.authorize(nowhere);
+	const config: ConfigurationInput = {bundles: ['cern'], ...trustOf(servers, ca), hostRules: [rule]};
+	const {headers} = await withSession(config, gatepass => gatepass.authorize(nowhere));
 	const token = headers.authorization?.replace(/^Bearer /, '') ?? '';
 	// A server that does not say when the token ends has to be asked each time.
 	return {token, expiresAt: endOf(token) ?? new Date()};
@@ -193,8 +193,10 @@ export function close(): Promise<void> {
 }
 
 async function send(url: URL, config: ConfigurationInput, options: GotOptions): Promise<Response<string>> {
-	const {got} = await sessionFor({bundles: ['cern'], ...config});
-	return (await got.get(url, {timeout: {request: defaultTimeout}, ...options})) as Response<string>;
+	return withSession({bundles: ['cern'], ...config}, async ({got}) => {
+		const response = await got.get(url, {timeout: {request: defaultTimeout}, ...options});
+		return response as Response<string>;
+	});
 }
 
 /** Begin at once, and give the answer in the form that is wanted. */

@@ -373,3 +373,25 @@ test('a server that says nothing is given up', async () => {
 		await server.close();
 	}
 });
+
+test('a token for each of many users leaves no connection for each of them', async () => {
+	const authority = await createTestAuthority();
+	const files = await authority.issue('api', {subject: 'CN=api', hosts: ['127.0.0.1']});
+	const [cert, key] = [files.certificate, files.key].map(file => readFileSync(file));
+	const https = createServer({cert, key});
+	const server = await startServer((_, response) => void response.end('{}'), https, 'https');
+	try {
+		for (let user = 0; user < 60; user++) {
+			await getWithToken(server.url, {apiToken: `of-user-${user}`, ca: authority.ca});
+		}
+		const shown = new Set(server.requests.map(({headers}) => headers.authorization));
+		expect(shown.size).toBe(60);
+		const open = () =>
+			new Promise<number>(resolve => {
+				https.getConnections((_, count) => resolve(count));
+			});
+		await vi.waitFor(async () => expect(await open()).toBeLessThanOrEqual(50), {timeout: 5000});
+	} finally {
+		await Promise.all([server.close(), authority.close()]);
+	}
+});

@@ -151,20 +151,23 @@ test('the bundles come along, and a script that uses gatepass/cern ends by itsel
 	const result = await runInProject(
 		'cern.js',
 		`import {readFileSync} from 'node:fs';
-		import {getWithToken, trustBundlePath} from 'gatepass/cern';
-		import {createGatepass} from 'gatepass';
-		import {startTokenServer} from 'gatepass/testing';
+		import {getApiToken, getWithToken, trustBundlePath} from 'gatepass/cern';
+		// Before anybody imports gatepass itself.
+		const client = {clientId: 'a', clientSecret: 'b', targetApplication: 'c'};
+		const alone = await getApiToken({...client, tokenEndpoint: 'http://127.0.0.1:1'}).catch(({code}) => code);
+		const {createGatepass} = await import('gatepass');
+		const {startTokenServer} = await import('gatepass/testing');
 		const gatepass = await createGatepass({config: {bundles: ['cern'], cache: {url: 'memory:'}, hostRules: []}});
 		const {notes} = gatepass.explain('https://cmsweb.cern.ch/');
 		await gatepass.close();
 		const {url, tokenEndpoint, close} = await startTokenServer();
-		const options = {clientId: 'a', clientSecret: 'b', targetApplication: 'c', tokenEndpoint};
-		const answer = await getWithToken(url + '/runs', options).json();
+		const answer = await getWithToken(url + '/runs', {...client, tokenEndpoint}).json();
 		await close();
 		const authorities = ['cern', 'igtf'].map(name => readFileSync(trustBundlePath(name), 'utf8').match(/BEGIN/g).length);
-		console.log(JSON.stringify({answer, notes, authorities}));`,
+		console.log(JSON.stringify({alone, answer, notes, authorities}));`,
 	);
 	expect(result).toEqual({
+		alone: 'ERR_GATEPASS_TOKEN_REQUEST',
 		answer: {path: '/runs', authorized: true},
 		notes: ["The CA certificates of bundle:cern are trusted besides the system's"],
 		authorities: [2, expect.any(Number)],

@@ -15,11 +15,38 @@ export function currentEnvironment(): Environment {
 	return environment;
 }
 
-const sessions = new Map<string, Promise<Gatepass>>();
+interface Session {
+	readonly gatepass: Promise<Gatepass>;
+	/** How much work with it is under way. */
+	uses: number;
+}
+
+/** With tokens of its users' own, a service would come to one for each of them. */
+const mostSessions = 50;
+
+/** The one that was used last is the last. */
+const sessions = new Map<string, Session>();
 let tokens: RememberedTokens | undefined;
 
-/** The gatepass of a configuration; the same one as long as it and what it reads from the environment stay the same. */
-export function sessionFor(config: ConfigurationInput): Promise<Gatepass> {
+/**
+ * Do some work with the gatepass of a configuration; the same one as long as it and what it reads from the environment
+ * stay the same.
+ */
+export async function withSession<Result>(
+	config: ConfigurationInput,
+	work: (gatepass: Gatepass) => Promise<Result>,
+): Promise<Result> {
+	const session = sessionFor(config);
+	session.uses++;
+	try {
+		return await work(await session.gatepass);
+	} finally {
+		session.uses--;
+		closeUnused();
+	}
+}
+
+function sessionFor(config: ConfigurationInput): Session {
 	const cwd = process.cwd();
 	const env = currentEnvironment();
 	const key = JSON.stringify([
@@ -31,22 +58,31 @@ export function sessionFor(config: ConfigurationInput): Promise<Gatepass> {
 	]);
 	let session = sessions.get(key);
 	if (session === undefined) {
-		session = open(config, cwd, env);
-		sessions.set(key, session);
+		session = {gatepass: open(config, cwd, env), uses: 0};
 		// What failed may be put right by the next call.
-		session.catch(() => sessions.delete(key));
+		session.gatepass.catch(() => sessions.delete(key));
 	}
+	sessions.delete(key);
+	sessions.set(key, session);
 	return session;
+}
+
+function closeUnused(): void {
+	for (const [key, {gatepass, uses}] of sessions) {
+		if (sessions.size <= mostSessions) return;
+		if (uses > 0) continue;
+		sessions.delete(key);
+		gatepass.then(unused => unused.close()).catch(() => {});
+	}
 }
 
 /** Those that gatepass reads. Any other may change from call to call without a session of its own. */
 const matters = /^(?:HOME|CERN_CERTIFICATE_PATH|SSO_CLIENT_ID|SSO_CLIENT_SECRET|X509_\w+)$/;
 
 async function open(config: ConfigurationInput, cwd: string, env: Environment): Promise<Gatepass> {
-	const [{createGatepass, TokenCache}, {container: root}] = await Promise.all([
-		import('../index.ts'),
-		import('tsyringe'),
-	]);
+	const {createGatepass, TokenCache} = await import('../index.ts');
+	// Only now: it wants the polyfill that the one above brings.
+	const {container: root} = await import('tsyringe');
 	tokens ??= await RememberedTokens.inMemory();
 	const container = root.createChildContainer();
 	container.register(TokenCache, {useValue: tokens});
@@ -61,7 +97,7 @@ export function endOf(token: string): Date | undefined {
 
 /** End all sessions, and forget their tokens. */
 export async function closeSessions(): Promise<void> {
-	const [open, cache] = [[...sessions.values()], tokens];
+	const [open, cache] = [[...sessions.values()].map(({gatepass}) => gatepass), tokens];
 	sessions.clear();
 	tokens = undefined;
 	const settled = await Promise.allSettled(open);
