@@ -378,7 +378,7 @@ test('a token for each of many users leaves no connection for each of them', asy
 	const authority = await createTestAuthority();
 	const files = await authority.issue('api', {subject: 'CN=api', hosts: ['127.0.0.1']});
 	const [cert, key] = [files.certificate, files.key].map(file => readFileSync(file));
-	const https = createServer({cert, key});
+	const https = createServer({cert, key, keepAliveTimeout: 60_000});
 	const server = await startServer((_, response) => void response.end('{}'), https, 'https');
 	try {
 		for (let user = 0; user < 60; user++) {
