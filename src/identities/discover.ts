@@ -141,7 +141,9 @@ class Search {
 		);
 		if (found !== undefined) return found;
 		throw new CredentialUnavailableError(
-			`The folder ${folder}, named by ${namedBy}, ${wrong}. Put there what it lacks, or name another folder`,
+			isFolder(folder)
+				? `The folder ${folder}, named by ${namedBy}, ${wrong}. Put there what it lacks, or name another folder`
+				: `There is no folder ${folder}, named by ${namedBy}. Make it, or name another`,
 		);
 	}
 

@@ -96,9 +96,7 @@ function decrypt({der, block}: EncodedKey, passphrase: string): KeyObject {
 function mendFor(bytes: Buffer): string {
 	const forms = formsOf(bytes);
 	if (bytes.length === 0) return 'It is empty. Copy it anew';
-	if (forms.includes('certificate')) {
-		return "It holds a certificate: are 'certificate' and 'key' exchanged?";
-	}
+	if (forms.includes('certificate')) return 'It holds only a certificate: name the file that holds its key';
 	if (forms.includes('pkcs12')) return "It is a PKCS#12 file: name it in the option 'pkcs12'";
 	return "It should contain '-----BEGIN … PRIVATE KEY-----', or be a key in DER form";
 }

@@ -180,7 +180,9 @@ describe('a place that was named and lacks what it should have is an error, alth
 
 	test('a folder that is not there', async () => {
 		const message = await failure({}, {CERN_CERTIFICATE_PATH: join(home, 'none')});
-		expect(message).toMatch(/none, named by the variable CERN_CERTIFICATE_PATH, lacks usercert/);
+		expect(message).toMatch(
+			/^There is no folder .*none, named by the variable CERN_CERTIFICATE_PATH\. Make it/,
+		);
 	});
 
 	test.each<[string, IdentitySource, Record<string, string>]>([

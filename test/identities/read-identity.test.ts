@@ -130,7 +130,7 @@ describe('what is wrong', () => {
 		[
 			'a certificate for the key',
 			() => read(alice.certificate, alice.certificate),
-			/key\.pem holds no private key\. It holds a certificate: .* exchanged\?/,
+			/key\.pem holds no private key\. It holds only a certificate: name the file that holds its key$/,
 		],
 		[
 			'an empty certificate',

@@ -44,7 +44,7 @@ test('where none has a credential, the error names each reason', async () => {
 	const failure = opened.authorize(url);
 	await expect(failure).rejects.toBeInstanceOf(CredentialUnavailableError);
 	await expect(failure).rejects.toThrow(
-		/wlcg-token: .*missing[\s\S]*grid-certificate: .*lacks usercert.pem and userkey.pem/,
+		/wlcg-token: .*missing[\s\S]*grid-certificate: .*There is no folder \/nonexistent/,
 	);
 	expect((await opened.status())[0]).toMatchObject({available: false});
 });
