@@ -5,7 +5,7 @@ import {GatepassError} from '../errors.ts';
 import {ByHandAuthority} from './by-hand-authority.ts';
 import type {CertificateAuthority} from './certificate-authority.ts';
 import {CommandAuthority} from './command-authority.ts';
-import type {AuthorityName} from './identity-folder.ts';
+import type {AuthorityName} from './version.ts';
 
 const methods = ['request', 'poll', 'collect', 'revoke'] as const;
 

@@ -13,7 +13,7 @@
  * One rename of `current` changes both files at once, so there is no moment at which they do not fit.
  */
 import {X509Certificate} from 'node:crypto';
-import {mkdir, readdir, rm, stat} from 'node:fs/promises';
+import {mkdir, readdir, rename, rm, stat} from 'node:fs/promises';
 import {basename, join} from 'node:path';
 import {CredentialUnavailableError, GatepassError} from '../errors.ts';
 import {parseCertificates} from '../x509/certificates.ts';
@@ -29,41 +29,15 @@ import {
 	temporaryBeside,
 	writeToDisk,
 } from './durable.ts';
+import {notesName, readNotes, toText, type Version, type VersionNotes, versionName} from './version.ts';
 
 export const certificateName = 'usercert.pem';
 export const keyName = 'userkey.pem';
 const names = [certificateName, keyName] as const;
-const notesName = 'version.json';
 const ownFolder = '.gatepass';
 
-/** What is noted of a version besides its files. */
-export interface VersionNotes {
-	/** Milliseconds since 1970. */
-	readonly installedAt: number;
-	/** The version that was in use before; absent for the first one. */
-	readonly previous?: string;
-	/** Absent for what was there before gatepass looked after the folder. */
-	readonly serviceAccount?: string;
-	/** Who issued it, so that it can be asked to revoke it. */
-	readonly authority?: AuthorityName;
-	/** When it was revoked, in milliseconds since 1970. */
-	readonly revokedAt?: number;
-}
-
-/** Which certificate authority serves a request. */
-export type AuthorityName =
-	| {readonly kind: 'by-hand'}
-	| {readonly kind: 'command'; readonly command: readonly string[]}
-	| {readonly kind: 'module'; readonly file: string};
-
-/** One pair of certificate and key that was installed. */
-export interface Version extends VersionNotes {
-	/** Its date and the beginning of its thumbprint. */
-	readonly name: string;
-	readonly folder: string;
-	readonly certificate: string;
-	readonly key: string;
-}
+/** Each has a private key, so there are no more of them than anybody goes back to. */
+const versionsKept = 5;
 
 export class IdentityFolder {
 	readonly path: string;
@@ -163,6 +137,18 @@ export class IdentityFolder {
 		await replaceFile(join(folder, notesName), toText({...notes, ...more}), 0o600);
 	}
 
+	/** Remove old versions with their keys: all but the newest ones, the one in use, and the one to go back to. */
+	async prune(): Promise<void> {
+		const current = await this.current();
+		for (const {name, folder} of (await this.versions()).slice(0, -versionsKept)) {
+			if (name === current?.name || name === current?.previous) continue;
+			// Renamed first, so that nobody ever sees half of it.
+			const temporary = temporaryBeside(folder);
+			await rename(folder, temporary);
+			await rm(temporary, {recursive: true, force: true});
+		}
+	}
+
 	/** Put a version into use: from one moment to the next, both files are its own. */
 	async use(version: Version): Promise<void> {
 		for (const [index, file] of [this.certificate, this.key].entries()) {
@@ -239,27 +225,4 @@ async function contentOf(file: string): Promise<Buffer | undefined> {
 
 function isSame(one: Buffer | undefined, other: Buffer | undefined): boolean {
 	return one === undefined || other === undefined ? one === other : one.equals(other);
-}
-
-/** `2026-11-22T10-15-00Z-3f9c2a61`: names sort by date, and no two certificates share one. */
-function versionName(installedAt: number, certificate: X509Certificate | undefined): string {
-	const date = new Date(installedAt)
-		.toISOString()
-		.replace(/\.\d+Z$/, 'Z')
-		.replaceAll(':', '-');
-	const thumbprint = certificate?.fingerprint256.replaceAll(':', '').slice(0, 8).toLowerCase();
-	return `${date}-${thumbprint ?? 'key'}`;
-}
-
-function toText(value: unknown): string {
-	return `${JSON.stringify(value, null, '\t')}\n`;
-}
-
-async function readNotes(file: string): Promise<VersionNotes | undefined> {
-	try {
-		return JSON.parse((await readBounded(file)).toString('utf8')) as VersionNotes;
-	} catch {
-		// Not a version of ours, or one that is being removed.
-		return undefined;
-	}
 }

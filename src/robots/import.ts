@@ -96,6 +96,7 @@ async function addVersion(
 	await folder.prepare();
 	const notes = {installedAt: Date.now(), previous: before.name};
 	await folder.use(await folder.add(chain.map(toPem).join(''), Buffer.from(keyText(key)), notes));
+	await folder.prune();
 	return [before.folder];
 }
 

@@ -5,11 +5,11 @@ import {toPem} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {writingInto} from './durable.ts';
-import {IdentityFolder, type Version} from './identity-folder.ts';
+import {IdentityFolder} from './identity-folder.ts';
 import {certificateOfKey, chainOf, checkIssued, readIssued} from './issued-certificate.ts';
 import {rememberFolder} from './known-folders.ts';
 import {dropPending, type PendingRequest, publicKeyOf, readPending} from './pending-request.ts';
-import {certificateIn, isPair} from './versions.ts';
+import {certificateIn, isPair, type Version} from './version.ts';
 
 /** What a change put into use, and what it replaced. */
 export interface Installation {
@@ -62,6 +62,7 @@ export async function install({
 		const before = await folder.adopt();
 		const version = kept?.version ?? (await addVersion(folder, chain, pending as PendingRequest, before));
 		await folder.use(version);
+		await folder.prune();
 		// Its key is in the version now, also where an earlier command was interrupted right here.
 		if (pending && certificate.publicKey.equals(await publicKeyOf(pending.key))) await dropPending(folder);
 		await rememberFolder(path);

@@ -3,9 +3,9 @@ import type {X509Certificate} from 'node:crypto';
 import type {CertificateKind} from '../services.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject, subjectValues} from '../x509/names.ts';
-import {IdentityFolder, type Version} from './identity-folder.ts';
+import {IdentityFolder} from './identity-folder.ts';
 import {type PendingRequest, publicKeyOf, readPending} from './pending-request.ts';
-import {certificateIn} from './versions.ts';
+import {certificateIn, type Version} from './version.ts';
 
 /** One identity, as `gatepass cert list --json` prints it. Times are milliseconds since 1970. */
 export interface ListedIdentity {

@@ -7,7 +7,8 @@ import {readBounded} from '../x509/files.ts';
 import {parsePrivateKey} from '../x509/private-keys.ts';
 import type {KeyAndRequest} from './certificate-request.ts';
 import {isThere, putInPlace, replaceFile, syncFolder, temporaryBeside, writeToDisk} from './durable.ts';
-import {type AuthorityName, type IdentityFolder, keyName} from './identity-folder.ts';
+import {type IdentityFolder, keyName} from './identity-folder.ts';
+import type {AuthorityName} from './version.ts';
 
 export const requestName = 'usercert_request.pem';
 

@@ -7,7 +7,7 @@ import {rfc2253Subject, subjectValues} from '../x509/names.ts';
 import {authorityOf} from './authorities.ts';
 import {type KeyType, makeRequest, robotName} from './certificate-request.ts';
 import {writingInto} from './durable.ts';
-import {type AuthorityName, IdentityFolder} from './identity-folder.ts';
+import {IdentityFolder} from './identity-folder.ts';
 import {rememberFolder} from './known-folders.ts';
 import {
 	dropPending,
@@ -17,6 +17,7 @@ import {
 	publicKeyOf,
 	readPending,
 } from './pending-request.ts';
+import type {AuthorityName} from './version.ts';
 
 export interface RequestSettings {
 	/** The folder of the identity. */

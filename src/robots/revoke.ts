@@ -5,7 +5,8 @@ import {toPem} from '../x509/certificates.ts';
 import {authorityOf} from './authorities.ts';
 import type {RevocationReason} from './certificate-authority.ts';
 import {writingInto} from './durable.ts';
-import {type AuthorityName, IdentityFolder} from './identity-folder.ts';
+import {IdentityFolder} from './identity-folder.ts';
+import type {AuthorityName} from './version.ts';
 
 export interface RevokeOutcome {
 	readonly certificate: X509Certificate;

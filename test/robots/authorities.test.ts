@@ -3,7 +3,7 @@ import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {collect} from '../../src/robots/collect.ts';
-import type {AuthorityName} from '../../src/robots/identity-folder.ts';
+import type {AuthorityName} from '../../src/robots/version.ts';
 import {RobotHome, subject} from './robot-home.ts';
 
 const robot = RobotHome.forEachTest();

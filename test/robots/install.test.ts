@@ -1,7 +1,15 @@
 /** What is let in as the answer to a request, in any form, and what is not. */
 import {execFileSync} from 'node:child_process';
 import {X509Certificate} from 'node:crypto';
-import {existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {
+	existsSync,
+	mkdirSync,
+	readdirSync,
+	readFileSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test, vi} from 'vitest';
 import {goBack} from '../../src/robots/install.ts';
@@ -176,6 +184,38 @@ describe('a successor', () => {
 		await goBack(robot.path);
 		await robot.live();
 		expect((await goBack(robot.path)).certificate.serialNumber).toBe(first);
+	});
+
+	test('keeps five versions, and those in use and to go back to', async () => {
+		const kept = async () => (await listIdentity(robot.path))?.versions.map(({name}) => name) ?? [];
+		await robot.live();
+		const [first] = await kept();
+		for (let more = 0; more < 5; more++) await robot.live();
+		const last = robot.inUse().serialNumber;
+		const names = await kept();
+		expect(names).toHaveLength(5);
+		expect(names).not.toContain(first);
+		expect(robot.inUse().checkPrivateKey(robot.keyInUse())).toBe(true);
+		expect(readdirSync(join(robot.path, '.gatepass/versions')).sort()).toEqual(names.toSorted());
+		expect((await goBack(robot.path)).certificate.serialNumber).not.toBe(last);
+	});
+
+	test('keeps the one to go back to, however old', async () => {
+		const issued = await robot.authority.issue('adopted', {subject});
+		mkdirSync(robot.path);
+		writeFileSync(join(robot.path, 'usercert.pem'), readFileSync(issued.certificate));
+		writeFileSync(join(robot.path, 'userkey.pem'), readFileSync(issued.key), {mode: 0o600});
+		const oldest = robot.inUse().serialNumber;
+		const texts: string[] = [];
+		for (let more = 0; more < 4; more++) {
+			texts.push(await robot.authority.sign(await robot.request(), {subject}));
+			await robot.install(texts.at(-1) as string);
+		}
+		for (let back = 0; back < 4; back++) await goBack(robot.path);
+		expect(robot.inUse().serialNumber).toBe(oldest);
+		await robot.live();
+		expect((await listIdentity(robot.path))?.versions).toHaveLength(6);
+		expect((await goBack(robot.path)).certificate.serialNumber).toBe(oldest);
 	});
 
 	test('does not go back to one that has ended', async () => {
