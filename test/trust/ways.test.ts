@@ -5,6 +5,7 @@ import {beforeAll, expect, onTestFinished, test} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
 import {TlsAgents} from '../../src/identities/agents.ts';
 import {createGatepass} from '../../src/index.ts';
+import {startServer} from '../../src/testing/server.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
 import {type CaFolder, startTlsServer} from './pki.ts';
@@ -84,6 +85,20 @@ describeWith(opensslServer, 'every way to a server', () => {
 		expect(await outcome(gatepass, wrongName.url)).toMatchObject({message: /is for another name/});
 		expect(await outcome(gatepass, wrongName.url, lax)).toBe(200);
 		expect(await outcome(await gatepassFor(folder.path), server.url, lax)).toBeInstanceOf(CertificateError);
+	});
+
+	test("got's HTTP/2, retries, and a redirect from elsewhere", async () => {
+		const gatepass = await gatepassFor(folder.path);
+		expect(await outcome(gatepass, server.url, {http2: true})).toBeInstanceOf(CertificateError);
+		const retrying = {
+			retry: {limit: 2, calculateDelay: ({computedValue}: {computedValue: number}) => computedValue && 1},
+		};
+		expect(await outcome(gatepass, server.url, retrying)).toBeInstanceOf(CertificateError);
+		const elsewhere = await startServer((_, response) => {
+			response.writeHead(302, {location: server.url}).end();
+		});
+		onTestFinished(() => elsewhere.close());
+		expect(await outcome(gatepass, elsewhere.url)).toBeInstanceOf(CertificateError);
 	});
 
 	test("a check of the caller's counts with an agent of theirs, too", async () => {
