@@ -1,18 +1,6 @@
 /** Reads files of certificates and keys: never more than a real one has, and each failure names the file and the mend. */
-import {
-	close,
-	closeSync,
-	constants,
-	fstat,
-	fstatSync,
-	lstatSync,
-	open,
-	openSync,
-	read,
-	readSync,
-	type Stats,
-} from 'node:fs';
-import {promisify} from 'node:util';
+import {closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats} from 'node:fs';
+import {open} from 'node:fs/promises';
 import {CertificateError, CredentialUnavailableError} from '../errors.ts';
 
 /** Real files have a few kilobytes. OpenSSL takes most of a minute over a key of 10 MB. */
@@ -40,19 +28,19 @@ export async function readBounded(file: string): Promise<Buffer> {
 /** As {@link readBounded}; rights and owner are those of the file that was read, also where a link is being replaced. */
 export async function readWithStatus(file: string): Promise<FileContent> {
 	try {
-		const descriptor = await promisify(open)(file, flags);
+		const handle = await open(file, flags);
 		try {
-			const status = await promisify(fstat)(descriptor);
+			const status = await handle.stat();
 			const bytes = Buffer.allocUnsafe(expectedSize(file, status));
 			let length = 0;
 			for (;;) {
-				const {bytesRead} = await promisify(read)(descriptor, bytes, length, bytes.length - length, length);
+				const {bytesRead} = await handle.read(bytes, length, bytes.length - length, length);
 				length += bytesRead;
 				if (bytesRead === 0 || length === bytes.length) break;
 			}
 			return {bytes: bounded(file, bytes, length), status};
 		} finally {
-			await promisify(close)(descriptor);
+			await handle.close();
 		}
 	} catch (error) {
 		throw explained(file, error);
