@@ -1,3 +1,4 @@
+/** `gatepass cert inspect`: shows what a certificate is, and what is wrong with it. */
 import type {Command} from 'commander';
 import type {ChainTrust} from './chain-trust.ts';
 import type {InspectedCertificate} from './inspected-certificate.ts';

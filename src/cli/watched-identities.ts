@@ -1,3 +1,4 @@
+/** The identities that `status` and `doctor` ask for, and which files those are in. */
 import type {Configuration} from '../config/configuration.ts';
 import type {JudgeChain} from '../identities/checks.ts';
 import {IdentityStore} from '../identities/identity-store.ts';
