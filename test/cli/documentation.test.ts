@@ -82,23 +82,25 @@ function fromServers(text: string): string {
 
 /** What differs from run to run: times, tokens, sizes of gaps, the version of Node. */
 function normalise(text: string): string {
-	return text
-		.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::[\d.]+Z)?/g, '<time>')
-		.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
-		.replaceAll(/in [\d,]+ (?:minute|hour|day)s?/g, 'in <while>')
-		.replaceAll(/\d+ (?:minute|hour|day)s? ago/g, '<while> ago')
-		.replaceAll(/(?<=-----BEGIN CERTIFICATE REQUEST-----\n)[\w+/=\n]+/g, '<request>\n')
-		.replaceAll(/(?<=<time>-)[0-9a-f]{8}\b/g, '<thumbprint>')
-		.replaceAll(/(?<=serial number {2})[0-9A-F]+/g, '<serial>')
-		.replaceAll(/(?<= (?:serial|SHA-256) +)[\dA-Fa-f]{10,}/g, '<digits>')
-		.replaceAll(/^. node .*\n(?: +→.*\n)?/gm, '<node>\n')
-		.replaceAll(/^(?:All is well|1 warning)\.$/gm, '<summary>')
-		.replaceAll(/^[\w-]{20,}$/gm, '<token>')
-		.replaceAll(/("token": )"[\w-]+"/g, '$1"<token>"')
-		.replaceAll(/("(?:expiresAt|notBefore|notAfter|installedAt|since)": )\d+/g, '$1<time>')
-		// The number of the user.
-		.replaceAll(/x509up_u\d+/g, 'x509up_u<number>')
-		.replaceAll(/ {2,}/g, '  ');
+	return (
+		text
+			.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::[\d.]+Z)?/g, '<time>')
+			.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
+			.replaceAll(/in [\d,]+ (?:minute|hour|day)s?/g, 'in <while>')
+			.replaceAll(/\d+ (?:minute|hour|day)s? ago/g, '<while> ago')
+			.replaceAll(/(?<=-----BEGIN CERTIFICATE REQUEST-----\n)[\w+/=\n]+/g, '<request>\n')
+			.replaceAll(/(?<=<time>-)[0-9a-f]{8}\b/g, '<thumbprint>')
+			.replaceAll(/(?<=serial number {2})[0-9A-F]+/g, '<serial>')
+			.replaceAll(/(?<= (?:serial|SHA-256) +)[\dA-Fa-f]{10,}/g, '<digits>')
+			.replaceAll(/^. node .*\n(?: +→.*\n)?/gm, '<node>\n')
+			.replaceAll(/^(?:All is well|1 warning)\.$/gm, '<summary>')
+			.replaceAll(/^[\w-]{20,}$/gm, '<token>')
+			.replaceAll(/("token": )"[\w-]+"/g, '$1"<token>"')
+			.replaceAll(/("(?:expiresAt|notBefore|notAfter|installedAt|since)": )\d+/g, '$1<time>')
+			// The number of the user.
+			.replaceAll(/x509up_u\d+/g, 'x509up_u<number>')
+			.replaceAll(/ {2,}/g, '  ')
+	);
 }
 
 /** What the certificate authority does in the meantime. */
