@@ -84,7 +84,7 @@ function fromServers(text: string): string {
 function normalise(text: string): string {
 	return (
 		text
-			.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::[\d.]+Z)?/g, '<time>')
+			.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d[:-]\d\d(?:[:-][\d.]+Z)?/g, '<time>')
 			.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
 			.replaceAll(/in [\d,]+ (?:minute|hour|day)s?/g, 'in <while>')
 			.replaceAll(/\d+ (?:minute|hour|day)s? ago/g, '<while> ago')
