@@ -158,7 +158,7 @@ describeWith(opensslServer, 'identities', () => {
 		});
 
 		test('made from one that allows no more', async () => {
-			const last = await opensslProxy('last', pki.users.alice, {pathLength: 0});
+			const last = await opensslProxy('last', pki.users.alice, {pathLength: 0, days: '2'});
 			expect(await chainOf(last)).toEqual(['CN=N', 'CN=alice']);
 			const beyond = await opensslProxy('beyond', {certificate: last, key: last}, {chain: last});
 			await expect(read({kind: 'proxy', certificate: beyond})).rejects.toThrow(
