@@ -48,12 +48,13 @@ async function main(): Promise<void> {
 		console.log(usage);
 		return;
 	}
+	// Before minutes are spent on the others.
+	const unknown = values.only.find(name => groups[name] === undefined);
+	if (unknown !== undefined) throw new Error(`There is no row '${unknown}'.\n${usage}`);
 	const rows: Row[] = [];
 	for (const name of values.only) {
-		const measure = groups[name];
-		if (measure === undefined) throw new Error(`There is no row '${name}'.\n${usage}`);
 		if (!values.json) console.error(`measuring ${name} …`);
-		rows.push(...(await measure()));
+		rows.push(...((await groups[name]?.()) ?? []));
 	}
 	const machine = {
 		node: process.version,
