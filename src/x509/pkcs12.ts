@@ -8,6 +8,7 @@ import {createPrivateKey, type KeyObject, X509Certificate} from 'node:crypto';
 import type forge from 'node-forge';
 import {CertificateError} from '../errors.ts';
 import {withoutDuplicates} from './certificates.ts';
+import {derivationRounds} from './derivation.ts';
 import {derFormOf, formsOf} from './form.ts';
 import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
 import {decrypt, isAuthentic, type Passphrase, UnsupportedError} from './pkcs12-encryption.ts';
@@ -152,9 +153,11 @@ async function openKey(library: Forge, value: forge.asn1.Asn1, passphrase: Passp
 		return readKey(await decrypt(library, algorithm, octets(encrypted), passphrase));
 	} catch (error) {
 		if (!(error instanceof UnsupportedError) || passphrase === null) throw error;
+		// OpenSSL knows more ways than we do, scrypt among them, but lets nothing else run meanwhile.
+		const der = toDer(library, value);
+		if (derivationRounds(der) > mostRounds) throw error;
 		try {
-			// OpenSSL knows more ways than we do, but lets nothing else run meanwhile.
-			return readKey(toDer(library, value), passphrase);
+			return readKey(der, passphrase);
 		} catch {
 			throw error;
 		}

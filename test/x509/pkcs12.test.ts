@@ -212,7 +212,44 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		expect((await failureOf(readPkcs12(bytes, 'f', passphrase))).message).toMatch(/damaged/);
 		expect(performance.now() - start).toBeLessThan(500);
 	});
+
+	test('a key encrypted with scrypt opens, and is refused at once where that asks for too much', async () => {
+		await pki.openssl(
+			...['pkcs8', '-topk8', '-scrypt', '-in', 'ecdsa.key', '-passout', `pass:${passphrase}`],
+			...['-outform', 'DER', '-out', 'scrypt.der'],
+		);
+		const key = readFileSync(`${pki.folder}/scrypt.der`);
+		const certificate = new X509Certificate(readFileSync(pki.users.ecdsa.certificate)).raw;
+		expect(await expectUser('ecdsa', withoutMac(key, certificate), passphrase)).toBe(1);
+		// 16,384 times 8 times 1.
+		const at = key.indexOf(Buffer.from([0x02, 0x02, 0x40, 0x00, 0x02, 0x01, 0x08, 0x02, 0x01, 0x01]));
+		expect(at).toBeGreaterThan(0);
+		key[at + 9] = 127;
+		const start = performance.now();
+		const failure = await failureOf(readPkcs12(withoutMac(key, certificate), 'f', passphrase));
+		expect(performance.now() - start).toBeLessThan(500);
+		expect(failure.message).toMatch(/not supported/);
+	});
 });
+
+/** A PKCS#12 file (RFC 7292 section 4) around an encrypted key, as openssl makes none with scrypt. */
+function withoutMac(encryptedKey: Buffer, certificate: Buffer): Buffer {
+	const element = (tag: number, ...parts: Buffer[]): Buffer => {
+		const content = Buffer.concat(parts);
+		const length = Buffer.from([0x82, content.length >> 8, content.length & 0xff]);
+		return Buffer.concat([Buffer.from([tag]), length, content]);
+	};
+	const sequence = (...parts: Buffer[]): Buffer => element(0x30, ...parts);
+	const octets = (...parts: Buffer[]): Buffer => element(0x04, ...parts);
+	const tagged = (...parts: Buffer[]): Buffer => element(0xa0, ...parts);
+	const identifier = (hex: string): Buffer => Buffer.from(hex, 'hex');
+	const data = identifier('06092a864886f70d010701');
+	const keyBag = sequence(identifier('060b2a864886f70d010c0a0102'), tagged(encryptedKey));
+	const x509 = sequence(identifier('060a2a864886f70d01091601'), tagged(octets(certificate)));
+	const certificateBag = sequence(identifier('060b2a864886f70d010c0a0103'), tagged(x509));
+	const safe = sequence(data, tagged(octets(sequence(keyBag, certificateBag))));
+	return sequence(Buffer.from([2, 1, 3]), sequence(data, tagged(octets(sequence(safe)))));
+}
 
 /** No library's error may stand behind it, and nothing in it may show a secret. */
 async function failureOf(promise: Promise<unknown>): Promise<CertificateError> {
