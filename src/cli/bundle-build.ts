@@ -1,20 +1,12 @@
 /** `gatepass bundle build`: makes a bundle out of a folder of CA certificates. */
 import type {Command} from 'commander';
+import type {BuildRequest} from '../bundles/build.ts';
 import type {Bundle} from '../bundles/bundle.ts';
 import type {Manifest} from '../bundles/manifest.ts';
 import {parseDays} from './bundle-verify.ts';
 import {count, paint, print, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
 import {wrap} from './wrap.ts';
-
-interface BuildOptions {
-	readonly from: string;
-	readonly to: string;
-	readonly only?: readonly string[];
-	readonly days?: number;
-	readonly source?: string;
-	readonly licence?: string;
-}
 
 export function addBundleBuildCommand(group: Command): void {
 	group
@@ -39,7 +31,7 @@ export function addBundleBuildCommand(group: Command): void {
 			),
 		)
 		.action(async (_own: unknown, command: Command) => {
-			const {json, config: _, ...request} = optionsOf<BuildOptions>(command);
+			const {json, config: _, ...request} = optionsOf<BuildRequest>(command);
 			const {buildBundle} = await import('../bundles/build.ts');
 			const {bundle, manifest} = await buildBundle(request);
 			if (json) printJson({folder: bundle.root, file: bundle.file, manifest});

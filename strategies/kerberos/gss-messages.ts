@@ -1,4 +1,5 @@
 /** What the provider and its worker thread say to each other. */
+import type {GssContextRequest} from './gss-provider.ts';
 
 /** Where a rule's tickets come from. */
 export interface CredentialSource {
@@ -22,22 +23,14 @@ export interface WorkerSettings {
 	readonly abandoned: Int32Array<SharedArrayBuffer>;
 }
 
-/** A context that is to be begun. */
-export interface Beginning {
-	/** Host-based: `HTTP@www.example.org`. */
-	readonly target: string;
-	readonly canonicalizeHostname: boolean;
-	readonly mechanism: 'spnego' | 'krb5';
-	readonly mutualAuthentication: boolean;
-	readonly delegate: boolean | 'policy';
-	readonly channelBindings: Uint8Array | undefined;
-	/** Get new tickets where they are the rule's own: the ones at hand were refused. */
-	readonly renew: boolean;
-}
-
 /** What the worker is asked. Each call but `dispose` and `end` is answered. */
 export type Call =
-	| {readonly id: number; readonly kind: 'begin'; readonly context: number; readonly beginning: Beginning}
+	| {
+			readonly id: number;
+			readonly kind: 'begin';
+			readonly context: number;
+			readonly beginning: GssContextRequest;
+	  }
 	| {readonly id: number; readonly kind: 'step'; readonly context: number; readonly token: Uint8Array}
 	| {readonly id: number; readonly kind: 'inquire'}
 	| {readonly kind: 'dispose'; readonly context: number}

@@ -9,15 +9,8 @@ import {canonicalHost} from './canonical-host.ts';
 import {Credentials} from './gss-credentials.ts';
 import {GssFailure, importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssBuffer, type GssCalls, loadGssLibrary, oids} from './gss-library.ts';
-import type {
-	Answer,
-	Beginning,
-	Call,
-	CredentialFacts,
-	Failure,
-	Progress,
-	WorkerSettings,
-} from './gss-messages.ts';
+import type {Answer, Call, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
+import type {GssContextRequest} from './gss-provider.ts';
 import {type Pointer, place} from './native.ts';
 import {holdsReply} from './server-token.ts';
 import type {Credential} from './shared-credential.ts';
@@ -35,7 +28,7 @@ const longestStart = 2000;
 
 interface OpenContext {
 	readonly handle: [Pointer];
-	readonly beginning: Beginning;
+	readonly beginning: GssContextRequest;
 	readonly target: Pointer;
 	readonly credential: Credential;
 }
@@ -72,7 +65,7 @@ class GssWorker {
 		}
 	}
 
-	#begin(id: number, beginning: Beginning): Progress {
+	#begin(id: number, beginning: GssContextRequest): Progress {
 		const service = this.#principalOf(beginning);
 		const target = importName(this.#calls, service, oids.principal);
 		let context: OpenContext | undefined;
@@ -118,7 +111,10 @@ class GssWorker {
 	 * As a principal and not as a host-based name: the library would change the latter by DNS, or not, as the
 	 * machine's configuration says.
 	 */
-	#principalOf({target, canonicalizeHostname}: Pick<Beginning, 'target' | 'canonicalizeHostname'>): string {
+	#principalOf({
+		target,
+		canonicalizeHostname,
+	}: Pick<GssContextRequest, 'target' | 'canonicalizeHostname'>): string {
 		const separator = target.indexOf('@');
 		const service = target.slice(0, separator);
 		const host = target.slice(separator + 1);

@@ -1,7 +1,7 @@
 /** GSS-API contexts of the system's library, for one rule. */
 import type {GatepassError} from '../../src/errors.ts';
 import {explainFailure} from './explain-failure.ts';
-import type {Beginning, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
+import type {CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
 import type {GssContext, GssContextRequest, GssProvider} from './gss-provider.ts';
 import {refusalIn} from './refusal.ts';
 import {CallFailed, WorkerThread} from './worker-thread.ts';
@@ -28,8 +28,9 @@ export class KoffiProvider implements GssProvider {
 	async createContext(request: GssContextRequest): Promise<GssContext> {
 		this.#contexts += 1;
 		const context = this.#contexts;
-		const beginning: Beginning = {...request};
-		const first = await this.#explained(request.target, () => this.#thread.begin({context, beginning}));
+		const first = await this.#explained(request.target, () =>
+			this.#thread.begin({context, beginning: request}),
+		);
 		return new KoffiContext(first, {
 			step: token => this.#explained(request.target, () => this.#thread.step({context, token})),
 			explain: failure => this.#explain(new CallFailed(failure), request.target),

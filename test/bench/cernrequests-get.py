@@ -2,12 +2,11 @@
 
 Reads a number of requests from each line, makes them by as many threads as it was told, and answers with a line of JSON.
 """
-import json
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
+from turns import by_threads, take_turns
 
 url, certificate, key, ca, threads = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
 
@@ -19,12 +18,4 @@ def get(_):
 
 
 with ThreadPoolExecutor(threads) as pool:
-    print(json.dumps("ready"), flush=True)
-    for line in sys.stdin:
-        count = int(line)
-        processor, start = time.process_time(), time.perf_counter()
-        for _ in pool.map(get, range(count)):
-            pass
-        seconds = time.perf_counter() - start
-        cpu = (time.process_time() - processor) / count * 1e6
-        print(json.dumps({"rate": count / seconds, "cpu": cpu}), flush=True)
+    take_turns(lambda: by_threads(pool, get))

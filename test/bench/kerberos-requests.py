@@ -2,14 +2,13 @@
 
 Reads "requests threads preemptive close" from each line, and answers with a line of JSON. The sessions live on.
 """
-import json
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from requests_kerberos import REQUIRED, HTTPKerberosAuth
+from turns import by_threads, take_turns
 
 url = sys.argv[1]
 pools = {}
@@ -30,19 +29,14 @@ def pool_of(threads, preemptive, close):
                 local.session.headers["Connection"] = "close"
         local.session.get(url).raise_for_status()
 
-    return ThreadPoolExecutor(threads), get
+    return by_threads(ThreadPoolExecutor(threads), get)
 
 
-print(json.dumps("ready"), flush=True)
-for line in sys.stdin:
-    count, threads, preemptive, close = (int(word) for word in line.split())
-    key = (threads, preemptive, close)
-    if key not in pools:
-        pools[key] = pool_of(threads, bool(preemptive), bool(close))
-    pool, get = pools[key]
-    processor, start = time.process_time(), time.perf_counter()
-    for _ in pool.map(get, range(count)):
-        pass
-    seconds = time.perf_counter() - start
-    cpu = (time.process_time() - processor) / count * 1e6
-    print(json.dumps({"rate": count / seconds, "cpu": cpu}), flush=True)
+def prepare(*settings):
+    if settings not in pools:
+        threads, preemptive, close = settings
+        pools[settings] = pool_of(threads, bool(preemptive), bool(close))
+    return pools[settings]
+
+
+take_turns(prepare)

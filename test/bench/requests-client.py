@@ -2,13 +2,12 @@
 
 Reads a number of requests from each line, makes them by as many threads as it was told, and answers with a line of JSON.
 """
-import json
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
+from turns import by_threads, take_turns
 
 token_endpoint, api, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
 local = threading.local()
@@ -29,12 +28,4 @@ def get_with_token(_):
 
 
 with ThreadPoolExecutor(threads) as pool:
-    print(json.dumps("ready"), flush=True)
-    for line in sys.stdin:
-        count = int(line)
-        processor, start = time.process_time(), time.perf_counter()
-        for _ in pool.map(get_with_token, range(count)):
-            pass
-        seconds = time.perf_counter() - start
-        cpu = (time.process_time() - processor) / count * 1e6
-        print(json.dumps({"rate": count / seconds, "cpu": cpu}), flush=True)
+    take_turns(lambda: by_threads(pool, get_with_token))

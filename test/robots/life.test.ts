@@ -45,6 +45,23 @@ describeWith(opensslServer, 'the life of a robot certificate', () => {
 	const startServer = (): Promise<OpensslServer> =>
 		startOpensslServer({ca: authority.ca, crl: authority.crl, server: own}, {version: 'TLSv1.3'});
 
+	/** One with a rule for the server, and `options` besides the folder. */
+	const startGatepass = (options: {requireRobot?: boolean} = {}): Promise<Gatepass> =>
+		createGatepass({
+			cwd: workspace.folder,
+			config: {
+				cache: {url: 'memory:'},
+				trust: [{match: '127.0.0.1:*', ca: authority.ca, only: true}],
+				hostRules: [
+					{
+						match: '127.0.0.1:*',
+						strategy: 'grid-certificate',
+						options: {directory: workspace.path('identity'), ...options},
+					},
+				],
+			},
+		});
+
 	/** Run a command to its end, and give back what it printed as JSON. */
 	async function run(...args: string[]) {
 		const {code, stdout, stderr} = await workspace.run([...args, '--to', 'identity', '--json']);
@@ -107,20 +124,7 @@ describeWith(opensslServer, 'the life of a robot certificate', () => {
 		expect(statSync(workspace.path('identity/userkey.pem')).mode & 0o777).toBe(0o600);
 		expect(statSync(workspace.path('identity/usercert.pem')).mode & 0o777).toBe(0o644);
 
-		gatepass = await createGatepass({
-			cwd: workspace.folder,
-			config: {
-				cache: {url: 'memory:'},
-				trust: [{match: '127.0.0.1:*', ca: authority.ca, only: true}],
-				hostRules: [
-					{
-						match: '127.0.0.1:*',
-						strategy: 'grid-certificate',
-						options: {directory: workspace.path('identity'), requireRobot: true},
-					},
-				],
-			},
-		});
+		gatepass = await startGatepass({requireRobot: true});
 		expect(await seen()).toEqual({subject, serialNumber: first.serialNumber});
 	});
 
@@ -182,20 +186,7 @@ describeWith(opensslServer, 'the life of a robot certificate', () => {
 		await server.close();
 		server = await startServer();
 		await gatepass.close();
-		gatepass = await createGatepass({
-			cwd: workspace.folder,
-			config: {
-				cache: {url: 'memory:'},
-				trust: [{match: '127.0.0.1:*', ca: authority.ca, only: true}],
-				hostRules: [
-					{
-						match: '127.0.0.1:*',
-						strategy: 'grid-certificate',
-						options: {directory: workspace.path('identity')},
-					},
-				],
-			},
-		});
+		gatepass = await startGatepass();
 		const error = await seen().catch((failure: unknown) => failure);
 		expect(error).toBeInstanceOf(CertificateError);
 		expect((error as Error).message).toMatch(/revoked/);

@@ -13,6 +13,17 @@ function told(rules: readonly NameRule[]): string[] {
 	);
 }
 
+function expectMistake(parse: () => unknown, line: number, message: RegExp): void {
+	let error: unknown;
+	try {
+		parse();
+	} catch (thrown) {
+		error = thrown;
+	}
+	expect(error).toBeInstanceOf(PolicySyntaxError);
+	expect(error).toMatchObject({line, message: expect.stringMatching(message)});
+}
+
 describe('signing policies', () => {
 	const parse = (text: string) => told(parseSigningPolicy(Buffer.from(text, 'latin1')));
 
@@ -84,14 +95,7 @@ cond_subjects globus '"/C=DE/*"'`),
 			/more than 4096/,
 		],
 	])('a mistake is told with its line: %j', (text, line, message) => {
-		let error: unknown;
-		try {
-			parse(text);
-		} catch (thrown) {
-			error = thrown;
-		}
-		expect(error).toBeInstanceOf(PolicySyntaxError);
-		expect(error).toMatchObject({line, message: expect.stringMatching(message)});
+		expectMistake(() => parse(text), line, message);
 	});
 });
 
@@ -124,14 +128,7 @@ TO Issuer "/CN=b\\.c" PERMIT Subject "/C=DE"`),
 		['TO Issuer SELF PERMIT Subject "/C=CH" \\', 1, /should read: TO Issuer/],
 		[`TO Issuer SELF PERMIT Subject "/${'x'.repeat(5000)}"`, 1, /more than 4096/],
 	])('a mistake is told with its line: %j', (text, line, message) => {
-		let error: unknown;
-		try {
-			parse(text);
-		} catch (thrown) {
-			error = thrown;
-		}
-		expect(error).toBeInstanceOf(PolicySyntaxError);
-		expect(error).toMatchObject({line, message: expect.stringMatching(message)});
+		expectMistake(() => parse(text), line, message);
 	});
 });
 
