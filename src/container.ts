@@ -5,16 +5,14 @@
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
 import type {Configuration} from './config/configuration.ts';
 import type {TokenCacheError} from './errors.ts';
-import {Events} from './events.ts';
+import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
 import {fileFetcher} from './http/fetch-file.ts';
 import {GotHttpClient} from './http/http-client.ts';
-import {TlsAgents} from './identities/agents.ts';
 import type {JudgeChain} from './identities/checks.ts';
 import {IdentityStore} from './identities/identity-store.ts';
-import {OwnedAgents} from './identities/owned-agents.ts';
-import {Planner, type RuleInUse, useRules} from './planner.ts';
+import {Events} from './observability/events.ts';
 import {
 	type AuthStrategy,
 	Environment,
@@ -28,10 +26,12 @@ import {
 	type StrategyClass,
 	StrategyOptions,
 	TokenCache,
-} from './strategy.ts';
+} from './strategy/index.ts';
+import {TlsAgents} from './tls/agents.ts';
+import {OwnedAgents} from './tls/isolated-agents.ts';
 import {openTokenStore, type StoreSource} from './tokens/open-store.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
-import {TrustSets} from './trust/trust-sets.ts';
+import {TrustStores} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
@@ -51,9 +51,9 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 
 /** All that one gatepass consists of. */
 export interface Composition {
-	readonly planner: Planner;
+	readonly router: HostRuleRouter;
 	readonly matcher: Matcher<HostRule>;
-	readonly rules: readonly RuleInUse[];
+	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	/** End renewals and connections. */
 	close(): Promise<void>;
@@ -81,7 +81,7 @@ export function compose(
 	};
 
 	const got = import('got').then(module => module.default);
-	const trust = new TrustSets(configuration.trust, fileFetcher(got));
+	const trust = new TrustStores(configuration.trust, fileFetcher(got));
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	provide(Environment, () => environment);
@@ -118,12 +118,12 @@ export function compose(
 		strategies.push(built);
 		return built;
 	};
-	const rules = useRules(hostRules, strategyOf, build, folder);
+	const rules = bindRules(hostRules, strategyOf, build, folder);
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
 	return {
-		planner: new Planner(matcher, rules, trust, agents, owned, events),
+		router: new HostRuleRouter(matcher, rules, trust, agents, owned, events),
 		matcher,
 		rules,
 		tokens,
@@ -138,7 +138,7 @@ export function compose(
 	};
 }
 
-/** Trust sets are found by the URL of an https request; a store's server is one that is spoken to in another way. */
+/** Trust stores are found by the URL of an https request; a store's server is one that is spoken to in another way. */
 function asHttps(storeUrl: string): URL {
 	return URL.parse(storeUrl.replace(/^[a-z]+:\/\//i, 'https://')) ?? new URL('https://invalid');
 }

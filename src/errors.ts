@@ -72,7 +72,7 @@ export interface Problem {
 	/** What is wrong. */
 	readonly message: string;
 	/** What to do about it. */
-	readonly mend: string;
+	readonly hint: string;
 }
 
 /** The configuration has mistakes: all of them, at once. */
@@ -193,9 +193,9 @@ export class CheckpointError extends GatepassError {
 }
 
 function describeProblems(problems: readonly Problem[]): string {
-	const lines = problems.map(({file, line, path, message, mend}) => {
+	const lines = problems.map(({file, line, path, message, hint}) => {
 		const place = file === undefined ? path : `${file}${line === undefined ? '' : `:${line}`}: ${path}`;
-		return `  ${place}: ${message}. ${mend}`;
+		return `  ${place}: ${message}. ${hint}`;
 	});
 	const count = problems.length === 1 ? 'a mistake' : `${problems.length} mistakes`;
 	return `The configuration has ${count}:\n${lines.join('\n')}`;

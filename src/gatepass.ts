@@ -7,11 +7,11 @@ import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {CertificateError, GatepassError} from './errors.ts';
-import {type EventListener, Events} from './events.ts';
-import {beginHop} from './hop.ts';
+import {beginHop} from './hop/request.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
-import type {Logger} from './logger.ts';
-import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy.ts';
+import {type EventListener, Events} from './observability/events.ts';
+import type {Logger} from './observability/logger.ts';
+import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
 
 /** What `createGatepass` takes. All of it is optional. */
 export interface GatepassSettings {
@@ -54,7 +54,7 @@ export interface Authorization {
 	readonly headers: Record<string, string>;
 	/**
 	 * Options to spread into `https.request`: the client certificate, the CA certificates, and the check of the
-	 * server's certificate where the trust set has more to check than signatures. May hold a secret.
+	 * server's certificate where the trust store has more to check than signatures. May hold a secret.
 	 */
 	readonly tls?: {
 		readonly cert?: string;
@@ -124,7 +124,7 @@ export async function createGatepass(settings: GatepassSettings = {}): Promise<G
 	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
 		import('./config/load.ts'),
 		import('./container.ts'),
-		import('./transports/got.ts'),
+		import('./transports/got/extend.ts'),
 	]);
 	const loaded = await loadConfiguration({
 		config: settings.config,
@@ -140,13 +140,14 @@ export async function createGatepass(settings: GatepassSettings = {}): Promise<G
 		events: new Events(await listenersFor(settings)),
 	});
 	const base = settings.got ?? (await import('got')).default;
-	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.planner));
+	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.router));
 }
 
 async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {
 	const listeners: EventListener[] = [];
-	if (logger !== undefined) listeners.push((await import('./logger.ts')).logTo(logger));
-	if (telemetry === true) listeners.push(await (await import('./telemetry.ts')).recordTelemetry());
+	if (logger !== undefined) listeners.push((await import('./observability/logger.ts')).logTo(logger));
+	if (telemetry === true)
+		listeners.push(await (await import('./observability/telemetry.ts')).recordTelemetry());
 	return listeners;
 }
 
@@ -164,11 +165,11 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {
-		const {matcher, planner} = this.#composition;
+		const {matcher, router} = this.#composition;
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
-		const inUse = planner.ruleFor(target, verb);
-		const trust = planner.plan(target, verb)?.trust?.source;
+		const inUse = router.ruleFor(target, verb);
+		const trust = router.route(target, verb)?.trust?.source;
 		const notes = [
 			...(inUse?.rule.notes ?? []),
 			...(inUse?.strategy.explain?.() ?? []),
@@ -186,11 +187,11 @@ class ConfiguredGatepass implements Gatepass {
 	): Promise<Authorization> {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
-		const plan = this.#composition.planner.plan(target, verb);
-		if (plan === undefined) return {headers: {}};
-		const ca = plan.trust?.tlsOptions() ?? {};
-		if (plan.rule === undefined) return {headers: {}, tls: ca};
-		const {run, request} = await beginHop(plan.rule, {fresh, tenant, replayable: true}, target, verb, {});
+		const route = this.#composition.router.route(target, verb);
+		if (route === undefined) return {headers: {}};
+		const ca = route.trust?.tlsOptions() ?? {};
+		if (route.rule === undefined) return {headers: {}, tls: ca};
+		const {run, request} = await beginHop(route.rule, {fresh, tenant, replayable: true}, target, verb, {});
 		await run.end();
 		const tls = {...request.identity?.material(), ...ca};
 		const headers = request.headers.record as Record<string, string>;
@@ -207,8 +208,8 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	async forget(url?: string | URL): Promise<void> {
-		const {rules, planner} = this.#composition;
-		const chosen = url === undefined ? rules : planner.rulesFor(parseUrl(url));
+		const {rules, router} = this.#composition;
+		const chosen = url === undefined ? rules : router.rulesFor(parseUrl(url));
 		// A rule that fails, for want of a variable for example, keeps no other from forgetting.
 		const results = await Promise.allSettled(chosen.map(async rule => rule.strategy.forget?.()));
 		for (const result of results) if (result.status === 'rejected') throw result.reason;

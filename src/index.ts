@@ -3,7 +3,6 @@ import 'reflect-metadata';
 
 export type {ConfigurationInput} from './config/schema.ts';
 export * from './errors.ts';
-export type {EventName, EventPayloads} from './events.ts';
 export {
 	type Authorization,
 	type AuthorizeOptions,
@@ -13,14 +12,15 @@ export {
 	type RuleStatus,
 } from './gatepass.ts';
 export type {Candidate, Explanation} from './host-rules/explain.ts';
-export type {Logger} from './logger.ts';
 export type {
 	ApplicationState,
 	CertificateApplication,
-	CertificateAuthority,
+	Issuer,
 	Revocation,
 	RevocationReason,
 	Submission,
-} from './robots/certificate-authority.ts';
-export * from './strategy.ts';
-export type {GatepassContext} from './transports/got.ts';
+} from './issuers/issuer.ts';
+export type {EventName, EventPayloads} from './observability/events.ts';
+export type {Logger} from './observability/logger.ts';
+export * from './strategy/index.ts';
+export type {GatepassContext} from './transports/got/extend.ts';

@@ -117,7 +117,7 @@ describe('how often a token is fetched', () => {
 	test('again after its end, before the API has to refuse it', async () => {
 		const {got} = await useRule();
 		await got(`${api.url}/first`);
-		// For all three in this process five minutes pass: the token has ended.
+		// For all three in this process five minutes pass: the token has expired.
 		vi.useFakeTimers({toFake: ['Date'], now: Date.now() + 300_000});
 		await got(`${api.url}/later`);
 		expect(api.judgements.map(({status}) => status)).toEqual([200, 200]);

@@ -191,7 +191,7 @@ test('a peer that is missing is told, with what to do', async () => {
 			expect.objectContaining({
 				path,
 				message: expect.stringContaining(`${name} is not installed`),
-				mend: expect.stringContaining(`npm install ${name}`),
+				hint: expect.stringContaining(`npm install ${name}`),
 			}),
 		],
 	});

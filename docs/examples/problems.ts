@@ -6,8 +6,8 @@ try {
 	await createGatepass({config: 'mistakes.json'});
 } catch (error) {
 	if (!(error instanceof ConfigurationError)) throw error;
-	for (const {line, path, message, mend} of error.problems) {
-		console.log(`line ${line}, ${path}: ${message}. ${mend}`);
+	for (const {line, path, message, hint} of error.problems) {
+		console.log(`line ${line}, ${path}: ${message}. ${hint}`);
 	}
 }
 // #endregion

@@ -36,7 +36,7 @@ export const defaultDays = 90;
 const day = 86_400_000;
 
 /**
- * Build a bundle, or build it anew.
+ * Build a bundle, or build it again.
  *
  * @throws {GatepassError} where there is nothing to build from, or the folder holds something else.
  * @throws {CertificateError} where a certificate is damaged.

@@ -12,8 +12,8 @@ import {existsSync, readdirSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath} from 'node:url';
-import {resolvePath} from '../paths.ts';
-import type {Environment} from '../services.ts';
+import {resolvePath} from '../strategy/paths.ts';
+import type {Environment} from '../strategy/services.ts';
 
 /** What each file of a bundle is called. */
 export const bundleFiles = {

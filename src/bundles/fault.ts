@@ -7,17 +7,17 @@ export interface BundleFault {
 	/** The certificate's subject, or the file. */
 	readonly subject: string;
 	readonly what: string;
-	readonly mend: string;
+	readonly hint: string;
 }
 
 /** Notes a fault that makes a bundle fail. */
-export type Fail = (subject: string, what: string, mend: string) => void;
+export type Fail = (subject: string, what: string, hint: string) => void;
 
 /** Does some work; a failure of it becomes a fault of `subject`. */
 export type Attempt = <Result>(subject: string, work: () => Result) => Result | undefined;
 
 /** What helps against most faults. */
-export const rebuild = "Run 'gatepass bundle build' anew";
+export const rebuild = "Run 'gatepass bundle build' again";
 
 /** The files of a folder that may be missing. */
 export function namesIn(folder: string): string[] {
@@ -25,9 +25,9 @@ export function namesIn(folder: string): string[] {
 }
 
 /** By the house's rule the last sentence of a message says what to do. */
-export function splitMend(message: string): {what: string; mend: string} {
+export function splitMend(message: string): {what: string; hint: string} {
 	const end = message.search(/\. (?=[A-Z])(?!.*\. [A-Z])/s);
 	return end === -1
-		? {what: message, mend: rebuild}
-		: {what: message.slice(0, end), mend: message.slice(end + 2)};
+		? {what: message, hint: rebuild}
+		: {what: message.slice(0, end), hint: message.slice(end + 2)};
 }

@@ -61,13 +61,13 @@ export function readManifest({manifestFile}: Bundle): Manifest {
 	try {
 		value = JSON.parse(text);
 	} catch (error) {
-		throw new GatepassError(`${manifestFile} is no JSON. Build the bundle anew`, {cause: error});
+		throw new GatepassError(`${manifestFile} is no JSON. Build the bundle again`, {cause: error});
 	}
 	const parsed = manifestSchema.safeParse(value);
 	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;
 	throw new GatepassError(
-		`${manifestFile} is no manifest of a bundle (at ${issue?.path.join('.') || 'its top'}). Build the bundle anew`,
+		`${manifestFile} is no manifest of a bundle (at ${issue?.path.join('.') || 'its top'}). Build the bundle again`,
 		{cause: parsed.error},
 	);
 }

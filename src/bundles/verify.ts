@@ -8,8 +8,8 @@ import {readBoundedSync} from '../x509/files.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import type {Bundle} from './bundle.ts';
 import {readHashed, readTogether} from './contents.ts';
+import {judge, orphaned} from './evaluate.ts';
 import {type BundleFault, type Fail, namesIn, rebuild, splitMend} from './fault.ts';
-import {judge, orphaned} from './judge.ts';
 import {type Manifest, readManifest} from './manifest.ts';
 import {readPreset} from './preset.ts';
 
@@ -35,16 +35,16 @@ export function verifyBundle(
 	{days = 0, now = Date.now()}: VerifySettings = {},
 ): Verification {
 	const faults: BundleFault[] = [];
-	const fail = (subject: string, what: string, mend: string): void => {
-		faults.push({severity: 'failed', subject, what, mend});
+	const fail = (subject: string, what: string, hint: string): void => {
+		faults.push({severity: 'failed', subject, what, hint});
 	};
 	const attempt = <Result>(subject: string, work: () => Result): Result | undefined => {
 		try {
 			return work();
 		} catch (error) {
 			if (!(error instanceof GatepassError)) throw error;
-			const {what, mend} = splitMend(error.message);
-			fail(subject, what, mend);
+			const {what, hint} = splitMend(error.message);
+			fail(subject, what, hint);
 			return undefined;
 		}
 	};

@@ -5,7 +5,7 @@ import {Problems} from '../config/problems.ts';
 import type {ConfigurationInput} from '../config/schema.ts';
 import {sourceFromValue} from '../config/source.ts';
 import type {Gatepass} from '../gatepass.ts';
-import type {Environment, Token, TokenCache} from '../services.ts';
+import type {Environment, Token, TokenCache} from '../strategy/services.ts';
 
 /** The variables of the process, and what a `.env` in the working directory adds. */
 export function currentEnvironment(): Environment {

@@ -3,8 +3,8 @@ import {statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import process from 'node:process';
 import {CredentialUnavailableError} from '../errors.ts';
-import {homeFolder} from '../paths.ts';
-import type {Environment, IdentitySource} from '../services.ts';
+import {homeFolder} from '../strategy/paths.ts';
+import type {Environment, IdentitySource} from '../strategy/services.ts';
 
 /** PEM files of a certificate and its key. Absolute paths. */
 export interface UserCertificatePaths {

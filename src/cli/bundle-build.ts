@@ -14,7 +14,7 @@ export function addBundleBuildCommand(group: Command): void {
 		.summary('build a bundle from a folder of CA certificates')
 		.description(
 			'Build a bundle from a folder of CA certificates, such as /etc/grid-security/certificates, or build it\n' +
-				'anew. Leaves out what has ended or soon will, and leaf certificates; the manifest lists them. A\n' +
+				'again. Leaves out what has expired or soon will, and leaf certificates; the manifest lists them. A\n' +
 				'preset.yaml that is there stays.',
 		)
 		.requiredOption('--from <folder>', 'where the certificates are')

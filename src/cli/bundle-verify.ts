@@ -72,7 +72,7 @@ function describe({bundle: {name}, certificates, firstEnd, faults}: Verified): s
 	return [verdict, ...faults.flatMap(describeFault)].join('\n');
 }
 
-function describeFault({severity, subject, what, mend}: BundleFault): string[] {
+function describeFault({severity, subject, what, hint}: BundleFault): string[] {
 	const mark = severity === 'failed' ? paint('red', '✖') : paint('yellow', '!');
-	return [wrap(`${shortPath(subject)}: ${what}`, `  ${mark} `), wrap(mend, `    ${paint('cyan', '→')} `)];
+	return [wrap(`${shortPath(subject)}: ${what}`, `  ${mark} `), wrap(hint, `    ${paint('cyan', '→')} `)];
 }

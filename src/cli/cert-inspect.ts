@@ -116,8 +116,8 @@ function describeKey({key}: InspectedCertificate): string {
 function describeTrust({outcome, trustedBy, revocation}: Omit<ChainTrust, 'problems'>): [string, string][] {
 	const nobody =
 		outcome === 'incomplete'
-			? 'nobody here: its issuer is in no trust set, nor in the file'
-			: 'nobody here: its root is in no trust set';
+			? 'nobody here: its issuer is in no trust store, nor in the file'
+			: 'nobody here: its root is in no trust store';
 	const found = trustedBy.length === 0 ? [nobody] : trustedBy;
 	const revoked = {
 		good: 'not revoked',

@@ -1,8 +1,8 @@
 /** `gatepass cert install`: puts an issued certificate into use, and goes back to the one before. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import {resolvePath} from '../paths.ts';
-import type {Installation} from '../robots/install.ts';
+import type {Installation} from '../lineages/install.ts';
+import {resolvePath} from '../strategy/paths.ts';
 import {defaultFolder, toOption} from './cert-request.ts';
 import {UsageError} from './failure.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
@@ -43,7 +43,7 @@ export function addCertInstallCommand(group: Command): void {
 			if (options.rollback && file !== undefined) {
 				throw new UsageError('--rollback goes back to what is kept, so it takes no file');
 			}
-			const {goBack, install} = await import('../robots/install.ts');
+			const {goBack, install} = await import('../lineages/install.ts');
 			const installation = options.rollback
 				? await goBack(path)
 				: await install({
@@ -70,7 +70,7 @@ async function issuedFor(
 		const source = resolvePath(file, process.cwd(), process.env);
 		return {bytes: await readBounded(source), source};
 	}
-	const {collect} = await import('../robots/collect.ts');
+	const {collect} = await import('../lineages/collect.ts');
 	return withProgress('Asking the authority', isShown, () => collect(path));
 }
 

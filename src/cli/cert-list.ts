@@ -1,8 +1,8 @@
 /** `gatepass cert list`: the identities in the folders where they are kept. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import {resolvePath} from '../paths.ts';
-import type {ListedIdentity} from '../robots/list.ts';
+import type {ListedIdentity} from '../lineages/list.ts';
+import {resolvePath} from '../strategy/paths.ts';
 import {toOption} from './cert-request.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
@@ -29,8 +29,8 @@ export function addCertListCommand(group: Command): void {
 		.action(async (named: readonly string[], _own: unknown, command: Command) => {
 			const {json} = optionsOf(command);
 			const [{listIdentity}, {knownFolders}] = await Promise.all([
-				import('../robots/list.ts'),
-				import('../robots/known-folders.ts'),
+				import('../lineages/list.ts'),
+				import('../lineages/known-folders.ts'),
 			]);
 			const folders =
 				named.length === 0
@@ -75,7 +75,7 @@ function details(identity: ListedIdentity): string {
 		...(problem === undefined ? [] : [problem]),
 		...(subject === undefined ? [] : [subject]),
 		...(revoked ? ['it is revoked'] : []),
-		...(notAfter !== undefined && notAfter < Date.now() ? ['it has ended'] : []),
+		...(notAfter !== undefined && notAfter < Date.now() ? ['it has expired'] : []),
 		...(due && pending === undefined && problem === undefined ? [`renew it${renew}`] : []),
 		...(pending === undefined
 			? []

@@ -1,6 +1,6 @@
 /** Asks in the terminal what `gatepass cert request` was not told. */
 import process from 'node:process';
-import type {Checklist} from '../robots/checklist.ts';
+import type {Checklist} from '../issuers/robot-rules.ts';
 import {exitCodes} from './exit-codes.ts';
 import {UsageError} from './failure.ts';
 
@@ -18,7 +18,7 @@ export async function askChecklist(json: boolean | undefined): Promise<Checklist
 	}
 	const [{confirm, isCancel, note, select}, {categoryHints, memberCategories, rules}] = await Promise.all([
 		import('@clack/prompts'),
-		import('../robots/checklist.ts'),
+		import('../issuers/robot-rules.ts'),
 	]);
 	const answered = <Answer extends string | boolean>(answer: Answer | symbol): Answer => {
 		// As any other command that is interrupted.
@@ -47,7 +47,7 @@ export async function askChecklist(json: boolean | undefined): Promise<Checklist
 export async function askServiceAccount(): Promise<string> {
 	const [{isCancel, text}, {robotName}] = await Promise.all([
 		import('@clack/prompts'),
-		import('../robots/certificate-request.ts'),
+		import('../x509/certificate-request.ts'),
 	]);
 	const answer = await text({
 		message: 'The service account that the robot runs as',

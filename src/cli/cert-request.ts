@@ -2,10 +2,10 @@
 import process from 'node:process';
 import {type Command, Option} from 'commander';
 import {GatepassError} from '../errors.ts';
-import {resolvePath} from '../paths.ts';
-import type {KeyType} from '../robots/certificate-request.ts';
-import type {RequestOutcome, RequestSettings} from '../robots/request.ts';
-import type {AuthorityName} from '../robots/version.ts';
+import type {RequestOutcome, RequestSettings} from '../lineages/request.ts';
+import type {AuthorityName} from '../lineages/version.ts';
+import {resolvePath} from '../strategy/paths.ts';
+import type {KeyType} from '../x509/certificate-request.ts';
 import {askChecklist, askServiceAccount, canAsk} from './cert-questions.ts';
 import {UsageError} from './failure.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
@@ -96,7 +96,7 @@ async function request(_own: unknown, command: Command): Promise<void> {
 		startAnew: options.new === true,
 	};
 	await checkApplicant(path, options);
-	const {requestCertificate} = await import('../robots/request.ts');
+	const {requestCertificate} = await import('../lineages/request.ts');
 	const outcome = await withProgress('Making the request', !options.json, () => requestCertificate(settings));
 	if (options.json) printJson(forMachines(path, outcome));
 	else print(describe(path, outcome));
@@ -107,7 +107,7 @@ async function serviceAccountFor(
 	{serviceAccount, json}: RequestOptions & {json?: boolean},
 ): Promise<string | undefined> {
 	if (serviceAccount !== undefined || !canAsk(json)) return serviceAccount;
-	const {listIdentity} = await import('../robots/list.ts');
+	const {listIdentity} = await import('../lineages/list.ts');
 	return (await listIdentity(path)) === undefined ? askServiceAccount() : undefined;
 }
 
@@ -115,20 +115,20 @@ async function serviceAccountFor(
 async function checkApplicant(path: string, options: RequestOptions & {json?: boolean}): Promise<void> {
 	const {checklist: file} = options;
 	if (file === undefined && options.new !== true) {
-		const {listIdentity} = await import('../robots/list.ts');
+		const {listIdentity} = await import('../lineages/list.ts');
 		if ((await listIdentity(path))?.pending !== undefined) return;
 	}
-	const {unmetRules} = await import('../robots/checklist.ts');
+	const {unmetRules} = await import('../issuers/robot-rules.ts');
 	const unmet = unmetRules(file === undefined ? await askChecklist(options.json) : await readFrom(file));
 	if (unmet.length === 0) return;
-	const lines = unmet.map(({key, message, mend}) => `  ${key}: ${message}. ${mend}`);
+	const lines = unmet.map(({key, message, hint}) => `  ${key}: ${message}. ${hint}`);
 	throw new GatepassError(
 		`No robot certificate would be issued: the applicant does not meet ${unmet.length === 1 ? 'a rule' : `${unmet.length} rules`}:\n${lines.join('\n')}`,
 	);
 }
 
 async function readFrom(file: string) {
-	const {readChecklist} = await import('../robots/checklist-file.ts');
+	const {readChecklist} = await import('../issuers/robot-rules-file.ts');
 	return readChecklist(resolvePath(file, process.cwd(), process.env));
 }
 
@@ -147,7 +147,7 @@ export async function authorityNamed({
 		return {kind: 'module', file: resolvePath(authority, process.cwd(), process.env)};
 	}
 	if (authorityCommand === undefined) return undefined;
-	const {splitWords} = await import('../robots/command-authority.ts');
+	const {splitWords} = await import('../issuers/command.ts');
 	const [program, ...parameters] = splitWords(authorityCommand);
 	if (program === undefined)
 		throw new UsageError('The value of --authority-command is empty. Name a program');

@@ -1,8 +1,8 @@
 /** `gatepass cert revoke`: has the certificate of a robot revoked. */
 import process from 'node:process';
 import {type Command, Option} from 'commander';
-import {resolvePath} from '../paths.ts';
-import type {RevocationReason} from '../robots/certificate-authority.ts';
+import type {RevocationReason} from '../issuers/issuer.ts';
+import {resolvePath} from '../strategy/paths.ts';
 import {addAuthorityOptions, authorityNamed, defaultFolder} from './cert-request.ts';
 import {paint, print, printJson} from './output.ts';
 import {withProgress} from './progress.ts';
@@ -45,7 +45,7 @@ export function addCertRevokeCommand(group: Command): void {
 			const options = optionsOf<RevokeOptions>(own);
 			const path = resolvePath(options.to, process.cwd(), process.env);
 			const [{revoke}, {rfc2253Subject}] = await Promise.all([
-				import('../robots/revoke.ts'),
+				import('../lineages/revoke.ts'),
 				import('../x509/names.ts'),
 			]);
 			const {certificate, instructions} = await withProgress(

@@ -1,4 +1,4 @@
-/** Which trust sets a chain leads to: those of the configuration, the grid's, the bundles, the system's roots. */
+/** Which trust stores a chain leads to: those of the configuration, the grid's, the bundles, the system's roots. */
 import 'reflect-metadata';
 import type {X509Certificate} from 'node:crypto';
 import process from 'node:process';
@@ -8,7 +8,7 @@ import {loadConfiguration} from '../config/load.ts';
 import {resolveAuthorities} from '../config/validate-trust.ts';
 import {builtInStrategies} from '../container.ts';
 import {CertificateError, ConfigurationError} from '../errors.ts';
-import {createTrustSet, TrustSets} from '../trust/trust-sets.ts';
+import {createTrustSet, TrustStores} from '../trust/trust-stores.ts';
 
 export interface ChainTrust {
 	/** `complete`: it leads to a CA that one of them trusts. */
@@ -16,7 +16,7 @@ export interface ChainTrust {
 	/** Those that trust it. */
 	readonly trustedBy: readonly string[];
 	readonly revocation: 'good' | 'revoked' | 'unknown';
-	/** What the trust sets have against it; each a sentence with its mend. */
+	/** What the trust stores have against it; each a sentence with its hint. */
 	readonly problems: readonly string[];
 }
 
@@ -51,8 +51,8 @@ export async function judgeChain(
 			if (verdict.end !== 'complete') continue;
 			outcome = 'complete';
 			if (verdict.revocation === 'revoked' || revocation === 'unknown') revocation = verdict.revocation;
-			for (const {what, mend} of verdict.faults) {
-				problems.add(`${what.slice(0, 1).toUpperCase()}${what.slice(1)} (${name}). ${mend}`);
+			for (const {what, hint} of verdict.faults) {
+				problems.add(`${what.slice(0, 1).toUpperCase()}${what.slice(1)} (${name}). ${hint}`);
 			}
 		} catch (error) {
 			if (!(error instanceof CertificateError)) throw error;
@@ -60,7 +60,7 @@ export async function judgeChain(
 		}
 	}
 	if (url !== undefined) {
-		const source = new TrustSets(configured).find(url)?.source;
+		const source = new TrustStores(configured).find(url)?.source;
 		const used = source === undefined ? systemRoots : nameOf(source);
 		if (!trustedBy.includes(used)) {
 			problems.add(
@@ -89,7 +89,7 @@ async function trustOf(config: string | undefined): Promise<readonly TrustEntry[
 }
 
 function ofConfiguration(entry: TrustEntry): Candidate {
-	// The system's roots are a trust set of their own here.
+	// The system's roots are a trust store of their own here.
 	return {name: nameOf(entry.source), entry: {...entry, only: true}};
 }
 

@@ -12,18 +12,18 @@ export function checkBundles(bundles: readonly Bundle[]): Finding[] {
 		const {servers, strategies} = readPreset(bundle);
 		if (servers.length === 0 && Object.keys(strategies).length === 0) {
 			const what = 'it is for no servers, so it adds nothing by itself';
-			const mend = `Write an entry under 'trust' with the servers and ca: bundle:${bundle.id}`;
-			return [warning('bundle', what, mend, source)];
+			const hint = `Write an entry under 'trust' with the servers and ca: bundle:${bundle.id}`;
+			return [warning('bundle', what, hint, source)];
 		}
 		if (faults.length === 0) {
 			const end = firstEnd === undefined ? '' : `, the first ends ${describeTime(firstEnd)}`;
 			return [ok('bundle', `${count(certificates, 'CA certificate')}${end}`, source)];
 		}
-		return faults.map(({severity, subject, what, mend}) => {
+		return faults.map(({severity, subject, what, hint}) => {
 			const tell = severity === 'failed' ? failed : warning;
 			// Nobody but gatepass builds the bundles that it brings along.
 			const isOwn = bundle.id !== bundle.name;
-			return tell('bundle', `${subject}: ${what}`, isOwn ? mend : 'Update gatepass', source);
+			return tell('bundle', `${subject}: ${what}`, isOwn ? hint : 'Update gatepass', source);
 		});
 	});
 }

@@ -10,19 +10,19 @@ const tolerated = 300_000;
 /** Milliseconds: what the whole seconds of a Date header and a slow network explain. */
 const unremarkable = 30_000;
 
-const mend = "Set the clock, for example with 'timedatectl set-ntp true'";
+const hint = "Set the clock, for example with 'timedatectl set-ntp true'";
 
 /** What can be judged without a network: the release of gatepass, and files that were written later than now. */
 export function checkClock(files: readonly string[], now: number): Finding {
 	const here = new Date(now).toISOString();
 	if (now < firstRelease) {
-		return failed('clock', `it says ${here}, which is before gatepass was released`, mend);
+		return failed('clock', `it says ${here}, which is before gatepass was released`, hint);
 	}
 	for (const file of new Set(files)) {
 		const written = statSync(file, {throwIfNoEntry: false})?.mtimeMs;
 		if (written === undefined || written - now <= tolerated) continue;
 		const what = `it says ${here}, but the file was written at ${new Date(written).toISOString()}`;
-		return warning('clock', what, `${mend}, or touch the file if the clock is right`, file);
+		return warning('clock', what, `${hint}, or touch the file if the clock is right`, file);
 	}
 	return ok('clock', `it says ${here}, and nothing speaks against it`);
 }
@@ -33,7 +33,7 @@ export function compareClocks(date: string, now: number, url: string): Finding |
 	if (Number.isNaN(theirs)) return undefined;
 	const seconds = Math.round(Math.abs(now - theirs) / 1000);
 	const what = `it is ${seconds} s ${now > theirs ? 'ahead of' : 'behind'} the server's`;
-	if (seconds * 1000 > tolerated) return failed('clock', what, mend, url);
-	if (seconds * 1000 > unremarkable) return warning('clock', what, mend, url);
+	if (seconds * 1000 > tolerated) return failed('clock', what, hint, url);
+	if (seconds * 1000 > unremarkable) return warning('clock', what, hint, url);
 	return ok('clock', "it agrees with the server's", url);
 }

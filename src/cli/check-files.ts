@@ -55,8 +55,8 @@ export function checkCacheFiles({url, keys}: Configuration['cache']): Finding[] 
 		const rights = rightsOf(part);
 		if (rights === undefined || (rights & others) === 0) continue;
 		const what = `${inOctal(rights)}: others may read the tokens in it`;
-		const mend = `Run 'chmod 600 ${part}', and 'gatepass forget' if somebody may have read it`;
-		findings.push(failed('token cache', what, mend, part));
+		const hint = `Run 'chmod 600 ${part}', and 'gatepass forget' if somebody may have read it`;
+		findings.push(failed('token cache', what, hint, part));
 	}
 	const rights = rightsOf(folder) ?? 0;
 	if ((rights & writeByOthers) !== 0) {
@@ -81,7 +81,7 @@ export function checkCacheFiles({url, keys}: Configuration['cache']): Finding[] 
 		);
 	}
 	if (existsSync(`${file}.damaged`)) {
-		const what = 'a damaged token cache was put aside; its tokens are fetched anew';
+		const what = 'a damaged token cache was put aside; its tokens are fetched again';
 		findings.push(warning('token cache', what, `Remove ${file}.damaged`, `${file}.damaged`));
 	}
 	return findings.length > 0 ? findings : [ok('token cache', 'only its owner may read it', file)];

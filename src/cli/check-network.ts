@@ -3,9 +3,9 @@ import type {Configuration} from '../config/configuration.ts';
 import {errorCodes} from '../errors.ts';
 import {fileFetcher} from '../http/fetch-file.ts';
 import {GotHttpClient} from '../http/http-client.ts';
-import {TlsAgents} from '../identities/agents.ts';
-import {explainTlsFailure, isRefusal} from '../transports/tls-failure.ts';
-import {TrustSets} from '../trust/trust-sets.ts';
+import {TlsAgents} from '../tls/agents.ts';
+import {explainTlsFailure, isRefusal} from '../tls/explain.ts';
+import {TrustStores} from '../trust/trust-stores.ts';
 import {compareClocks} from './check-clock.ts';
 import {type Finding, failed, ok, splitMend} from './finding.ts';
 
@@ -15,15 +15,15 @@ const timeout = 5000;
 /** Ask every URL, all at once. */
 export async function checkNetwork(urls: readonly URL[], {trust}: Configuration): Promise<Finding[]> {
 	const got = import('got').then(module => module.default);
-	const trustSets = new TrustSets(trust, fileFetcher(got));
+	const trustStores = new TrustStores(trust, fileFetcher(got));
 	const agents = new TlsAgents();
-	const client = new GotHttpClient(got, trustSets, agents, {timeout, retries: 0});
+	const client = new GotHttpClient(got, trustStores, agents, {timeout, retries: 0});
 	try {
-		const findings = await Promise.all(urls.map(async url => ask(url, client, trustSets)));
+		const findings = await Promise.all(urls.map(async url => ask(url, client, trustStores)));
 		return withoutRepetition(findings.flat());
 	} finally {
 		agents.close();
-		trustSets.close();
+		trustStores.close();
 	}
 }
 
@@ -34,7 +34,7 @@ function withoutRepetition(findings: readonly Finding[]): Finding[] {
 	return findings.filter(finding => finding === first || !isGoodClock(finding));
 }
 
-async function ask(url: URL, client: GotHttpClient, trust: TrustSets): Promise<Finding[]> {
+async function ask(url: URL, client: GotHttpClient, trust: TrustStores): Promise<Finding[]> {
 	const where = `${url.origin}${url.pathname}`;
 	try {
 		const {status, headers} = await client.fetch(url, {method: 'HEAD'});
@@ -47,19 +47,24 @@ async function ask(url: URL, client: GotHttpClient, trust: TrustSets): Promise<F
 	}
 }
 
-function describeFailure(error: Error & {code?: string}, url: URL, where: string, trust: TrustSets): Finding {
+function describeFailure(
+	error: Error & {code?: string},
+	url: URL,
+	where: string,
+	trust: TrustStores,
+): Finding {
 	// The server is there: it ends the handshake because it wants a client certificate, and none is shown here.
 	if (isRefusal(error)) return ok('network', 'it answers, and demands a client certificate', where);
-	// What the trust set has found says it all; the client has put the URL in front.
+	// What the trust store has found says it all; the client has put the URL in front.
 	if (error.code === errorCodes.CertificateError) {
-		const {what, mend} = splitMend(error.message.replace(`${where}: `, ''));
-		return failed('network', what, mend, where);
+		const {what, hint} = splitMend(error.message.replace(`${where}: `, ''));
+		return failed('network', what, hint, where);
 	}
 	try {
 		const explained = explainTlsFailure(error, trust.find(url), undefined, url);
 		if (explained !== undefined) {
-			const {what, mend} = splitMend(explained.message);
-			return failed('network', what, mend, where);
+			const {what, hint} = splitMend(explained.message);
+			return failed('network', what, hint, where);
 		}
 	} catch {}
 	return failed('network', error.message, 'Check the URL, the network, and whether the server runs', where);

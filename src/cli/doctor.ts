@@ -47,11 +47,11 @@ export function addDoctorCommand(program: Command): void {
 function describe(findings: readonly Finding[]): string {
 	const width = Math.max(...findings.map(({check}) => check.length));
 	const indent = ' '.repeat(width + 4);
-	const lines = findings.flatMap(({check, outcome, what, where, mend}) => {
+	const lines = findings.flatMap(({check, outcome, what, where, hint}) => {
 		const place = where === undefined ? '' : `${shortPath(where)}: `;
 		const first = `${marks[outcome]()} ${paint('bold', check.padEnd(width))}  `;
 		const finding = wrap(`${place}${what}`, first);
-		return mend === undefined ? [finding] : [finding, wrap(mend, `${indent}${paint('cyan', '→')} `)];
+		return hint === undefined ? [finding] : [finding, wrap(hint, `${indent}${paint('cyan', '→')} `)];
 	});
 	return `${lines.join('\n')}\n\n${summary(findings)}`;
 }

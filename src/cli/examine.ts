@@ -8,8 +8,8 @@ import {type LoadedConfiguration, loadConfiguration} from '../config/load.ts';
 import {builtInStrategies} from '../container.ts';
 import {CertificateError, ConfigurationError, GatepassError} from '../errors.ts';
 import {createGatepass, type RuleStatus} from '../gatepass.ts';
-import {definitionOf, Identities, type Passphrases} from '../strategy.ts';
-import {createTrustSet} from '../trust/trust-sets.ts';
+import {definitionOf, Identities, type Passphrases} from '../strategy/index.ts';
+import {createTrustSet} from '../trust/trust-stores.ts';
 import {checkBundles} from './check-bundles.ts';
 import {checkClock} from './check-clock.ts';
 import {checkCacheFiles, checkEnvironmentFile, checkKeyFile} from './check-files.ts';
@@ -17,9 +17,9 @@ import {checkNetwork} from './check-network.ts';
 import {checkNode} from './check-node.ts';
 import {checkRules} from './check-rules.ts';
 import {type Finding, failed, ok, splitMend, warning} from './finding.ts';
+import {WatchedIdentities} from './known-identities.ts';
 import {count, describeTime} from './output.ts';
 import {type TokenStoreTroubles, watchTokenStore} from './token-store-failures.ts';
-import {WatchedIdentities} from './watched-identities.ts';
 
 export interface Examination {
 	/** The file given with `-c`. */
@@ -56,7 +56,7 @@ export async function examine({config, network, passphrases}: Examination): Prom
 	findings.push(...(await checkCredentials(config, identities, network)));
 	for (const key of identities.keys) {
 		// A key that others may read is not used, which was told above.
-		const isTold = findings.some(({mend}) => mend?.includes(`chmod 600 ${key}'`));
+		const isTold = findings.some(({hint}) => hint?.includes(`chmod 600 ${key}'`));
 		if (!isTold) findings.push(...checkKeyFile(key));
 	}
 	const used = [...identities.identities].flatMap(({files}) => [files.certificate, files.key]);
@@ -67,9 +67,9 @@ export async function examine({config, network, passphrases}: Examination): Prom
 }
 
 function describeProblems({problems}: ConfigurationError): Finding[] {
-	return problems.map(({file, line, path, message, mend}) => {
+	return problems.map(({file, line, path, message, hint}) => {
 		const place = file === undefined ? undefined : `${file}${line === undefined ? '' : `:${line}`}`;
-		return failed('configuration', `${path}: ${message}`, mend, place);
+		return failed('configuration', `${path}: ${message}`, hint, place);
 	});
 }
 
@@ -93,13 +93,13 @@ function checkTrust({trust}: Configuration): Finding[] {
 			const set = createTrustSet(entry);
 			set.certificates();
 			return set.problems().map(problem => {
-				const {what, mend} = splitMend(problem);
-				return warning('trust', what, mend, entry.source);
+				const {what, hint} = splitMend(problem);
+				return warning('trust', what, hint, entry.source);
 			});
 		} catch (error) {
 			if (!(error instanceof CertificateError)) throw error;
-			const {what, mend} = splitMend(error.message);
-			return [failed('trust', what, mend, entry.source)];
+			const {what, hint} = splitMend(error.message);
+			return [failed('trust', what, hint, entry.source)];
 		}
 	});
 }
@@ -151,13 +151,13 @@ function describeCredential({
 }: RuleStatus): Finding[] {
 	const subject = `${match} (${strategy})`;
 	if (!available) {
-		const {what, mend} = splitMend(detail);
-		return [failed('credential', `${subject}: ${what}`, mend, source)];
+		const {what, hint} = splitMend(detail);
+		return [failed('credential', `${subject}: ${what}`, hint, source)];
 	}
 	if (warnings.length === 0) return [ok('credential', `${subject}: ${detail}`, source)];
 	return warnings.map(text => {
-		const {what, mend} = splitMend(text);
-		return warning('credential', `${subject}: ${detail}. ${what}`, mend, source);
+		const {what, hint} = splitMend(text);
+		return warning('credential', `${subject}: ${detail}. ${what}`, hint, source);
 	});
 }
 

@@ -9,24 +9,24 @@ export interface Finding {
 	/** The file, rule or URL. */
 	readonly where?: string;
 	/** What to do about it; there unless all is well. */
-	readonly mend?: string;
+	readonly hint?: string;
 }
 
 export function ok(check: string, what: string, where?: string): Finding {
 	return {check, outcome: 'ok', what, ...(where !== undefined && {where})};
 }
 
-export function warning(check: string, what: string, mend: string, where?: string): Finding {
-	return {check, outcome: 'warning', what, ...(where !== undefined && {where}), mend};
+export function warning(check: string, what: string, hint: string, where?: string): Finding {
+	return {check, outcome: 'warning', what, ...(where !== undefined && {where}), hint};
 }
 
-export function failed(check: string, what: string, mend: string, where?: string): Finding {
-	return {check, outcome: 'failed', what, ...(where !== undefined && {where}), mend};
+export function failed(check: string, what: string, hint: string, where?: string): Finding {
+	return {check, outcome: 'failed', what, ...(where !== undefined && {where}), hint};
 }
 
 /** An error's message taken apart: by the house's rule its last sentence says what to do. */
-export function splitMend(message: string): {what: string; mend: string} {
+export function splitMend(message: string): {what: string; hint: string} {
 	const end = message.search(/\. (?=[A-Z])(?!.*\. [A-Z])/s);
-	if (end === -1) return {what: message, mend: 'See the documentation of the strategy'};
-	return {what: message.slice(0, end), mend: message.slice(end + 2)};
+	if (end === -1) return {what: message, hint: 'See the documentation of the strategy'};
+	return {what: message.slice(0, end), hint: message.slice(end + 2)};
 }

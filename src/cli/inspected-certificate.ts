@@ -8,7 +8,7 @@ import {
 	checkValidity,
 	findOwnCertificate,
 } from '../identities/checks.ts';
-import type {CertificateKind} from '../services.ts';
+import type {CertificateKind} from '../strategy/services.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject, slashIssuer, slashSubject} from '../x509/names.ts';
 import {type ProxyInfo, proxyInfoOf} from '../x509/proxy.ts';
@@ -57,7 +57,7 @@ export interface InspectedCertificate {
 	}[];
 	readonly otherCertificates: number;
 	readonly trust: Omit<ChainTrust, 'problems'>;
-	/** Each a sentence with its mend; none: it can be used. */
+	/** Each a sentence with its hint; none: it can be used. */
 	readonly problems: readonly string[];
 }
 

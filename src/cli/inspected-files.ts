@@ -8,8 +8,8 @@ import {checkServerIdentity, connect, type DetailedPeerCertificate, type TLSSock
 import {GatepassError} from '../errors.ts';
 import {discover, nothingFound} from '../identities/discover.ts';
 import type {IdentityPlace} from '../identities/read-identity.ts';
-import {resolvePath} from '../paths.ts';
-import {chainOfPeer} from '../trust/trust-set.ts';
+import {resolvePath} from '../strategy/paths.ts';
+import {chainOfPeer} from '../trust/trust-store.ts';
 import {orderChain, parseCertificates} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
 import {formsOf} from '../x509/form.ts';

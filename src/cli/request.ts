@@ -31,7 +31,7 @@ export function addRequestCommand(program: Command): void {
 		.command('request')
 		.summary('make a request')
 		.description(
-			'Make a request with the credential that the host rules choose, at each redirect anew.\n' +
+			'Make a request with the credential that the host rules choose, at each redirect again.\n' +
 				'The body of the answer goes to stdout as it came. Exit code 1 when the status is 400 or above.',
 		)
 		.argument('<url>', 'the URL; https when the scheme is left out')

@@ -1,6 +1,6 @@
 /** Asks on the terminal what a key is encrypted with. What is typed is not shown, and is kept in memory only. */
 import process from 'node:process';
-import type {Passphrases} from '../services.ts';
+import type {Passphrases} from '../strategy/services.ts';
 import {canAsk} from './cert-questions.ts';
 import {exitCodes} from './exit-codes.ts';
 import {shortPath} from './output.ts';

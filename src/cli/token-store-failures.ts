@@ -1,7 +1,7 @@
 /** Listens for what goes wrong with the token store, which gatepass tells by an event because no request fails by it. */
 import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {TokenCacheError} from '../errors.ts';
-import type {EventName} from '../events.ts';
+import type {EventName} from '../observability/events.ts';
 
 const name: EventName = 'gatepass:token:error';
 

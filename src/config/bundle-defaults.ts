@@ -1,5 +1,5 @@
 /** Default options that bundles bring, for rules that do not name them. */
-import type {StrategyDefinition} from '../strategy.ts';
+import type {StrategyDefinition} from '../strategy/index.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 import {validateOptions} from './validate-options.ts';
@@ -42,9 +42,9 @@ export async function checkDefaults(
 ): Promise<void> {
 	const prefix = ['options'];
 	await validateOptions(definition, options, prefix, {
-		add([, name], message, mend) {
+		add([, name], message, hint) {
 			if (typeof name !== 'string' || !Object.hasOwn(options, name)) return;
-			problems.add(path, `${source} has a wrong default for '${definition.name}': ${name}: ${message}`, mend);
+			problems.add(path, `${source} has a wrong default for '${definition.name}': ${name}: ${message}`, hint);
 		},
 	});
 }

@@ -3,7 +3,7 @@ import type {KeyObject} from 'node:crypto';
 import type {Bundle} from '../bundles/bundle.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
-import type {Environment} from '../services.ts';
+import type {Environment} from '../strategy/services.ts';
 
 /** Stands among the files of a trust entry for the operating system's store of CA certificates. */
 export const systemStore = 'system';

@@ -1,5 +1,5 @@
 /** What the checks of a configuration share. */
-import type {Environment} from '../services.ts';
+import type {Environment} from '../strategy/services.ts';
 import type {BundleDefaults} from './bundle-defaults.ts';
 import type {Problems} from './problems.ts';
 import {formatPath, type Path, type Source} from './source.ts';

@@ -2,7 +2,7 @@
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {parse} from 'dotenv';
-import type {Environment} from '../services.ts';
+import type {Environment} from '../strategy/services.ts';
 import type {Problems} from './problems.ts';
 
 /** Nothing is written to `process.env`, and nothing in `environment` is overridden. */

@@ -30,7 +30,7 @@ export async function findConfiguration(cwd: string, file?: string): Promise<Sou
 			{
 				path: '(configuration)',
 				message: `there is none in ${cwd} or above it (looked for ${searchPlaces.join(', ')})`,
-				mend: "Write one with 'gatepass init', or name one with the option 'config' (-c on the command line)",
+				hint: "Write one with 'gatepass init', or name one with the option 'config' (-c on the command line)",
 			},
 		]);
 	}
@@ -86,24 +86,24 @@ async function load(file: string): Promise<Source> {
 }
 
 function cannotLoad(file: string | undefined, error: unknown): ConfigurationError {
-	const {message, mend} = describeFailure(file, error);
+	const {message, hint} = describeFailure(file, error);
 	const place = file === undefined ? {} : {file};
-	return new ConfigurationError([{...place, path: '(configuration)', message, mend}], {cause: error});
+	return new ConfigurationError([{...place, path: '(configuration)', message, hint}], {cause: error});
 }
 
-function describeFailure(file: string | undefined, error: unknown): {message: string; mend: string} {
+function describeFailure(file: string | undefined, error: unknown): {message: string; hint: string} {
 	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
 	switch (code) {
 		case 'ENOENT':
-			return {message: 'the file does not exist', mend: 'Name one that does'};
+			return {message: 'the file does not exist', hint: 'Name one that does'};
 		case 'EISDIR':
-			return {message: 'it is a folder', mend: 'Name the file itself, or give the folder another name'};
+			return {message: 'it is a folder', hint: 'Name the file itself, or give the folder another name'};
 		case 'EACCES':
-			return {message: 'this user may not read it', mend: 'Change its permissions'};
+			return {message: 'this user may not read it', hint: 'Change its permissions'};
 		default:
 			return {
 				message: `it cannot be loaded (${code ?? name ?? typeof error})`,
-				mend: `Run 'node ${file}' to see why, or look at the cause of this error`,
+				hint: `Run 'node ${file}' to see why, or look at the cause of this error`,
 			};
 	}
 }

@@ -1,7 +1,7 @@
 /** Replaces `${NAME}`, `${NAME:-default}` and `${file:PATH}` in string values; `$${` stands for `${`. */
 import {readFileSync, statSync} from 'node:fs';
-import {resolvePath} from '../paths.ts';
-import type {Environment} from '../services.ts';
+import {resolvePath} from '../strategy/paths.ts';
+import type {Environment} from '../strategy/services.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -126,8 +126,8 @@ function readSecretFile(
 	{folder, environment, problems}: InterpolationContext,
 ): string {
 	const file = resolvePath(written, folder, environment);
-	const fail = (what: string, mend: string): string => {
-		problems.addUnresolved(path, `${file} ${what}`, mend);
+	const fail = (what: string, hint: string): string => {
+		problems.addUnresolved(path, `${file} ${what}`, hint);
 		return '';
 	};
 	try {

@@ -1,4 +1,4 @@
-/** Turns what a schema says into sentences with a mend, without repeating a value that may be secret. */
+/** Turns what a schema says into sentences with a hint, without repeating a value that may be secret. */
 import type {StandardSchemaV1} from '@standard-schema/spec';
 import {settingsAt} from './settings.ts';
 import type {Path} from './source.ts';
@@ -8,7 +8,7 @@ import {closest} from './suggest.ts';
 export interface Described {
 	readonly path: Path;
 	readonly message: string;
-	readonly mend: string;
+	readonly hint: string;
 }
 
 /** What zod adds to an issue; other libraries leave it out. */
@@ -26,7 +26,7 @@ interface ZodIssue extends StandardSchemaV1.Issue {
 
 /**
  * Describe one issue that `schema` has with `value`. An issue may hold several mistakes. Of a message of the schema's
- * own, what stands behind the first semicolon is taken for the mend.
+ * own, what stands behind the first semicolon is taken for the hint.
  */
 export function describeIssue(issue: StandardSchemaV1.Issue, value: unknown, schema: unknown): Described[] {
 	const path = pathOf(issue);
@@ -45,7 +45,7 @@ export function describeIssue(issue: StandardSchemaV1.Issue, value: unknown, sch
 			return [describeSize(issue, path, found)];
 		default: {
 			const [message = '', ...rest] = withoutValues(issue.message, found).split('; ');
-			return [{path, message, mend: capitalised(rest.join('; ')) || 'Change it to what is expected'}];
+			return [{path, message, hint: capitalised(rest.join('; ')) || 'Change it to what is expected'}];
 		}
 	}
 }
@@ -56,7 +56,7 @@ function describeUnknownSetting(path: Path, key: string, known: readonly string[
 	return {
 		path,
 		message: `there is no setting '${key}'`,
-		mend: similar === undefined ? `Take it out${list}` : `Did you mean ${similar}?`,
+		hint: similar === undefined ? `Take it out${list}` : `Did you mean ${similar}?`,
 	};
 }
 
@@ -88,19 +88,19 @@ function describeMismatch(path: Path, found: unknown, expected: readonly string[
 			return {
 				path,
 				message: 'it is empty',
-				mend: "Write 'hostRules:' and under it one rule, or see 'gatepass init'",
+				hint: "Write 'hostRules:' and under it one rule, or see 'gatepass init'",
 			};
 		}
-		return {path, message: 'it is missing', mend: `Add ${name}: ${alternatives}`};
+		return {path, message: 'it is missing', hint: `Add ${name}: ${alternatives}`};
 	}
 	const mayBeString = expected.includes(names.string);
 	if (mayBeString && (typeof found === 'number' || typeof found === 'boolean')) {
-		return {path, message: `it is ${kindOf(found)}`, mend: 'Put it in quotes, so that it is a string'};
+		return {path, message: `it is ${kindOf(found)}`, hint: 'Put it in quotes, so that it is a string'};
 	}
 	const isChoice = expected.some(word => !(Object.values(names) as string[]).includes(word));
 	const isUnknownWord = isChoice && !mayBeString && typeof found === 'string';
 	const message = isUnknownWord ? 'the value is not one of those possible' : `it is ${kindOf(found)}`;
-	return {path, message, mend: `Write ${alternatives}`};
+	return {path, message, hint: `Write ${alternatives}`};
 }
 
 function describeSize(issue: ZodIssue, path: Path, found: unknown): Described {
@@ -108,12 +108,12 @@ function describeSize(issue: ZodIssue, path: Path, found: unknown): Described {
 	const isSmall = code === 'too_small';
 	if (isSmall && (found === '' || (Array.isArray(found) && found.length === 0))) {
 		const what = found === '' ? 'something' : 'at least one item';
-		return {path, message: 'it is empty', mend: `Write ${what}, or take it out`};
+		return {path, message: 'it is empty', hint: `Write ${what}, or take it out`};
 	}
 	const unit = {string: ' characters', array: ' items'}[origin ?? ''] ?? '';
 	const limit = `${isSmall ? minimum : maximum}${unit}`;
 	const words = isSmall ? (inclusive ? 'at least' : 'more than') : inclusive ? 'at most' : 'less than';
-	return {path, message: `it is too ${isSmall ? 'small' : 'large'}`, mend: `Write ${words} ${limit}`};
+	return {path, message: `it is too ${isSmall ? 'small' : 'large'}`, hint: `Write ${words} ${limit}`};
 }
 
 const names = {

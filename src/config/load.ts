@@ -1,7 +1,7 @@
 /** From a file or an object to a checked configuration: find, read `.env`, interpolate, validate. */
 import {dirname, resolve} from 'node:path';
-import type {Environment} from '../services.ts';
-import type {StrategyClass} from '../strategy.ts';
+import type {StrategyClass} from '../strategy/index.ts';
+import type {Environment} from '../strategy/services.ts';
 import type {Configuration} from './configuration.ts';
 import {readEnvironment} from './environment.ts';
 import {findConfiguration} from './find.ts';

@@ -30,7 +30,7 @@ export class Problems {
 			.sort((a, b) => b.length - a.length);
 	}
 
-	add(path: Path, message: string, mend: string): void {
+	add(path: Path, message: string, hint: string): void {
 		const place = formatPath(path);
 		if (this.#unresolved.has(place)) return;
 		const {file} = this.#source;
@@ -40,13 +40,13 @@ export class Problems {
 			...(line !== undefined && {line}),
 			path: place,
 			message: this.#withoutSecrets(withoutFullStop(message)),
-			mend: this.#withoutSecrets(withoutFullStop(mend)),
+			hint: this.#withoutSecrets(withoutFullStop(hint)),
 		});
 	}
 
 	/** Add a mistake that leaves the value at `path` unknown, so that it is the only one there. */
-	addUnresolved(path: Path, message: string, mend: string): void {
-		this.add(path, message, mend);
+	addUnresolved(path: Path, message: string, hint: string): void {
+		this.add(path, message, hint);
 		this.#unresolved.add(formatPath(path));
 	}
 

@@ -3,9 +3,9 @@ import {readFileSync} from 'node:fs';
 import {createRequire, findPackageJSON} from 'node:module';
 import {dirname, isAbsolute, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {resolvePath} from '../paths.ts';
-import type {Environment} from '../services.ts';
-import {definitionOf, type StrategyClass} from '../strategy.ts';
+import {definitionOf, type StrategyClass} from '../strategy/index.ts';
+import {resolvePath} from '../strategy/paths.ts';
+import type {Environment} from '../strategy/services.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -114,7 +114,7 @@ function exportsOf(module: Record<string, unknown>): unknown[] {
 	return [...Object.values(module), ...inside];
 }
 
-function describeFailure(specifier: string, folder: string, error: unknown): [message: string, mend: string] {
+function describeFailure(specifier: string, folder: string, error: unknown): [message: string, hint: string] {
 	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
 	if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
 		return [

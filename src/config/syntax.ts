@@ -2,7 +2,7 @@
 import type {Document, ErrorCode, LineCounter} from 'yaml';
 import type {Problem} from '../errors.ts';
 
-type Description = Pick<Problem, 'message' | 'mend'>;
+type Description = Pick<Problem, 'message' | 'hint'>;
 
 /** The mistakes that reading the text has found, each with its line. */
 export function describeErrors(
@@ -16,8 +16,8 @@ export function describeErrors(
 		.filter(error => error.code === 'DUPLICATE_KEY' || error === firstSyntaxError)
 		.map(({code, pos}) => {
 			const {line} = lines.linePos(pos[0]);
-			const {message, mend} = describeSyntax(code);
-			return {line, message, mend: lacksQuotes(text.split('\n')[line - 1]) ? quotesMend : mend};
+			const {message, hint} = describeSyntax(code);
+			return {line, message, hint: lacksQuotes(text.split('\n')[line - 1]) ? quotesMend : hint};
 		});
 }
 
@@ -30,28 +30,28 @@ function lacksQuotes(line = ''): boolean {
 function describeSyntax(code: ErrorCode): Description {
 	switch (code) {
 		case 'DUPLICATE_KEY':
-			return {message: 'a setting stands here a second time', mend: 'Take one of the two out'};
+			return {message: 'a setting stands here a second time', hint: 'Take one of the two out'};
 		case 'TAB_AS_INDENT':
-			return {message: 'a tab indents this line', mend: 'Indent with spaces: YAML knows no others'};
+			return {message: 'a tab indents this line', hint: 'Indent with spaces: YAML knows no others'};
 		case 'BAD_INDENT':
 			return {
 				message: 'the indentation is not that of the lines around it',
-				mend: 'Begin settings that belong together in the same column, and close every bracket',
+				hint: 'Begin settings that belong together in the same column, and close every bracket',
 			};
 		case 'BLOCK_AS_IMPLICIT_KEY':
 		case 'MULTILINE_IMPLICIT_KEY':
 			return {
 				message: "a second 'name:' stands where a value should be",
-				mend: 'Put a value that has a colon in quotes, or begin a new line',
+				hint: 'Put a value that has a colon in quotes, or begin a new line',
 			};
 		case 'MISSING_CHAR':
-			return {message: 'a quote, bracket or comma is missing', mend: 'Add it'};
+			return {message: 'a quote, bracket or comma is missing', hint: 'Add it'};
 		case 'MULTIPLE_DOCS':
-			return {message: "a second document begins with '---'", mend: 'Write one document'};
+			return {message: "a second document begins with '---'", hint: 'Write one document'};
 		default:
 			return {
 				message: `the text cannot be read (${code.toLowerCase().replaceAll('_', ' ')})`,
-				mend: 'Mend the syntax; a value with special characters stands in quotes',
+				hint: 'Mend the syntax; a value with special characters stands in quotes',
 			};
 	}
 }
@@ -59,16 +59,16 @@ function describeSyntax(code: ErrorCode): Description {
 /** What goes wrong with anchors once the text is read. */
 export function describeResolution({message}: Error): Description {
 	if (message.startsWith('Excessive alias count')) {
-		return {message: 'its aliases unfold without end', mend: 'Write the values out'};
+		return {message: 'its aliases unfold without end', hint: 'Write the values out'};
 	}
 	if (message.startsWith('Unresolved alias')) {
 		return {
 			message: 'an alias (*) names no anchor (&) before it',
-			mend: 'Put the anchor first, or quote the star',
+			hint: 'Put the anchor first, or quote the star',
 		};
 	}
 	if (message.startsWith('Merge sources')) {
-		return {message: "'<<' merges something that is no group of settings", mend: 'Name an anchor of one'};
+		return {message: "'<<' merges something that is no group of settings", hint: 'Name an anchor of one'};
 	}
-	return {message: 'its anchors and aliases cannot be resolved', mend: 'Write the values out'};
+	return {message: 'its anchors and aliases cannot be resolved', hint: 'Write the values out'};
 }

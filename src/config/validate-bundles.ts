@@ -4,7 +4,7 @@ import {type Bundle, bundleNames, findBundle, isFolderName} from '../bundles/bun
 import {splitMend} from '../bundles/fault.ts';
 import {type Preset, readPreset} from '../bundles/preset.ts';
 import {GatepassError} from '../errors.ts';
-import {resolvePath} from '../paths.ts';
+import {resolvePath} from '../strategy/paths.ts';
 import type {BundleDefaults} from './bundle-defaults.ts';
 import type {TrustEntry} from './configuration.ts';
 import type {ValidationContext} from './context.ts';
@@ -57,8 +57,8 @@ function presetOf(bundle: Bundle, path: Path, {problems}: BundleContext): Preset
 		return readPreset(bundle);
 	} catch (error) {
 		if (!(error instanceof GatepassError)) throw error;
-		const {what, mend} = splitMend(error.message);
-		problems.add(path, what, mend);
+		const {what, hint} = splitMend(error.message);
+		problems.add(path, what, hint);
 		return undefined;
 	}
 }
@@ -73,12 +73,12 @@ function addMissing(written: string, path: Path, {folder, environment, problems}
 	const names = bundleNames();
 	const similar = closest(written, names);
 	const isHere = findBundle(`./${written}`, folder, environment) !== undefined;
-	const mend = isHere
+	const hint = isHere
 		? `Write ./${written} for the folder`
 		: `Name one of ${names.join(', ')}, or the folder of another, such as ./bundles/lab`;
 	problems.add(
 		path,
 		`there is no bundle '${written}'`,
-		similar === undefined ? mend : `Did you mean ${similar}?`,
+		similar === undefined ? hint : `Did you mean ${similar}?`,
 	);
 }

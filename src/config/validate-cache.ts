@@ -1,6 +1,6 @@
 /** Checks where tokens are kept, and with which keys. */
 import type {KeyObject} from 'node:crypto';
-import {homeFolder, resolvePath} from '../paths.ts';
+import {homeFolder, resolvePath} from '../strategy/paths.ts';
 import type {Configuration} from './configuration.ts';
 import type {ValidationContext} from './context.ts';
 import {readEncryptionKey} from './encryption-key.ts';

@@ -1,7 +1,7 @@
 /** Checks the options of a strategy with the strategy's own schema, and the URLs to which it sends secrets. */
 import type {StandardSchemaV1} from '@standard-schema/spec';
-import {isLoopback} from '../hosts.ts';
-import type {StrategyDefinition} from '../strategy.ts';
+import {isLoopback} from '../strategy/hosts.ts';
+import type {StrategyDefinition} from '../strategy/index.ts';
 import {describeIssue} from './issues.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
@@ -24,7 +24,7 @@ export async function validateOptions(
 		if (result.issues === undefined) return result.value;
 		for (const issue of result.issues) {
 			for (const described of describeIssue(issue, options, schema)) {
-				problems.add([...path, ...described.path], described.message, described.mend);
+				problems.add([...path, ...described.path], described.message, described.hint);
 			}
 		}
 	} catch (error) {

@@ -1,8 +1,8 @@
 /** Checks one host rule: its patterns, its strategy, and whether its credential would go over plain http. */
 import type {z} from 'zod';
 import type {HostRule} from '../host-rules/host-rule.ts';
-import {isLoopback} from '../hosts.ts';
-import {definitionOf, type StrategyDefinition} from '../strategy.ts';
+import {isLoopback} from '../strategy/hosts.ts';
+import {definitionOf, type StrategyDefinition} from '../strategy/index.ts';
 import {checkDefaults, completeOptions} from './bundle-defaults.ts';
 import {sourceOf, type ValidationContext} from './context.ts';
 import type {Problems} from './problems.ts';
@@ -105,7 +105,7 @@ function describeAdded(names: readonly string[], source: string): string {
 		: `The options ${names.slice(0, -1).join(', ')} and ${names.at(-1)} are the defaults of ${source}`;
 }
 
-/** The schema has made the options anew, so what stands there may be replaced by what its own schema makes of it. */
+/** The schema has made the options again, so what stands there may be replaced by what its own schema makes of it. */
 function nestedAt(options: unknown, place: Path): WrittenStrategy {
 	let found: unknown = options;
 	for (const part of place) found = (found as Record<string | number, unknown>)[part];

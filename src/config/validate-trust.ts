@@ -3,8 +3,8 @@ import {accessSync, constants, readdirSync, statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import type {z} from 'zod';
 import {bundleNames, findBundle} from '../bundles/bundle.ts';
-import {homeFolder, resolvePath} from '../paths.ts';
-import type {Environment} from '../services.ts';
+import {homeFolder, resolvePath} from '../strategy/paths.ts';
+import type {Environment} from '../strategy/services.ts';
 import {caFileName, systemStore, type TrustEntry} from './configuration.ts';
 import {sourceOf, type ValidationContext} from './context.ts';
 import type {trustSchema} from './schema.ts';
@@ -28,7 +28,7 @@ export function validateTrust(
 			continue;
 		}
 		const place = Array.isArray(ca) ? [...path, 'ca', position] : [...path, 'ca'];
-		problems.add(place, found.message, found.mend);
+		problems.add(place, found.message, found.hint);
 	}
 	if (crl === 'require' && files.length > 0 && files.length === [ca].flat().length && !files.some(isFolder)) {
 		problems.add(
@@ -46,7 +46,7 @@ export function validateTrust(
 	};
 }
 
-type Resolved = {readonly file: string} | {readonly message: string; readonly mend: string};
+type Resolved = {readonly file: string} | {readonly message: string; readonly hint: string};
 
 const bundlePrefix = 'bundle:';
 
@@ -62,7 +62,7 @@ export function resolveAuthorities(
 		const bundle = findBundle(name, folder, environment);
 		if (bundle !== undefined) return checked(bundle.folder);
 		const known = bundleNames().join(', ');
-		return {message: `there is no bundle '${name}'`, mend: `Name one of ${known}, or the folder of another`};
+		return {message: `there is no bundle '${name}'`, hint: `Name one of ${known}, or the folder of another`};
 	}
 	return checked(resolvePath(written, folder, environment));
 }
@@ -75,7 +75,7 @@ function findGridFolder(environment: Environment): Resolved {
 		if ('file' in found) return found;
 		return {
 			message: `${found.message} (X509_CERT_DIR)`,
-			mend: 'Set X509_CERT_DIR to a folder of CA certificates',
+			hint: 'Set X509_CERT_DIR to a folder of CA certificates',
 		};
 	}
 	const places = [
@@ -87,7 +87,7 @@ function findGridFolder(environment: Environment): Resolved {
 	if (file !== undefined) return {file};
 	return {
 		message: `there are no CA certificates of the grid: X509_CERT_DIR is not set, and neither ${places.join(' nor ')} holds any`,
-		mend: "Install them (on Debian the package igtf-policy-classic), set X509_CERT_DIR, or write 'bundle:igtf'",
+		hint: "Install them (on Debian the package igtf-policy-classic), set X509_CERT_DIR, or write 'bundle:igtf'",
 	};
 }
 
@@ -96,7 +96,7 @@ function checked(file: string): Resolved {
 	if (reason === undefined) return {file};
 	return {
 		message: `the CA file ${file} ${reason}`,
-		mend: 'Name a PEM file that this user may read, a hashed CA folder, a bundle, or one of the words grid and system',
+		hint: 'Name a PEM file that this user may read, a hashed CA folder, a bundle, or one of the words grid and system',
 	};
 }
 

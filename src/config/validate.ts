@@ -20,11 +20,11 @@ export async function validate(
 	const written = value ?? undefined;
 	const parsed = configurationSchema.safeParse(written);
 	for (const issue of parsed.error?.issues ?? []) {
-		for (const {path, message, mend} of describeIssue(issue, written, configurationSchema)) {
-			problems.add(path, message, mend);
+		for (const {path, message, hint} of describeIssue(issue, written, configurationSchema)) {
+			problems.add(path, message, hint);
 		}
 	}
-	// With the shape wrong in one place, the rest is still worth checking: a person mends everything in one go.
+	// With the shape wrong in one place, the rest is still worth checking: a person fixes everything in one go.
 	const input = parsed.data ?? salvage(configurationSchema, written) ?? {};
 	for (const [index, module] of (input.strategies ?? []).entries()) {
 		if (module !== undefined) await registry.registerModule(module, ['strategies', index]);

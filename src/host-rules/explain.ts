@@ -1,6 +1,6 @@
 /** Says which rule is chosen for a URL, and of every other rule why it is not. */
 
-import {withoutTrailingDot} from '../hosts.ts';
+import {withoutTrailingDot} from '../strategy/hosts.ts';
 import type {HostRule} from './host-rule.ts';
 import type {Entry, Matcher} from './matcher.ts';
 import {decodeUnreserved, type Pattern} from './pattern.ts';

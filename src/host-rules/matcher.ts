@@ -5,7 +5,7 @@
  * Host, then port, then path, then methods; what is still equal goes to the later entry. Host rules and trust
  * entries both use it.
  */
-import {withoutTrailingDot} from '../hosts.ts';
+import {withoutTrailingDot} from '../strategy/hosts.ts';
 import {decodeUnreserved, type Pattern} from './pattern.ts';
 
 /** Something that is chosen by URL. */

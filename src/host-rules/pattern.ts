@@ -1,5 +1,5 @@
 /** The pattern of a host rule: `[scheme://]host[:port][/path]`, taken apart and normalised as a URL would be. */
-import {withoutTrailingDot} from '../hosts.ts';
+import {withoutTrailingDot} from '../strategy/hosts.ts';
 
 /** A pattern, ready to be compared with URLs. */
 export interface Pattern {
@@ -18,11 +18,11 @@ export interface Pattern {
 
 /** Why a pattern cannot be used, and what to write instead. */
 export class PatternError extends Error {
-	readonly mend: string;
+	readonly hint: string;
 
-	constructor(message: string, mend: string) {
+	constructor(message: string, hint: string) {
 		super(message);
-		this.mend = mend;
+		this.hint = hint;
 	}
 }
 

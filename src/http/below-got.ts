@@ -5,7 +5,7 @@
 import {type ClientRequest, request as requestHttp} from 'node:http';
 import {request as requestHttps} from 'node:https';
 import type {RequestFunction} from 'got';
-import {blotOut} from './sent-headers.ts';
+import {scrubRequest} from './sent-headers.ts';
 
 /** A function for got's option `request`, which sends these headers and this body. */
 export function sendBelow(
@@ -30,11 +30,11 @@ export function sendBelow(
 
 /** As soon as it is answered or has failed: it hangs on the response and on errors. */
 function hideWhenDone(request: ClientRequest): void {
-	for (const event of ['response', 'error']) request.once(event, () => blotOut(request));
+	for (const event of ['response', 'error']) request.once(event, () => scrubRequest(request));
 	const {destroy} = request;
 	request.destroy = error => {
 		destroy.call(request, error);
-		blotOut(request);
+		scrubRequest(request);
 		return request;
 	};
 }

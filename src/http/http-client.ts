@@ -1,8 +1,8 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
 import type {Got, Method, RequestError} from 'got';
-import type {TlsAgents} from '../identities/agents.ts';
-import type {HttpClient, Identity} from '../services.ts';
-import type {TrustSets} from '../trust/trust-sets.ts';
+import type {HttpClient, Identity} from '../strategy/services.ts';
+import type {TlsAgents} from '../tls/agents.ts';
+import type {TrustStores} from '../trust/trust-stores.ts';
 import {sendBelow} from './below-got.ts';
 
 export interface HttpClientSettings {
@@ -19,11 +19,11 @@ const passingStatuses = [502, 503, 504];
 
 export class GotHttpClient implements HttpClient {
 	readonly #got: Promise<Got>;
-	readonly #trust: TrustSets;
+	readonly #trust: TrustStores;
 	readonly #agents: TlsAgents;
 	readonly #settings: HttpClientSettings;
 
-	constructor(got: Promise<Got>, trust: TrustSets, agents: TlsAgents, settings: HttpClientSettings) {
+	constructor(got: Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
 		this.#got = got;
 		this.#trust = trust;
 		this.#agents = agents;

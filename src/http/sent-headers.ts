@@ -33,10 +33,10 @@ export function setPath(request: ClientRequest, path: string): void {
 }
 
 /** Make a request that is answered or has failed forget its headers and its query. */
-export function blotOut(request: ClientRequest): void {
+export function scrubRequest(request: ClientRequest): void {
 	const inside = request as unknown as Inside;
 	if (inside.isGotHttp2Request === true) {
-		blotOutHttp2(inside);
+		scrubHttp2(inside);
 		return;
 	}
 	if (inside._header && inside._headerSent === true) inside._header = '(headers removed by gatepass)\r\n\r\n';
@@ -52,7 +52,7 @@ function forgetUnsent({outputData, socket}: Inside): void {
 	if (socket?.destroyed === true && socket._pendingData != null) socket._pendingData = null;
 }
 
-function blotOutHttp2(inside: Inside): void {
+function scrubHttp2(inside: Inside): void {
 	inside.headers = {};
 	const {stream} = inside;
 	if (stream === undefined) return;

@@ -1,4 +1,4 @@
-/** What is looked at before a server sees an identity; each failure is a `CertificateError` with the mend. */
+/** What is looked at before a server sees an identity; each failure is a `CertificateError` with the hint. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import type {Stats} from 'node:fs';
 import process from 'node:process';
@@ -8,9 +8,9 @@ import {kindOf} from '../x509/kind.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {proxyInfoOf} from '../x509/proxy.ts';
 
-/** What a trust set can say of the chain of an identity. `detail` is a sentence without its full stop. */
+/** What a trust store can say of the chain of an identity. `detail` is a sentence without its full stop. */
 export interface ChainVerdict {
-	/** `unknown`: the trust set does not hold the certificates to tell. */
+	/** `unknown`: the trust store does not hold the certificates to tell. */
 	readonly outcome: 'complete' | 'incomplete' | 'refused' | 'unknown';
 	readonly detail?: string;
 }
@@ -104,11 +104,11 @@ function mendForEnd(certificate: X509Certificate, isLeaf: boolean, isProxy: bool
 /** A certificate that vouches for itself is no client certificate: no server can tell whose it is. */
 export function checkSelfSigned(leaf: X509Certificate, file: string): void {
 	if (!isSelfIssued(leaf) || !isIssuedBy(leaf, leaf)) return;
-	const mend = leaf.ca
+	const hint = leaf.ca
 		? 'Name a certificate that this CA issued'
 		: 'Have one issued by a certificate authority that the server trusts';
 	throw new CertificateError(
-		`The certificate ${file} is ${leaf.ca ? 'that of a certificate authority' : 'self-signed, so servers refuse it'}. ${mend}`,
+		`The certificate ${file} is ${leaf.ca ? 'that of a certificate authority' : 'self-signed, so servers refuse it'}. ${hint}`,
 	);
 }
 
@@ -122,7 +122,7 @@ export function checkProxies(chain: readonly X509Certificate[], file: string): v
 		const issuer = chain[index + 1];
 		if (issuer === undefined) {
 			throw new CertificateError(
-				`The proxy ${file} lacks the certificate that it was made from. ${makeAnew}`,
+				`The proxy ${file} lacks the certificate that it was made from. ${makeProxyAgain}`,
 			);
 		}
 		if (proxy.validToDate > issuer.validToDate) {
@@ -140,7 +140,7 @@ export function checkProxies(chain: readonly X509Certificate[], file: string): v
 	}
 }
 
-const makeAnew = "Make it anew with 'voms-proxy-init' or 'grid-proxy-init'";
+const makeProxyAgain = "Make it again with 'voms-proxy-init' or 'grid-proxy-init'";
 
 /** Whether the certificate, or the one that a proxy was made from, is that of a robot. */
 export function checkRobot(chain: readonly X509Certificate[], file: string): void {

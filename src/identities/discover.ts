@@ -1,9 +1,9 @@
 /** Finds the user's grid certificate where the grid's own tools and cernrequests keep it. */
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../errors.ts';
-import {homeFolder, resolvePath} from '../paths.ts';
-import type {Environment, IdentitySource} from '../services.ts';
-import {isFolder, isMissing, reasonAgainstFile, reasonAgainstProxy} from './presence.ts';
+import {homeFolder, resolvePath} from '../strategy/paths.ts';
+import type {Environment, IdentitySource} from '../strategy/services.ts';
+import {isFolder, isMissing, reasonAgainstFile, reasonAgainstProxy} from './probe.ts';
 import type {IdentityPlace} from './read-identity.ts';
 
 const certificateName = 'usercert.pem';

@@ -1,6 +1,6 @@
 /** Tells when a certificate is about to end: 30, 10 and 3 days before, once each. */
-import type {Events} from '../events.ts';
-import type {Identity} from '../services.ts';
+import type {Events} from '../observability/events.ts';
+import type {Identity} from '../strategy/services.ts';
 
 const day = 86_400_000;
 

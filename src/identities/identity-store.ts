@@ -1,11 +1,11 @@
 /** The identities of one gatepass: all rules that name the same files share one, and with it its connections. */
 import {CredentialUnavailableError} from '../errors.ts';
-import {Events} from '../events.ts';
-import type {Environment, Identities, Identity, IdentitySource} from '../services.ts';
+import {Events} from '../observability/events.ts';
+import type {Environment, Identities, Identity, IdentitySource} from '../strategy/services.ts';
 import {type Discovery, type DiscoverySettings, discover, nothingFound} from './discover.ts';
 import type {IdentityPlace} from './read-identity.ts';
-import {type IdentityServices, WatchedIdentity} from './watched-identity.ts';
-import {WatchedSource} from './watched-source.ts';
+import {type IdentityServices, WatchedIdentity} from './revalidated-identity.ts';
+import {WatchedSource} from './revalidated-source.ts';
 
 export interface IdentityStoreSettings extends Partial<IdentityServices>, DiscoverySettings {}
 

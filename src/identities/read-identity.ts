@@ -1,7 +1,7 @@
 /** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import type {Stats} from 'node:fs';
-import type {CertificateKind, Identity} from '../services.ts';
+import type {CertificateKind, Identity} from '../strategy/services.ts';
 import {orderChain, parseCertificates, toPem} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
@@ -76,7 +76,7 @@ export class LoadedIdentity implements Identity {
 /**
  * The identity at `place`, checked.
  *
- * @param judge judges the chain, where a trust set is there to do so.
+ * @param judge judges the chain, where a trust store is there to do so.
  * @throws {CredentialUnavailableError} where a file is missing.
  * @throws {CertificateError} where one cannot be used. Where a passphrase is needed and none was given,
  * `isPassphraseNeeded` knows the error.

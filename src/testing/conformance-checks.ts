@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import {inspect} from 'node:util';
 import type {Composition} from '../container.ts';
-import {ConversationRun, type Verdict} from '../conversation.ts';
 import {GatepassError, StrategyError} from '../errors.ts';
-import {HopRequest} from '../hop.ts';
-import {type AuthResponse, definitionOf, type StrategyClass} from '../strategy.ts';
+import {HopRequest} from '../hop/request.ts';
+import {ConversationRun, type Verdict} from '../hop/run.ts';
+import {type AuthResponse, definitionOf, type StrategyClass} from '../strategy/index.ts';
 
 /** What a check works on. Each check has one of its own. */
 export interface Subject {

@@ -9,7 +9,7 @@ import {loadConfiguration} from '../config/load.ts';
 import type {ConfigurationInput} from '../config/schema.ts';
 import {builtInStrategies, compose} from '../container.ts';
 import {GatepassError} from '../errors.ts';
-import {definitionOf, type StrategyClass} from '../strategy.ts';
+import {definitionOf, type StrategyClass} from '../strategy/index.ts';
 import {checks, type Subject} from './conformance-checks.ts';
 
 /** How a strategy is checked. */

@@ -1,11 +1,6 @@
 /** A certificate authority for robots that lives in the process: for tests of what asks one. */
 import {X509Certificate} from 'node:crypto';
-import type {
-	ApplicationState,
-	CertificateApplication,
-	CertificateAuthority,
-	RevocationReason,
-} from '../robots/certificate-authority.ts';
+import type {ApplicationState, CertificateApplication, Issuer, RevocationReason} from '../issuers/issuer.ts';
 import type {SigningSettings, TestAuthority} from './authority.ts';
 
 /** How a local authority treats requests. */
@@ -17,7 +12,7 @@ export interface LocalAuthoritySettings {
 }
 
 /** Issues certificates in milliseconds, and remembers what it was asked. */
-export interface LocalAuthority extends CertificateAuthority {
+export interface LocalAuthority extends Issuer {
 	/** What was handed in, by its reference. */
 	readonly applications: ReadonlyMap<string, CertificateApplication>;
 	/** Serial numbers of what was revoked, with the reason. */

@@ -8,11 +8,11 @@
 import {createHash} from 'node:crypto';
 import type {Keyv} from 'keyv';
 import {TokenCacheError} from '../errors.ts';
-import type {Token} from '../services.ts';
+import type {Token} from '../strategy/services.ts';
 import type {Sealer} from './encryption.ts';
 import {isRefusal, isToken} from './is-token.ts';
-import {abilitiesOf} from './store-abilities.ts';
-import type {Leases, Refusals, StoreAbilities, StoredToken, TokenStore} from './token-store.ts';
+import {abilitiesOf} from './stores/capabilities.ts';
+import type {Leases, Refusals, StoreCapabilities, StoredToken, TokenStore} from './token-store.ts';
 
 export interface KeyvTokenStoreSettings {
 	/** Absent: tokens are kept as they are. */
@@ -36,7 +36,7 @@ export class KeyvTokenStore implements TokenStore {
 	readonly refusals: Refusals;
 	readonly #keyv: Keyv;
 	readonly #settings: KeyvTokenStoreSettings;
-	readonly #abilities: StoreAbilities;
+	readonly #abilities: StoreCapabilities;
 
 	constructor(keyv: Keyv, settings: KeyvTokenStoreSettings = {}) {
 		this.#keyv = keyv;

@@ -1,10 +1,10 @@
 /**
  * A token store that is opened at its first use, so that importing gatepass, and requests that need no token, do
- * without it. One that hangs is let go and opened anew: a connection whose other end is gone without a word would
+ * without it. One that hangs is let go and opened again: a connection whose other end is gone without a word would
  * otherwise stay in use.
  */
 import {TokenCacheError} from '../errors.ts';
-import type {Token} from '../services.ts';
+import type {Token} from '../strategy/services.ts';
 import type {Leases, Refusals, StoredToken, TokenStore} from './token-store.ts';
 
 /** Opens the store. The signal ends when it is no longer wanted, also before it is open. */
@@ -108,7 +108,7 @@ export class LazyTokenStore implements TokenStore {
 		return opening;
 	}
 
-	/** All calls that are under way end with the reason; the next call opens the store anew. */
+	/** All calls that are under way end with the reason; the next call opens the store again. */
 	#letGo(opening: Opening, reason: unknown): void {
 		if (this.#opening === opening) this.#opening = undefined;
 		opening.abandon.abort(reason);

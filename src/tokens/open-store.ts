@@ -6,7 +6,7 @@ import {TokenCacheError} from '../errors.ts';
 import {Sealer} from './encryption.ts';
 import {KeyvTokenStore, type KeyvTokenStoreSettings} from './keyv-token-store.ts';
 import {LazyTokenStore, type OpenStore} from './lazy-token-store.ts';
-import type {ServerTrust} from './server-trust.ts';
+import type {ServerTrust} from './stores/server-trust.ts';
 import type {TokenStore} from './token-store.ts';
 
 /** What a token store can be made of: a URL, or a keyv adapter or instance of the caller's. */
@@ -45,9 +45,9 @@ export function openTokenStore(
 type PersistentKind = Exclude<StoreKind, 'memory'>;
 
 const drivers = {
-	sqlite: () => import('./sqlite-store.ts'),
-	redis: () => needing('redis', () => import('./redis-store.ts')),
-	postgres: () => needing('postgres', () => import('./postgres-store.ts')),
+	sqlite: () => import('./stores/sqlite-store.ts'),
+	redis: () => needing('redis', () => import('./stores/redis-store.ts')),
+	postgres: () => needing('postgres', () => import('./stores/postgres-store.ts')),
 } satisfies Record<PersistentKind, () => Promise<unknown>>;
 
 type Opener = (url: string, settings: KeyvTokenStoreSettings, tls: TokenStoreSettings['tls']) => OpenStore;

@@ -7,13 +7,13 @@
 import {randomUUID} from 'node:crypto';
 import {setTimeout as delay} from 'node:timers/promises';
 import {GatepassError, StrategyError, TokenCacheError, TokenRequestError} from '../errors.ts';
-import {Events} from '../events.ts';
-import type {Token, TokenCache} from '../services.ts';
+import {Events} from '../observability/events.ts';
+import type {Token, TokenCache} from '../strategy/services.ts';
+import {SturdyStore} from './circuit-breaker.ts';
 import {isToken} from './is-token.ts';
-import {SturdyStore} from './sturdy-store.ts';
+import {once, settledWithin} from './single-flight.ts';
 import {type RememberedToken, TokenMemory} from './token-memory.ts';
 import type {Refusal, TokenStore} from './token-store.ts';
-import {once, settledWithin} from './under-way.ts';
 
 export interface TokenCacheSettings {
 	/** Milliseconds for which one process may keep others from fetching. Default: 30,000. */
@@ -238,7 +238,7 @@ function checkToken(token: Token): Token {
 	const {expiresAt, issuedAt = Date.now()} = token;
 	if (expiresAt !== undefined && expiresAt <= issuedAt) {
 		throw new StrategyError(
-			'The strategy issued a token that has ended already. Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
+			'The strategy issued a token that has already expired. Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
 		);
 	}
 	return token;

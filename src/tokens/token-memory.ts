@@ -2,7 +2,7 @@
  * Tokens in memory: which one there is for a key, until when it may be used, from when it should be renewed, and which
  * one a server has refused.
  */
-import type {Token} from '../services.ts';
+import type {Token} from '../strategy/services.ts';
 import type {StoredToken} from './token-store.ts';
 
 /** A token is not used in its last moments: it could end on its way to the server. */
@@ -31,7 +31,7 @@ export class TokenMemory {
 	readonly #refused = new Map<string, {readonly value: string; readonly until: number}>();
 	#sweepAbove = 1000;
 
-	/** The entry for the key, also one that has ended. */
+	/** The entry for the key, also one that has expired. */
 	get(key: string): RememberedToken | undefined {
 		return this.#entries.get(key);
 	}
@@ -99,7 +99,7 @@ export class TokenMemory {
 		this.#refused.clear();
 	}
 
-	/** Forget tokens that have ended; without this, keys that are asked for once would stay for ever. */
+	/** Forget tokens that have expired; without this, keys that are asked for once would stay for ever. */
 	#sweep(now: number): void {
 		for (const [key, {usableUntil}] of this.#entries) {
 			if (usableUntil > now) continue;

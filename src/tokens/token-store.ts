@@ -1,5 +1,5 @@
 /** What the token cache needs of a persistent store. Tokens come and go by key; leases keep issuers apart. */
-import type {Token} from '../services.ts';
+import type {Token} from '../strategy/services.ts';
 
 /** A token as the store keeps it. */
 export interface StoredToken extends Token {
@@ -66,7 +66,7 @@ export interface Leases {
 }
 
 /** What a keyv adapter can do besides what keyv asks of it. */
-export interface StoreAbilities {
+export interface StoreCapabilities {
 	/** Delete the entry only if it is still this text, in one step that nothing comes between. */
 	readonly deleteIfEqual?: (key: string, stored: string) => Promise<unknown>;
 	/** Present where several processes may share the store. */

@@ -1,7 +1,7 @@
 /**
  * Bodies that can be sent more than once without being kept in memory: a file, or a function that opens a stream.
  *
- * Both become an iterable that begins anew each time. got knows such bodies: it sends them again by itself for a
+ * Both become an iterable that begins again each time. got knows such bodies: it sends them again by itself for a
  * redirect or a retry, and gatepass does for another leg.
  */
 import {createReadStream, ReadStream, statSync} from 'node:fs';
@@ -80,7 +80,7 @@ function openerOf(file: ReadStream): () => ReadStream {
 		});
 }
 
-/** Whether sending does not use the body up: text, bytes, and, as got has it, an iterable that begins anew. */
+/** Whether sending does not use the body up: text, bytes, and, as got has it, an iterable that begins again. */
 export function canBeSentAgain(body: unknown): boolean {
 	if (typeof body === 'string' || ArrayBuffer.isView(body)) return true;
 	return isIterable(body) && !isUsedUp(body);

@@ -6,12 +6,12 @@ import {getCACertificates} from 'node:tls';
 import {caFileName, systemStore} from '../config/configuration.ts';
 import {CertificateError} from '../errors.ts';
 import {parseCertificates, toPem} from '../x509/certificates.ts';
-import {readWhole, versionOf} from './watched-file.ts';
+import {readWhole, versionOf} from './revalidated-file.ts';
 
 /** The largest file of CA certificates; that of Mozilla has 220 kB. */
 const largestFile = 16 * 1024 * 1024;
 
-/** The CA certificates of one trust set. */
+/** The CA certificates of one trust store. */
 export interface Authorities {
 	readonly certificates: readonly X509Certificate[];
 	/** The hashed CA folders among the files: there are revocation lists and policies, too. */
@@ -105,7 +105,7 @@ function readFile(file: string): X509Certificate[] {
 		const isDamaged = (error as Error).cause !== undefined;
 		throw new CertificateError(
 			isDamaged
-				? `A certificate in the CA file ${file} is damaged or cut off. Copy the file anew`
+				? `A certificate in the CA file ${file} is damaged or cut off. Copy the file again`
 				: `The CA file ${file} holds no certificate. Name another under 'trust'`,
 			{cause: error},
 		);

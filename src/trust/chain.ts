@@ -11,7 +11,7 @@ export interface FollowedChain {
 	/** The leaf first, each followed by its issuer. */
 	readonly path: readonly X509Certificate[];
 	/**
-	 * Where it ends: at a root of the trust set (`complete`), at a root that is not among them (`unknown`), or at a
+	 * Where it ends: at a root of the trust store (`complete`), at a root that is not among them (`unknown`), or at a
 	 * certificate whose issuer is not there (`incomplete`).
 	 */
 	readonly end: 'complete' | 'incomplete' | 'unknown';
@@ -21,8 +21,8 @@ export interface FollowedChain {
 export type FindTrusted = (subject: string) => Iterable<readonly X509Certificate[]>;
 
 /**
- * Follow the chain of `leaf`, on each way that there is, until one ends at a root of the trust set. A trusted certificate
- * goes before one that came along, as in OpenSSL, and one that is valid before one that has ended.
+ * Follow the chain of `leaf`, on each way that there is, until one ends at a root of the trust store. A trusted certificate
+ * goes before one that came along, as in OpenSSL, and one that is valid before one that has expired.
  */
 export function followChain(
 	leaf: X509Certificate,

@@ -15,5 +15,5 @@ export interface ChainFault {
 	/** What is wrong, as the end of a sentence: `… is revoked, says FILE`. */
 	readonly what: string;
 	/** What to do about it, as a sentence without its full stop. */
-	readonly mend: string;
+	readonly hint: string;
 }

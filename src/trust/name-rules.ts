@@ -6,8 +6,8 @@ import {hashesOf} from './ca-folder.ts';
 import type {ChainFault} from './fault.ts';
 import {comparableName} from './name-pattern.ts';
 import {parseNamespaces} from './namespaces.ts';
+import {WatchedFile} from './revalidated-file.ts';
 import {type NameRule, PolicySyntaxError, parseSigningPolicy} from './signing-policy.ts';
-import {WatchedFile} from './watched-file.ts';
 
 /** Real ones have a few kilobytes. */
 const largestFile = 256 * 1024;
@@ -131,7 +131,7 @@ function judge(
 		certificate,
 		file,
 		what: `its CA (${rfc2253Subject(issuer)}) may not give the name ${written}, says ${file}:${line}`,
-		mend: 'Ask whoever runs the server for a certificate of a CA that may, or bring the CA folder up to date',
+		hint: 'Ask whoever runs the server for a certificate of a CA that may, or bring the CA folder up to date',
 	};
 }
 
@@ -146,7 +146,7 @@ function explainUnusable(
 		certificate,
 		file,
 		what: `which names its CA may give cannot be told from ${place}: ${reason}`,
-		mend: 'Mend the file, or bring the CA folder up to date',
+		hint: 'Mend the file, or bring the CA folder up to date',
 	};
 }
 
@@ -156,6 +156,6 @@ function explainMute(certificate: X509Certificate, issuer: X509Certificate, file
 		certificate,
 		file,
 		what: `its CA (${rfc2253Subject(issuer)}) has a policy, ${file}, which says nothing about it`,
-		mend: 'Bring the CA folder up to date',
+		hint: 'Bring the CA folder up to date',
 	};
 }

@@ -3,10 +3,10 @@ import type {X509Certificate} from 'node:crypto';
 import {join} from 'node:path';
 import {rfc2253Subject} from '../x509/names.ts';
 import {hashesOf} from './ca-folder.ts';
+import type {ListDownloads} from './crl-fetcher.ts';
 import type {ChainFault} from './fault.ts';
-import type {ListDownloads} from './list-downloads.ts';
+import {WatchedFile} from './revalidated-file.ts';
 import {parseRevocationList, type RevocationList} from './revocation-list.ts';
-import {WatchedFile} from './watched-file.ts';
 
 /** The largest lists of CAs of the grid have some megabytes. */
 export const largestList = 64 * 1024 * 1024;
@@ -189,7 +189,7 @@ function explainRevoked(certificate: X509Certificate, place: string): ChainFault
 		certificate,
 		file: place,
 		what: `it is revoked, says ${place}`,
-		mend: 'Do not trust it, and ask whoever it belongs to for its successor',
+		hint: 'Do not trust it, and ask whoever it belongs to for its successor',
 	};
 }
 
@@ -204,7 +204,7 @@ function explainOutdated(
 		certificate,
 		file: place,
 		what: `the revocation list of ${rfc2253Subject(issuer)} is outdated: ${place} was good until ${ended}`,
-		mend: "Fetch it anew, as 'fetch-crl' does",
+		hint: "Fetch it again, as 'fetch-crl' does",
 	};
 }
 
@@ -218,7 +218,7 @@ function explainUnusable(
 		certificate,
 		file: place,
 		what: `the revocation list of ${rfc2253Subject(issuer)} cannot be used: ${place} ${reason}`,
-		mend: "Fetch it anew, as 'fetch-crl' does, or remove the file",
+		hint: "Fetch it again, as 'fetch-crl' does, or remove the file",
 	};
 }
 
@@ -240,6 +240,6 @@ function explainMissing(
 		certificate,
 		file,
 		what: why,
-		mend: "Fetch it, as 'fetch-crl' does, or set 'crl: check'",
+		hint: "Fetch it, as 'fetch-crl' does, or set 'crl: check'",
 	};
 }

@@ -24,7 +24,7 @@ export function parseCertificates(bytes: Buffer, file: string): X509Certificate[
 		return withoutDuplicates(all);
 	} catch (error) {
 		const which = count === 1 ? 'The certificate' : 'A certificate';
-		throw new CertificateError(`${which} in ${file} is damaged or cut off. Copy it anew`, {cause: error});
+		throw new CertificateError(`${which} in ${file} is damaged or cut off. Copy it again`, {cause: error});
 	}
 }
 
@@ -37,7 +37,7 @@ function exactly(der: Buffer): Buffer {
 
 function mendFor(bytes: Buffer): string {
 	const forms = formsOf(bytes);
-	if (bytes.length === 0) return 'It is empty. Copy it anew';
+	if (bytes.length === 0) return 'It is empty. Copy it again';
 	if (forms.includes('key') || forms.includes('encrypted key')) {
 		return "It holds a private key: are 'certificate' and 'key' exchanged?";
 	}

@@ -1,4 +1,4 @@
-/** Reads files of certificates and keys: never more than a real one has, and each failure names the file and the mend. */
+/** Reads files of certificates and keys: never more than a real one has, and each failure names the file and the hint. */
 import {closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats} from 'node:fs';
 import {open} from 'node:fs/promises';
 import {CertificateError, CredentialUnavailableError} from '../errors.ts';

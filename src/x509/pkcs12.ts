@@ -52,7 +52,7 @@ export async function readPkcs12(
 		if (own !== undefined) return {key, certificates: withoutDuplicates([own, ...certificates])};
 	}
 	throw new CertificateError(
-		`The key in ${file} does not belong to any certificate in it. Export the two together anew`,
+		`The key in ${file} does not belong to any certificate in it. Export the two together again`,
 	);
 }
 
@@ -68,7 +68,7 @@ async function openFile(
 		structure = parse(library, bytes);
 		if (mostRoundsIn(library, structure) > mostRounds) throw new Error('It asks for too many rounds');
 	} catch {
-		throw new CertificateError(`The PKCS#12 file ${file} is damaged or cut off. Copy it anew`);
+		throw new CertificateError(`The PKCS#12 file ${file} is damaged or cut off. Copy it again`);
 	}
 	// An empty passphrase is written as an empty text or as none at all; each program has its own way.
 	const candidates: Passphrase[] = passphrase ? [passphrase] : ['', null];
@@ -78,7 +78,7 @@ async function openFile(
 		} catch (error) {
 			if (!(error instanceof UnsupportedError)) continue;
 			throw new CertificateError(
-				`The PKCS#12 file ${file} is protected in a way that is not supported. Export it anew with 'openssl pkcs12 -export'`,
+				`The PKCS#12 file ${file} is protected in a way that is not supported. Export it again with 'openssl pkcs12 -export'`,
 			);
 		}
 	}
@@ -180,7 +180,7 @@ function lacking(file: string, what: string): CertificateError {
 }
 
 function mendFor(bytes: Buffer): string {
-	if (bytes.length === 0) return 'It is empty. Copy it anew';
+	if (bytes.length === 0) return 'It is empty. Copy it again';
 	const forms = formsOf(bytes);
 	if (forms.includes('certificate') || forms.includes('key') || forms.includes('encrypted key')) {
 		return "It holds a certificate or a key: name the two in the options 'certificate' and 'key'";

@@ -34,7 +34,7 @@ export function parsePrivateKey(bytes: Buffer, file: string, passphrase?: string
 		// The library's error is left out: it says nothing that a person could use.
 		throw encoded.isEncrypted
 			? passphraseWrong(`The key ${file} does not open with the passphrase given. Check both`)
-			: new CertificateError(`The key ${file} is damaged or cut off. Copy it anew`);
+			: new CertificateError(`The key ${file} is damaged or cut off. Copy it again`);
 	}
 }
 
@@ -95,7 +95,7 @@ function decrypt({der, block}: EncodedKey, passphrase: string): KeyObject {
 
 function mendFor(bytes: Buffer): string {
 	const forms = formsOf(bytes);
-	if (bytes.length === 0) return 'It is empty. Copy it anew';
+	if (bytes.length === 0) return 'It is empty. Copy it again';
 	if (forms.includes('certificate')) return 'It holds only a certificate: name the file that holds its key';
 	if (forms.includes('pkcs12')) return "It is a PKCS#12 file: name it in the option 'pkcs12'";
 	return "It should contain '-----BEGIN … PRIVATE KEY-----', or be a key in DER form";

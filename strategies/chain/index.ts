@@ -11,7 +11,7 @@ import {
 	RuleInfo,
 	Strategies,
 	StrategyOptions,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {nestedStrategy} from './nested-strategy.ts';
 
 /** The options of `chain`. */

@@ -9,7 +9,7 @@ import {
 	type IdentitySource,
 	inject,
 	StrategyOptions,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {gridCertificateOptions} from './options.ts';
 
 /**

@@ -8,7 +8,7 @@ import {
 	inject,
 	RuleInfo,
 	StrategyOptions,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {negotiate} from '../kerberos/negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from '../kerberos/options.ts';
 import {StubProvider} from './stub-provider.ts';

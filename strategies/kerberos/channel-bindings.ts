@@ -1,7 +1,7 @@
 /** Channel bindings of the type `tls-server-end-point` (RFC 5929 section 4). */
 import {createHash, X509Certificate} from 'node:crypto';
 import {KerberosExchangeError} from '../../src/errors.ts';
-import type {AuthRequest, RuleInfo} from '../../src/strategy.ts';
+import type {AuthRequest, RuleInfo} from '../../src/strategy/index.ts';
 import type {KerberosOptions} from './options.ts';
 import {signatureHash} from './signature-hash.ts';
 

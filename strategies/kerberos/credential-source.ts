@@ -1,5 +1,5 @@
 /** Where a rule's tickets come from: its options, and for what they leave open, the variables of the rule. */
-import type {Environment} from '../../src/strategy.ts';
+import type {Environment} from '../../src/strategy/index.ts';
 import type {CredentialSource} from './gss-messages.ts';
 import type {KerberosOptions} from './options.ts';
 

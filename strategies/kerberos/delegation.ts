@@ -1,6 +1,6 @@
 /** Where a ticket may be handed over, for the server to act with. */
 import {InsecureTransportError} from '../../src/errors.ts';
-import type {AuthRequest, RuleInfo} from '../../src/strategy.ts';
+import type {AuthRequest, RuleInfo} from '../../src/strategy/index.ts';
 import type {KerberosOptions} from './options.ts';
 
 /** Refuse unconditional delegation over plain http, to this machine too: whoever reads along could be anybody. */

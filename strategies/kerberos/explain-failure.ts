@@ -21,7 +21,7 @@ interface Explanation {
 	readonly phase?: Failure['phase'];
 	/** Codes of Kerberos, counted from the start of its table (RFC 4120 section 7.5.9). */
 	readonly codes?: readonly number[];
-	/** What the libraries say of it; MIT numbers some codes anew, so the text counts as well. */
+	/** What the libraries say of it; MIT numbers some codes again, so the text counts as well. */
 	readonly text: RegExp;
 	/** @param text what the library says. */
 	readonly meaning: (circumstances: Circumstances, text: string) => string;
@@ -51,7 +51,7 @@ const explanations: readonly Explanation[] = [
 		meaning: ({source}) =>
 			source.keytab === undefined
 				? "The KDC does not accept the password. Correct 'password'"
-				: `The keys in ${source.keytab} are not those of the KDC: they were changed since. Write the key table anew`,
+				: `The keys in ${source.keytab} are not those of the KDC: they were changed since. Write the key table again`,
 	},
 	{
 		codes: [6],

@@ -1,7 +1,7 @@
 /**
  * The credential of one rule, from what the rule says and nothing else.
  *
- * Tickets that come from a key table or a password are the rule's own and stay in memory. A cache is looked at anew for
+ * Tickets that come from a key table or a password are the rule's own and stay in memory. A cache is looked at again for
  * each request, so that a `kinit` in between counts.
  */
 import {statSync} from 'node:fs';

@@ -10,7 +10,7 @@ import {
 	RuleInfo,
 	resolvePath,
 	StrategyOptions,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {credentialSource} from './credential-source.ts';
 import type {CredentialSource} from './gss-messages.ts';
 import {KoffiProvider} from './koffi-provider.ts';

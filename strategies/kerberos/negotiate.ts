@@ -5,7 +5,7 @@
  * one its verification.
  */
 import {GatepassError, KerberosExchangeError, MutualAuthenticationError} from '../../src/errors.ts';
-import type {AuthRequest, AuthResponse, Conversation, RuleInfo} from '../../src/strategy.ts';
+import type {AuthRequest, AuthResponse, Conversation, RuleInfo} from '../../src/strategy/index.ts';
 import {findChallenge} from './challenge.ts';
 import {bindingsFor} from './channel-bindings.ts';
 import {checkDelegation} from './delegation.ts';

@@ -2,7 +2,7 @@
  * Reads why a server refused a ticket, from the token of its 401: a KRB-ERROR (RFC 4120 section 5.9.1) in the frame of
  * RFC 4121, with or without that of SPNEGO around it. Nobody vouches for it, so it is for people to read only.
  *
- * The libraries would say it too, but Heimdal's not through SPNEGO, and MIT's then counts its codes anew.
+ * The libraries would say it too, but Heimdal's not through SPNEGO, and MIT's then counts its codes again.
  */
 import {generalFailure, minorOf, nameOf} from './codes.ts';
 import {contentsOf, fieldsOf, readElement} from './der.ts';

@@ -1,5 +1,5 @@
 /** Which services a rule asks tickets for, as far as its patterns and options tell. */
-import type {RuleInfo} from '../../src/strategy.ts';
+import type {RuleInfo} from '../../src/strategy/index.ts';
 import type {KerberosOptions} from './options.ts';
 
 /** Host-based names, each once: `HTTP@www.example.org`. A wildcard names no host. */

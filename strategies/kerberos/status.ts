@@ -1,7 +1,7 @@
 /** What `status` says of a rule's credential. */
 import {stat} from 'node:fs/promises';
 import {GatepassError} from '../../src/errors.ts';
-import type {CredentialStatus} from '../../src/strategy.ts';
+import type {CredentialStatus} from '../../src/strategy/index.ts';
 import {renewUntil} from './cache-file.ts';
 import type {CredentialSource} from './gss-messages.ts';
 import type {KoffiProvider} from './koffi-provider.ts';

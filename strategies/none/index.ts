@@ -5,7 +5,7 @@ import {
 	authStrategy,
 	type Conversation,
 	type CredentialStatus,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 
 /** Adds nothing. The only strategy that carries no credential, so it needs no leave for plain http. */
 @authStrategy({name: 'none', carriesCredential: false})

@@ -12,7 +12,7 @@ import {
 	RuleInfo,
 	StrategyOptions,
 	TokenCache,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {endpointsOf, type SsoOptions} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
 import {commonParameters, type Grant, TokenConversation} from '../sso/token-conversation.ts';
@@ -20,7 +20,7 @@ import {ssoOptions} from './options.ts';
 
 /**
  * Shows a token that the client gets for itself, as `Bearer` (RFC 6750) or `DPoP` (RFC 9449). After a 401 it is
- * dropped, fetched anew, and the request sent once more.
+ * dropped, fetched again, and the request sent once more.
  *
  * Fails with a `TokenRequestError` where there is no token to be had, with a `CredentialUnavailableError` where the
  * client is not named, and with an `InsecureTransportError` where an issuer's metadata names a plain http endpoint.

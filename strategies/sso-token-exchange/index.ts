@@ -13,7 +13,7 @@ import {
 	Strategies,
 	StrategyOptions,
 	TokenCache,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
 import {commonParameters, type Grant, type Grants, TokenConversation} from '../sso/token-conversation.ts';
@@ -27,7 +27,7 @@ const endpointInRealm = 'protocol/openid-connect/token';
 
 /**
  * Shows a token that the client gets for another token (RFC 8693), one for each subject. After a 401 it is dropped,
- * exchanged anew, and the request sent once more.
+ * exchanged again, and the request sent once more.
  *
  * Fails as `sso-client-credentials` does, and with a `CredentialUnavailableError` where there is no subject token.
  */

@@ -5,7 +5,7 @@ import {refuseMistakes, ssoShape} from '../sso/options.ts';
 
 /** Where a token comes from that is handed to the authorization server. */
 const tokenPlace = z.union([
-	z.strictObject({file: z.string().min(1).describe('A file that holds it, read anew for each exchange')}),
+	z.strictObject({file: z.string().min(1).describe('A file that holds it, read again for each exchange')}),
 	z.strictObject({variable: z.string().min(1).describe('A variable that holds it')}),
 	z.strictObject({rule: nestedStrategy.describe('A strategy that shows it as a bearer token')}),
 	z

@@ -7,7 +7,7 @@ import {
 	type RuleInfo,
 	resolvePath,
 	type Strategies,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {TokenFiles} from '../bearer/token-files.ts';
 import type {TokenPlace} from './options.ts';
 

@@ -1,7 +1,7 @@
 /** Which endpoints an authorization server has: as the options say, or as its metadata says. */
 import * as oauth from 'oauth4webapi';
 import {InsecureTransportError, TokenRequestError} from '../../src/errors.ts';
-import {type HttpClient, isLoopback, type RuleInfo} from '../../src/strategy.ts';
+import {type HttpClient, isLoopback, type RuleInfo} from '../../src/strategy/index.ts';
 import {type EndpointName, printable, retryAfterOf} from './describe-failure.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 

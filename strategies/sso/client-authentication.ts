@@ -2,7 +2,7 @@
 import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
-import type {Environment, RuleInfo} from '../../src/strategy.ts';
+import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
 import {formEncoded} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 
@@ -76,9 +76,9 @@ const fewestRsaBits = 2048;
 
 async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.ClientAuth> {
 	const {privateKey = '', keyId, algorithm: named} = options;
-	const fail = (what: string, mend: string): GatepassError =>
+	const fail = (what: string, hint: string): GatepassError =>
 		new CredentialUnavailableError(
-			`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${mend}`,
+			`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${hint}`,
 		);
 	const key = parseKey(privateKey);
 	if (key === undefined) {

@@ -1,7 +1,7 @@
 /** Puts into words why an authorization server refused: which rule, which endpoint, what came back, what to try. */
 import * as oauth from 'oauth4webapi';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
-import type {RuleInfo} from '../../src/strategy.ts';
+import type {RuleInfo} from '../../src/strategy/index.ts';
 
 /** The endpoints that secrets are sent to, by their names in the metadata. */
 export type EndpointName = 'token_endpoint' | 'revocation_endpoint' | 'introspection_endpoint';
@@ -18,13 +18,13 @@ export interface Exchange {
 export function refusal(
 	{name, endpoint, rule}: Exchange,
 	what: string,
-	mend: string,
+	hint: string,
 	details: TokenRequestDetails,
 	options?: ErrorOptions,
 ): TokenRequestError {
 	const {origin, pathname} = new URL(endpoint);
 	const place = `The ${name.replace('_', ' ')} ${origin}${pathname} (rule for ${rule.match}, ${rule.source})`;
-	return new TokenRequestError(`${place} ${what}. ${mend}`, details, options);
+	return new TokenRequestError(`${place} ${what}. ${hint}`, details, options);
 }
 
 /** The error for whatever a request threw. */
@@ -54,8 +54,8 @@ export function describeFailure(
 			? whatCameInstead(error, type)
 			: `answered ${status}${type === undefined ? '' : ` with ${type}`}`;
 	const {retryAfter} = retryAfterOf(response);
-	const mend = adviceForStatus(status, retryAfter, exchange.name);
-	return refusal(exchange, printable(what, exchange.secrets), mend, {
+	const hint = adviceForStatus(status, retryAfter, exchange.name);
+	return refusal(exchange, printable(what, exchange.secrets), hint, {
 		status,
 		...(retryAfter !== undefined && {retryAfter}),
 	});
@@ -160,7 +160,7 @@ function adviceFor(code: string): string {
 		case 'invalid_target':
 			return "Check 'audience' and 'resource'";
 		case 'invalid_grant':
-			return 'Check the subject token: it may have ended, or be meant for somebody else';
+			return 'Check the subject token: it may have expired, or be meant for somebody else';
 		case 'unauthorized_client':
 		case 'unsupported_grant_type':
 			return 'Have the client allowed this grant';

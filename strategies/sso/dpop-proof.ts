@@ -1,6 +1,6 @@
-/** Shows a token that is bound to a key (RFC 9449): a proof beside it, for each request anew, with the server's nonce. */
+/** Shows a token that is bound to a key (RFC 9449): a proof beside it, for each request again, with the server's nonce. */
 import * as oauth from 'oauth4webapi';
-import type {AuthRequest, AuthResponse} from '../../src/strategy.ts';
+import type {AuthRequest, AuthResponse} from '../../src/strategy/index.ts';
 
 /**
  * Show the token, a second time where the server wants its nonce in the proof.

@@ -1,7 +1,14 @@
 /** Talks to an authorization server for one rule: token requests, revocation, introspection. The protocol is oauth4webapi's. */
 import * as oauth from 'oauth4webapi';
 import {TokenRequestError} from '../../src/errors.ts';
-import type {Environment, HttpClient, Identities, Identity, RuleInfo, Token} from '../../src/strategy.ts';
+import type {
+	Environment,
+	HttpClient,
+	Identities,
+	Identity,
+	RuleInfo,
+	Token,
+} from '../../src/strategy/index.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
 import {

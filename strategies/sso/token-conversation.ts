@@ -9,8 +9,8 @@ import type {
 	Identity,
 	Token,
 	TokenCache,
-} from '../../src/strategy.ts';
-import {tokenKey} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
+import {tokenKey} from '../../src/strategy/index.ts';
 import {showBoundToken} from './dpop-proof.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import type {Preparation, TokenClient} from './token-client.ts';
@@ -25,7 +25,7 @@ export interface Grant {
 
 /** Where the grants of a rule come from. The same object is given as long as nothing in it has changed. */
 export interface Grants {
-	/** The grant for a request. `fresh`: what it is made of is to be had anew, where it can be. */
+	/** The grant for a request. `fresh`: what it is made of is to be had again, where it can be. */
 	for(request: AuthRequest, fresh: boolean): Grant | Promise<Grant>;
 	/** What the next request's grant will be, as far as it is known without asking any server. */
 	known(): Grant | undefined | Promise<Grant | undefined>;
@@ -133,7 +133,7 @@ export class TokenConversation implements AuthStrategy {
 		try {
 			return {use, token: await tokens.get(use.key, use.issue, {fresh})};
 		} catch (error) {
-			// What the grant is made of may have been revoked: one more try, where it can be had anew.
+			// What the grant is made of may have been revoked: one more try, where it can be had again.
 			if (fresh || !isRefusedGrant(error)) throw error;
 			const renewed = await this.#use(await grants.for(request, true), request.tenant);
 			if (renewed.grant === use.grant) throw error;

@@ -1,7 +1,7 @@
 /** What an authorization server may answer, and what makes it a token. */
 import type {TokenEndpointResponse} from 'oauth4webapi';
 import type {TokenRequestError} from '../../src/errors.ts';
-import type {Token} from '../../src/strategy.ts';
+import type {Token} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
 import {type Exchange, refusal} from './describe-failure.ts';
 
@@ -42,7 +42,7 @@ export function readToken(
 	if (!isBound && type === 'dpop') throw fail("answered with a token bound to a key, without 'dpop'");
 	const shownAs = isBound ? 'DPoP' : 'Bearer';
 	if (seconds === undefined) return {value, type: shownAs};
-	if (seconds === 0) throw fail('answered with a token that has ended already (expires_in is 0)');
+	if (seconds === 0) throw fail('answered with a token that has already expired (expires_in is 0)');
 	if (seconds > longestLifetime) throw fail(`answered with a token said to live ${seconds} seconds`);
 	return {value, type: shownAs, expiresAt: issuedAt + seconds * 1000, issuedAt};
 }

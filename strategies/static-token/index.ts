@@ -9,13 +9,13 @@ import {
 	inject,
 	RuleInfo,
 	StrategyOptions,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {jwtExpiry} from '../bearer/jwt.ts';
 import {formOf, type StaticTokenOptions, staticTokenOptions} from './options.ts';
 
 /**
  * Shows a secret that stands in the options: a bearer token (RFC 6750), an API key in a header or a query parameter,
- * or a user and password (RFC 7617). Fails with a `CredentialUnavailableError` where the token says that it has ended.
+ * or a user and password (RFC 7617). Fails with a `CredentialUnavailableError` where the token says that it has expired.
  */
 @authStrategy({name: 'static-token', options: staticTokenOptions})
 export class StaticTokenStrategy implements AuthStrategy {

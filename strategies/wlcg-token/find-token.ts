@@ -1,7 +1,7 @@
 /** Looks for a token in the places of WLCG Bearer Token Discovery, in their order. */
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import {type Environment, resolvePath} from '../../src/strategy.ts';
+import {type Environment, resolvePath} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
 import {TokenFiles} from '../bearer/token-files.ts';
 

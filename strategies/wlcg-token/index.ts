@@ -11,7 +11,7 @@ import {
 	inject,
 	RuleInfo,
 	StrategyOptions,
-} from '../../src/strategy.ts';
+} from '../../src/strategy/index.ts';
 import {jwtExpiry} from '../bearer/jwt.ts';
 import {type FoundToken, TokenFinder} from './find-token.ts';
 
@@ -22,7 +22,7 @@ export const wlcgTokenOptions = z.strictObject({
 
 /**
  * Shows a bearer token (RFC 6750) that somebody else keeps on this machine. After a 401 the place is looked at once
- * more, and a newer token sent. Fails with a `CredentialUnavailableError` where there is none, or it has ended.
+ * more, and a newer token sent. Fails with a `CredentialUnavailableError` where there is none, or it has expired.
  */
 @authStrategy({name: 'wlcg-token', options: wlcgTokenOptions})
 export class WlcgTokenStrategy implements AuthStrategy {

@@ -12,7 +12,7 @@ import {takeTurns} from './turns.ts';
 const group = 'certificates';
 const identityCount = 50;
 const requestsInRound = 200;
-/** Each group of processes is compiled and laid out in memory anew; one alone may be lucky. */
+/** Each group of processes is compiled and laid out in memory again; one alone may be lucky. */
 const groups = 3;
 const turns = {warmUp: 8, counted: 20};
 /** Each request of it makes a connection, so few of them tell. */

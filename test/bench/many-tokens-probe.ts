@@ -1,7 +1,7 @@
 /** In a process of its own with `--expose-gc`: warm look-ups in token caches of several sizes, and what a token takes. */
 import {performance} from 'node:perf_hooks';
 import type {Token} from 'gatepass';
-import type * as servicesModule from '../../src/services.ts';
+import type * as servicesModule from '../../src/strategy/services.ts';
 import type * as openModule from '../../src/tokens/open-store.ts';
 import type * as cacheModule from '../../src/tokens/token-cache.ts';
 import type {TokenStore} from '../../src/tokens/token-store.ts';

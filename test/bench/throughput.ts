@@ -6,7 +6,7 @@ import type {ClientSettings, Round} from './throughput-client.ts';
 import type {ServerAddresses} from './throughput-server.ts';
 import {takeTurns} from './turns.ts';
 
-/** Each group of processes is compiled and laid out in memory anew; one alone may be lucky. */
+/** Each group of processes is compiled and laid out in memory again; one alone may be lucky. */
 const groups = 4;
 const roundsInGroup = 30;
 const requestsInRound = 200;

@@ -3,7 +3,7 @@ import {performance} from 'node:perf_hooks';
 import {answerParent, tellParent} from './child.ts';
 import {type OpenPeer, openPeer, type PeerSettings, type TokenPeer} from './token-peers.ts';
 
-/** `open`: begin anew, without a token. `burst`: make requests. */
+/** `open`: begin again, without a token. `burst`: make requests. */
 export type TokenClientOrder =
 	| ({readonly does: 'open'; readonly peer: TokenPeer} & PeerSettings)
 	| ({readonly does: 'burst'} & Burst);

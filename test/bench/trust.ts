@@ -1,4 +1,4 @@
-/** A trust set of 150 CA certificates: gatepass parses it once for the process, Node by default for each connection. */
+/** A trust store of 150 CA certificates: gatepass parses it once for the process, Node by default for each connection. */
 import {mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:https';
 import type {AddressInfo} from 'node:net';
@@ -43,7 +43,7 @@ export async function measureTrust(): Promise<Row[]> {
 		return [
 			{
 				group: 'trust',
-				name: `trust set of ${others.length + 1} certificates: time to the ${connections}th new connection`,
+				name: `trust store of ${others.length + 1} certificates: time to the ${connections}th new connection`,
 				target: 'less than 1 x',
 				measured: `${spread(ratio)} x`,
 				ours: describe(ours),

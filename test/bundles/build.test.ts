@@ -97,7 +97,7 @@ test('each certificate with what lies beside it, as openssl and people look for 
 	expect(verifyBundle(placesOf(to), {days: 90}).faults).toEqual([]);
 });
 
-test('what has ended, soon will, is yet to begin or is a leaf stays out, and the manifest says so', async () => {
+test('what has expired, soon will, is yet to begin or is a leaf stays out, and the manifest says so', async () => {
 	const root = await makeCertificate('CN=Root');
 	const others = {
 		ended: await makeCertificate('CN=Ended', {endsIn: -3}),
@@ -167,7 +167,7 @@ describe('what cannot be built', () => {
 			/ca\.pem is damaged or cut off/,
 		],
 		[
-			'nothing but what has ended',
+			'nothing but what has expired',
 			async () => {
 				put({'ca.pem': (await makeCertificate('CN=CA', {endsIn: -1})).pem});
 				await build();

@@ -55,7 +55,7 @@ describe('verify', () => {
 		expect(stdout).toMatch(
 			/ {2}✖ CN=CERN Root Certification Authority 2,.*: it ends on 2033-03-19, in \d+ days/,
 		);
-		expect(stdout).toMatch(/ {4}→ Run 'gatepass bundle build' anew/);
+		expect(stdout).toMatch(/ {4}→ Run 'gatepass bundle build' again/);
 	});
 
 	test('fails on a leaf certificate, named by a folder', async () => {
@@ -152,7 +152,7 @@ describe('a configuration with bundles', () => {
 				outcome: 'failed',
 				what: `${workspace.path('broken/certificates/notes.txt')}: the manifest does not list it`,
 				where: `bundle:${workspace.path('broken')}`,
-				mend: "Run 'gatepass bundle build' anew",
+				hint: "Run 'gatepass bundle build' again",
 			},
 		]);
 		expect(code).toBe(1);

@@ -115,7 +115,7 @@ describeWith(opensslServer, 'cert import', () => {
 	test('into a folder that cert install looks after, as one version more', async () => {
 		await importing('alice');
 		const folder = workspace.path('.globus');
-		const {IdentityFolder} = await import('../../src/robots/identity-folder.ts');
+		const {IdentityFolder} = await import('../../src/lineages/folder.ts');
 		const managed = new IdentityFolder(folder);
 		await managed.prepare();
 		await managed.adopt();

@@ -72,7 +72,7 @@ describeWith(opensslServer, 'cert inspect', () => {
 			/^ {2}kind {2,}robot$/m,
 			/^ {2}valid {2,}from .* UTC \(.*\)\n {2,}until .* UTC \(in \d+ days\)$/m,
 			/^ {2}key {2,}RSA, 2048 bits; the private key is elsewhere$/m,
-			/^ {2}trusted by {2,}nobody here: its issuer is in no trust set, nor in the file$/m,
+			/^ {2}trusted by {2,}nobody here: its issuer is in no trust store, nor in the file$/m,
 			/^ {2}revocation {2,}not known: there is no revocation list for it here$/m,
 		]) {
 			expect(stdout).toMatch(line);
@@ -85,7 +85,7 @@ describeWith(opensslServer, 'cert inspect', () => {
 		expect(inspected.problems).toEqual([expect.stringMatching(/revoked/i)]);
 	});
 
-	test('a certificate of which no trust set knows', async () => {
+	test('a certificate of which no trust store knows', async () => {
 		expect((await inspect(pki.users.foreign.certificate)).trust).toEqual({
 			outcome: 'incomplete',
 			trustedBy: [],
@@ -93,7 +93,7 @@ describeWith(opensslServer, 'cert inspect', () => {
 		});
 	});
 
-	test('the trust sets of the configuration', async () => {
+	test('the trust stores of the configuration', async () => {
 		const file = await workspace.write(
 			'own.yaml',
 			JSON.stringify({hostRules: [], trust: [{match: 'https://a.example', ca: `${pki.folder}/root.pem`}]}),

@@ -26,7 +26,7 @@ describe("Node's version", () => {
 	])('%s: %s', (version, outcome, wanted) => {
 		const finding = checkNode(version);
 		expect(finding.outcome).toBe(outcome);
-		if (wanted !== undefined) expect(finding.mend).toBe(`Install Node ${wanted} or later`);
+		if (wanted !== undefined) expect(finding.hint).toBe(`Install Node ${wanted} or later`);
 		if (outcome !== 'failed') expect(finding.what).toContain('CVE-2026-56850 and CVE-2026-58040');
 	});
 });
@@ -106,10 +106,10 @@ describe('rules that replace each other', () => {
 	});
 });
 
-test('the last sentence of a message is its mend', () => {
+test('the last sentence of a message is its hint', () => {
 	expect(splitMend('The key a.pem is encrypted. Give it. Use the option')).toEqual({
 		what: 'The key a.pem is encrypted. Give it',
-		mend: 'Use the option',
+		hint: 'Use the option',
 	});
 	expect(splitMend('something else')).toMatchObject({what: 'something else'});
 });

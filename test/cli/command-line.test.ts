@@ -124,7 +124,7 @@ describe('configuration errors: exit code 3', () => {
 			name: 'ConfigurationError',
 			code: 'ERR_GATEPASS_CONFIGURATION',
 			problems: [
-				{file: config, line: 3, path: 'hostRules[0].strategy', mend: 'Did you mean kerberos-stub?'},
+				{file: config, line: 3, path: 'hostRules[0].strategy', hint: 'Did you mean kerberos-stub?'},
 				{file: config, line: 4, path: 'hostRules[1].match'},
 			],
 		});

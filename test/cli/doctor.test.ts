@@ -90,7 +90,7 @@ test('mistakes in the configuration are findings like any other', async () => {
 			outcome: 'failed',
 			what: "hostRules[0].strategy: there is no strategy 'nonee'",
 			where: `${config}:3`,
-			mend: 'Did you mean none?',
+			hint: 'Did you mean none?',
 		},
 	]);
 	const text = await workspace.run(['doctor', '-c', 'wrong.yaml']);
@@ -116,7 +116,7 @@ test('a rule that another one silently replaces', async () => {
 			outcome: 'warning',
 			what: 'the rule for https://b.example.org never wins: the one for https://B.example.org:443/ at gatepass.config.yaml:13 is equally specific and stands later',
 			where: `${workspace.path('gatepass.config.yaml')}:6`,
-			mend: 'Take one of the two out, or make one more specific',
+			hint: 'Take one of the two out, or make one more specific',
 		},
 	]);
 });
@@ -140,14 +140,14 @@ test('a CA folder with a policy that nobody understands', async () => {
 			outcome: 'warning',
 			what: `W${what}`,
 			where: `${workspace.path('gatepass.config.yaml')}:3`,
-			mend: 'Mend the file, or bring the CA folder up to date',
+			hint: 'Mend the file, or bring the CA folder up to date',
 		},
 		{
 			check: 'network',
 			outcome: 'failed',
 			what: `${new URL(mtls.url).host} cannot be trusted: w${what} (trust: ${workspace.path('gatepass.config.yaml')}:3)`,
 			where: `${mtls.url}/`,
-			mend: 'Mend the file, or bring the CA folder up to date',
+			hint: 'Mend the file, or bring the CA folder up to date',
 		},
 	]);
 });
@@ -166,7 +166,7 @@ test('a CA file that holds no certificate', async () => {
 			outcome: 'failed',
 			what: `The CA file ${ca} holds no certificate`,
 			where: `${workspace.path('gatepass.config.yaml')}:3`,
-			mend: "Name another under 'trust'",
+			hint: "Name another under 'trust'",
 		},
 	]);
 });
@@ -192,7 +192,7 @@ test('a key that others may read', async () => {
 				outcome: 'failed',
 				what: expect.stringMatching(/client\.key may be read or changed by others \(mode 0640\)$/),
 				where: expect.stringMatching(/gatepass\.config\.yaml:\d+$/),
-				mend: `Run 'chmod 600 ${key}'`,
+				hint: `Run 'chmod 600 ${key}'`,
 			},
 		]);
 	} finally {
@@ -200,7 +200,7 @@ test('a key that others may read', async () => {
 	}
 });
 
-test('a certificate that has ended, with its key looked at all the same', async () => {
+test('a certificate that has expired, with its key looked at all the same', async () => {
 	const ended = await mtls.authority.issue('ended', {
 		subject: 'CN=bob',
 		notAfter: Date.now() - 86_400_000,
@@ -227,9 +227,9 @@ test('a certificate that has ended, with its key looked at all the same', async 
 			what: expect.stringMatching(
 				/^https:\/\/a\.example\.org \(grid-certificate\): The certificate .* ended on /,
 			),
-			mend: 'Renew it',
+			hint: 'Renew it',
 		},
-		{check: 'credential', outcome: 'warning', where: ending.certificate, mend: 'Renew it'},
+		{check: 'credential', outcome: 'warning', where: ending.certificate, hint: 'Renew it'},
 	]);
 	expect(findings).toContainEqual(
 		expect.objectContaining({check: 'key file', outcome: 'ok', where: ended.key}),
@@ -273,7 +273,7 @@ test('variables that others may read, and a clock that is behind', async () => {
 	const {code, findings} = await examine();
 	expect(code).toBe(0);
 	expect(notOk(findings)).toMatchObject([
-		{check: 'variables', outcome: 'warning', where: env, mend: expect.stringContaining('chmod 600')},
+		{check: 'variables', outcome: 'warning', where: env, hint: expect.stringContaining('chmod 600')},
 		{check: 'clock', outcome: 'warning', where: env},
 	]);
 });
@@ -320,7 +320,7 @@ test('--network tells who does not answer, and whom no CA vouches for', async ()
 			outcome: 'failed',
 			where: `${mtls.url}/`,
 			what: expect.stringContaining('no trusted CA vouches for its certificate'),
-			mend: expect.stringContaining("add its CA under 'trust'"),
+			hint: expect.stringContaining("add its CA under 'trust'"),
 		},
 	]);
 });

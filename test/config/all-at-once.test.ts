@@ -39,7 +39,7 @@ hostRule: []
 	});
 	const file = `${cwd}/gatepass.config.yaml`;
 	const problems = await problemsOf({cwd});
-	expect(problems.map(({line, path, message, mend}) => `${line} ${path}: ${message}. ${mend}`)).toEqual([
+	expect(problems.map(({line, path, message, hint}) => `${line} ${path}: ${message}. ${hint}`)).toEqual([
 		'2 cache.url: it names no store that gatepass knows. Write sqlite:FILE, memory:, redis://HOST, rediss://HOST or postgres://HOST/DATABASE',
 		'4 tokenRequest.timeout: it is a string. Write a number',
 		"5 tokenRequest.retrys: there is no setting 'retrys'. Did you mean retries?",
@@ -172,7 +172,7 @@ describe('the words for a wrong value', () => {
 		],
 	])('%s', async (text, expected) => {
 		const problems = await problemsInYaml(text);
-		const sentences = problems.map(({path, message, mend}) => `${path}: ${message}. ${mend}`);
+		const sentences = problems.map(({path, message, hint}) => `${path}: ${message}. ${hint}`);
 		expect(sentences).toContain(expected);
 	});
 });

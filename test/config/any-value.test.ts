@@ -12,11 +12,11 @@ async function loadsOrSaysWhy(config: unknown): Promise<void> {
 		expect(error).toBeInstanceOf(ConfigurationError);
 		const {problems} = error as ConfigurationError;
 		expect(problems.length).toBeGreaterThan(0);
-		for (const {path, message, mend} of problems) {
+		for (const {path, message, hint} of problems) {
 			expect(path).not.toBe('');
 			expect(message).not.toMatch(/undefined|\[object|Invalid input|expected/);
 			expect(message).not.toBe('');
-			expect(mend).not.toMatch(/undefined|\[object|^$/);
+			expect(hint).not.toMatch(/undefined|\[object|^$/);
 		}
 	}
 }

@@ -4,7 +4,7 @@ import {join} from 'node:path';
 import {describe, expect, test} from 'vitest';
 import {placesOf} from '../../src/bundles/bundle.ts';
 import {createGatepass} from '../../src/index.ts';
-import {TrustSets} from '../../src/trust/trust-sets.ts';
+import {TrustStores} from '../../src/trust/trust-stores.ts';
 import {folderWith, load, problemsInYaml, problemsOf} from './loading.ts';
 
 /** A folder with a bundle in it, as far as a configuration looks at one. */
@@ -33,7 +33,7 @@ describe('trust', () => {
 		expect(trust).toEqual([
 			expect.objectContaining({source: 'bundle:cern', only: false, files: [bundles[0]?.folder]}),
 		]);
-		const sets = new TrustSets(trust);
+		const sets = new TrustStores(trust);
 		const sourceFor = (url: string) => sets.find(new URL(url))?.source;
 		expect(sourceFor('https://cmsweb.cern.ch/')).toBe('bundle:cern');
 		expect(sourceFor('https://cmsweb.cern.ch:8443/')).toBe('bundle:cern');
@@ -46,7 +46,7 @@ describe('trust', () => {
 		const folder = folderWith({'ca.pem': ''});
 		const own = {match: 'https://*.cern.ch:*', ca: './ca.pem'};
 		const {trust} = await loadBundles(['cern'], {trust: [own]}, folder);
-		expect(new TrustSets(trust).find(new URL('https://cmsweb.cern.ch/'))?.source).toBe('trust[0]');
+		expect(new TrustStores(trust).find(new URL('https://cmsweb.cern.ch/'))?.source).toBe('trust[0]');
 	});
 
 	test('the more specific of two bundles wins, and of equal ones the later', async () => {
@@ -72,7 +72,7 @@ describe('trust', () => {
 			],
 		] as const) {
 			const {trust} = await loadBundles([...bundles], {}, folder);
-			const sets = new TrustSets(trust);
+			const sets = new TrustStores(trust);
 			const urls = ['https://eos.cern.ch/', 'https://grid.example.org:8443/'];
 			expect(urls.map(url => sets.find(new URL(url))?.source)).toEqual(expected);
 		}
@@ -153,7 +153,7 @@ describe('mistakes', () => {
 				'bundles:\n  - cren\n  - desy\n  - lab\n  - ./nowhere\n  - .\n  - cern\n  - cern\n  - 5\n  - ../etc\n',
 		});
 		const problems = await problemsOf({cwd});
-		const told = problems.map(({line, path, message, mend}) => `${line} ${path}: ${message}. ${mend}`);
+		const told = problems.map(({line, path, message, hint}) => `${line} ${path}: ${message}. ${hint}`);
 		expect(told).toEqual([
 			"2 bundles[0]: there is no bundle 'cren'. Did you mean cern?",
 			"3 bundles[1]: there is no bundle 'desy'. Name one of cern, igtf, or the folder of another, such as ./bundles/lab",

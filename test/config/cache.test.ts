@@ -13,8 +13,8 @@ describe('a store that others can read', () => {
 		'postgresql://db/tokens?sslmode=verify-full',
 	])('%s demands a key', async url => {
 		const problems = await problemsInYaml(`cache:\n  url: ${url}\n`);
-		expect(problems).toMatchObject([{path: 'cache', mend: expect.stringContaining("'encryptionKey'")}]);
-		expect(problems[0]?.mend).toContain("'encryption: off'");
+		expect(problems).toMatchObject([{path: 'cache', hint: expect.stringContaining("'encryptionKey'")}]);
+		expect(problems[0]?.hint).toContain("'encryption: off'");
 		expect(JSON.stringify(problems)).not.toContain('the-password');
 		expect(await problemsInYaml(`cache:\n  url: ${url}\n  encryptionKey: ${key}\n`)).toEqual([]);
 		expect(await problemsInYaml(`cache:\n  url: ${url}\n  encryption: off\n`)).toEqual([]);

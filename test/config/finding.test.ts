@@ -49,7 +49,7 @@ test('none at all: says where it looked and how to begin', async () => {
 	expect(problem?.message).toMatch(
 		/there is none in \/nonexistent\/deep or above it .*gatepass\.config\.yaml/,
 	);
-	expect(problem?.mend).toContain('gatepass init');
+	expect(problem?.hint).toContain('gatepass init');
 });
 
 test.each<[string, RegExp, RegExp]>([
@@ -67,7 +67,7 @@ test.each<[string, RegExp, RegExp]>([
 	['scalar.yaml', /it is a string/, /name: value/],
 	['list.yaml', /it is a list/, /name: value/],
 	['function.js', /it is a function/, /name: value/],
-])('%j', async (file, message, mend) => {
+])('%j', async (file, message, hint) => {
 	const cwd = folderWith({
 		'folder/inside': '',
 		'package.json': '{"type": "module"}',
@@ -86,7 +86,7 @@ test.each<[string, RegExp, RegExp]>([
 	expect(problems).toHaveLength(1);
 	expect(problems[0]?.file).toBe(join(cwd, file));
 	expect(problems[0]?.message).toMatch(message);
-	expect(problems[0]?.mend).toMatch(mend);
+	expect(problems[0]?.hint).toMatch(hint);
 	expect(JSON.stringify(problems)).not.toContain('hunter2');
 });
 

@@ -7,7 +7,7 @@ import {interpolate} from '../../src/config/interpolate.ts';
 import {Problems} from '../../src/config/problems.ts';
 import {sourceFromValue} from '../../src/config/source.ts';
 import type {ConfigurationError, Problem} from '../../src/errors.ts';
-import type {Environment} from '../../src/services.ts';
+import type {Environment} from '../../src/strategy/services.ts';
 import {folderWith, problemsInYaml} from './loading.ts';
 
 function replace(value: unknown, environment: Environment = {}, folder = '/nonexistent') {
@@ -87,7 +87,7 @@ describe('a file', () => {
 		execFileSync('mkfifo', [join(folder, 'pipe')]);
 		const {problems} = replace({key: `\${file:${name}}`}, {}, folder);
 		expect(problems).toMatchObject([{path: 'key', message: expect.stringContaining(message)}]);
-		expect(problems[0]?.mend).not.toBe('');
+		expect(problems[0]?.hint).not.toBe('');
 	});
 });
 
@@ -103,10 +103,10 @@ test.each([
 	['${A-default}', "'${A-default}' names no variable", /\$\{NAME:-default\}/],
 	['${A', "'${' is not closed", /Add the '\}'/],
 	['${A} ${', "'${' is not closed", /Add the '\}'/],
-])('%s is a mistake', (text, message, mend) => {
+])('%s is a mistake', (text, message, hint) => {
 	const {problems} = replace({key: text}, environment);
 	expect(problems).toMatchObject([{path: 'key', message}]);
-	expect(problems[0]?.mend).toMatch(mend);
+	expect(problems[0]?.hint).toMatch(hint);
 });
 
 test('what cannot be filled in is one mistake, not a row of them', async () => {

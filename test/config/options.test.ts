@@ -46,9 +46,9 @@ describe('a schema by hand', () => {
 			{
 				path: 'hostRules[0].options.list[0].name',
 				message: 'Too short',
-				mend: 'Change it to what is expected',
+				hint: 'Change it to what is expected',
 			},
-			{path: 'hostRules[0].options', message: 'no good', mend: 'Change it to what is expected'},
+			{path: 'hostRules[0].options', message: 'no good', hint: 'Change it to what is expected'},
 		]);
 	});
 
@@ -178,7 +178,7 @@ test('a schema of zod makes good sentences', async () => {
 		deep: z.object({on: z.boolean()}),
 	});
 	const problems = await problemsWith({options}, {haeder: 'x', length: 1, deep: {on: 'yes'}});
-	expect(problems.map(({path, message, mend}) => `${path}: ${message}. ${mend}`)).toEqual([
+	expect(problems.map(({path, message, hint}) => `${path}: ${message}. ${hint}`)).toEqual([
 		'hostRules[0].options.header: it is missing. Add header: a string',
 		'hostRules[0].options.length: it is too small. Write at least 3',
 		'hostRules[0].options.deep.on: it is a string. Write true or false',

@@ -217,13 +217,13 @@ describe('a module that fails', () => {
 			/'mine', which is taken/,
 			/another name/,
 		],
-	])('%s', async (_, module, files, message, mend) => {
+	])('%s', async (_, module, files, message, hint) => {
 		const cwd = folderWith({...files, 'gatepass.config.json': JSON.stringify({strategies: [module]})});
 		const problems = await problemsOf({cwd});
 		expect(problems).toHaveLength(1);
 		expect(problems[0]).toMatchObject({line: 1, path: 'strategies[0]'});
 		expect(problems[0]?.message).toMatch(message);
-		expect(problems[0]?.mend).toMatch(mend);
+		expect(problems[0]?.hint).toMatch(hint);
 		expect(JSON.stringify(problems)).not.toContain('hunter2');
 	});
 
@@ -236,7 +236,7 @@ describe('a module that fails', () => {
 			}),
 		});
 		const problems = await problemsOf({cwd});
-		expect(problems.map(({path, mend}) => [path, mend])).toEqual([
+		expect(problems.map(({path, hint}) => [path, hint])).toEqual([
 			['strategies[0]', expect.stringContaining('Name a file')],
 			['hostRules[0].strategy', 'Did you mean mine?'],
 		]);

@@ -76,12 +76,12 @@ describe('a text that is none', () => {
 		['an alias for what it is in', 'hostRules: &a\n- *a\n', undefined, /contains itself|aliases/, /./],
 		['brackets without end', '['.repeat(20_000), 1, /cannot be read|indentation/, /./],
 		['a NUL', 'hostRules: \0\n', undefined, /./, /./],
-	])('%s', async (_, text, line, message, mend) => {
+	])('%s', async (_, text, line, message, hint) => {
 		const problems = await problemsInYaml(text);
 		expect(problems.length).toBeGreaterThan(0);
 		if (line !== undefined) expect(problems[0]?.line).toBe(line);
 		expect(problems[0]?.message).toMatch(message);
-		expect(problems[0]?.mend).toMatch(mend);
+		expect(problems[0]?.hint).toMatch(hint);
 	});
 
 	test('aliases that unfold without end', async () => {

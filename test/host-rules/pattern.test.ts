@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import {describe, expect, test} from 'vitest';
 import {Matcher} from '../../src/host-rules/matcher.ts';
 import {type Pattern, PatternError, parsePattern} from '../../src/host-rules/pattern.ts';
-import {isLoopback} from '../../src/hosts.ts';
+import {isLoopback} from '../../src/strategy/hosts.ts';
 
 function refusal(text: string): PatternError {
 	try {
@@ -119,10 +119,10 @@ describe('a pattern that is refused says what to write instead', () => {
 		['api.example.org/a/../b', /dot segments/, /Write \/b$/],
 		['api.example.org/a/%2E%2e/b', /dot segments/, /Write \/b$/],
 		['api.example.org/./a', /dot segments/, /Write \/a$/],
-	])('%j', (text, message, mend) => {
+	])('%j', (text, message, hint) => {
 		const error = refusal(text);
 		expect(error.message).toMatch(message);
-		expect(error.mend).toMatch(mend);
+		expect(error.hint).toMatch(hint);
 	});
 
 	test.each([
@@ -131,8 +131,8 @@ describe('a pattern that is refused says what to write instead', () => {
 		'h/?key=hunter2',
 		'hunter2 x',
 	])('without repeating what may be a secret: %j', text => {
-		const {message, mend} = refusal(text);
-		expect(message + mend).not.toContain('hunter2');
+		const {message, hint} = refusal(text);
+		expect(message + hint).not.toContain('hunter2');
 	});
 });
 
@@ -182,7 +182,7 @@ describe('any text', () => {
 		fc.webUrl(),
 	);
 
-	test('is either refused with a message and a mend, or matches the URL that it describes', () => {
+	test('is either refused with a message and a hint, or matches the URL that it describes', () => {
 		fc.assert(
 			fc.property(patternLike, text => {
 				let pattern: Pattern;
@@ -191,7 +191,7 @@ describe('any text', () => {
 				} catch (error) {
 					expect(error).toBeInstanceOf(PatternError);
 					expect((error as PatternError).message).not.toBe('');
-					expect((error as PatternError).mend).not.toBe('');
+					expect((error as PatternError).hint).not.toBe('');
 					return;
 				}
 				const host = {exact: pattern.host, wildcard: `sub.${pattern.host}`, any: 'any.example'}[pattern.kind];

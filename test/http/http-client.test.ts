@@ -4,10 +4,10 @@ import type {AddressInfo} from 'node:net';
 import got from 'got';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {GotHttpClient} from '../../src/http/http-client.ts';
-import {TlsAgents} from '../../src/identities/agents.ts';
 import {startMtlsServer} from '../../src/testing/index.ts';
 import {answerJson, startServer, type TestServer} from '../../src/testing/server.ts';
-import {TrustSets} from '../../src/trust/trust-sets.ts';
+import {TlsAgents} from '../../src/tls/agents.ts';
+import {TrustStores} from '../../src/trust/trust-stores.ts';
 import {findSecrets} from '../transports/find-secrets.ts';
 
 const secret = 'CANARY-secret';
@@ -22,7 +22,7 @@ const request = {
 function createClient(settings: {timeout?: number; retries?: number} = {}): GotHttpClient {
 	const agents = new TlsAgents();
 	onTestFinished(() => agents.close());
-	return new GotHttpClient(Promise.resolve(got), new TrustSets([]), agents, {
+	return new GotHttpClient(Promise.resolve(got), new TrustStores([]), agents, {
 		timeout: 10_000,
 		retries: 2,
 		...settings,

@@ -1,4 +1,4 @@
-/** What is wrong with an identity is told before any server sees it: each time with the file and the mend. */
+/** What is wrong with an identity is told before any server sees it: each time with the file and the hint. */
 import {
 	chmodSync,
 	chownSync,
@@ -60,7 +60,7 @@ describeWith(opensslServer, 'an identity that cannot be used', () => {
 		),
 	});
 
-	/** Have `grid` sign alice's request anew. */
+	/** Have `grid` sign alice's request again. */
 	async function sign(...parameters: string[]): Promise<Buffer> {
 		await pki.openssl(
 			...['ca', '-batch', '-notext', '-config', 'ca.cnf', '-in', 'alice.csr', '-extfile', 'alice.ext'],

@@ -18,7 +18,7 @@ import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} 
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import {discover} from '../../src/identities/discover.ts';
 import {IdentityStore} from '../../src/identities/identity-store.ts';
-import type {IdentitySource} from '../../src/services.ts';
+import type {IdentitySource} from '../../src/strategy/services.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from '../../src/testing/index.ts';
 
 let authority: TestAuthority;
@@ -279,7 +279,7 @@ describe('a default place is passed over', () => {
 		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it ended on 2026-01-02T00:00:00.000Z`);
 	});
 
-	test('where what it was made from has ended', async () => {
+	test('where what it was made from has expired', async () => {
 		const file = putInOneFile(`tmp/${userProxy}`, 'tmp');
 		appendFileSync(file, readFileSync((people.get('ended') as CertificateFiles).certificate));
 		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it ended on 2026-01-02T00:00:00.000Z`);

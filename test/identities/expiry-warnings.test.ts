@@ -4,10 +4,10 @@ import {copyFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test, vi} from 'vitest';
-import {type EventPayloads, Events} from '../../src/events.ts';
 import {ExpiryWarnings} from '../../src/identities/expiry-warnings.ts';
 import {IdentityStore} from '../../src/identities/identity-store.ts';
-import type {Identity} from '../../src/services.ts';
+import {type EventPayloads, Events} from '../../src/observability/events.ts';
+import type {Identity} from '../../src/strategy/services.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/index.ts';
 
 const day = 86_400_000;
@@ -61,7 +61,7 @@ test.each([
 	expect(told(lifetime, [29, 9, 2, 0.1])).toEqual(days);
 });
 
-test('a renewed one is told of anew', () => {
+test('a renewed one is told of again', () => {
 	const days: number[] = [];
 	const warnings = new ExpiryWarnings(
 		new Events([(_, payload) => days.push((payload as EventPayloads['gatepass:certificate:expiring']).days)]),

@@ -11,10 +11,10 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
-import {TlsAgents} from '../../src/identities/agents.ts';
 import {readIdentity} from '../../src/identities/read-identity.ts';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import type {CertificateFiles} from '../../src/testing/authority.ts';
+import {TlsAgents} from '../../src/tls/agents.ts';
 import {type ApacheWithUsers, apache, startApacheMtls, type TlsVersion} from '../servers/apache.ts';
 import {describeWith, findProgram} from '../servers/availability.ts';
 

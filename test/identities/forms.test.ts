@@ -146,7 +146,7 @@ describeWith(opensslServer, 'identities', () => {
 			const parts = readFileSync(file, 'utf8').split(/(?=-----BEGIN)/);
 			writeFileSync(file, parts.slice(0, 2).join(''));
 			await expect(read({kind: 'proxy', certificate: file})).rejects.toThrow(
-				`The proxy ${file} lacks the certificate that it was made from. Make it anew with 'voms-proxy-init' or 'grid-proxy-init'`,
+				`The proxy ${file} lacks the certificate that it was made from. Make it again with 'voms-proxy-init' or 'grid-proxy-init'`,
 			);
 		});
 

@@ -1,4 +1,4 @@
-/** Certificates and keys that cannot be used: each is told before any server sees it, with the file and the mend. */
+/** Certificates and keys that cannot be used: each is told before any server sees it, with the file and the hint. */
 import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -135,17 +135,17 @@ describe('what is wrong', () => {
 		[
 			'an empty certificate',
 			() => read('', alice.key),
-			/cert\.pem holds no certificate\. It is empty\. Copy it anew/,
+			/cert\.pem holds no certificate\. It is empty\. Copy it again/,
 		],
 		[
 			'an empty key',
 			() => read(alice.certificate, ''),
-			/key\.pem holds no private key\. It is empty\. Copy it anew/,
+			/key\.pem holds no private key\. It is empty\. Copy it again/,
 		],
 		[
 			'a certificate cut off',
 			() => read(cutOff(alice.certificate), alice.key),
-			/The certificate in .*cert\.pem is damaged or cut off\. Copy it anew/,
+			/The certificate in .*cert\.pem is damaged or cut off\. Copy it again/,
 		],
 		[
 			'a certificate without its end',
@@ -165,7 +165,7 @@ describe('what is wrong', () => {
 		[
 			'a key cut off',
 			() => read(alice.certificate, cutOff(alice.key)),
-			/key\.pem is damaged or cut off\. Copy it anew/,
+			/key\.pem is damaged or cut off\. Copy it again/,
 		],
 		[
 			'a damaged certificate',
@@ -257,7 +257,7 @@ describe('what is wrong', () => {
 		}
 	});
 
-	test('a certificate that has ended, and one that has not begun', async () => {
+	test('a certificate that has expired, and one that has not begun', async () => {
 		vi.useFakeTimers({toFake: ['Date'], now: Date.now() + 3 * day});
 		await expect(read(alice.certificate, alice.key)).rejects.toThrow(
 			/cert\.pem ended on \d{4}-\d\d-\d\d\. Renew it/,
@@ -297,7 +297,7 @@ describe('the store of identities', () => {
 		expect((await store.load(source)).subject).toBe('CN=alice,O=Example');
 	});
 
-	test('reads one that has ended again: it may have been renewed in its place', async () => {
+	test('reads one that has expired again: it may have been renewed in its place', async () => {
 		const store = new IdentityStore(folder, {});
 		const source = files();
 		const first = await store.load(source);

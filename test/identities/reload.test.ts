@@ -18,10 +18,10 @@ import {stat} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} from 'vitest';
-import {type EventName, type EventPayloads, Events} from '../../src/events.ts';
 import {IdentityStore} from '../../src/identities/identity-store.ts';
 import {readIdentity} from '../../src/identities/read-identity.ts';
-import type {Identity, IdentitySource} from '../../src/services.ts';
+import {type EventName, type EventPayloads, Events} from '../../src/observability/events.ts';
+import type {Identity, IdentitySource} from '../../src/strategy/services.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from '../../src/testing/index.ts';
 
 vi.mock('node:fs/promises', async importOriginal => {
@@ -309,7 +309,7 @@ describe('between two looks', () => {
 	});
 });
 
-test('a file that was touched, or written anew with the same content, gives the same object', async () => {
+test('a file that was touched, or written again with the same content, gives the same object', async () => {
 	write('alice');
 	const before = await store.load(source);
 	write('alice');
@@ -362,7 +362,7 @@ describe('what cannot be used leaves the old one in use, and is told once', () =
 		writeFileSync(join(folder, 'key.pem'), textOf('alice', 'key'), {mode});
 	}
 
-	test('until it has ended', async () => {
+	test('until it has expired', async () => {
 		truncateSync(join(folder, 'cert.pem'));
 		later();
 		expect(await store.load(source)).toBe(before);
@@ -463,7 +463,7 @@ describe('a search', () => {
 		expect(await subject({})).toBe('CN=bob');
 	});
 
-	test('goes on to the next place when a proxy has ended', async () => {
+	test('goes on to the next place when a proxy has expired', async () => {
 		const short = await authority.issue('short', {subject: 'CN=short', notAfter: Date.now() + 60_000});
 		writeFileSync(proxyFile(), readFileSync(short.certificate, 'utf8') + readFileSync(short.key, 'utf8'), {
 			mode: 0o600,
@@ -557,7 +557,7 @@ describe('a passphrase that nobody gave', () => {
 		expect(asked).toEqual([join(folder, 'key.pem')]);
 	});
 
-	test('is asked for anew where the renewed key has another one', async () => {
+	test('is asked for again where the renewed key has another one', async () => {
 		expect(await subject()).toBe('CN=alice');
 		answer = 'canary-renewed';
 		writeEncrypted('bob', answer);

@@ -22,7 +22,7 @@ describe('about tokens', () => {
 	const key = expect.stringMatching(/"client","reports"/);
 	const expiresAt = expect.any(Number);
 
-	test('one that is issued, served, renewed, refused and fetched anew', async () => {
+	test('one that is issued, served, renewed, refused and fetched again', async () => {
 		vi.useFakeTimers({toFake: ['Date']});
 		const {got} = await stage.createClient();
 		const events = listenTo(eventNames.slice(0, 5));
@@ -186,7 +186,7 @@ describe('gatepass:request', () => {
 		expect(events.map(({payload}) => payload)).toEqual(told.map(payloadOf));
 	});
 
-	test('a token that is refused, and fetched anew', async () => {
+	test('a token that is refused, and fetched again', async () => {
 		const {got} = await stage.createClient();
 		stage.refused.add('token-1');
 		const events = listenTo(['gatepass:request']);

@@ -2,7 +2,7 @@
 import {pino} from 'pino';
 import {beforeEach, expect, test} from 'vitest';
 import {CertificateError, createGatepass} from '../../src/index.ts';
-import {logTo} from '../../src/logger.ts';
+import {logTo} from '../../src/observability/logger.ts';
 import {type Stage, setStage} from './setup.ts';
 
 let stage: Stage;

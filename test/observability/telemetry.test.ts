@@ -20,7 +20,7 @@ import {
 import {BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor} from '@opentelemetry/sdk-trace-base';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {CertificateError} from '../../src/index.ts';
-import {recordTelemetry} from '../../src/telemetry.ts';
+import {recordTelemetry} from '../../src/observability/telemetry.ts';
 import {type Stage, setStage} from './setup.ts';
 
 /** Carries the active span along, as the SDK for Node does. */

@@ -30,7 +30,7 @@ export interface ApacheNegotiate {
 	readonly ca: string;
 	/** Its certificate and key, as PEM files. */
 	readonly tls: {readonly certificate: string; readonly key: string};
-	/** Its key table, which it reads anew for each request. */
+	/** Its key table, which it reads again for each request. */
 	readonly keytab: string;
 	/** How many requests Apache has read so far, by status. */
 	statuses(): Promise<Readonly<Record<string, number>>>;

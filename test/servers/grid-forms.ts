@@ -84,7 +84,7 @@ function pair(user: GridUser, more: GridForm['options'] = {}): FormMaker {
 	};
 }
 
-/** The user's certificate with a key that a command of `openssl` has written anew. */
+/** The user's certificate with a key that a command of `openssl` has written again. */
 function withKey(user: GridUser, command: string, ...parameters: string[]): FormMaker {
 	return async pki => {
 		const {certificate, key, subject} = pki.users[user];

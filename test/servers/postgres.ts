@@ -33,7 +33,7 @@ export interface Postgres {
 	clear(): Promise<void>;
 	/** End it at once, as in a crash. */
 	kill(): Promise<void>;
-	/** Start it anew on the same port. */
+	/** Start it again on the same port. */
 	restart(): Promise<void>;
 	close(): Promise<void>;
 }

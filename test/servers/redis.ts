@@ -30,7 +30,7 @@ export interface Redis {
 	clear(): Promise<void>;
 	/** End it at once, as in a crash. */
 	kill(): Promise<void>;
-	/** Start it anew on the same port. */
+	/** Start it again on the same port. */
 	restart(): Promise<void>;
 	/** Stop it from answering while its connections stay open, until `resume`. */
 	pause(): void;

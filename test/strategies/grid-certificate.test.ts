@@ -39,7 +39,7 @@ async function mistakes(options: Record<string, unknown>, strategy?: string): Pr
 	const error: unknown = await open(options, strategy).catch(error => error);
 	expect(error).toBeInstanceOf(ConfigurationError);
 	return (error as ConfigurationError).problems.map(
-		({path, message, mend}) => `${path}: ${message}. ${mend}`,
+		({path, message, hint}) => `${path}: ${message}. ${hint}`,
 	);
 }
 

@@ -18,7 +18,7 @@ const minorFor = (code: number): number => (code - 1_765_328_384) >>> 0;
 interface Expected {
 	readonly kind: typeof CredentialUnavailableError | typeof KerberosExchangeError;
 	readonly major: number | undefined;
-	/** Absent: MIT has counted it anew, or the library gives none. */
+	/** Absent: MIT has counted it again, or the library gives none. */
 	readonly code?: number | undefined;
 	/** What the library says. */
 	readonly says: RegExp;
@@ -86,7 +86,7 @@ describeWith([mitKdc, apacheNegotiate, faketime], 'failures of Kerberos, explain
 		});
 
 		describe.each(['spnego', 'krb5'])('%s', mechanism => {
-			/** MIT numbers the codes anew where SPNEGO hands them on. */
+			/** MIT numbers the codes again where SPNEGO hands them on. */
 			const only = (code: number): number | undefined => (isMit && mechanism === 'spnego' ? undefined : code);
 			const inExchange = {kind: KerberosExchangeError, major: failure} as const;
 			const withTicket = async (options: Record<string, unknown>): Promise<KerberosExchangeError> => {

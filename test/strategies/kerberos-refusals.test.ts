@@ -89,7 +89,7 @@ describeWith([mitKdc, apacheNegotiate], 'a server that refuses the ticket', () =
 				expect([refusal.major, refusal.minor]).toEqual([13 << 16, minorFor(44)]);
 				expect(refusal.message).toContain('the server says KRB_AP_ERR_BADKEYVER (44)');
 				expect(refusal.message).toContain("Get new tickets with 'kinit'");
-				// Tickets of the rule's own are fetched anew for the second attempt.
+				// Tickets of the rule's own are fetched again for the second attempt.
 				const {headers} = await withKeytab.got(url('keytab'));
 				expect(headers['x-remote-user']).toBe(`robot@${realm.kdc.realm}`);
 				expect(events.of(url('keytab'))).toMatchObject({status: 200, legs: 3});

@@ -1,7 +1,7 @@
 /** What gatepass told of its requests during the tests of a file. */
 import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {afterAll, beforeAll} from 'vitest';
-import type {EventPayloads} from '../../src/events.ts';
+import type {EventPayloads} from '../../src/observability/events.ts';
 
 type RequestEvent = EventPayloads['gatepass:request'];
 

@@ -142,7 +142,7 @@ describe('an answer with status 200 that is no token', () => {
 		],
 		['a DPoP token that nobody asked for', json(200, {...good, token_type: 'DPoP'}), /bound to a key/],
 		['a negative life', json(200, {...good, expires_in: -1}), /no token .*expires_in/],
-		['no life at all', json(200, {...good, expires_in: 0}), /has ended already \(expires_in is 0\)/],
+		['no life at all', json(200, {...good, expires_in: 0}), /has already expired \(expires_in is 0\)/],
 		['an absurd life', json(200, {...good, expires_in: 1e12}), /said to live 1000000000000 seconds/],
 		['a life that is no number', json(200, {...good, expires_in: 'NaN'}), /no token .*expires_in/],
 		['a life that is a word', json(200, {...good, expires_in: 'soon'}), /no token .*expires_in/],
@@ -373,11 +373,11 @@ describe('an OAuth error', () => {
 		[400, 'unauthorized_client', /Have the client allowed/],
 		[400, 'unsupported_grant_type', /Have the client allowed/],
 		[400, 'made_up', /Check the options of the rule/],
-	])('%i %s says what to check', async (status, code, mend) => {
+	])('%i %s says what to check', async (status, code, hint) => {
 		const error = await failureOf(json(status, {error: code, error_description: 'It is wrong'}));
 		expect(error).toMatchObject({status, error: code, errorDescription: 'It is wrong'});
 		expect(error.message).toContain(`refused: ${code} (It is wrong). `);
-		expect(error.message).toMatch(mend);
+		expect(error.message).toMatch(hint);
 	});
 
 	test('with a challenge beside it', async () => {

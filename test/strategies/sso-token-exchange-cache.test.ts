@@ -73,7 +73,7 @@ describe('the cache', () => {
 		]);
 	});
 
-	test('a token that the API refuses is exchanged anew, once', async () => {
+	test('a token that the API refuses is exchanged again, once', async () => {
 		const {got} = await setup.useExchange({subjectToken: setup.nested()});
 		await got(`${setup.api.url}/a`);
 		setup.api.revokeShown();
@@ -87,7 +87,7 @@ describe('a subject token that the server no longer takes', () => {
 	const subjectOf = (exchange: number): string =>
 		setup.provider.forms.flatMap(({subject_token}) => subject_token ?? [])[exchange] ?? '';
 
-	test('is got anew from the other strategy, within the same request', async () => {
+	test('is got again from the other strategy, within the same request', async () => {
 		const {got} = await setup.useExchange({subjectToken: setup.nested()});
 		await got(`${setup.api.url}/a`);
 		await setup.provider.revoke(subjectOf(0));

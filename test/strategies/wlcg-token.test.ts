@@ -91,7 +91,7 @@ describe('what stops the search', () => {
 		expect(failure.message).not.toMatch(/canary/);
 	});
 
-	test('a token that has ended', async () => {
+	test('a token that has expired', async () => {
 		await writeFile(usual(), unsignedJwt({exp: 1000}));
 		await expect(shown({XDG_RUNTIME_DIR: folder})).rejects.toThrow(/ended on 1970-01-01/);
 	});

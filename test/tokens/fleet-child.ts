@@ -1,9 +1,9 @@
 /** One process of a fleet: asks a shared token cache for a token, many times at once, whenever it is told to. */
 import {subscribe} from 'node:diagnostics_channel';
 import {TokenCacheError, TokenRequestError} from '../../src/errors.ts';
-import type {Token} from '../../src/services.ts';
+import type {Token} from '../../src/strategy/services.ts';
 // Loaded before the process becomes a user who may not read it.
-import '../../src/tokens/sqlite-store.ts';
+import '../../src/tokens/stores/sqlite-store.ts';
 import {openTokenStore} from '../../src/tokens/open-store.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
 import type {Answer, Order} from './fleet.ts';

@@ -1,7 +1,7 @@
 /** A process that is held up itself does not take its token store for slow. */
 import {setImmediate as nextTurn} from 'node:timers/promises';
 import {expect, test} from 'vitest';
-import {Events} from '../../src/events.ts';
+import {Events} from '../../src/observability/events.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
 import type {StoredToken, TokenStore} from '../../src/tokens/token-store.ts';
 

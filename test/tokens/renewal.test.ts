@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {TokenRequestError} from '../../src/errors.ts';
-import type {Token} from '../../src/services.ts';
+import type {Token} from '../../src/strategy/services.ts';
 import {openTokenStore} from '../../src/tokens/open-store.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
 
@@ -151,7 +151,7 @@ describe('an issuer that is down', () => {
 });
 
 describe('a failure is never kept', () => {
-	test('neither in memory nor in the store: each call asks anew', async () => {
+	test('neither in memory nor in the store: each call asks again', async () => {
 		const map = new Map<string, unknown>();
 		const cache = cacheOver(openTokenStore(map));
 		const issuer = new Issuer(hour);
@@ -179,7 +179,7 @@ describe('an issuer that hands out the same token again', () => {
 		},
 	);
 
-	test('with a life that begins anew each time is asked as if it were a new one', async () => {
+	test('with a life that begins again each time is asked as if it were a new one', async () => {
 		const cache = cacheOver();
 		const issue = vi.fn(
 			async (): Promise<Token> => ({value: 'the same', type: 'Bearer', expiresAt: Date.now() + hour}),

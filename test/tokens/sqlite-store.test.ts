@@ -21,7 +21,7 @@ import {keyvIteratorTests, default as keyvTestSuite} from '@keyv/test-suite';
 import {Keyv} from 'keyv';
 import * as vitest from 'vitest';
 import {afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
-import {SqliteStore} from '../../src/tokens/sqlite-store.ts';
+import {SqliteStore} from '../../src/tokens/stores/sqlite-store.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -93,7 +93,7 @@ test('it is in write-ahead mode', () => {
 	expect(database.prepare('PRAGMA journal_mode').get()).toEqual({journal_mode: 'wal'});
 });
 
-test('what has ended is removed at the next opening', async () => {
+test('what has expired is removed at the next opening', async () => {
 	const file = join(folder, 'tokens.sqlite');
 	const first = open(file);
 	await first.set('ended', 'x', -1000);
@@ -114,7 +114,7 @@ test('what has ended is removed at the next opening', async () => {
 test('eight processes that write at once lose nothing, even where the file is new', async () => {
 	const file = join(folder, 'tokens.sqlite');
 	const program = `
-		const {SqliteStore} = await import(${JSON.stringify(new URL('../../src/tokens/sqlite-store.ts', import.meta.url).href)});
+		const {SqliteStore} = await import(${JSON.stringify(new URL('../../src/tokens/stores/sqlite-store.ts', import.meta.url).href)});
 		const [name, file] = process.argv.slice(1);
 		process.stdin.once('data', async () => {
 			const store = new SqliteStore(file);
@@ -200,14 +200,17 @@ describe('a file that is damaged', () => {
 		expect(modeOf(file)).toBe('600');
 	}
 
-	test.each([0.1, 0.3, 0.5, 0.9])('cut off at %d of its length, is put aside and begun anew', async share => {
-		const file = await makeFile();
-		const {size} = statSync(file);
-		truncateSync(file, Math.floor(size * share));
-		await expectUsable(file);
-		expect(existsSync(`${file}.damaged`)).toBe(true);
-		expect(modeOf(`${file}.damaged`)).toBe('600');
-	});
+	test.each([0.1, 0.3, 0.5, 0.9])(
+		'cut off at %d of its length, is put aside and begun again',
+		async share => {
+			const file = await makeFile();
+			const {size} = statSync(file);
+			truncateSync(file, Math.floor(size * share));
+			await expectUsable(file);
+			expect(existsSync(`${file}.damaged`)).toBe(true);
+			expect(modeOf(`${file}.damaged`)).toBe('600');
+		},
+	);
 
 	test.each([0, 1, 600])('cut off so that sqlite makes something of it (%i bytes), is usable', async lost => {
 		const file = await makeFile();
@@ -218,14 +221,14 @@ describe('a file that is damaged', () => {
 	test.each([
 		['garbage', Buffer.from('this is no database, whatever its name says '.repeat(100))],
 		['a header and garbage', Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(8000, 7)])],
-	])('%s in its place, is put aside and begun anew', async (_, content) => {
+	])('%s in its place, is put aside and begun again', async (_, content) => {
 		const file = join(folder, 'tokens.sqlite');
 		writeFileSync(file, content);
 		await expectUsable(file);
 		expect(readFileSync(`${file}.damaged`)).toEqual(content);
 	});
 
-	test('with pages overwritten, is put aside and begun anew', async () => {
+	test('with pages overwritten, is put aside and begun again', async () => {
 		const file = await makeFile();
 		const content = readFileSync(file);
 		content.fill(0xa5, 4096 * 3, 4096 * 6);
@@ -237,7 +240,7 @@ describe('a file that is damaged', () => {
 	test('found by two processes at once, is put aside once', async () => {
 		const file = join(folder, 'tokens.sqlite');
 		writeFileSync(file, 'garbage'.repeat(1000));
-		const url = new URL('../../src/tokens/sqlite-store.ts', import.meta.url).href;
+		const url = new URL('../../src/tokens/stores/sqlite-store.ts', import.meta.url).href;
 		const program = `
 			const {SqliteStore} = await import(${JSON.stringify(url)});
 			const store = new SqliteStore(process.argv[1]);
@@ -285,7 +288,7 @@ describe('a file that cannot be opened is an error, at once', () => {
 });
 
 test('loading node:sqlite prints no warning', () => {
-	const url = new URL('../../src/tokens/load-sqlite.ts', import.meta.url).href;
+	const url = new URL('../../src/tokens/stores/load-sqlite.ts', import.meta.url).href;
 	const program = `
 		const {loadSqlite} = await import(${JSON.stringify(url)});
 		process.on('warning', warning => console.log(warning.name));

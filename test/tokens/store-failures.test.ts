@@ -95,7 +95,7 @@ function testTroubles<Kind extends Backend & {readonly source: string}>(
 }
 
 testTroubles<Backend & {readonly source: string; readonly server: Redis}>(redis, {
-	'killed, and started anew': {
+	'killed, and started again': {
 		begin: ({server}) => server.kill(),
 		end: ({server}) => server.restart(),
 	},
@@ -117,7 +117,7 @@ const endSessions =
 	'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname IS NOT NULL';
 
 testTroubles<Backend & {readonly source: string; readonly server: Postgres}>(postgres, {
-	'stopped, and started anew': {
+	'stopped, and started again': {
 		begin: ({server}) => server.kill(),
 		end: ({server}) => server.restart(),
 	},

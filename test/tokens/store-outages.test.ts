@@ -6,12 +6,12 @@ import {type AddressInfo, createServer, type Server, type Socket} from 'node:net
 import {Keyv} from 'keyv';
 import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
 import {TokenCacheError} from '../../src/errors.ts';
-import type {Token} from '../../src/services.ts';
+import type {Token} from '../../src/strategy/services.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {KeyvTokenStore} from '../../src/tokens/keyv-token-store.ts';
 import {LazyTokenStore} from '../../src/tokens/lazy-token-store.ts';
 import {openTokenStore} from '../../src/tokens/open-store.ts';
-import {openRedis} from '../../src/tokens/redis-store.ts';
+import {openRedis} from '../../src/tokens/stores/redis-store.ts';
 import type {TokenStore} from '../../src/tokens/token-store.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Postgres, postgresServer, startPostgres} from '../servers/postgres.ts';
@@ -239,7 +239,7 @@ describeWith(postgresServer, 'PostgreSQL in trouble', () => {
 		await untilItWorks(track(openTokenStore(url.href)));
 	});
 
-	test('tokens and leases that have ended are cleared away', async () => {
+	test('tokens and leases that have expired are cleared away', async () => {
 		const before = track(openTokenStore(server.url));
 		await before.set('ended', token, 1);
 		await before.set('lasting', token, minute);

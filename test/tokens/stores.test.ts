@@ -3,7 +3,7 @@ import {createSecretKey, randomBytes} from 'node:crypto';
 import fc from 'fast-check';
 import {afterAll, afterEach, beforeAll, describe, expect, test} from 'vitest';
 import type {TokenCacheError} from '../../src/errors.ts';
-import type {Token} from '../../src/services.ts';
+import type {Token} from '../../src/strategy/services.ts';
 import type {TokenStoreSettings} from '../../src/tokens/open-store.ts';
 import type {TokenStore} from '../../src/tokens/token-store.ts';
 import {describeWith} from '../servers/availability.ts';
@@ -208,7 +208,7 @@ function storeTests({start, name: kind}: BackendKind): void {
 		['a token with a wrong time', '{"value":{"value":"a-token","type":"Bearer","expiresAt":"soon"}}'],
 		['a megabyte', `{"value":"${'x'.repeat(100_000)}"}`],
 	] as const)(
-		'counts garbage as absent, says so, and is mended by the next token: %s',
+		'counts garbage as absent, says so, and is fixed by the next token: %s',
 		async ([, garbage]) => {
 			const [store, sealing] = [open(), open({keys: [newKey()]})];
 			await store.set('key', token, minute);

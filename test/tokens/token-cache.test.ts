@@ -3,7 +3,7 @@ import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {Keyv} from 'keyv';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {StrategyError, TokenCacheError} from '../../src/errors.ts';
-import type {Token} from '../../src/services.ts';
+import type {Token} from '../../src/strategy/services.ts';
 import {KeyvTokenStore} from '../../src/tokens/keyv-token-store.ts';
 import {openTokenStore} from '../../src/tokens/open-store.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
@@ -141,7 +141,7 @@ describe('get', () => {
 		['another type', {value: 'x', type: 'Mac'}],
 		['a date for a time', {value: 'x', type: 'Bearer', expiresAt: new Date()}],
 		['NaN for a time', {value: 'x', type: 'Bearer', expiresAt: Number.NaN}],
-		['a token that has ended', {value: 'secret-x', type: 'Bearer', expiresAt: 1_800_000_000_000}],
+		['a token that has expired', {value: 'secret-x', type: 'Bearer', expiresAt: 1_800_000_000_000}],
 	])('refuses %s from an issue, and keeps nothing of it', async (_, issued) => {
 		const cache = cacheOver();
 		const error = await cache.get('key', async () => issued as Token).catch(error => error);
@@ -227,7 +227,7 @@ describe('renewal', () => {
 		expect(found).toHaveLength(issue.mock.calls.length);
 	});
 
-	test('that fails for good fails the call once the token has ended', async () => {
+	test('that fails for good fails the call once the token has expired', async () => {
 		const cache = cacheOver();
 		await cache.get('key', async () => token('old'));
 		vi.setSystemTime(Date.now() + hour);

@@ -45,7 +45,7 @@ const reopenable: [string, () => Readable, string][] = [
 	['a part of a file', () => createReadStream(file, {start: 7, end: 70_000}), content.slice(7, 70_001)],
 	['text of a file', () => createReadStream(file, {encoding: 'utf8'}), content],
 	[
-		'an iterable that begins anew',
+		'an iterable that begins again',
 		() =>
 			({
 				async *[Symbol.asyncIterator]() {

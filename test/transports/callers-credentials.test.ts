@@ -48,7 +48,7 @@ beforeAll(async () => {
 	servers = {a, otherPort, b, plainB};
 	const certificateAuthority = await readFile(authority.ca, 'utf8');
 	gatepass = await createGatepass({
-		// Without a trust set, so that what the caller gives for TLS is what counts.
+		// Without a trust store, so that what the caller gives for TLS is what counts.
 		got: got.extend({dnsLookup: lookupLocally, retry: {limit: 0}, https: {certificateAuthority}}),
 		strategies: [HeaderStrategy],
 		config: {
@@ -195,7 +195,7 @@ test("a strategy's header takes the place of the caller's on its own hop only", 
 	expect(arrived.headers['x-api-key']).toBe("the caller's");
 });
 
-describe('under a trust set, the server is verified against it, and what the caller shows stays', () => {
+describe('under a trust store, the server is verified against it, and what the caller shows stays', () => {
 	let trusting: Gatepass;
 	beforeAll(async () => {
 		trusting = await createGatepass({

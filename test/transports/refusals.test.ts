@@ -101,7 +101,7 @@ describeWith([apache, opensslServer, gridProxyTools, nginx], 'a client certifica
 			['revoked', 'it takes it for revoked', 'Use a certificate that the server accepts'],
 		] as const;
 
-		test.for(cases)('by Apache: %s', async ([user, reason, mend], context) => {
+		test.for(cases)('by Apache: %s', async ([user, reason, hint], context) => {
 			const url = server.urls[version];
 			const gatepass = await gatepassFor(url, user && filesOf(user));
 			const {error, retries} = await failureOf(gatepass, url);
@@ -110,7 +110,7 @@ describeWith([apache, opensslServer, gridProxyTools, nginx], 'a client certifica
 			context
 				.expect(message)
 				.toContain(user === undefined && version === 'TLSv1.2' ? 'it got none that it accepts' : reason);
-			context.expect(message).toContain(mend);
+			context.expect(message).toContain(hint);
 			context
 				.expect(message)
 				.toContain(

@@ -1,4 +1,4 @@
-/** Trust sets and identities together with got's own ways to send: its cache, HTTP/2, the caller's request function. */
+/** Trust stores and identities together with got's own ways to send: its cache, HTTP/2, the caller's request function. */
 import {readFile} from 'node:fs/promises';
 import {
 	createSecureServer,
@@ -106,12 +106,12 @@ const credentials = {
 describe.each(pages)('%s', path => {
 	const shown = () => seen.map(({credential, certificate}) => [credential, certificate]);
 
-	test('over HTTP/1.1, by the trust set', async () => {
+	test('over HTTP/1.1, by the trust store', async () => {
 		expect(await gatepass.got(`${origin}${path}`).text()).toBe('answered');
 		expect(shown()).toEqual(credentials[path]);
 	});
 
-	test('with http2: true, by the trust set and with the identity', async () => {
+	test('with http2: true, by the trust store and with the identity', async () => {
 		expect(await gatepass.got(`${origin}${path}`, {http2: true}).text()).toBe('answered');
 		expect(shown()).toEqual(credentials[path]);
 		expect(seen.map(({version}) => version)).toEqual(credentials[path].map(() => '1.1'));

@@ -1,4 +1,4 @@
-/** Chains judged by a trust set: of servers, users and proxies; and the policies of the grid's own CA folder. */
+/** Chains judged by a trust store: of servers, users and proxies; and the policies of the grid's own CA folder. */
 import {X509Certificate} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {writeFile} from 'node:fs/promises';
@@ -7,7 +7,7 @@ import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {TrustEntry} from '../../src/config/configuration.ts';
 import {parsePattern} from '../../src/host-rules/pattern.ts';
 import {NameRules} from '../../src/trust/name-rules.ts';
-import {createTrustSet, TrustSets} from '../../src/trust/trust-sets.ts';
+import {createTrustSet, TrustStores} from '../../src/trust/trust-stores.ts';
 import {parseCertificates} from '../../src/x509/certificates.ts';
 import {describeWith, findProgram} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
@@ -172,9 +172,9 @@ describeWith(opensslServer, 'a chain', () => {
 
 	describe('of an identity', () => {
 		const judge = (chain: X509Certificate[], ...files: string[]) =>
-			new TrustSets(files.map(file => entry(file, {only: false}))).judgeIdentity(chain);
+			new TrustStores(files.map(file => entry(file, {only: false}))).judgeIdentity(chain);
 
-		test('by any of the trust sets that knows its CA', async () => {
+		test('by any of the trust stores that knows its CA', async () => {
 			const stranger = (await pki.authority('nobody', '/CN=nobody')).certificate;
 			const {alice: user, grid: ca} = certificates;
 			expect(judge([user], stranger)).toEqual({outcome: 'unknown'});

@@ -7,7 +7,7 @@ import {BasicConstraintsExtension, X509CertificateGenerator} from '@peculiar/x50
 import {expect, onTestFinished, test} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
 import {parsePattern} from '../../src/host-rules/pattern.ts';
-import {createTrustSet} from '../../src/trust/trust-sets.ts';
+import {createTrustSet} from '../../src/trust/trust-stores.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
 import {type Holder, startTlsServer} from './pki.ts';
@@ -54,7 +54,7 @@ async function forged(name: string, issuer: string, from: number, until: number)
 }
 
 describeWith(opensslServer, 'a server that leads astray', () => {
-	test('by a CA of the same name that has ended, which hides the true one', async () => {
+	test('by a CA of the same name that has expired, which hides the true one', async () => {
 		const folder = await newFolder([root]);
 		await folder.put(grid, 'r0', await pki.list(grid, {revoked: [host]}));
 		const now = Date.now();
@@ -99,7 +99,7 @@ describeWith(opensslServer, 'a server that leads astray', () => {
 		await expectRefused(outcomeOf(far, [await readFile(below.chain, 'utf8')], folder.path), detour);
 	});
 
-	test('by an older certificate of a CA, which has ended', async () => {
+	test('by an older certificate of a CA, which has expired', async () => {
 		const folder = await newFolder([root]);
 		const set = createTrustSet({
 			patterns: [parsePattern('*')],

@@ -2,7 +2,7 @@
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {expect, onTestFinished, test, vi} from 'vitest';
-import {ListDownloads} from '../../src/trust/list-downloads.ts';
+import {ListDownloads} from '../../src/trust/crl-fetcher.ts';
 import {parseRevocationList} from '../../src/trust/revocation-list.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';

@@ -18,7 +18,7 @@ import type {TrustEntry} from '../../src/config/configuration.ts';
 import {loadConfiguration} from '../../src/config/load.ts';
 import {ConfigurationError} from '../../src/errors.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/index.ts';
-import {createTrustSet} from '../../src/trust/trust-sets.ts';
+import {createTrustSet} from '../../src/trust/trust-stores.ts';
 
 let authority: TestAuthority;
 let folder: string;

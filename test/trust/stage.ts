@@ -1,4 +1,4 @@
-/** A server of a private grid CA, and requests to it under a trust set: what the tests of trust against real servers share. */
+/** A server of a private grid CA, and requests to it under a trust store: what the tests of trust against real servers share. */
 import {afterAll, beforeAll, expect, onTestFinished} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
 import {createGatepass, type Gatepass} from '../../src/index.ts';

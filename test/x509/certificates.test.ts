@@ -74,7 +74,7 @@ describeWith(opensslServer, 'certificates', () => {
 	});
 
 	test.each<[string, (pem: string) => string | Buffer, RegExp]>([
-		['nothing', () => '', /^f holds no certificate\. It is empty\. Copy it anew$/],
+		['nothing', () => '', /^f holds no certificate\. It is empty\. Copy it again$/],
 		[
 			'text',
 			() => 'hello',
@@ -94,7 +94,7 @@ describeWith(opensslServer, 'certificates', () => {
 		[
 			'a certificate cut off',
 			pem => pem.slice(0, 700),
-			/^The certificate in f is damaged or cut off\. Copy it anew$/,
+			/^The certificate in f is damaged or cut off\. Copy it again$/,
 		],
 		[
 			'DER cut off',

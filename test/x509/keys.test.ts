@@ -138,7 +138,7 @@ describeWith(opensslServer, 'private keys', () => {
 	});
 
 	test.each<[string, () => Buffer, RegExp]>([
-		['nothing', () => Buffer.alloc(0), /^f holds no private key\. It is empty\. Copy it anew$/],
+		['nothing', () => Buffer.alloc(0), /^f holds no private key\. It is empty\. Copy it again$/],
 		[
 			'text',
 			() => Buffer.from('hello'),
@@ -155,12 +155,12 @@ describeWith(opensslServer, 'private keys', () => {
 		[
 			'half a key',
 			() => half(readFileSync(join(made.folder, 'rsa.pem'))),
-			/^The key f is damaged or cut off\. Copy it anew$/,
+			/^The key f is damaged or cut off\. Copy it again$/,
 		],
 		[
 			'half a key in DER',
 			() => half(keys.rsa.export({type: 'pkcs1', format: 'der'})),
-			/^The key f is damaged or cut off\. Copy it anew$/,
+			/^The key f is damaged or cut off\. Copy it again$/,
 		],
 	])('%s instead of a key', (_, bytes, message) => {
 		const error = failureOf(() => parsePrivateKey(bytes(), 'f'));

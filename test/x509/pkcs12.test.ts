@@ -116,7 +116,7 @@ describeWith(opensslServer, 'PKCS#12', () => {
 	);
 
 	test.each<[string, () => Promise<Buffer> | Buffer, RegExp]>([
-		['nothing', () => Buffer.alloc(0), /^f is not a PKCS#12 file\. It is empty\. Copy it anew$/],
+		['nothing', () => Buffer.alloc(0), /^f is not a PKCS#12 file\. It is empty\. Copy it again$/],
 		[
 			'a certificate',
 			() => readFileSync(pki.users.alice.certificate),
@@ -130,12 +130,12 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		[
 			'half a file',
 			async () => (await exported('alice', [])).subarray(0, 800),
-			/^The PKCS#12 file f is damaged or cut off\. Copy it anew$/,
+			/^The PKCS#12 file f is damaged or cut off\. Copy it again$/,
 		],
 		[
 			'a cipher that is not supported',
 			() => exported('alice', ['-certpbe', 'CAMELLIA-128-CBC']),
-			/^The PKCS#12 file f is protected in a way that is not supported\. Export it anew with 'openssl pkcs12 -export'$/,
+			/^The PKCS#12 file f is protected in a way that is not supported\. Export it again with 'openssl pkcs12 -export'$/,
 		],
 		[
 			'no key',
@@ -167,7 +167,7 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		expect(at).toBeGreaterThan(0);
 		bytes.set(await freshKey(), at);
 		expect((await failureOf(readPkcs12(bytes, 'f', undefined))).message).toBe(
-			'The key in f does not belong to any certificate in it. Export the two together anew',
+			'The key in f does not belong to any certificate in it. Export the two together again',
 		);
 	});
 

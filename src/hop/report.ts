@@ -1,0 +1,34 @@
+/** Tells how a hop went: `gatepass:request`, once for each hop that has a rule. */
+
+import type {AuthRequest} from '../strategy/index.ts';
+import type {Route} from './request.ts';
+
+export interface HopReport {
+	countLeg(): void;
+	/** Once: with the status that is delivered, or without, where the hop failed. */
+	end(status: number | undefined, request?: Pick<AuthRequest, 'refusal'>): void;
+}
+
+/** The report of a hop that begins now; `undefined` where nobody listens. */
+export function reportHop({events, rule}: Route, url: URL, method: string): HopReport | undefined {
+	if (!events.isHeard('gatepass:request') || rule === undefined) return undefined;
+	const begun = performance.now();
+	const {match, strategy, source} = rule.info;
+	let legs = 0;
+	return {
+		countLeg() {
+			legs += 1;
+		},
+		end(status, {refusal} = {refusal: undefined}) {
+			events.publish('gatepass:request', {
+				method,
+				url: url.origin + url.pathname,
+				rule: {match, strategy, source},
+				...(status !== undefined && {status}),
+				legs,
+				duration: performance.now() - begun,
+				...(refusal !== undefined && {refusal}),
+			});
+		},
+	};
+}

@@ -1,0 +1,180 @@
+/** One request to one URL: which rule and trust store it uses, and the conversation that its strategy holds. */
+import type {Agent as HttpAgent} from 'node:http';
+import type {Agent} from 'node:https';
+import {type GatepassError, StrategyError} from '../errors.ts';
+import type {Events} from '../observability/events.ts';
+import type {
+	AuthHeaders,
+	AuthRequest,
+	AuthStrategy,
+	Connection,
+	HopProxy,
+	Identity,
+	RuleInfo,
+} from '../strategy/index.ts';
+import type {TrustStore} from '../trust/trust-stores.ts';
+import {ConversationRun} from './run.ts';
+
+/** What a transport knows about a request that its options do not say. */
+export interface HopContext {
+	/** Pass the token cache over, once. */
+	readonly fresh: boolean;
+	/** Whose tokens to use, where the caller says. */
+	readonly tenant?: string | undefined;
+	/** Whether the request can be sent again. */
+	readonly replayable: boolean;
+	/** Whose function sends; the caller's own is shown the whole request. Default: the transport's. */
+	readonly sender?: 'caller' | 'transport';
+	/** The caller's signal: once it is aborted, nothing more is sent. */
+	readonly signal?: AbortSignal | undefined;
+	/** Have the connection for the next leg ready; absent: the transport cannot. */
+	connect?: ((request: HopRequest, timeout: number) => Promise<Connection | undefined>) | undefined;
+	/** The client certificate that was shown, once it was: for the explanation of a refusal. */
+	shown?: Identity | undefined;
+}
+
+/** What is to be done for one hop. */
+export interface Route {
+	/** Absent: no rule matches, only a trust store. */
+	readonly rule?: {readonly info: RuleInfo; readonly strategy: AuthStrategy} | undefined;
+	readonly trust?: TrustStore | undefined;
+	readonly events: Events;
+	/** The TLS agent for an identity under this hop's trust store. */
+	agentFor(identity: Identity | undefined): Agent;
+	/** The same for connections that belong to one owner within the rule. */
+	ownAgentFor(owner: string, protocol: string, identity: Identity | undefined): HttpAgent;
+}
+
+/** Decides routes. `undefined`: the hop is none of gatepass's business. */
+export interface Router {
+	route(url: URL, method: string): Route | undefined;
+	/** Whether the answer is meant for one credential only. */
+	carriesCredential(url: URL, method: string): boolean;
+}
+
+/** Header values as Node takes them, by name as the caller wrote it. */
+export type HeaderRecord = Record<string, string | string[] | number | undefined>;
+
+/** A hop whose conversation has begun. */
+export interface Hop {
+	readonly run: ConversationRun;
+	readonly request: HopRequest;
+}
+
+/** Begin the conversation of a strategy for one hop. */
+export async function beginHop(
+	rule: NonNullable<Route['rule']>,
+	context: HopContext,
+	url: URL,
+	method: string,
+	headers: HeaderRecord,
+): Promise<Hop> {
+	const request = new HopRequest(url, method, headers, context, rule.info);
+	const run = new ConversationRun(rule.strategy.authenticate(request), rule.info);
+	await run.prepare();
+	try {
+		request.checkUrl(rule.info);
+	} catch (error) {
+		await run.end();
+		throw error;
+	}
+	return {run, request};
+}
+
+/** The request as its strategy sees it. The headers are a copy; so is the URL, made when somebody asks for it. */
+export class HopRequest implements AuthRequest {
+	readonly method: string;
+	readonly headers: HopHeaders;
+	readonly fresh: boolean;
+	readonly replayable: boolean;
+	readonly tenant: string | undefined;
+	identity: Identity | undefined;
+	connectionOwner: string | undefined;
+	proxy: HopProxy | undefined;
+	refusal: GatepassError | undefined;
+	readonly #connect: HopContext['connect'];
+	readonly #original: URL;
+	#copy: URL | undefined;
+
+	constructor(url: URL, method: string, headers: HeaderRecord, context: HopContext, rule?: RuleInfo) {
+		this.#original = url;
+		this.method = method;
+		this.headers = new HopHeaders(headers);
+		this.fresh = context.fresh;
+		this.replayable = context.replayable;
+		this.tenant = context.tenant ?? rule?.tenant;
+		this.#connect = context.connect;
+	}
+
+	async openConnection(timeout: number): Promise<Connection | undefined> {
+		return this.#connect?.(this, timeout);
+	}
+
+	get url(): URL {
+		this.#copy ??= new URL(this.#original);
+		return this.#copy;
+	}
+
+	/** The URL to send to: the original where the strategy left it alone. */
+	get target(): URL {
+		return this.#copy ?? this.#original;
+	}
+
+	/** Whether the strategy added query parameters. */
+	get addsQuery(): boolean {
+		return this.#copy !== undefined && this.#copy.search !== this.#original.search;
+	}
+
+	/** A strategy may add query parameters; with another origin or path, another rule would be right. */
+	checkUrl(rule: RuleInfo): void {
+		const copy = this.#copy;
+		if (copy === undefined || copy.href === this.#original.href) return;
+		if (copy.origin !== this.#original.origin || copy.pathname !== this.#original.pathname) {
+			throw new StrategyError(
+				`The strategy '${rule.strategy}' (${rule.source}) changed where the request goes. It may add query parameters only`,
+			);
+		}
+	}
+}
+
+class HopHeaders implements AuthHeaders {
+	/** For the transport: all headers, the caller's among them. */
+	readonly record: HeaderRecord;
+	/** The names that the strategy has set or deleted, as they stand in the record. */
+	readonly changed: string[] = [];
+
+	constructor(record: HeaderRecord) {
+		this.record = record;
+	}
+
+	get(name: string): string | undefined {
+		const value = this.record[this.#keyOf(name)];
+		return Array.isArray(value) ? value.join(', ') : value?.toString();
+	}
+
+	has(name: string): boolean {
+		return this.get(name) !== undefined;
+	}
+
+	set(name: string, value: string): void {
+		const key = this.#keyOf(name);
+		this.record[key] = value;
+		this.changed.push(key);
+	}
+
+	delete(name: string): void {
+		const key = this.#keyOf(name);
+		delete this.record[key];
+		this.changed.push(key);
+	}
+
+	/** got hands over lower-case names; other transports may not. */
+	#keyOf(name: string): string {
+		const lower = name.toLowerCase();
+		if (lower in this.record) return lower;
+		for (const key of Object.keys(this.record)) {
+			if (key.length === lower.length && key.toLowerCase() === lower) return key;
+		}
+		return lower;
+	}
+}

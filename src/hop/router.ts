@@ -1,0 +1,113 @@
+/** Decides what is done for each hop: its rule, the strategy of that rule, its trust store. */
+
+import type {HostRule} from '../host-rules/host-rule.ts';
+import type {Matcher} from '../host-rules/matcher.ts';
+import type {Events} from '../observability/events.ts';
+import {type AuthStrategy, definitionOf, type RuleInfo, type StrategyClass} from '../strategy/index.ts';
+import type {TlsAgents} from '../tls/agents.ts';
+import type {OwnedAgents} from '../tls/isolated-agents.ts';
+import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
+import type {Route, Router} from './request.ts';
+
+/** A rule with the strategy that serves it. */
+export interface BoundRule {
+	readonly rule: HostRule;
+	readonly info: RuleInfo;
+	readonly carriesCredential: boolean;
+	/** Built at its first use; always the same instance. */
+	readonly strategy: AuthStrategy;
+}
+
+/** Builds the strategy of a rule. */
+export type StrategyBuilder = (rule: HostRule, info: RuleInfo) => AuthStrategy;
+
+/** Pair each rule with its strategy, which is built when it is first needed. */
+export function bindRules(
+	rules: readonly HostRule[],
+	strategyOf: (name: string) => StrategyClass | undefined,
+	build: StrategyBuilder,
+	folder: string,
+): readonly BoundRule[] {
+	return rules.map(rule => {
+		const {strategy: name, source, allowInsecure, patterns, tenant} = rule;
+		const match = patterns.map(({text}) => text).join(', ');
+		const info: RuleInfo = {match, strategy: name, source, allowInsecure, folder, tenant};
+		let strategy: AuthStrategy | undefined;
+		return {
+			rule,
+			info,
+			carriesCredential: definitionOf(strategyOf(name))?.carriesCredential !== false,
+			get strategy() {
+				strategy ??= build(rule, info);
+				return strategy;
+			},
+		};
+	});
+}
+
+export class HostRuleRouter implements Router {
+	readonly #matcher: Matcher<HostRule>;
+	readonly #rules: readonly BoundRule[];
+	readonly #trust: TrustStores;
+	readonly #agents: TlsAgents;
+	readonly #owned: OwnedAgents;
+	readonly #events: Events;
+	/** Plans by rule and trust store: there are few, and making one for each request would be waste. */
+	readonly #routes = new Map<BoundRule | undefined, Map<TrustStore | undefined, Route>>();
+
+	constructor(
+		matcher: Matcher<HostRule>,
+		rules: readonly BoundRule[],
+		trust: TrustStores,
+		agents: TlsAgents,
+		owned: OwnedAgents,
+		events: Events,
+	) {
+		this.#matcher = matcher;
+		this.#rules = rules;
+		this.#trust = trust;
+		this.#agents = agents;
+		this.#owned = owned;
+		this.#events = events;
+	}
+
+	/** The rule for a URL, in use. */
+	ruleFor(url: URL, method: string): BoundRule | undefined {
+		const entry = this.#matcher.find(url, method);
+		return entry === undefined ? undefined : this.#rules[entry.value.index];
+	}
+
+	/** The rules for a URL, whatever the method: each that is chosen for one. */
+	rulesFor(url: URL): readonly BoundRule[] {
+		const methods = new Set(['GET', ...this.#rules.flatMap(({rule}) => rule.methods ?? [])]);
+		const chosen = new Set([...methods].map(method => this.ruleFor(url, method)));
+		return [...chosen].filter(rule => rule !== undefined);
+	}
+
+	route(url: URL, method: string): Route | undefined {
+		const rule = this.ruleFor(url, method);
+		const trust = this.#trust.find(url);
+		if (rule === undefined && trust === undefined) return undefined;
+		let byTrust = this.#routes.get(rule);
+		if (byTrust === undefined) {
+			byTrust = new Map();
+			this.#routes.set(rule, byTrust);
+		}
+		let route = byTrust.get(trust);
+		if (route === undefined) {
+			route = {
+				rule,
+				trust,
+				events: this.#events,
+				agentFor: identity => this.#agents.for(identity, trust),
+				ownAgentFor: (owner, protocol, identity) => this.#owned.for(rule, owner, protocol, identity, trust),
+			};
+			byTrust.set(trust, route);
+		}
+		return route;
+	}
+
+	carriesCredential(url: URL, method: string): boolean {
+		return this.ruleFor(url, method)?.carriesCredential ?? false;
+	}
+}

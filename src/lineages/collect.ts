@@ -1,0 +1,40 @@
+/** Fetches the certificate of a pending request from its authority. */
+import {GatepassError} from '../errors.ts';
+import {authorityOf} from '../issuers/issuers.ts';
+import {IdentityFolder} from './folder.ts';
+import {readPending} from './pending-request.ts';
+
+/** What was issued, and where it came from. */
+export interface Collected {
+	readonly bytes: Buffer;
+	readonly source: string;
+}
+
+/** @throws {GatepassError} where it has not been issued yet, or was refused, or is to be fetched by hand. */
+export async function collect(path: string): Promise<Collected> {
+	const pending = await readPending(new IdentityFolder(path));
+	if (pending === undefined) {
+		throw new GatepassError(
+			`No request is pending in ${path}. Name the file of the certificate, or make a request with 'gatepass cert request'`,
+		);
+	}
+	const authority = await authorityOf(pending.authority);
+	const {reference} = pending;
+	if (reference === undefined) {
+		if (pending.authority.kind === 'by-hand') return {bytes: await authority.collect(''), source: ''};
+		throw new GatepassError(
+			`The request in ${path} was not handed in yet. Run 'gatepass cert request' again, with the same options`,
+		);
+	}
+	const {state, detail} = await authority.poll(reference);
+	const why = detail === undefined ? '' : `: ${detail}`;
+	if (state === 'waiting') {
+		throw new GatepassError(`The certificate has not been issued yet${why}. Run this command again later`);
+	}
+	if (state === 'refused') {
+		throw new GatepassError(
+			`The authority has refused the request${why}. Put that right, and make a new one with 'gatepass cert request --new'`,
+		);
+	}
+	return {bytes: await authority.collect(reference), source: `the authority's answer to ${reference}`};
+}

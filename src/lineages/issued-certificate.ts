@@ -1,0 +1,130 @@
+/** What a certificate authority has issued: reads it in any form, and checks it before it is put into use. */
+import 'reflect-metadata';
+import {type KeyObject, X509Certificate} from 'node:crypto';
+import {CertificateError} from '../errors.ts';
+import {
+	isIssuedBy,
+	isSelfIssued,
+	orderChain,
+	parseCertificates,
+	withoutDuplicates,
+} from '../x509/certificates.ts';
+import {derFormOf} from '../x509/form.ts';
+import {kindOf} from '../x509/kind.ts';
+import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
+import {pemBlocks} from '../x509/pem.ts';
+
+/** All certificates in PEM, DER or PKCS#7 (RFC 2315, `.p7b`). `source` names them in errors. */
+export async function readIssued(bytes: Buffer, source: string): Promise<X509Certificate[]> {
+	const bundle = pkcs7In(bytes);
+	if (bundle === undefined) return parseCertificates(bytes, source);
+	const {X509Certificates} = await import('@peculiar/x509');
+	try {
+		const found = [...new X509Certificates(new Uint8Array(bundle))];
+		return withoutDuplicates(found.map(({rawData}) => new X509Certificate(Buffer.from(rawData))));
+	} catch (error) {
+		throw new CertificateError(`The PKCS#7 file ${source} is damaged or cut off. Download it again`, {
+			cause: error,
+		});
+	}
+}
+
+/** Microsoft's authorities label PKCS#7 in PEM as a certificate. */
+function pkcs7In(bytes: Buffer): Buffer | undefined {
+	const candidates = [bytes, ...pemBlocks(bytes).map(({base64}) => Buffer.from(base64, 'base64'))];
+	return candidates.find(candidate => derFormOf(candidate) === 'pkcs7');
+}
+
+/** The certificate of a key. */
+export function certificateOfKey(
+	certificates: readonly X509Certificate[],
+	key: KeyObject,
+): X509Certificate | undefined {
+	return certificates.find(({publicKey}) => publicKey.equals(key));
+}
+
+/**
+ * Whether a certificate can be put into use: a robot's, valid now, good for clients, not self-signed.
+ *
+ * @throws {CertificateError} where it cannot.
+ */
+export function checkIssued(certificate: X509Certificate, source: string, now = Date.now()): void {
+	if (certificate.ca || isSelfIssued(certificate)) {
+		throw new CertificateError(
+			`The certificate in ${source} is ${certificate.ca ? 'that of a certificate authority' : 'self-signed'}. Install the one that the authority issued for the pending request`,
+		);
+	}
+	const kind = kindOf(certificate);
+	if (kind !== 'robot') {
+		const found = kind === undefined ? 'no robot' : `a ${kind}`;
+		throw new CertificateError(
+			`The certificate in ${source} is for ${found}: ${rfc2253Subject(certificate)} has no 'CN=Robot:', nor has the certificate the policy of robots. Ask the authority for a robot certificate`,
+		);
+	}
+	const begin = certificate.validFromDate.getTime();
+	const end = certificate.validToDate.getTime();
+	if (now > end) {
+		throw new CertificateError(
+			`The certificate in ${source} ended on ${minute(end)}. Ask for a new one with 'gatepass cert request --new'`,
+		);
+	}
+	if (now < begin) {
+		throw new CertificateError(
+			`The certificate in ${source} begins on ${minute(begin)}. Check this machine's clock, or install it then`,
+		);
+	}
+	// Node calls the extended key usage so. Any: RFC 5280 section 4.2.1.12.
+	const uses = certificate.keyUsage;
+	if (uses !== undefined && !uses.includes('1.3.6.1.5.5.7.3.2') && !uses.includes('2.5.29.37.0')) {
+		throw new CertificateError(
+			`The certificate in ${source} is not meant for clients, so servers would refuse it. Ask the authority for one with the extended key usage clientAuth`,
+		);
+	}
+}
+
+/** What is to be sent to servers, and what is not known about it. */
+export interface IssuedChain {
+	/** The certificate, then its issuers, without the root. */
+	readonly chain: readonly X509Certificate[];
+	/** A sentence, where the issuer's certificate is not at hand. */
+	readonly warning?: string;
+}
+
+/**
+ * The chain of a certificate, from what came with it and from what its predecessor had.
+ *
+ * @throws {CertificateError} where an issuer did not sign it, or has expired.
+ */
+export function chainOf(
+	certificate: X509Certificate,
+	issued: readonly X509Certificate[],
+	predecessor: readonly X509Certificate[],
+	source: string,
+	now = Date.now(),
+): IssuedChain {
+	const known = withoutDuplicates([...issued, ...predecessor.slice(1)]);
+	const namesake = issued.find(({subject}) => subject === certificate.issuer);
+	if (namesake !== undefined && !known.some(issuer => isIssuedBy(certificate, issuer))) {
+		throw new CertificateError(
+			`${source} holds a certificate of ${rfc2253Issuer(certificate)}, but that is not the one that signed. Download the certificate again, with its chain`,
+		);
+	}
+	const chain = orderChain(known, certificate);
+	const ended = chain.find(({validToDate}) => now > validToDate.getTime());
+	if (ended !== undefined) {
+		throw new CertificateError(
+			`The certificate of ${rfc2253Subject(ended)} in ${source} ended on ${minute(ended.validToDate.getTime())}. Download the chain of today`,
+		);
+	}
+	const sent = chain.filter((one, index) => index === 0 || !isSelfIssued(one));
+	// Where the predecessor did without, so does this one.
+	if (chain.length > 1 || predecessor[0]?.issuer === certificate.issuer) return {chain: sent};
+	return {
+		chain: sent,
+		warning: `The certificate of its issuer, ${rfc2253Issuer(certificate)}, did not come with it: it works with servers that have that one`,
+	};
+}
+
+function minute(time: number): string {
+	return `${new Date(time).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+}

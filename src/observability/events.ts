@@ -1,0 +1,110 @@
+/**
+ * What gatepass tells about its work: through `diagnostics_channel`, to a logger, to OpenTelemetry.
+ *
+ * No event holds a secret. A URL in one has neither user information nor query. Times are milliseconds.
+ */
+import {type Channel, channel} from 'node:diagnostics_channel';
+import type {GatepassError} from '../errors.ts';
+
+/** Which token an event is about: what makes it different from others, without the token itself. */
+interface AboutToken {
+	/** See `tokenKey`. */
+	readonly key: string;
+}
+
+/** The certificate in use. */
+interface AboutCertificate {
+	/** As RFC 2253 writes it. */
+	readonly subject: string;
+	/** The file that it was read from. */
+	readonly file: string;
+	/** When it ends. */
+	readonly expiresAt: number;
+}
+
+/** The events by name; each is published on the channel of that name. */
+export interface EventPayloads {
+	/** A token was fetched from its issuer, in the foreground: somebody waited for it. */
+	readonly 'gatepass:token:issue': AboutToken & {readonly duration: number; readonly expiresAt?: number};
+	/** A token was served from memory or from the store. */
+	readonly 'gatepass:token:hit': AboutToken & {readonly from: 'memory' | 'store'};
+	/** A token was renewed ahead of its end, in the background. */
+	readonly 'gatepass:token:refresh': AboutToken & {readonly duration: number; readonly expiresAt?: number};
+	/** A token was dropped because a server refused it. */
+	readonly 'gatepass:token:invalidate': AboutToken;
+	/** Something failed that no request suffers from, such as the store or a renewal; or fetching a token failed. */
+	readonly 'gatepass:token:error': Partial<AboutToken> & {
+		readonly error: GatepassError;
+		/** How long the issuer was asked; absent where it is not the issuer that failed. */
+		readonly duration?: number;
+	};
+	/** Another certificate was taken up: its files were replaced, or a search found others. */
+	readonly 'gatepass:certificate:replaced': AboutCertificate & {
+		/** The subject of the one that was in use until now. */
+		readonly previous: string;
+	};
+	/** A certificate is about to end. Told 30, 10 and 3 days before, once each. */
+	readonly 'gatepass:certificate:expiring': AboutCertificate & {readonly days: 30 | 10 | 3};
+	/** Files were changed into something that cannot be used; the certificate read before stays in use. */
+	readonly 'gatepass:certificate:error': AboutCertificate & {readonly error: GatepassError};
+	/** A hop that has a rule was answered, or failed. */
+	readonly 'gatepass:request': {
+		readonly method: string;
+		/** Without user information, query and fragment. */
+		readonly url: string;
+		readonly rule: {readonly match: string; readonly strategy: string; readonly source: string};
+		/** The status that was delivered; absent where the hop failed. */
+		readonly status?: number;
+		/** How often the request was sent. */
+		readonly legs: number;
+		/** From the choice of the rule to the head of the response. */
+		readonly duration: number;
+		/** Why the server refused the credential, where it said so. What a server says, nobody vouches for. */
+		readonly refusal?: GatepassError;
+	};
+}
+
+/** The name of an event, and of its channel in `node:diagnostics_channel`. */
+export type EventName = keyof EventPayloads;
+
+/** Gets every event of one gatepass. */
+export type EventListener = <Name extends EventName>(name: Name, payload: EventPayloads[Name]) => void;
+
+const names = [
+	'gatepass:token:issue',
+	'gatepass:token:hit',
+	'gatepass:token:refresh',
+	'gatepass:token:invalidate',
+	'gatepass:token:error',
+	'gatepass:certificate:replaced',
+	'gatepass:certificate:expiring',
+	'gatepass:certificate:error',
+	'gatepass:request',
+] as const satisfies readonly EventName[];
+
+const channels = Object.fromEntries(names.map(name => [name, channel(name)])) as Record<EventName, Channel>;
+
+/** The events of one gatepass. The channels are the process's, the listeners are its own. */
+export class Events {
+	readonly #listeners: readonly EventListener[];
+
+	constructor(listeners: readonly EventListener[] = []) {
+		this.#listeners = listeners;
+	}
+
+	/** Whether anybody listens: spares the making of a payload on the hot path. */
+	isHeard(name: EventName): boolean {
+		return this.#listeners.length > 0 || channels[name].hasSubscribers;
+	}
+
+	publish<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
+		if (channels[name].hasSubscribers) channels[name].publish(payload);
+		for (const listener of this.#listeners) {
+			try {
+				listener(name, payload);
+			} catch {
+				// A broken logger must not break a request, and there is nobody to tell.
+			}
+		}
+	}
+}

@@ -1,0 +1,122 @@
+/** Spans and metrics for OpenTelemetry, made from the events of one gatepass. */
+import type {Attributes, Counter, Histogram, Meter, Tracer} from '@opentelemetry/api';
+import {ConfigurationError} from '../errors.ts';
+import type {EventListener, EventName, EventPayloads} from './events.ts';
+
+/** The part of `@opentelemetry/api` that is used. */
+export type OpenTelemetryApi = Pick<
+	typeof import('@opentelemetry/api'),
+	'trace' | 'metrics' | 'SpanKind' | 'SpanStatusCode'
+>;
+
+/**
+ * A listener that records events through the optional peer `@opentelemetry/api`.
+ *
+ * @throws {ConfigurationError} where the peer is not installed.
+ */
+export async function recordTelemetry(): Promise<EventListener> {
+	let api: OpenTelemetryApi;
+	try {
+		api = await import('@opentelemetry/api');
+	} catch (error) {
+		throw new ConfigurationError(
+			[
+				{
+					path: 'telemetry',
+					message: 'the package @opentelemetry/api is not installed',
+					hint: "Run 'npm install @opentelemetry/api', or leave 'telemetry' out",
+				},
+			],
+			{cause: error},
+		);
+	}
+	const recorder = new Recorder(api);
+	return (name, payload) => recorder.record(name, payload);
+}
+
+type TokenEventName = Extract<EventName, `gatepass:token:${string}`>;
+
+const certificate = 'gatepass:certificate:';
+
+function isAboutCertificate(name: EventName): boolean {
+	return name.startsWith(certificate);
+}
+
+class Recorder {
+	readonly #api: OpenTelemetryApi;
+	readonly #tracer: Tracer;
+	readonly #requests: Histogram;
+	readonly #tokenRequests: Histogram;
+	readonly #tokenEvents: Counter;
+	readonly #certificateEvents: Counter;
+
+	constructor(api: OpenTelemetryApi) {
+		this.#api = api;
+		this.#tracer = api.trace.getTracer('gatepass');
+		const meter: Meter = api.metrics.getMeter('gatepass');
+		this.#requests = meter.createHistogram('gatepass.request.duration', {
+			unit: 'ms',
+			description: 'From the choice of the rule to the head of the response',
+		});
+		this.#tokenRequests = meter.createHistogram('gatepass.token.duration', {
+			unit: 'ms',
+			description: 'Fetching a token from its issuer',
+		});
+		this.#tokenEvents = meter.createCounter('gatepass.token.events', {
+			description: 'Tokens issued, renewed, served, dropped, and failures',
+		});
+		this.#certificateEvents = meter.createCounter('gatepass.certificate.events', {
+			description: 'Certificates replaced, about to end, and failures to take one up',
+		});
+	}
+
+	record<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
+		if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
+		else if (isAboutCertificate(name))
+			this.#certificateEvents.add(1, {event: name.slice(certificate.length)});
+		else this.#recordToken(name, payload as EventPayloads[TokenEventName]);
+	}
+
+	#recordRequest({method, url, rule, status, legs, duration}: EventPayloads['gatepass:request']): void {
+		// Names of the HTTP semantic conventions where there are any.
+		const attributes: Attributes = {
+			'http.request.method': method,
+			'server.address': new URL(url).hostname,
+			...(status !== undefined && {'http.response.status_code': status}),
+			'gatepass.strategy': rule.strategy,
+			'gatepass.rule': rule.match,
+		};
+		this.#requests.record(duration, attributes);
+		this.#span(
+			'gatepass request',
+			duration,
+			{...attributes, 'url.full': url, 'gatepass.legs': legs},
+			status === undefined,
+		);
+	}
+
+	#recordToken(name: EventName, payload: EventPayloads[TokenEventName]): void {
+		const event = name.slice('gatepass:token:'.length);
+		this.#tokenEvents.add(1, {event});
+		if (!('duration' in payload) || payload.duration === undefined) return;
+		const error = 'error' in payload ? payload.error : undefined;
+		const attributes: Attributes = {
+			'gatepass.token.event': event,
+			...(error !== undefined && {'error.type': error.code}),
+		};
+		this.#tokenRequests.record(payload.duration, attributes);
+		this.#span('gatepass token request', payload.duration, attributes, error !== undefined);
+	}
+
+	/** What has happened is known at its end only; the span is dated back. */
+	#span(name: string, duration: number, attributes: Attributes, failed: boolean): void {
+		const end = Date.now();
+		const span = this.#tracer.startSpan(name, {
+			kind: this.#api.SpanKind.CLIENT,
+			startTime: end - duration,
+			attributes,
+		});
+		if (failed) span.setStatus({code: this.#api.SpanStatusCode.ERROR});
+		span.end(end);
+	}
+}

@@ -1,0 +1,270 @@
+/**
+ * All that the author of a strategy needs.
+ *
+ * A strategy is a conversation, written as an async generator. What stands before the first `yield` prepares
+ * the request; each `yield` sends it and gives back the response; to go on and `yield` again is to send it
+ * again; to return is to accept the response.
+ */
+import type {StandardSchemaV1} from '@standard-schema/spec';
+import {type InjectionToken, inject, injectable} from 'tsyringe';
+import type {GatepassError} from '../errors.ts';
+import {
+	Environment,
+	HttpClient,
+	Identities,
+	type Identity,
+	RuleInfo,
+	StrategyOptions,
+	TokenCache,
+} from './services.ts';
+
+export {inject, injectable} from 'tsyringe';
+export {isLoopback} from './hosts.ts';
+export {resolvePath} from './paths.ts';
+export * from './services.ts';
+
+/** The headers that a strategy adds. Names are compared without regard to case. */
+export interface AuthHeaders {
+	/** The value that will be sent: the strategy's, or else the caller's. */
+	get(name: string): string | undefined;
+	/** Whether a value will be sent. */
+	has(name: string): boolean;
+	/** Set a header on this hop; it takes the place of one that the caller set. */
+	set(name: string, value: string): void;
+	/** Send this hop without the header, even where the caller set it. */
+	delete(name: string): void;
+}
+
+/** One request to one URL, as its strategy sees it. What the strategy changes here never outlives the hop. */
+export interface AuthRequest {
+	/** The HTTP method, upper-case (RFC 9110 section 9). */
+	readonly method: string;
+	/** A copy: query parameters may be added to it; its origin and path may not be changed. */
+	readonly url: URL;
+	readonly headers: AuthHeaders;
+	/** The client certificate to show on this hop. */
+	identity: Identity | undefined;
+	/**
+	 * For a server that takes a connection for its user's from the first credential on: whom it takes this hop's
+	 * connection for. Connections are then shared with requests of the same rule and the same owner only.
+	 */
+	connectionOwner: string | undefined;
+	/** The proxy to send this hop through. What is for the proxy is the strategy's to say, too. */
+	proxy?: HopProxy | undefined;
+	/** Why the server refused the credential, where the strategy can tell: for the event and the log of this hop. */
+	refusal?: GatepassError | undefined;
+	/** Whether the request can be sent again: it has no body, or one that is not used up by sending. */
+	readonly replayable: boolean;
+	/** Whether the caller asked to pass the token cache over (`context: {gatepass: {fresh: true}}`). */
+	readonly fresh: boolean;
+	/** Whose tokens to use: the caller's `context: {gatepass: {tenant}}`, else the rule's `tenant`. Part of a token's key. */
+	readonly tenant: string | undefined;
+	/**
+	 * Have the connection ready over which the next leg will go, before it is sent: for a credential that is tied to
+	 * the connection. `identity` and `connectionOwner` have to be set before; the response before, if there was one,
+	 * can be accepted no more.
+	 *
+	 * @param timeout milliseconds.
+	 * @returns `undefined` where the transport cannot tell the connection beforehand.
+	 */
+	openConnection(timeout: number): Promise<Connection | undefined>;
+}
+
+/** A proxy that a hop goes through. A request to an http URL is for the proxy itself to answer or to pass on. */
+export interface HopProxy {
+	/** `http://HOST:PORT`. */
+	readonly url: URL;
+	/** Milliseconds for one request for a tunnel. */
+	readonly timeout: number;
+	/** For https URLs: the conversation over the request for a tunnel to the server (CONNECT, RFC 9110 section 9.3.6). */
+	authenticate(request: AuthRequest): Conversation;
+}
+
+/** The connection over which a request will go. */
+export interface Connection {
+	/** The server's certificate in DER; absent for plain http, and where a shared connection resumed a TLS session. */
+	readonly serverCertificate?: Uint8Array;
+}
+
+/** What a server answered, as a strategy sees it. The body stays unread, for the caller. */
+export interface AuthResponse {
+	/** The HTTP status code (RFC 9110 section 15). */
+	readonly status: number;
+	/** By lower-case name; a header that came more than once is a list where Node keeps it as one. */
+	readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+	/**
+	 * Let the caller have this response without its body and with only the headers named: for a response whose
+	 * sender is not proven.
+	 */
+	withhold(keepHeaders: readonly string[]): void;
+}
+
+/**
+ * A strategy's exchange for one hop: what stands before the first `yield` prepares the request, each `yield` sends it
+ * and gives back the response, to return is to accept it. More than ten yields are a `StrategyError`.
+ */
+export type Conversation = AsyncGenerator<void, void, AuthResponse>;
+
+/** What is known about a rule's credential without asking any server. Never holds a secret. */
+export interface CredentialStatus {
+	/** Whether a request could be authenticated now, with what is at hand or can be fetched. */
+	readonly available: boolean;
+	/** One sentence for a person: what it is and where it comes from. */
+	readonly detail: string;
+	/** When it ends, in milliseconds since 1970. */
+	readonly expiresAt?: number;
+	/** What needs a person's attention, and what to do. */
+	readonly warnings?: readonly string[];
+	/** How the credential was chosen, a sentence each. */
+	readonly notes?: readonly string[];
+}
+
+/** Knows one way to authenticate a request. One instance serves one host rule, so it holds no state of a request. */
+export interface AuthStrategy {
+	/** The conversation for one hop. */
+	authenticate(request: AuthRequest): Conversation;
+	/** For `gatepass status`. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
+	status?(settings?: {verify?: boolean}): Promise<CredentialStatus>;
+	/** Drop, and where possible revoke, what is kept for this rule. */
+	forget?(): Promise<void>;
+	/** For `gatepass explain`: what there is to say about the choice of a credential, a sentence each. Asks no server. */
+	explain?(): readonly string[];
+	/** Let go of what the strategy holds, such as threads. Called when gatepass is closed. */
+	dispose?(): void | Promise<void>;
+}
+
+/** A strategy inside of another one's options. */
+export interface NestedStrategy {
+	readonly strategy: string;
+	readonly options?: unknown;
+}
+
+/** Builds the strategies that stand inside of another one's options (`nested` in its definition names them). */
+export interface Strategies {
+	/** Build one; its options were checked with the configuration. */
+	build(nested: NestedStrategy): AuthStrategy;
+}
+/** Inject this to get {@link (Strategies:interface)}. */
+export const Strategies: InjectionToken<Strategies> = Symbol.for('gatepass.Strategies');
+
+/** What gatepass knows of a strategy besides its conversation. */
+export interface StrategyDefinition<Schema extends StandardSchemaV1 = StandardSchemaV1> {
+	/** The name that rules use: lower-case letters, digits, hyphens. */
+	readonly name: string;
+	/** The schema of its options (zod, valibot, arktype: https://standardschema.dev); default: it takes none. */
+	readonly options?: Schema;
+	/** Whether it sends a credential; only `none` says `false`. Default `true`: plain http then needs leave. */
+	readonly carriesCredential?: boolean;
+	/** The URLs to which it sends secrets of its own, so that plain http among them is found before the first request. */
+	endpoints?(options: StandardSchemaV1.InferOutput<Schema>): readonly string[];
+	/** Where in its options other strategies stand ({@link NestedStrategy}), so that theirs are checked too. */
+	nested?(options: StandardSchemaV1.InferOutput<Schema>): readonly (readonly (string | number)[])[];
+}
+
+/** A class that implements {@link AuthStrategy} and was named by `@authStrategy` or made by `defineStrategy`. */
+export type StrategyClass = new (...services: never[]) => AuthStrategy;
+
+// A registered symbol: a strategy that was written against another copy of gatepass is still known as one.
+const definitionKey = Symbol.for('gatepass.strategyDefinition');
+
+/**
+ * Name a class as a strategy: `@authStrategy({name: 'api-key', options: schema})` before it. Its constructor
+ * parameters each need `@inject(…)`. docs/custom-strategies.md has an example that is compiled and run.
+ */
+export function authStrategy<Schema extends StandardSchemaV1>(definition: StrategyDefinition<Schema>) {
+	return <Class extends StrategyClass>(strategy: Class): void => {
+		// Legacy decorators pass any constructor; tsyringe's own type admits only `any` parameters.
+		injectable()(strategy as unknown as new (...services: unknown[]) => AuthStrategy);
+		Object.defineProperty(strategy, definitionKey, {value: definition});
+	};
+}
+
+/** The definition of a strategy class, or `undefined` for anything else. */
+export function definitionOf(value: unknown): StrategyDefinition | undefined {
+	return typeof value === 'function' && Object.hasOwn(value, definitionKey)
+		? (value as {[definitionKey]?: StrategyDefinition})[definitionKey]
+		: undefined;
+}
+
+/** What a strategy without decorators is given. */
+export interface StrategyServices<Options> {
+	/** The rule's, after validation. */
+	readonly options: Options;
+	/** Issued tokens, in memory and in the store of the configuration. */
+	readonly tokens: TokenCache;
+	/** For the strategy's own requests. */
+	readonly http: HttpClient;
+	/** Client certificates. */
+	readonly identities: Identities;
+	/** Variables. */
+	readonly environment: Environment;
+	/** The rule that is served. */
+	readonly rule: RuleInfo;
+}
+
+/** A strategy as a plain object: the same as a class with `@authStrategy`, for JavaScript. */
+export interface PlainStrategy<Schema extends StandardSchemaV1> extends StrategyDefinition<Schema> {
+	/** As {@link AuthStrategy}'s, with the services as the second argument. */
+	authenticate(
+		request: AuthRequest,
+		services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>,
+	): Conversation;
+	/** As {@link AuthStrategy}'s. */
+	status?(
+		services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>,
+		settings?: {verify?: boolean},
+	): Promise<CredentialStatus>;
+	/** As {@link AuthStrategy}'s. */
+	explain?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): readonly string[];
+	/** As {@link AuthStrategy}'s. */
+	forget?(services: StrategyServices<StandardSchemaV1.InferOutput<Schema>>): Promise<void>;
+}
+
+/**
+ * Make a strategy class from a plain object.
+ *
+ * @example
+ * export default defineStrategy({
+ * 	name: 'api-key',
+ * 	options: z.object({key: z.string()}),
+ * 	async *authenticate(request, {options}) {
+ * 		request.headers.set('x-api-key', options.key);
+ * 		yield;
+ * 	},
+ * });
+ */
+export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStrategy<Schema>): StrategyClass {
+	type Services = StrategyServices<StandardSchemaV1.InferOutput<Schema>>;
+	class PlainStrategyClass implements AuthStrategy {
+		readonly #services: Services;
+		declare readonly status?: NonNullable<AuthStrategy['status']>;
+		declare readonly explain?: NonNullable<AuthStrategy['explain']>;
+		declare readonly forget?: NonNullable<AuthStrategy['forget']>;
+
+		constructor(
+			options: unknown,
+			tokens: TokenCache,
+			http: HttpClient,
+			identities: Identities,
+			environment: Environment,
+			rule: RuleInfo,
+		) {
+			this.#services = {options: options as Services['options'], tokens, http, identities, environment, rule};
+			// A verb that the plain object lacks, the strategy lacks too.
+			for (const verb of ['status', 'explain', 'forget'] as const) {
+				if (plain[verb] === undefined) continue;
+				const value = (settings?: {verify?: boolean}) => plain[verb]?.(this.#services, settings);
+				Object.defineProperty(this, verb, {value});
+			}
+		}
+
+		authenticate(request: AuthRequest): Conversation {
+			return plain.authenticate(request, this.#services);
+		}
+	}
+
+	const services = [StrategyOptions, TokenCache, HttpClient, Identities, Environment, RuleInfo];
+	for (const [index, service] of services.entries()) inject(service)(PlainStrategyClass, undefined, index);
+	authStrategy(plain)(PlainStrategyClass as unknown as StrategyClass);
+	return PlainStrategyClass as unknown as StrategyClass;
+}

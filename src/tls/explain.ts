@@ -1,0 +1,125 @@
+/** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
+import {CertificateError} from '../errors.ts';
+import type {Identity} from '../strategy/services.ts';
+import type {TrustStore} from '../trust/trust-stores.ts';
+import {RefusedConnection} from './rejections.ts';
+
+/** OpenSSL's verification errors, as Node names them, that mean: the server's certificate is not to be trusted. */
+const untrusted: Readonly<Record<string, string>> = {
+	UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'no trusted CA vouches for its certificate',
+	UNABLE_TO_GET_ISSUER_CERT: 'no trusted CA vouches for its certificate',
+	UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'no trusted CA vouches for its certificate',
+	SELF_SIGNED_CERT_IN_CHAIN: 'no trusted CA vouches for its certificate',
+	DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
+	CERT_UNTRUSTED: 'no trusted CA vouches for its certificate',
+	CERT_REJECTED: 'its certificate is rejected',
+	CERT_SIGNATURE_FAILURE: 'the signature of its certificate is wrong',
+	CERT_CHAIN_TOO_LONG: 'the chain of its certificate is too long',
+	INVALID_CA: 'a CA in its chain is not allowed to sign',
+	INVALID_PURPOSE: 'its certificate is not for servers',
+	CERT_HAS_EXPIRED: 'its certificate, or one in its chain, has expired',
+	CERT_NOT_YET_VALID: "its certificate is not valid yet, or this machine's clock is behind",
+	CERT_REVOKED: 'its certificate is revoked',
+	ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
+};
+
+/** What a server says by an alert (RFC 8446 section 6.2) when it refuses a client certificate, by its number. */
+const alerts = new Map([
+	[40, 'it got none that it accepts, or has no TLS version or cipher in common with this machine'],
+	[42, 'it takes it for damaged, or does not accept it'],
+	[43, 'it does not accept its kind: it is not for clients, or has a key that the server does not support'],
+	[44, 'it takes it for revoked'],
+	[45, 'it takes it, or a revocation list of its own, for expired'],
+	[46, 'it does not accept it, and does not say why'],
+	[48, 'it does not know the CA that issued it'],
+	[49, 'its owner has no access'],
+	[51, 'it could not verify the signature made with its key'],
+	[116, 'it demands one and got none'],
+]);
+
+/** By these a server may also mean that it accepts no proxies. OpenSSL says 46 then. */
+const meantForProxies: readonly unknown[] = [42, 43, 46, 48];
+
+/** How a server ended a connection: by an alert, or by breaking it off. */
+type Ending = number | 'broken off';
+
+/** An error of Node's, or got's own with what Node said as its cause. */
+interface Failure extends Error {
+	readonly code?: string;
+	/** got's. */
+	readonly options?: {readonly url?: unknown};
+}
+
+/** A `CertificateError` for a failure that is one; `undefined` for any other. */
+export function explainTlsFailure(
+	error: Failure,
+	trust: TrustStore | undefined,
+	shown: Identity | undefined,
+	url: unknown = error.options?.url,
+): CertificateError | undefined {
+	const host = url instanceof URL ? url.host : 'the server';
+	const reason = untrusted[error.code ?? ''];
+	if (reason !== undefined) {
+		const place =
+			trust === undefined
+				? "the system's CA certificates"
+				: `the CA certificates of ${trust.source} (${trust.files.join(', ')})`;
+		return new CertificateError(
+			`${host} cannot be trusted: ${reason}. It was verified against ${place}. If the server is right, add its CA under 'trust' in the configuration`,
+			{cause: error},
+		);
+	}
+	const ending = endingOf(error);
+	if (ending === undefined) return undefined;
+	const what =
+		shown === undefined
+			? 'no client certificate was shown'
+			: `${shown.files.certificate} (${shown.subject}) was shown`;
+	return new CertificateError(
+		`${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}. ${hintOf(ending, shown)}`,
+		{cause: error},
+	);
+}
+
+/** Whether a connection failed because the server refused the client certificate, or demanded one. */
+export function isRefusal(error: Failure): boolean {
+	return endingOf(error) !== undefined;
+}
+
+function endingOf(error: Failure): Ending | undefined {
+	const {code = '', cause, message} = error;
+	if (!code.startsWith('ERR_SSL_') && code !== 'EPROTO') return undefined;
+	if (error instanceof RefusedConnection || cause instanceof RefusedConnection) return 'broken off';
+	// The number is the same in all versions of TLS and of OpenSSL; the name is not.
+	const alert = Number(/SSL alert number (\d+)/.exec(message)?.[1]);
+	return alerts.has(alert) ? alert : undefined;
+}
+
+function reasonOf(ending: Ending, shown: Identity | undefined): string {
+	if (ending === 'broken off') {
+		return shown === undefined
+			? 'it asked for one, and broke the connection off when it got none'
+			: 'it broke the connection off when it had seen it, most likely because it does not accept it';
+	}
+	const reason = alerts.get(ending) as string;
+	return isAboutProxies(ending, shown) ? `${reason}; most likely it accepts no proxies` : reason;
+}
+
+function hintOf(ending: Ending, shown: Identity | undefined): string {
+	if (shown === undefined) return "Give the host a rule with the strategy 'grid-certificate'";
+	if (isAboutProxies(ending, shown)) {
+		return "Show the certificate that the proxy was made from, or ask the server's operator to allow proxies";
+	}
+	if (ending === 48) {
+		return `If the server knows the CA above ${shown.issuer}, append the certificates between to the file; else use one of a CA that it knows`;
+	}
+	if (ending === 45) {
+		const end = new Date(shown.notAfter).toISOString();
+		return `It is valid until ${end}; ask the server's operator about its clock and its revocation lists`;
+	}
+	return 'Use a certificate that the server accepts';
+}
+
+function isAboutProxies(ending: Ending, shown: Identity | undefined): boolean {
+	return shown?.kind === 'proxy' && (ending === 'broken off' || meantForProxies.includes(ending));
+}

@@ -1,0 +1,25 @@
+/** What a keyv adapter can do besides what keyv asks of it. */
+import type {KeyvPostgres} from '@keyv/postgres';
+import type KeyvRedis from '@keyv/redis';
+import type {StoreCapabilities} from '../token-store.ts';
+import {postgresAbilities} from './postgres-capabilities.ts';
+import {redisAbilities} from './redis-capabilities.ts';
+
+/** Adapters are told apart by their shape: a caller may hand in one of another copy of its package. */
+export function abilitiesOf(adapter: unknown): StoreCapabilities {
+	if (adapter instanceof Map) {
+		return {deleteIfEqual: async (key, stored) => adapter.get(key) === stored && adapter.delete(key)};
+	}
+	const {deleteIfEqual, leases, getClient, createKeyPrefix, query, opts} = adapter as Record<string, unknown>;
+	if (typeof deleteIfEqual === 'function' && leases !== undefined) {
+		const able = adapter as Required<StoreCapabilities>;
+		return {deleteIfEqual: (key, stored) => able.deleteIfEqual(key, stored), leases: able.leases};
+	}
+	if (typeof getClient === 'function' && typeof createKeyPrefix === 'function') {
+		return redisAbilities(adapter as KeyvRedis<unknown>);
+	}
+	if (typeof query === 'function' && (opts as {dialect?: unknown} | undefined)?.dialect === 'postgres') {
+		return postgresAbilities(adapter as KeyvPostgres);
+	}
+	return {};
+}

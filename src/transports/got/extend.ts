@@ -1,0 +1,127 @@
+/**
+ * Carries conversations over got.
+ *
+ * got calls `options.request` once for each hop and each retry, with the URL and a copy of the options. What a
+ * strategy adds goes into that copy only: it never enters got's own options, so it cannot follow a redirect to
+ * the next hop, nor show up in got's errors and events. See docs/decisions/0002-below-got.md.
+ */
+import type {Agents, Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
+import {GatepassError} from '../../errors.ts';
+import type {HopContext, Route, Router} from '../../hop/request.ts';
+import {explainTlsFailure} from '../../tls/explain.ts';
+import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
+import {exchange} from './exchange.ts';
+import {type RequestParameters, senderOf} from './sender.ts';
+
+/**
+ * What `context.gatepass` may hold, per request: `false` sends it without authentication, `fresh` passes the token
+ * cache over, once, `tenant` says whose tokens to use.
+ *
+ * @example
+ * await gatepass.got(url, {context: {gatepass: {fresh: true}}});
+ */
+export type GatepassContext = false | {readonly fresh?: boolean; readonly tenant?: string};
+
+/** The request function that gatepass put into got's options, and what stood there before. */
+interface Installed {
+	readonly callers: RequestFunction | undefined;
+	/** Those of the one hop that it is for; got makes new ones for each redirect and retry. */
+	readonly options: NormalizedOptions;
+	readonly router: Router;
+	/** The route of the hop and what was known of it, once it is made: for the explanation of a failure. */
+	route?: Route | undefined;
+	context?: HopContext;
+}
+
+/** By the functions that gatepass put in, of all instances. */
+const installed = new WeakMap<RequestFunction, Installed>();
+
+/** Extend a got instance so that its requests are authenticated. */
+export function extendGot(got: Got, router: Router): Got {
+	const takeOver = (options: NormalizedOptions): void => {
+		const callers = currentCallers(options, router);
+		if (options.request !== callers) options.request = callers;
+		const setting = options.context.gatepass as GatepassContext | undefined;
+		if (setting === false) return;
+		const record: Installed = {callers, options, router};
+		const request = ((...parameters: RequestParameters) => {
+			const {url, native, send} = senderOf(options, callers, router, parameters);
+			const route = router.route(url, native.method ?? 'GET');
+			record.route = route;
+			// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
+			if (route === undefined) return callers?.(...(parameters as Parameters<RequestFunction>));
+			record.context = {
+				fresh: setting?.fresh === true,
+				tenant: setting?.tenant,
+				replayable: isReplayable(options),
+				sender: callers === undefined ? 'transport' : 'caller',
+				signal: options.signal,
+			};
+			return exchange(route, record.context, url, native, options.body, send);
+		}) as unknown as RequestFunction;
+		installed.set(request, record);
+		options.request = request;
+		// A shared cache must not keep answers to authenticated requests (RFC 9111 section 3.5), and got's would not
+		// see that they are.
+		if (
+			options.cache !== undefined &&
+			options.url instanceof URL &&
+			router.carriesCredential(options.url, options.method)
+		) {
+			options.cache = undefined;
+		}
+	};
+
+	const explainFailure = (error: Error): Error => {
+		const {options} = error as RequestError;
+		if (error.cause instanceof GatepassError) return error.cause;
+		const record = options?.request === undefined ? undefined : installed.get(options.request);
+		return explainTlsFailure(error as RequestError, record?.route?.trust, record?.context?.shown) ?? error;
+	};
+	return got.extend({
+		hooks: {
+			init: [makeReopenable],
+			beforeRequest: [takeOver],
+			beforeRedirect: [(options, response) => dropCallersIdentity(options, response.url)],
+			beforeError: [explainFailure],
+		},
+	});
+}
+
+/**
+ * The request function of the caller. What gatepass put in on the hop before is not it, nor what this very gatepass
+ * put in just now, where an instance was extended twice.
+ */
+function currentCallers(options: NormalizedOptions, router: Router): RequestFunction | undefined {
+	let current = options.request;
+	for (;;) {
+		const ours = current === undefined ? undefined : installed.get(current);
+		if (ours === undefined || (ours.options === options && ours.router !== router)) return current;
+		current = ours.callers;
+	}
+}
+
+/** Without a body, or with one that sending does not use up. A got stream's body is written by its user. */
+function isReplayable({body, isStream, method, allowGetBody}: NormalizedOptions): boolean {
+	if (body === undefined) {
+		return isStream !== true || method === 'HEAD' || (method === 'GET' && allowGetBody !== true);
+	}
+	return canBeSentAgain(body);
+}
+
+/**
+ * got takes `Cookie` and `Authorization` away when the origin changes, but leaves the client certificate that the
+ * caller gave, in the options or in an agent.
+ */
+function dropCallersIdentity(options: NormalizedOptions, previousUrl: string): void {
+	if (!(options.url instanceof URL) || options.url.origin === new URL(previousUrl).origin) return;
+	const {https, agent} = options;
+	for (const name of ['certificate', 'key', 'pfx', 'passphrase'] as const) {
+		if (https[name] !== undefined) options.https = {...options.https, [name]: undefined};
+	}
+	const agentOptions = (agent.https as {options?: Record<string, unknown>} | undefined)?.options;
+	if (['cert', 'key', 'pfx', 'secureContext'].some(name => agentOptions?.[name] !== undefined)) {
+		const {https: _, ...others} = agent;
+		options.agent = others as Agents;
+	}
+}

@@ -1,0 +1,109 @@
+/** What would send a request without gatepass: the caller's function, or got's own choice. */
+import http, {type ClientRequest, type IncomingMessage, type RequestOptions} from 'node:http';
+import https from 'node:https';
+import type {NormalizedOptions, RequestFunction} from 'got';
+import type {Router} from '../../hop/request.ts';
+import type {Send} from './exchange.ts';
+
+type OnResponse = (response: IncomingMessage) => void;
+type SendFunction = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
+type SendFromCache = (options: RequestOptions, onResponse: OnResponse | undefined) => ClientRequest;
+
+/** got calls with a URL, its cache with everything in one object and a function for the response. */
+export type RequestParameters = [url: URL, native: RequestOptions] | [native: RequestOptions, OnResponse];
+
+/** Where a request goes, with what options, and how it is sent. */
+export interface Sender {
+	readonly url: URL;
+	readonly native: RequestOptions;
+	readonly send: Send;
+}
+
+export function senderOf(
+	options: NormalizedOptions,
+	callers: RequestFunction | undefined,
+	router: Router,
+	[first, second]: RequestParameters,
+): Sender {
+	if (!(first instanceof URL)) {
+		const url = options.url as URL;
+		const onResponse = second as OnResponse;
+		const listener = router.carriesCredential(url, options.method) ? unkept(onResponse) : onResponse;
+		return cacheSender(options, callers, url, first, listener);
+	}
+	const native = second as RequestOptions;
+	// What got itself would do.
+	if (callers === undefined && options.http2 !== true && options.h2session === undefined) {
+		return {url: first, native, send: sendByNode};
+	}
+	const send = (url: URL, sent: RequestOptions) => (functionOf(options, callers) as SendFunction)(url, sent);
+	if (options.http2 !== true) return {url: first, native, send};
+	// To a function of its own, got hands only what is for HTTP/1.1.
+	const whole = {...options.createNativeRequestOptions(), auth: native.auth} as RequestOptions;
+	return {
+		url: first,
+		native: whole,
+		send: (url, sent) => send(url, sent.agent === whole.agent ? sent : overHttp1(sent)),
+	};
+}
+
+const sendByNode: Send = (url, native) =>
+	(url.protocol === 'https:' ? https : http).request(url, withoutUndefined(native));
+
+/**
+ * got names every option that Node has, and most are `undefined`, which means the same as not to name them. Node copies
+ * the options several times for each request; without those it takes 8 % less of the processor's time.
+ */
+function withoutUndefined(native: RequestOptions): RequestOptions {
+	const all = native as Record<string, unknown>;
+	const named: Record<string, unknown> = {};
+	for (const name in all) {
+		// Of these alone, the URL says something too: here `undefined` means none.
+		if (all[name] !== undefined || name === 'auth') named[name] = all[name];
+	}
+	return named;
+}
+
+/** An agent of gatepass speaks HTTP/1.1: sessions of HTTP/2 are pooled without regard to identities. */
+function overHttp1(sent: RequestOptions): RequestOptions {
+	return {...sent, agent: {https: sent.agent}, h2session: undefined} as unknown as RequestOptions;
+}
+
+/** A hook after ours can lead a request that is to be cached to a URL whose answers must not be. */
+const unkept =
+	(onResponse: OnResponse): OnResponse =>
+	response => {
+		response.headers['cache-control'] = 'no-store';
+		onResponse(response);
+	};
+
+function cacheSender(
+	options: NormalizedOptions,
+	callers: RequestFunction | undefined,
+	url: URL,
+	native: RequestOptions,
+	onResponse: OnResponse,
+): Sender {
+	let listener: OnResponse | undefined = onResponse;
+	return {
+		url,
+		native,
+		send(_url, sent) {
+			const request = (functionOf(options, callers) as unknown as SendFromCache)(sent, listener);
+			// The first leg emits the response that is accepted, of whichever leg.
+			listener = undefined;
+			return request;
+		},
+	};
+}
+
+/** Asked for when it is needed: a hook after ours may have changed the URL, and with it what sends. */
+function functionOf(options: NormalizedOptions, callers: RequestFunction | undefined): unknown {
+	const {request} = options;
+	options.request = callers;
+	try {
+		return options.getRequestFunction();
+	} finally {
+		options.request = request;
+	}
+}

@@ -1,0 +1,113 @@
+/**
+ * Sends a hop through the proxy that its strategy names: http by asking the proxy for the whole URL, https through a
+ * tunnel (CONNECT, RFC 9110 section 9.3.6). The tunnel has a conversation of its own, so that nothing that is for the
+ * proxy reaches the server, nor the other way round.
+ */
+import {type Agent, type ClientRequest, type IncomingMessage, request as requestHttp} from 'node:http';
+import {Agent as TlsAgent} from 'node:https';
+import type {Socket} from 'node:net';
+import type {Duplex} from 'node:stream';
+import {HopRequest} from '../../hop/request.ts';
+import {ConversationRun} from '../../hop/run.ts';
+import {scrubRequest} from '../../http/sent-headers.ts';
+import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
+import {receivedResponse} from '../got/received-response.ts';
+
+interface Target {
+	readonly host?: string | undefined;
+	readonly port?: number | string | undefined;
+}
+type OnConnection = (error: Error | null, socket?: Duplex) => void;
+type CreateConnection = (target: Target, onConnection?: OnConnection) => Socket | undefined;
+
+const goingThroughProxy = new WeakSet<Agent>();
+
+/** Make an agent, which serves this proxy alone, connect through it. */
+export function throughProxy(agent: Agent, proxy: HopProxy, rule: RuleInfo): Agent {
+	if (goingThroughProxy.has(agent)) return agent;
+	goingThroughProxy.add(agent);
+	const inside = agent as unknown as {createConnection: CreateConnection};
+	const connect = inside.createConnection.bind(agent);
+	const place = placeOf(proxy.url);
+	inside.createConnection = (target, onConnection) => {
+		if (!(agent instanceof TlsAgent)) return connect({...target, ...place}, onConnection);
+		openTunnel(target, proxy, rule).then(
+			socket => onConnection?.(null, connect({...target, socket} as Target)),
+			error => onConnection?.(error as Error),
+		);
+		return undefined;
+	};
+	return agent;
+}
+
+function placeOf({hostname, port}: URL): {host: string; port: number} {
+	return {host: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port)};
+}
+
+async function openTunnel({host = '', port = 443}: Target, proxy: HopProxy, rule: RuleInfo): Promise<Duplex> {
+	const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+	const target = new URL(`https://${authority}`);
+	const request = new HopRequest(
+		target,
+		'CONNECT',
+		{host: authority},
+		{fresh: false, replayable: true},
+		rule,
+	);
+	const run = new ConversationRun(proxy.authenticate(request), rule);
+	try {
+		await run.prepare();
+		for (;;) {
+			const {response, socket} = await askForTunnel(authority, request, proxy);
+			const verdict = await run.receive(receivedResponse(response).response).catch(error => {
+				socket.destroy();
+				throw error;
+			});
+			const {statusCode: status = 0, statusMessage} = response;
+			if (verdict === 'deliver' && status >= 200 && status < 300) return socket;
+			socket.destroy();
+			if (verdict === 'deliver') {
+				const message = `The proxy ${proxy.url.origin} opens no tunnel to ${authority}: it answered ${status} ${statusMessage}`;
+				throw Object.assign(new Error(message), {code: 'ERR_PROXY_TUNNEL'});
+			}
+		}
+	} finally {
+		await run.end();
+	}
+}
+
+interface Answer {
+	readonly response: IncomingMessage;
+	readonly socket: Duplex;
+}
+
+/** Node hands over the connection with any answer to CONNECT, a refusal too, and reads no body. */
+async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}: HopProxy): Promise<Answer> {
+	const leg: ClientRequest = requestHttp({
+		...placeOf(url),
+		method: 'CONNECT',
+		path,
+		headers: {...headers.record},
+		agent: false,
+		signal: AbortSignal.timeout(timeout),
+	});
+	try {
+		return await new Promise((resolve, reject) => {
+			leg.once('connect', (response, socket, head) => {
+				// Nobody speaks first here; what comes this early belongs to a refusal.
+				if (head.length > 0) socket.unshift(head);
+				// It may break while the conversation decides; whoever uses it then is told.
+				socket.on('error', () => {});
+				resolve({response, socket});
+			});
+			leg.on('error', ({name, code, message}: NodeJS.ErrnoException) => {
+				const isLate = name === 'AbortError';
+				const text = isLate ? `The proxy ${url.origin} did not answer within ${timeout} ms` : message;
+				reject(Object.assign(new Error(text), {code: isLate ? 'ETIMEDOUT' : code}));
+			});
+			leg.end();
+		});
+	} finally {
+		scrubRequest(leg);
+	}
+}

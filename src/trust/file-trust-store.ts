@@ -1,0 +1,242 @@
+/** A trust store whose CA certificates, policies and revocation lists are files that may change. */
+import type {X509Certificate} from 'node:crypto';
+import {checkServerIdentity, type PeerCertificate} from 'node:tls';
+import type {TrustEntry} from '../config/configuration.ts';
+import {CertificateError} from '../errors.ts';
+import {rfc2253Subject} from '../x509/names.ts';
+import {
+	type Authorities,
+	bySubject,
+	commonRoots,
+	pemOf,
+	readAuthorities,
+	versionOfFiles,
+} from './authorities.ts';
+import {type FindTrusted, type FollowedChain, followChain, isSound} from './chain.ts';
+import type {ListDownloads} from './crl-fetcher.ts';
+import type {ChainFault} from './fault.ts';
+import {NameRules} from './name-rules.ts';
+import {Revocation, type RevocationMode} from './revocation.ts';
+import {
+	type ChainVerdict,
+	type CheckNames,
+	chainOfPeer,
+	type TrustOptions,
+	type TrustStore,
+} from './trust-store.ts';
+
+/** Milliseconds for which a look at the files holds. */
+const lookAgainAfter = 1000;
+/** The same for each file of a folder: that of the grid has 150, perhaps on another machine. */
+const lookInsideAfter = 60_000;
+
+/** The trust store of one entry. Its files are read when the certificates are asked for. */
+export function createTrustSet(entry: TrustEntry, downloads?: ListDownloads): TrustStore {
+	return new FileTrustStore(entry, downloads);
+}
+
+interface Loaded {
+	readonly version: string;
+	/** Likewise, with each file of its folders. */
+	readonly inside: string;
+	readonly number: number;
+	readonly authorities: Authorities;
+	readonly bySubject: ReadonlyMap<string, X509Certificate[]>;
+	pem?: {readonly roots: readonly string[]; readonly all: readonly string[]};
+}
+
+class FileTrustStore implements TrustStore {
+	readonly source: string;
+	readonly files: readonly string[];
+	readonly #only: boolean;
+	readonly #mode: RevocationMode;
+	readonly #rules = new NameRules();
+	readonly #revocation: Revocation;
+	readonly #fetches: boolean;
+	#loaded: Loaded | undefined;
+	#failure: Error | undefined;
+	#lookedAt = Number.NEGATIVE_INFINITY;
+	#lookedInsideAt = Number.NEGATIVE_INFINITY;
+
+	constructor({source, files, only, crl = 'check'}: TrustEntry, downloads: ListDownloads | undefined) {
+		this.source = source;
+		this.files = files;
+		this.#only = only;
+		this.#mode = crl;
+		this.#revocation = new Revocation(downloads);
+		this.#fetches = downloads !== undefined;
+	}
+
+	version(): number {
+		return this.#load().number;
+	}
+
+	certificates(): readonly string[] {
+		const loaded = this.#load();
+		const roots = this.#roots();
+		if (loaded.pem?.roots !== roots) loaded.pem = {roots, all: pemOf(loaded.authorities, roots)};
+		return loaded.pem.all;
+	}
+
+	get checksChains(): boolean {
+		return this.#mode === 'require' || this.#folders().length > 0;
+	}
+
+	get fetchesLists(): boolean {
+		return this.#fetches && this.#load().authorities.hasListUrls;
+	}
+
+	tlsOptions(checkNames: CheckNames = checkServerIdentity): TrustOptions {
+		const ca = [...this.certificates()];
+		if (!this.checksChains) return {ca};
+		return {ca, checkServerIdentity: (host, peer) => checkNames(host, peer) ?? this.#checkPeer(host, peer)};
+	}
+
+	async prepare(leaf: X509Certificate, others: readonly X509Certificate[]): Promise<void> {
+		const {path} = followChain(leaf, others, name => this.#findTrusted(name));
+		const folders = this.#folders();
+		const issuers = path.slice(1).filter(issuer => this.#isAuthority(issuer));
+		await Promise.all(issuers.map(issuer => this.#revocation.fetchFor(folders, issuer)));
+	}
+
+	checkServer(
+		host: string,
+		leaf: X509Certificate,
+		others: readonly X509Certificate[],
+	): CertificateError | undefined {
+		const verdict = this.#judge(followChain(leaf, others, name => this.#findTrusted(name)));
+		const {path, faults} = verdict;
+		const [fault] = faults;
+		if (fault === undefined) {
+			if (isSound(verdict, certificate => this.#isAuthority(certificate))) return undefined;
+			return new CertificateError(
+				`${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source}). Have it send the certificates of the CAs above its own, and no others`,
+			);
+		}
+		const isLeaf = fault.certificate === path[0];
+		const which = isLeaf ? '' : `of the CA certificate ${rfc2253Subject(fault.certificate)} in its chain: `;
+		return new CertificateError(
+			`${host} cannot be trusted: ${which}${fault.what} (trust: ${this.source}). ${fault.hint}`,
+		);
+	}
+
+	verifyChain(
+		[leaf, ...others]: readonly X509Certificate[],
+		{ownOnly = false}: {ownOnly?: boolean} = {},
+	): ChainVerdict {
+		if (leaf === undefined) return {path: [], end: 'incomplete', revocation: 'unknown', faults: []};
+		const find: FindTrusted = ownOnly
+			? name => [this.#load().bySubject.get(name) ?? []]
+			: name => this.#findTrusted(name);
+		return this.#judge(followChain(leaf, others, find));
+	}
+
+	holds({subject, fingerprint256}: X509Certificate): boolean {
+		const own = this.#load().bySubject.get(subject) ?? [];
+		return own.some(one => one.fingerprint256 === fingerprint256);
+	}
+
+	problems(): readonly string[] {
+		const {authorities} = this.#load();
+		const {certificates, folders, complaints} = authorities;
+		const faults = [
+			...this.#rules.problems(folders, certificates),
+			...this.#revocation.problems(folders, certificates),
+		].map(({what, hint}) => `${what.slice(0, 1).toUpperCase()}${what.slice(1)}. ${hint}`);
+		const {message} = this.#failure ?? {};
+		return [...(message === undefined ? [] : [message]), ...complaints, ...faults];
+	}
+
+	#checkPeer(host: string, peer: PeerCertificate): Error | undefined {
+		const [leaf, ...others] = chainOfPeer(peer);
+		if (leaf === undefined) return new CertificateError(`${host} showed no certificate. Check the server`);
+		// Nobody waits for it here; the next connection finds the list.
+		void this.prepare(leaf, others);
+		return this.checkServer(host, leaf, others);
+	}
+
+	#judge(followed: FollowedChain): ChainVerdict {
+		const {path} = followed;
+		const folders = this.#folders();
+		const faults: ChainFault[] = [];
+		let revocation: ChainVerdict['revocation'] = 'good';
+		for (const [index, certificate] of path.entries()) {
+			const issuer = path[index + 1];
+			// A proxy is made by its user, whom neither policies nor lists are about.
+			if (issuer === undefined || !this.#isAuthority(issuer)) continue;
+			const outside = this.#rules.check(folders, path.slice(index));
+			if (outside !== undefined) faults.push(outside);
+			const answer = this.#revocation.check(folders, certificate, issuer, this.#mode);
+			if (answer === 'good') continue;
+			if (answer !== 'unknown') faults.push(answer);
+			if (answer !== 'unknown' && answer.kind === 'revoked') revocation = 'revoked';
+			else if (revocation === 'good') revocation = 'unknown';
+		}
+		return {
+			...followed,
+			revocation: path.length < 2 && revocation === 'good' ? 'unknown' : revocation,
+			faults,
+		};
+	}
+
+	/** A CA of the first version of X.509 does not say that it is one, but stands among the trusted. */
+	#isAuthority(certificate: X509Certificate): boolean {
+		return certificate.ca || this.holds(certificate);
+	}
+
+	*#findTrusted(subject: string): Generator<readonly X509Certificate[]> {
+		const {bySubject: own, authorities} = this.#load();
+		yield own.get(subject) ?? [];
+		for (const roots of [authorities.system, this.#roots()]) {
+			yield roots.length === 0 ? [] : (bySubject(roots).get(subject) ?? []);
+		}
+	}
+
+	#roots(): readonly string[] {
+		return this.#only ? [] : commonRoots();
+	}
+
+	#folders(): readonly string[] {
+		return this.#load().authorities.folders;
+	}
+
+	#load(): Loaded {
+		const now = performance.now();
+		if (this.#loaded !== undefined && now - this.#lookedAt < lookAgainAfter) return this.#loaded;
+		this.#lookedAt = now;
+		try {
+			const version = versionOfFiles(this.files, false);
+			const loaded = this.#loaded;
+			if (loaded?.version === version && now - this.#lookedInsideAt < lookInsideAfter) return loaded;
+			this.#lookedInsideAt = now;
+			const inside = versionOfFiles(this.files, true);
+			if (loaded?.inside !== inside) this.#loaded = this.#read(version, inside);
+			this.#failure = undefined;
+		} catch (error) {
+			if (this.#loaded === undefined) throw error;
+			this.#failure = error as Error;
+		}
+		return this.#loaded as Loaded;
+	}
+
+	#read(version: string, inside: string): Loaded {
+		const authorities = readAuthorities(this.files);
+		const {certificates} = authorities;
+		const before = this.#loaded;
+		// A new revocation list changes a folder, too, but none of its certificates.
+		const isSame = before !== undefined && areSame(before.authorities.certificates, certificates);
+		const number = (before?.number ?? 0) + (isSame ? 0 : 1);
+		return {
+			version,
+			inside,
+			number,
+			authorities,
+			bySubject: Map.groupBy(certificates, ({subject}) => subject),
+		};
+	}
+}
+
+function areSame(some: readonly X509Certificate[], others: readonly X509Certificate[]): boolean {
+	const known = new Set(some.map(({fingerprint256}) => fingerprint256));
+	return known.size === others.length && others.every(({fingerprint256}) => known.has(fingerprint256));
+}

@@ -1,0 +1,81 @@
+/** Finds the CA certificates against which each server is verified. */
+import type {X509Certificate} from 'node:crypto';
+import type {TrustEntry} from '../config/configuration.ts';
+import {Matcher} from '../host-rules/matcher.ts';
+import {type FetchFile, ListDownloads} from './crl-fetcher.ts';
+import {createTrustSet} from './file-trust-store.ts';
+import type {TrustStore} from './trust-store.ts';
+
+export {createTrustSet} from './file-trust-store.ts';
+export type {TrustStore} from './trust-store.ts';
+
+/** What the trust stores together say of the chain of an identity; `detail` is a sentence without its full stop. */
+export interface IdentityVerdict {
+	/** `unknown`: none of them holds the certificates to tell. */
+	readonly outcome: 'complete' | 'incomplete' | 'refused' | 'unknown';
+	readonly detail?: string;
+	/** The set that says so. */
+	readonly by?: TrustStore;
+	readonly revocation?: 'good' | 'revoked' | 'unknown';
+}
+
+/** Finds the trust store of a URL. */
+export class TrustStores {
+	readonly #matcher: Matcher<TrustStore>;
+	readonly #sets: readonly TrustStore[];
+	readonly #downloads: ListDownloads | undefined;
+	/** Whether there is any entry at all; spares the look-up where there is none. */
+	readonly isEmpty: boolean;
+
+	/** @param fetchList fetches a revocation list. Absent: those that are on disk have to do. */
+	constructor(entries: readonly TrustEntry[], fetchList?: FetchFile) {
+		this.isEmpty = entries.length === 0;
+		this.#downloads = fetchList === undefined ? undefined : new ListDownloads(fetchList);
+		this.#sets = entries.map(entry => createTrustSet(entry, this.#downloads));
+		this.#matcher = new Matcher(
+			entries.flatMap(({patterns}, index) =>
+				patterns.map(pattern => ({pattern, value: this.#sets[index] as TrustStore})),
+			),
+		);
+	}
+
+	/** The most specific entry for the URL; `undefined`: the system's roots. */
+	find(url: URL): TrustStore | undefined {
+		return this.isEmpty ? undefined : this.#matcher.find(url, 'GET')?.value;
+	}
+
+	/** Judge the chain of an identity, leaf first. A trust store that cannot be read says nothing. */
+	judgeIdentity(chain: readonly X509Certificate[]): IdentityVerdict {
+		let best: IdentityVerdict = {outcome: 'unknown'};
+		for (const set of this.#sets) {
+			const verdict = judgeBy(set, chain);
+			if (verdict.outcome === 'complete') return verdict;
+			if (verdict.outcome !== 'unknown' && best.outcome !== 'refused') best = verdict;
+		}
+		return best;
+	}
+
+	/** End what is under way. */
+	close(): void {
+		this.#downloads?.close();
+	}
+}
+
+function judgeBy(set: TrustStore, chain: readonly X509Certificate[]): IdentityVerdict {
+	try {
+		const {path, end, faults, revocation} = set.verifyChain(chain, {ownOnly: true});
+		// Of other CAs, a trust store knows nothing.
+		if (!path.slice(1).some(certificate => set.holds(certificate))) return {outcome: 'unknown'};
+		// That a list is missing or outdated says nothing against a certificate; the server has lists of its own.
+		const fault = faults.find(({kind}) => kind === 'revoked' || kind === 'outside namespace');
+		if (fault !== undefined) {
+			return {outcome: 'refused', detail: `${fault.what}. ${fault.hint}`, by: set, revocation};
+		}
+		if (end === 'complete') return {outcome: 'complete', by: set, revocation};
+		const last = path.at(-1);
+		const detail = `nobody among ${set.files.join(', ')} has issued ${last?.subject.replaceAll('\n', ', ')}`;
+		return {outcome: 'incomplete', detail, by: set, revocation};
+	} catch {
+		return {outcome: 'unknown'};
+	}
+}
