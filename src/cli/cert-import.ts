@@ -1,7 +1,7 @@
 /** `gatepass cert import`: makes usercert.pem and userkey.pem of a PKCS#12 file. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {Imported} from '../identities/import.ts';
+import type {Imported} from '../lineages/import.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import type {PassphraseOptions} from './passphrase-input.ts';
@@ -39,7 +39,7 @@ export function addCertImportCommand(group: Command): void {
 			const file = resolvePath(written, process.cwd(), process.env);
 			const to = resolvePath(options.to, process.cwd(), process.env);
 			const [{importPkcs12}, {withPassphrase}] = await Promise.all([
-				import('../identities/import.ts'),
+				import('../lineages/import.ts'),
 				import('./passphrase-input.ts'),
 			]);
 			const imported = await withPassphrase(file, options, passphrase =>

@@ -2,8 +2,8 @@
 import process from 'node:process';
 import {type Command, Option} from 'commander';
 import {GatepassError} from '../errors.ts';
+import type {IssuerName} from '../issuers/issuers.ts';
 import type {RequestOutcome, RequestSettings} from '../lineages/request.ts';
-import type {AuthorityName} from '../lineages/version.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {KeyType} from '../x509/certificate-request.ts';
 import {askChecklist, askServiceAccount, canAsk} from './cert-questions.ts';
@@ -142,7 +142,7 @@ function keyTypeOf({keyType, rsaKeySize, ellipticCurve}: RequestOptions): KeyTyp
 export async function authorityNamed({
 	authority,
 	authorityCommand,
-}: Pick<RequestOptions, 'authority' | 'authorityCommand'>): Promise<AuthorityName | undefined> {
+}: Pick<RequestOptions, 'authority' | 'authorityCommand'>): Promise<IssuerName | undefined> {
 	if (authority !== undefined) {
 		return {kind: 'module', file: resolvePath(authority, process.cwd(), process.env)};
 	}

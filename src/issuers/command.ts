@@ -22,7 +22,7 @@ interface Answer {
 }
 
 /** Runs a program without a shell: what is to be done is its last argument, the rest comes in variables and stdin. */
-export class CommandAuthority implements Issuer {
+export class CommandIssuer implements Issuer {
 	readonly #program: string;
 	readonly #parameters: readonly string[];
 	readonly #timeout: number;

@@ -1,18 +1,23 @@
-/** Which certificate authority is meant. */
+/** Which issuer is meant, and how to reach it. */
 import {isAbsolute} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {GatepassError} from '../errors.ts';
-import type {AuthorityName} from '../lineages/version.ts';
-import {CommandAuthority} from './command.ts';
+import {CommandIssuer} from './command.ts';
 import type {Issuer} from './issuer.ts';
-import {ByHandAuthority} from './manual.ts';
+import {ManualIssuer} from './manual.ts';
 
 const methods = ['request', 'poll', 'collect', 'revoke'] as const;
 
+/** Which issuer serves a request. */
+export type IssuerName =
+	| {readonly kind: 'by-hand'}
+	| {readonly kind: 'command'; readonly command: readonly string[]}
+	| {readonly kind: 'module'; readonly file: string};
+
 /** The authority of a request or of a version. */
-export async function authorityOf(name: AuthorityName): Promise<Issuer> {
-	if (name.kind === 'by-hand') return new ByHandAuthority();
-	if (name.kind === 'command') return new CommandAuthority(name.command);
+export async function issuerOf(name: IssuerName): Promise<Issuer> {
+	if (name.kind === 'by-hand') return new ManualIssuer();
+	if (name.kind === 'command') return new CommandIssuer(name.command);
 	return loadAuthority(name.file);
 }
 

@@ -5,7 +5,7 @@ import type {ApplicationState, CertificateApplication, Issuer, Revocation, Submi
 const site = 'https://ca.cern.ch/ca/';
 
 /** Tells a person what to do. */
-export class ByHandAuthority implements Issuer {
+export class ManualIssuer implements Issuer {
 	async request({serviceAccount, isRenewal}: CertificateApplication): Promise<Submission> {
 		return {
 			instructions: [

@@ -1,6 +1,6 @@
 /** Fetches the certificate of a pending request from its authority. */
 import {GatepassError} from '../errors.ts';
-import {authorityOf} from '../issuers/issuers.ts';
+import {issuerOf} from '../issuers/issuers.ts';
 import {IdentityFolder} from './folder.ts';
 import {readPending} from './pending-request.ts';
 
@@ -18,7 +18,7 @@ export async function collect(path: string): Promise<Collected> {
 			`No request is pending in ${path}. Name the file of the certificate, or make a request with 'gatepass cert request'`,
 		);
 	}
-	const authority = await authorityOf(pending.authority);
+	const authority = await issuerOf(pending.authority);
 	const {reference} = pending;
 	if (reference === undefined) {
 		if (pending.authority.kind === 'by-hand') return {bytes: await authority.collect(''), source: ''};

@@ -11,11 +11,11 @@ import {
 	temporaryBeside,
 	writeToDisk,
 } from '../files/durable.ts';
+import type {IssuerName} from '../issuers/issuers.ts';
 import type {KeyAndRequest} from '../x509/certificate-request.ts';
 import {readBounded} from '../x509/files.ts';
 import {parsePrivateKey} from '../x509/private-keys.ts';
 import {type IdentityFolder, keyName} from './folder.ts';
-import type {AuthorityName} from './version.ts';
 
 export const requestName = 'usercert_request.pem';
 
@@ -28,7 +28,7 @@ export interface RequestNotes {
 	readonly isRenewal: boolean;
 	/** Milliseconds since 1970. */
 	readonly createdAt: number;
-	readonly authority: AuthorityName;
+	readonly authority: IssuerName;
 	/** What the authority knows it by; absent as long as it was not handed in, or where that is done by hand. */
 	readonly reference?: string;
 }

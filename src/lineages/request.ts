@@ -2,7 +2,8 @@
 import type {X509Certificate} from 'node:crypto';
 import {GatepassError} from '../errors.ts';
 import {writingInto} from '../files/durable.ts';
-import {authorityOf} from '../issuers/issuers.ts';
+import type {IssuerName} from '../issuers/issuers.ts';
+import {issuerOf} from '../issuers/issuers.ts';
 import {type KeyType, makeRequest, robotName} from '../x509/certificate-request.ts';
 import {readBounded} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
@@ -17,7 +18,6 @@ import {
 	publicKeyOf,
 	readPending,
 } from './pending-request.ts';
-import type {AuthorityName} from './version.ts';
 
 export interface RequestSettings {
 	/** The folder of the identity. */
@@ -26,7 +26,7 @@ export interface RequestSettings {
 	readonly serviceAccount?: string | undefined;
 	readonly keyType: KeyType;
 	/** Default: the one of the pending request; by hand for a new one. */
-	readonly authority?: AuthorityName | undefined;
+	readonly authority?: IssuerName | undefined;
 	/** Drop the request that is pending, and make a new one. */
 	readonly startAnew?: boolean;
 }
@@ -83,7 +83,7 @@ function checkSameRequest(pending: PendingRequest, serviceAccount: string, path:
 async function turnTo(
 	folder: IdentityFolder,
 	pending: PendingRequest,
-	authority: AuthorityName | undefined,
+	authority: IssuerName | undefined,
 ): Promise<PendingRequest> {
 	if (authority === undefined || pending.reference !== undefined) return pending;
 	return notePending(folder, pending, {authority});
@@ -113,7 +113,7 @@ async function handIn(
 ): Promise<RequestOutcome> {
 	const text = (await readBounded(pending.request)).toString('utf8');
 	if (pending.reference !== undefined) return {pending, text, wasPending, instructions: []};
-	const authority = await authorityOf(pending.authority);
+	const authority = await issuerOf(pending.authority);
 	const {subject, serviceAccount, isRenewal} = pending;
 	const {reference, instructions = []} = await authority.request({
 		request: text,

@@ -3,10 +3,10 @@ import type {X509Certificate} from 'node:crypto';
 import {GatepassError} from '../errors.ts';
 import {writingInto} from '../files/durable.ts';
 import type {RevocationReason} from '../issuers/issuer.ts';
-import {authorityOf} from '../issuers/issuers.ts';
+import type {IssuerName} from '../issuers/issuers.ts';
+import {issuerOf} from '../issuers/issuers.ts';
 import {toPem} from '../x509/certificates.ts';
 import {IdentityFolder} from './folder.ts';
-import type {AuthorityName} from './version.ts';
 
 export interface RevokeOutcome {
 	readonly certificate: X509Certificate;
@@ -18,7 +18,7 @@ export interface RevokeOutcome {
 export async function revoke(
 	path: string,
 	reason: RevocationReason,
-	authority?: AuthorityName,
+	authority?: IssuerName,
 ): Promise<RevokeOutcome> {
 	const folder = new IdentityFolder(path);
 	const certificate = (await folder.installed())?.[0];
@@ -26,7 +26,7 @@ export async function revoke(
 		throw new GatepassError(`${path} holds no certificate. Name the folder of the identity with --to`);
 	}
 	const version = await folder.current();
-	const issuer = await authorityOf(authority ?? version?.authority ?? {kind: 'by-hand'});
+	const issuer = await issuerOf(authority ?? version?.authority ?? {kind: 'by-hand'});
 	const {instructions = []} = await issuer.revoke(toPem(certificate), reason);
 	if (version !== undefined && instructions.length === 0) {
 		await writingInto(path, () => folder.note(version, {revokedAt: Date.now()}));

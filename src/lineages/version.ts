@@ -1,5 +1,6 @@
 /** One pair of certificate and key in the folder of an identity, and what is noted of it. */
 import type {X509Certificate} from 'node:crypto';
+import type {IssuerName} from '../issuers/issuers.ts';
 import {parseCertificates} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
 import {isEncryptedKey, parsePrivateKey} from '../x509/private-keys.ts';
@@ -16,16 +17,10 @@ export interface VersionNotes {
 	/** Absent for what was there before gatepass looked after the folder. */
 	readonly serviceAccount?: string;
 	/** Who issued it, so that it can be asked to revoke it. */
-	readonly authority?: AuthorityName;
+	readonly authority?: IssuerName;
 	/** When it was revoked, in milliseconds since 1970. */
 	readonly revokedAt?: number;
 }
-
-/** Which certificate authority serves a request. */
-export type AuthorityName =
-	| {readonly kind: 'by-hand'}
-	| {readonly kind: 'command'; readonly command: readonly string[]}
-	| {readonly kind: 'module'; readonly file: string};
 
 /** One pair of certificate and key that was installed. */
 export interface Version extends VersionNotes {

@@ -3,7 +3,7 @@ import {chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {CommandAuthority, splitWords} from '../../src/issuers/command.ts';
+import {CommandIssuer, splitWords} from '../../src/issuers/command.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -12,11 +12,11 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, {recursive: true}));
 
 /** An authority behind a shell script; `$folder` is its first argument. */
-function authority(script: string, timeout?: number): CommandAuthority {
+function authority(script: string, timeout?: number): CommandIssuer {
 	const file = join(folder, 'ca');
 	writeFileSync(file, `#!/bin/sh\nfolder=$1\n${script}\n`);
 	chmodSync(file, 0o755);
-	return new CommandAuthority([file, folder, "a 'b' $(touch pwned); c"], timeout);
+	return new CommandIssuer([file, folder, "a 'b' $(touch pwned); c"], timeout);
 }
 
 const application = {
@@ -93,14 +93,14 @@ test('revoke: the certificate on stdin, the reason in a variable', async () => {
 
 describe('a program that cannot be used', () => {
 	test('it is not there', async () => {
-		await expect(new CommandAuthority([join(folder, 'none')]).poll('1')).rejects.toThrow(
+		await expect(new CommandIssuer([join(folder, 'none')]).poll('1')).rejects.toThrow(
 			/There is no program .*none/,
 		);
 	});
 
 	test('it may not be run', async () => {
 		writeFileSync(join(folder, 'plain'), '', {mode: 0o644});
-		await expect(new CommandAuthority([join(folder, 'plain')]).poll('1')).rejects.toThrow(
+		await expect(new CommandIssuer([join(folder, 'plain')]).poll('1')).rejects.toThrow(
 			/may not be run.*chmod \+x/,
 		);
 	});

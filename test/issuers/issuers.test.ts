@@ -2,14 +2,14 @@
 import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
+import type {IssuerName} from '../../src/issuers/issuers.ts';
 import {collect} from '../../src/lineages/collect.ts';
-import type {AuthorityName} from '../../src/lineages/version.ts';
 import {RobotHome, subject} from '../lineages/robot-home.ts';
 
 const robot = RobotHome.forEachTest();
 
 /** A program in the home that logs what it is asked, and does what the file `do` says. */
-function program(action: string): AuthorityName {
+function program(action: string): IssuerName {
 	const file = join(robot.home, 'ca');
 	writeFileSync(file, '#!/bin/sh\ncd "$(dirname "$0")"\necho "$1 $GATEPASS_REFERENCE" >> log\n. ./do\n', {
 		mode: 0o755,

@@ -13,12 +13,12 @@ import {constants, copyFile, link, mkdir, rename, rm, stat} from 'node:fs/promis
 import {basename, join} from 'node:path';
 import {GatepassError} from '../errors.ts';
 import {isThere, syncFolder, temporaryBeside, writeToDisk, writingInto} from '../files/durable.ts';
-import {certificateName, IdentityFolder, keyName} from '../lineages/folder.ts';
-import {rememberFolder} from '../lineages/known-folders.ts';
 import {isSelfIssued, orderChain, toPem} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
 import {proxyInfoOf} from '../x509/proxy.ts';
+import {certificateName, IdentityFolder, keyName} from './folder.ts';
+import {rememberFolder} from './known-folders.ts';
 
 export interface ImportSettings {
 	/** The PKCS#12 file. */
