@@ -23,4 +23,4 @@ export type {
 export type {EventName, EventPayloads} from './observability/events.ts';
 export type {Logger} from './observability/logger.ts';
 export * from './strategy/index.ts';
-export type {GatepassContext} from './transports/got/extend.ts';
+export type {GatepassContext} from './transports/got/context.ts';

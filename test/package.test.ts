@@ -1,12 +1,22 @@
 /** What is shipped, as its user meets it: packed, unpacked elsewhere, with nothing but its declared dependencies. */
 import {execFile} from 'node:child_process';
 import {existsSync} from 'node:fs';
-import {mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile} from 'node:fs/promises';
+import {
+	copyFile,
+	mkdir,
+	mkdtemp,
+	readdir,
+	readFile,
+	realpath,
+	rm,
+	symlink,
+	writeFile,
+} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import {afterAll, beforeAll, expect, test} from 'vitest';
+import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
 
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL('..', import.meta.url));
@@ -76,6 +86,23 @@ test('it holds the files that its manifest names, and no sources', () => {
 	expect(packed).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']));
 	expect(packed.filter(file => /(?<!\.d)\.ts$/.test(file) || /^(?:test|demo|scripts)\//.test(file))).toEqual(
 		[],
+	);
+});
+
+test('it is built where it is packed from a clean checkout, and brings its documentation', async () => {
+	const checkout = await mkdtemp(join(tmpdir(), 'gatepass-checkout-'));
+	onTestFinished(() => rm(checkout, {recursive: true, force: true}));
+	const {stdout: list} = await run('git', ['ls-files', '-z'], {cwd: repository, maxBuffer: 2 ** 24});
+	for (const file of list.split('\0').filter(name => name !== '' && existsSync(join(repository, name)))) {
+		await mkdir(dirname(join(checkout, file)), {recursive: true});
+		await copyFile(join(repository, file), join(checkout, file));
+	}
+	await symlink(join(repository, 'node_modules'), join(checkout, 'node_modules'));
+	const {stdout} = await run('npm', ['pack', '--json', '--dry-run'], {cwd: checkout, maxBuffer: 2 ** 24});
+	const [{files}] = JSON.parse(stdout.slice(stdout.indexOf('[')));
+	const paths = files.map(({path}: {path: string}) => path);
+	expect(paths).toEqual(
+		expect.arrayContaining(['dist/src/index.js', 'dist/src/cli/main.js', 'docs/configuration.md']),
 	);
 });
 

@@ -52,6 +52,11 @@ export interface Router {
 	carriesCredential(url: URL, method: string): boolean;
 }
 
+/** A router that can also leave the rules out of a request, and only those: its server is verified all the same. */
+export interface SwitchableRouter extends Router {
+	readonly withoutRules: Router;
+}
+
 /** Header values as Node takes them, by name as the caller wrote it. */
 export type HeaderRecord = Record<string, string | string[] | number | undefined>;
 

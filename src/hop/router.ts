@@ -1,5 +1,6 @@
 /** Decides what is done for each hop: its rule, the strategy of that rule, its trust store. */
 
+import {InsecureTransportError} from '../errors.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Matcher} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
@@ -7,7 +8,7 @@ import {type AuthStrategy, definitionOf, type RuleInfo, type StrategyClass} from
 import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
 import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
-import type {Route, Router} from './request.ts';
+import type {Route, Router, SwitchableRouter} from './request.ts';
 
 /** A rule with the strategy that serves it. */
 export interface BoundRule {
@@ -45,7 +46,7 @@ export function bindRules(
 	});
 }
 
-export class HostRuleRouter implements Router {
+export class HostRuleRouter implements SwitchableRouter {
 	readonly #matcher: Matcher<HostRule>;
 	readonly #rules: readonly BoundRule[];
 	readonly #trust: TrustStores;
@@ -54,6 +55,12 @@ export class HostRuleRouter implements Router {
 	readonly #events: Events;
 	/** Plans by rule and trust store: there are few, and making one for each request would be waste. */
 	readonly #routes = new Map<BoundRule | undefined, Map<TrustStore | undefined, Route>>();
+
+	/** For requests that the caller wants sent without authentication: their servers are verified all the same. */
+	readonly withoutRules: Router = {
+		route: url => this.#routeFor(undefined, url),
+		carriesCredential: () => false,
+	};
 
 	constructor(
 		matcher: Matcher<HostRule>,
@@ -85,9 +92,18 @@ export class HostRuleRouter implements Router {
 	}
 
 	route(url: URL, method: string): Route | undefined {
-		const rule = this.ruleFor(url, method);
+		return this.#routeFor(this.ruleFor(url, method), url);
+	}
+
+	#routeFor(rule: BoundRule | undefined, url: URL): Route | undefined {
 		const trust = this.#trust.find(url);
 		if (rule === undefined && trust === undefined) return undefined;
+		// Node takes 0 for "no port" and connects to the scheme's own: the rule would be for another server.
+		if (url.port === '0') {
+			throw new InsecureTransportError(
+				`${url.origin} names port 0, on which no server can listen. Write the port of the server, or none`,
+			);
+		}
 		let byTrust = this.#routes.get(rule);
 		if (byTrust === undefined) {
 			byTrust = new Map();

@@ -1,4 +1,5 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
+import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
@@ -40,14 +41,14 @@ export class GotHttpClient implements HttpClient {
 		const signals = [AbortSignal.timeout(timeout), tooLarge.signal, ...(init.signal ? [init.signal] : [])];
 		const request = got(url, {
 			method: (init.method ?? 'GET') as Method,
-			request: sendBelow(Object.fromEntries(new Headers(init.headers)), bodyText(init.body)),
+			request: sendBelow(headersOf(init.headers), bodyText(init.body)),
 			...(useOwnAgent && {agent: {https: this.#agents.for(init.identity, trust)}}),
 			// Said aloud, since the environment could switch it off.
 			https: {rejectUnauthorized: true},
 			followRedirect: false,
 			throwHttpErrors: false,
 			responseType: 'buffer',
-			// Nothing is asked for packed: a small answer could unfold to any size.
+			// A small answer could unfold to any size: `unpack` has a limit.
 			decompress: false,
 			timeout: {request: timeout},
 			signal: AbortSignal.any(signals),
@@ -67,13 +68,37 @@ export class GotHttpClient implements HttpClient {
 		try {
 			const {statusCode, headers, rawBody} = await request;
 			const hasBody = ![204, 205, 304].includes(statusCode) && statusCode >= 200;
-			return new Response(hasBody ? new Uint8Array(rawBody) : null, {
+			const body = hasBody ? unpack(rawBody, headers) : null;
+			return new Response(body === null ? null : new Uint8Array(body), {
 				status: statusCode,
 				headers: toHeaders(headers),
 			});
 		} catch (error) {
 			throw detach(error as RequestError, url);
 		}
+	}
+}
+
+/** Nothing is asked for packed, but some balancers pack all the same. */
+function headersOf(headers: RequestInit['headers']): Record<string, string> {
+	return {'accept-encoding': 'identity', ...Object.fromEntries(new Headers(headers))};
+}
+
+/** The content of an answer that came packed by gzip; the header that says so goes. */
+function unpack(body: Uint8Array, headers: Record<string, string | string[] | undefined>): Uint8Array {
+	const encoding = String(headers['content-encoding'] ?? '')
+		.trim()
+		.toLowerCase();
+	if (encoding !== 'gzip' && encoding !== 'x-gzip') return body;
+	delete headers['content-encoding'];
+	delete headers['content-length'];
+	try {
+		return gunzipSync(body, {maxOutputLength: largestBody});
+	} catch (error) {
+		const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
+		throw new Error(
+			isTooLarge ? `the answer is larger than ${largestBody} bytes` : 'the gzip of the answer is broken',
+		);
 	}
 }
 

@@ -20,7 +20,7 @@ import {
 } from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 import {ServerClock} from './server-clock.ts';
-import {readToken, refuseRedirect} from './token-response.ts';
+import {readToken, refuseRedirect, withoutUnusedFields} from './token-response.ts';
 
 export interface TokenClientServices {
 	readonly http: HttpClient;
@@ -112,10 +112,15 @@ export class TokenClient {
 					...(dpop !== undefined && {DPoP: dpop.handle}),
 				}),
 			read: async ({server, client, dpop}, response, exchange, sentAt) => {
-				const answer = await oauth.processGenericTokenEndpointResponse(server, client, response, {
-					// RFC 8693 section 2.2.1: it is no access token. Whoever names a type wants to show just that.
-					...(parameters.has('requested_token_type') && {recognizedTokenTypes: {n_a: () => {}}}),
-				});
+				const answer = await oauth.processGenericTokenEndpointResponse(
+					server,
+					client,
+					await withoutUnusedFields(response),
+					{
+						// RFC 8693 section 2.2.1: it is no access token. Whoever names a type wants to show just that.
+						...(parameters.has('requested_token_type') && {recognizedTokenTypes: {n_a: () => {}}}),
+					},
+				);
 				return readToken(answer, this.#clock.toServers(sentAt), dpop !== undefined, exchange);
 			},
 		});

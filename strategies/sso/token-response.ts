@@ -5,7 +5,7 @@ import type {Token} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
 import {type Exchange, refusal} from './describe-failure.ts';
 
-/** A token that claims to live longer than this, in seconds, comes from a broken server. */
+/** Seconds. Servers say "for ever" in numbers of their own, up to 2^31 and beyond; ten years are as good. */
 const longestLifetime = 10 * 365 * 86_400;
 
 /** @throws {TokenRequestError} where the server sends the request elsewhere. */
@@ -19,6 +19,23 @@ export function refuseRedirect(response: Response, exchange: Exchange): void {
 		'Name the right endpoint in the rule',
 		{status: response.status},
 	);
+}
+
+const used = ['access_token', 'token_type', 'expires_in', 'issued_token_type', 'error', 'error_description'];
+
+/**
+ * The answer with those fields alone that somebody reads: an `id_token` for others, or `null` where a server has
+ * nothing to say, must not spoil the token. What is no JSON object stays as it is, and is told as such.
+ */
+export async function withoutUnusedFields(response: Response): Promise<Response> {
+	if (response.status !== 200) return response;
+	const answer: unknown = await response
+		.clone()
+		.json()
+		.catch(() => undefined);
+	if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) return response;
+	const kept = Object.entries(answer).filter(([name, value]) => used.includes(name) && value !== null);
+	return new Response(JSON.stringify(Object.fromEntries(kept)), {status: 200, headers: response.headers});
 }
 
 /**
@@ -43,6 +60,6 @@ export function readToken(
 	const shownAs = isBound ? 'DPoP' : 'Bearer';
 	if (seconds === undefined) return {value, type: shownAs};
 	if (seconds === 0) throw fail('answered with a token that has already expired (expires_in is 0)');
-	if (seconds > longestLifetime) throw fail(`answered with a token said to live ${seconds} seconds`);
-	return {value, type: shownAs, expiresAt: issuedAt + seconds * 1000, issuedAt};
+	const lifetime = Math.min(seconds, longestLifetime);
+	return {value, type: shownAs, expiresAt: issuedAt + lifetime * 1000, issuedAt};
 }

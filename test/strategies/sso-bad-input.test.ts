@@ -143,13 +143,12 @@ describe('an answer with status 200 that is no token', () => {
 		['a DPoP token that nobody asked for', json(200, {...good, token_type: 'DPoP'}), /bound to a key/],
 		['a negative life', json(200, {...good, expires_in: -1}), /no token .*expires_in/],
 		['no life at all', json(200, {...good, expires_in: 0}), /has already expired \(expires_in is 0\)/],
-		['an absurd life', json(200, {...good, expires_in: 1e12}), /said to live 1000000000000 seconds/],
 		['a life that is no number', json(200, {...good, expires_in: 'NaN'}), /no token .*expires_in/],
 		['a life that is a word', json(200, {...good, expires_in: 'soon'}), /no token .*expires_in/],
 		[
 			'a life beyond numbers',
 			json(200, '{"access_token":"abc","token_type":"Bearer","expires_in":1e999}'),
-			/no token .*expires_in|said to live/,
+			/no token .*expires_in/,
 		],
 	])('%s', async (_, listener, message) => {
 		const error = await failureOf(listener);

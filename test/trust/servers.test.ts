@@ -29,6 +29,16 @@ describeWith(opensslServer, 'a CA folder', () => {
 		expect(await outcome(await gatepassFor((await newFolder([grid])).path))).toBeInstanceOf(CertificateError);
 	});
 
+	test('a request without authentication is verified all the same', async () => {
+		const options = {context: {gatepass: false}};
+		expect(await outcome(await gatepassFor((await newFolder()).path), server.url, options)).toBe(200);
+		const folder = await newFolder();
+		await folder.put(grid, 'r0', await pki.list(grid, {revoked: [host]}));
+		const error = await outcome(await gatepassFor(folder.path), server.url, options);
+		expect(error).toBeInstanceOf(CertificateError);
+		expect((error as Error).message).toMatch(/is revoked/);
+	});
+
 	describe('revocation lists', () => {
 		test('a server that is on none is believed, one that is on one is not', async () => {
 			const folder = await newFolder();

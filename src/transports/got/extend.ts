@@ -7,20 +7,12 @@
  */
 import type {Agents, Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
 import {GatepassError} from '../../errors.ts';
-import type {HopContext, Route, Router} from '../../hop/request.ts';
+import type {HopContext, Route, Router, SwitchableRouter} from '../../hop/request.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
+import {checkContext, keepFieldsOfInstance} from './context.ts';
 import {exchange} from './exchange.ts';
 import {type RequestParameters, senderOf} from './sender.ts';
-
-/**
- * What `context.gatepass` may hold, per request: `false` sends it without authentication, `fresh` passes the token
- * cache over, once, `tenant` says whose tokens to use.
- *
- * @example
- * await gatepass.got(url, {context: {gatepass: {fresh: true}}});
- */
-export type GatepassContext = false | {readonly fresh?: boolean; readonly tenant?: string};
 
 /** The request function that gatepass put into got's options, and what stood there before. */
 interface Installed {
@@ -37,22 +29,23 @@ interface Installed {
 const installed = new WeakMap<RequestFunction, Installed>();
 
 /** Extend a got instance so that its requests are authenticated. */
-export function extendGot(got: Got, router: Router): Got {
+export function extendGot(got: Got, router: SwitchableRouter): Got {
 	const takeOver = (options: NormalizedOptions): void => {
 		const callers = currentCallers(options, router);
 		if (options.request !== callers) options.request = callers;
-		const setting = options.context.gatepass as GatepassContext | undefined;
-		if (setting === false) return;
+		const setting = checkContext(options.context.gatepass);
+		const chosen: Router = setting === false ? router.withoutRules : router;
+		const {fresh, tenant} = setting === false ? {} : setting;
 		const record: Installed = {callers, options, router};
 		const request = ((...parameters: RequestParameters) => {
-			const {url, native, send} = senderOf(options, callers, router, parameters);
-			const route = router.route(url, native.method ?? 'GET');
+			const {url, native, send} = senderOf(options, callers, chosen, parameters);
+			const route = chosen.route(url, native.method ?? 'GET');
 			record.route = route;
 			// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
 			if (route === undefined) return callers?.(...(parameters as Parameters<RequestFunction>));
 			record.context = {
-				fresh: setting?.fresh === true,
-				tenant: setting?.tenant,
+				fresh: fresh === true,
+				tenant,
 				replayable: isReplayable(options),
 				sender: callers === undefined ? 'transport' : 'caller',
 				signal: options.signal,
@@ -66,7 +59,7 @@ export function extendGot(got: Got, router: Router): Got {
 		if (
 			options.cache !== undefined &&
 			options.url instanceof URL &&
-			router.carriesCredential(options.url, options.method)
+			chosen.carriesCredential(options.url, options.method)
 		) {
 			options.cache = undefined;
 		}
@@ -80,7 +73,7 @@ export function extendGot(got: Got, router: Router): Got {
 	};
 	return got.extend({
 		hooks: {
-			init: [makeReopenable],
+			init: [makeReopenable, keepFieldsOfInstance],
 			beforeRequest: [takeOver],
 			beforeRedirect: [(options, response) => dropCallersIdentity(options, response.url)],
 			beforeError: [explainFailure],
