@@ -14,7 +14,7 @@ const patienceSteps = 10;
 const shortestRest = 500;
 const longestRest = 30_000;
 
-export class SturdyStore {
+export class CircuitBreakerStore {
 	readonly #store: TokenStore;
 	readonly #report: (error: TokenCacheError) => void;
 	readonly #pending = new Set<Promise<unknown>>();

@@ -9,7 +9,7 @@ import {setTimeout as delay} from 'node:timers/promises';
 import {GatepassError, StrategyError, TokenCacheError, TokenRequestError} from '../errors.ts';
 import {Events} from '../observability/events.ts';
 import type {Token, TokenCache} from '../strategy/services.ts';
-import {SturdyStore} from './circuit-breaker.ts';
+import {CircuitBreakerStore} from './circuit-breaker.ts';
 import {isToken} from './is-token.ts';
 import {once, settledWithin} from './single-flight.ts';
 import {type RememberedToken, TokenMemory} from './token-memory.ts';
@@ -33,7 +33,7 @@ type Issue = (signal: AbortSignal) => Promise<Token>;
 
 export class PersistentTokenCache implements TokenCache {
 	readonly #memory = new TokenMemory();
-	readonly #store: SturdyStore;
+	readonly #store: CircuitBreakerStore;
 	readonly #events: Events;
 	readonly #leaseDuration: number;
 	/** Look-ups and issues under way: whoever comes later waits for the same one. */
@@ -47,7 +47,7 @@ export class PersistentTokenCache implements TokenCache {
 	constructor(store: TokenStore, {leaseDuration = 30_000, events = new Events()}: TokenCacheSettings = {}) {
 		this.#events = events;
 		this.#leaseDuration = leaseDuration;
-		this.#store = new SturdyStore(store, error => events.publish('gatepass:token:error', {error}));
+		this.#store = new CircuitBreakerStore(store, error => events.publish('gatepass:token:error', {error}));
 	}
 
 	get(key: string, issue: Issue, options?: {fresh?: boolean}): Promise<Token> {
