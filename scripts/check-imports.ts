@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/hop/router.ts'],
 	['strategies/'],
 	['src/transports/'],
-	['src/hop/request.ts', 'src/hop/run.ts', 'src/hop/report.ts'],
+	['src/hop/query.ts', 'src/hop/request.ts', 'src/hop/run.ts', 'src/hop/report.ts'],
 	['src/http/'],
 	['src/lineages/'],
 	['src/issuers/'],

@@ -13,6 +13,7 @@ import type {
 	RuleInfo,
 } from '../strategy/index.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
+import {mergeQuery} from './query.ts';
 import {ConversationRun} from './run.ts';
 
 /** What a transport knows about a request that its options do not say. */
@@ -122,7 +123,10 @@ export class HopRequest implements AuthRequest {
 
 	/** The URL to send to: the original where the strategy left it alone. */
 	get target(): URL {
-		return this.#copy ?? this.#original;
+		if (this.#copy === undefined || !this.addsQuery) return this.#original;
+		const target = new URL(this.#original);
+		target.search = mergeQuery(this.#original, this.#copy);
+		return target;
 	}
 
 	/** Whether the strategy added query parameters. */
