@@ -123,8 +123,8 @@ export class HopRequest implements AuthRequest {
 
 	/** The URL to send to: the original where the strategy left it alone. */
 	get target(): URL {
-		if (this.#copy === undefined || !this.addsQuery) return this.#original;
-		const target = new URL(this.#original);
+		if (this.#copy === undefined || !this.addsQuery) return this.#copy ?? this.#original;
+		const target = new URL(this.#copy);
 		target.search = mergeQuery(this.#original, this.#copy);
 		return target;
 	}
