@@ -31,6 +31,20 @@ build() {
 	fi
 }
 
+# The oldest Node that package.json allows, for the parts that need no server of somebody else's.
+lowest_node() {
+	local version folder status=0
+	version=$(node -p "require('./package.json').engines.node.replace('>=', '') + '.0'")
+	folder=$(mktemp -d)
+	npm install --silent --no-save --prefix "$folder" --allow-scripts=node "node@$version" || status=$?
+	if [ "$status" = 0 ]; then
+		"$folder/node_modules/node/bin/node" node_modules/vitest/vitest.mjs run \
+			test/config test/host-rules test/hop test/conformance test/transports test/package.test.ts || status=$?
+	fi
+	rm -rf "$folder"
+	return "$status"
+}
+
 step 'Real servers' bash scripts/install-servers.sh
 step 'Dependencies' npm ci
 step 'Lint and format' npm run --silent lint
@@ -41,3 +55,4 @@ step 'Import direction and API listing' npm run --silent check
 step 'Bundles' npm exec --no -- node dist/src/cli/main.js bundle verify cern igtf --days 90
 # Not `npm test`, which would build once more.
 step 'Tests' npm exec --no -- vitest run
+step 'Tests on the lowest Node' lowest_node

@@ -4,7 +4,7 @@
  */
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
 import type {Configuration} from './config/configuration.ts';
-import type {TokenCacheError} from './errors.ts';
+import {StrategyNotFoundError, type TokenCacheError} from './errors.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
@@ -113,8 +113,14 @@ export function compose(
 		scope.register(StrategyOptions, {useValue: options});
 		scope.register(RuleInfo, {useValue: info});
 		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
-		// Every strategy that the configuration names was found when it was checked.
-		const built = scope.resolve(strategyOf(strategy) as new (...services: unknown[]) => AuthStrategy);
+		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.
+		const wanted = strategyOf(strategy);
+		if (wanted === undefined) {
+			throw new StrategyNotFoundError(
+				`'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered. Name it under 'nested' of its definition, so that it is checked with the configuration`,
+			);
+		}
+		const built = scope.resolve(wanted as new (...services: unknown[]) => AuthStrategy);
 		strategies.push(built);
 		return built;
 	};

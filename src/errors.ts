@@ -12,9 +12,7 @@
  * ├── TokenCacheError             the token store is down or damaged (reported, never thrown at a request)
  * ├── KerberosExchangeError       the GSS-API refused a token or could not make one
  * ├── MutualAuthenticationError   the server did not prove who it is
- * ├── InsecureTransportError      a credential would have gone over plain http
- * ├── AcmeError                   an ACME server refused
- * └── CheckpointError             a change to a server's configuration could not be kept or taken back
+ * └── InsecureTransportError      a credential would have gone over plain http
  * ```
  *
  * Each has a `code` (`ERR_GATEPASS_…`), a message that says what happened, where, and what to do, and,
@@ -34,8 +32,6 @@ export const errorCodes = {
 	KerberosExchangeError: 'ERR_GATEPASS_KERBEROS_EXCHANGE',
 	MutualAuthenticationError: 'ERR_GATEPASS_MUTUAL_AUTHENTICATION',
 	InsecureTransportError: 'ERR_GATEPASS_INSECURE_TRANSPORT',
-	AcmeError: 'ERR_GATEPASS_ACME',
-	CheckpointError: 'ERR_GATEPASS_CHECKPOINT',
 } as const;
 
 /** The name of a gatepass error class. */
@@ -88,7 +84,7 @@ export class ConfigurationError extends GatepassError {
 	}
 }
 
-/** A rule names a strategy that is neither built in nor registered. Thrown where no configuration file is at fault. */
+/** A strategy asked for another one by a name that nobody registered. In a configuration, that is one of the `problems`. */
 export class StrategyNotFoundError extends GatepassError {
 	protected static override readonly kind: GatepassErrorName = 'StrategyNotFoundError';
 }
@@ -180,16 +176,6 @@ export class MutualAuthenticationError extends GatepassError {
 /** A credential would have gone over plain http to a host that is not this machine. */
 export class InsecureTransportError extends GatepassError {
 	protected static override readonly kind: GatepassErrorName = 'InsecureTransportError';
-}
-
-/** An ACME server (RFC 8555) refused a request. */
-export class AcmeError extends GatepassError {
-	protected static override readonly kind: GatepassErrorName = 'AcmeError';
-}
-
-/** A checkpoint of a server's configuration could not be written or restored. */
-export class CheckpointError extends GatepassError {
-	protected static override readonly kind: GatepassErrorName = 'CheckpointError';
 }
 
 function describeProblems(problems: readonly Problem[]): string {
