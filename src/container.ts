@@ -36,6 +36,7 @@ import {TrustStores} from './trust/trust-stores.ts';
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
+	digest: async () => (await import('../strategies/digest/index.ts')).DigestStrategy,
 	'grid-certificate': async () =>
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,

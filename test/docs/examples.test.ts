@@ -19,6 +19,7 @@ const client = {SSO_CLIENT_ID: 'runs-report', SSO_CLIENT_SECRET: 'only for tests
 const variables = {
 	...client,
 	API_KEY: 'key-for-tests',
+	ARCHIVE_PASSWORD: 'password-for-tests',
 	API_TOKEN: 'token-for-tests',
 	KEY_PASSPHRASE: 'passphrase-for-tests',
 	PRINTER_PASSWORD: 'password-for-tests',

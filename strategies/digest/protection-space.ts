@@ -1,0 +1,109 @@
+/** What a server has said of one protection space (RFC 9110 section 11.5), and the answers to it. */
+import {randomBytes} from 'node:crypto';
+import type {Challenge} from '../../src/strategy/index.ts';
+import {algorithms, type DigestAlgorithm, findAlgorithm} from './algorithms.ts';
+import type {DigestOptions} from './options.ts';
+
+/** What is sent: RFC 7616 section 3.4. */
+export interface Sent {
+	readonly method: string;
+	/** Path and query. */
+	readonly target: string;
+}
+
+export class ProtectionSpace {
+	readonly #challenge: ReadonlyMap<string, string>;
+	readonly #algorithm: DigestAlgorithm;
+	/** One for the life of the nonce: with `-sess`, the key is made of it. */
+	#clientNonce: string;
+	#nonce: string;
+	#count = 0;
+	#key: string | undefined;
+
+	constructor(
+		challenge: ReadonlyMap<string, string>,
+		algorithm: DigestAlgorithm,
+		nonce: string,
+		clientNonce = newClientNonce(),
+	) {
+		this.#clientNonce = clientNonce;
+		this.#challenge = challenge;
+		this.#algorithm = algorithm;
+		this.#nonce = nonce;
+	}
+
+	get nonce(): string {
+		return this.#nonce;
+	}
+
+	/** The server names the nonce for the requests to come (RFC 7616 section 3.5). */
+	renew(nonce: string): void {
+		if (nonce === this.#nonce) return;
+		this.#nonce = nonce;
+		this.#count = 0;
+		this.#clientNonce = newClientNonce();
+		this.#key = undefined;
+	}
+
+	/** The value of `Authorization` for one request. Each has a count of its own, so that none is a replay. */
+	authorization({method, target}: Sent, {username, password}: DigestOptions): string {
+		const {hash, isSession, name} = this.#algorithm;
+		const realm = this.#challenge.get('realm') ?? '';
+		const [nonce, clientNonce] = [this.#nonce, this.#clientNonce];
+		this.#count += 1;
+		const count = this.#count.toString(16).padStart(8, '0');
+		if (this.#key === undefined) {
+			const base = hash(`${username}:${realm}:${password}`);
+			this.#key = isSession ? hash(`${base}:${nonce}:${clientNonce}`) : base;
+		}
+		// A server of RFC 2069 names no quality of protection.
+		const hasQuality = this.#challenge.has('qop');
+		const middle = hasQuality ? [nonce, count, clientNonce, 'auth'] : [nonce];
+		const response = hash([this.#key, ...middle, hash(`${method}:${target}`)].join(':'));
+		const isHashed = this.#challenge.get('userhash')?.toLowerCase() === 'true';
+		const opaque = this.#challenge.get('opaque');
+		return `Digest ${[
+			isHashed ? `username=${quote(hash(`${username}:${realm}`))}` : userParameter(username),
+			`realm=${quote(realm)}`,
+			`nonce=${quote(nonce)}`,
+			`uri=${quote(target)}`,
+			`response=${quote(response)}`,
+			...(this.#challenge.has('algorithm') ? [`algorithm=${name}`] : []),
+			...(opaque === undefined ? [] : [`opaque=${quote(opaque)}`]),
+			...(hasQuality || isSession ? [`cnonce=${quote(clientNonce)}`] : []),
+			...(hasQuality ? ['qop=auth', `nc=${count}`] : []),
+			...(isHashed ? ['userhash=true'] : []),
+		].join(', ')}`;
+	}
+}
+
+const newClientNonce = (): string => randomBytes(16).toString('hex');
+
+/** The challenge to answer: the strongest that can be. `undefined`: there is none. */
+export function openProtectionSpace(challenges: readonly Challenge[]): ProtectionSpace | undefined {
+	const usable = challenges.flatMap(({parameters}) => {
+		const algorithm = findAlgorithm(parameters.get('algorithm'));
+		const nonce = parameters.get('nonce');
+		return algorithm === undefined || nonce === undefined || !offersAuth(parameters)
+			? []
+			: [{parameters, algorithm, nonce}];
+	});
+	const [best] = usable.sort((a, b) => algorithms.indexOf(a.algorithm) - algorithms.indexOf(b.algorithm));
+	return best && new ProtectionSpace(best.parameters, best.algorithm, best.nonce);
+}
+
+function offersAuth(parameters: ReadonlyMap<string, string>): boolean {
+	const quality = parameters.get('qop');
+	return quality === undefined || quality.split(',').some(value => value.trim().toLowerCase() === 'auth');
+}
+
+/** RFC 7616 section 3.4: what no quoted string can hold is sent in the form of RFC 8187. */
+function userParameter(username: string): string {
+	return /^[\x20-\x7E]*$/.test(username)
+		? `username=${quote(username)}`
+		: `username*=UTF-8''${encodeURIComponent(username).replace(/['()*]/g, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)}`;
+}
+
+function quote(text: string): string {
+	return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}

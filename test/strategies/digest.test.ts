@@ -1,0 +1,183 @@
+/** `digest` against Apache and lighttpd, and by the examples of RFC 7616. */
+import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
+import type {AddressInfo} from 'node:net';
+import {setTimeout as pause} from 'node:timers/promises';
+import {expect, onTestFinished, test} from 'vitest';
+import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {parseChallenges} from '../../src/strategy/index.ts';
+import {conformance} from '../../src/testing/index.ts';
+import {findAlgorithm} from '../../strategies/digest/algorithms.ts';
+import {DigestStrategy} from '../../strategies/digest/index.ts';
+import {ProtectionSpace} from '../../strategies/digest/protection-space.ts';
+import {describeWith} from '../servers/availability.ts';
+import {
+	apacheDigest,
+	type DigestServer,
+	lighttpd,
+	startApacheDigest,
+	startLighttpdDigest,
+	user,
+} from '../servers/digest.ts';
+
+async function gatepassFor(url: string, options: Record<string, unknown> = user): Promise<Gatepass> {
+	const gatepass = await createGatepass({
+		env: {},
+		config: {cache: {url: 'memory:'}, hostRules: [{match: url, strategy: 'digest', options}]},
+	});
+	onTestFinished(() => gatepass.close());
+	return gatepass;
+}
+
+async function start(starting: Promise<DigestServer>): Promise<DigestServer> {
+	const server = await starting;
+	onTestFinished(() => server.close());
+	return server;
+}
+
+describeWith(apacheDigest, 'Apache, with MD5', () => {
+	test('is answered once, and its nonce is used for the requests to come', async () => {
+		const server = await start(startApacheDigest());
+		const {got} = await gatepassFor(server.url);
+		expect(await got(`${server.url}/reports?year=2026&of=a%20b`).text()).toBe('behind Digest\n');
+		await Promise.all(Array.from({length: 10}, () => got(`${server.url}/more`)));
+		expect(await server.statuses()).toEqual([401, ...Array.from({length: 11}, () => 200)]);
+	});
+
+	test('a nonce that is stale is replaced, for a request with a body, too', async () => {
+		const server = await start(startApacheDigest({nonceLifetime: 1}));
+		const {got} = await gatepassFor(server.url);
+		await got(server.url);
+		await pause(2100);
+		await got.post(server.url, {body: 'once more', retry: {limit: 0}});
+		expect(await server.statuses()).toEqual([401, 200, 401, 200]);
+	});
+
+	test('a wrong password ends with the 401 of the server, after one try', async () => {
+		const server = await start(startApacheDigest());
+		const {got} = await gatepassFor(server.url, {...user, password: 'wrong'});
+		const {statusCode} = await got(server.url, {throwHttpErrors: false});
+		expect(statusCode).toBe(401);
+		expect(await server.statuses()).toEqual([401, 401]);
+	});
+});
+
+describeWith(lighttpd, 'lighttpd', () => {
+	test.each([
+		['MD5', false],
+		['SHA-256', false],
+		['MD5|SHA-256', false],
+		['SHA-256', true],
+	])('with %s, the name hashed: %s', async (algorithm, userhash) => {
+		const server = await start(startLighttpdDigest({algorithm, userhash}));
+		const {got} = await gatepassFor(server.url);
+		expect(await got(`${server.url}/a?b=c`).text()).toBe('behind Digest\n');
+		expect(await got(server.url).text()).toBe('behind Digest\n');
+		expect(await server.statuses()).toEqual([401, 200, 200]);
+	});
+});
+
+test.each([
+	['MD5', '8ca523f5e9506fed4657c9700eebdbec'],
+	['SHA-256', '753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1'],
+])('RFC 7616 section 3.9.1, %s', (algorithm, response) => {
+	const [challenge] = parseChallenges(
+		`Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm=${algorithm}, nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"`,
+	);
+	const space = new ProtectionSpace(
+		challenge?.parameters as ReadonlyMap<string, string>,
+		findAlgorithm(algorithm) as NonNullable<ReturnType<typeof findAlgorithm>>,
+		challenge?.parameters.get('nonce') as string,
+		'f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ',
+	);
+	const value = space.authorization(
+		{method: 'GET', target: '/dir/index.html'},
+		{username: 'Mufasa', password: 'Circle of Life'},
+	);
+	const {parameters} = parseChallenges(value)[0] as {parameters: ReadonlyMap<string, string>};
+	expect(parameters.get('response')).toBe(response);
+	expect(Object.fromEntries(parameters)).toMatchObject({
+		username: 'Mufasa',
+		realm: 'http-auth@example.org',
+		uri: '/dir/index.html',
+		algorithm,
+		nc: '00000001',
+		qop: 'auth',
+		opaque: 'FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS',
+	});
+});
+
+/** A server whose challenges no real one makes to order. */
+async function scripted(
+	answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<string> {
+	const server = createServer(answer);
+	await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
+	onTestFinished(() => new Promise(done => server.close(() => done())));
+	return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+test('the nonce that an answer names is used next, counted from one', async () => {
+	const shown: string[] = [];
+	const url = await scripted(({headers: {authorization}}, response) => {
+		if (authorization === undefined) {
+			response.writeHead(401, {'www-authenticate': 'Digest realm="r", nonce="first", qop="auth"'}).end();
+			return;
+		}
+		const {parameters} = parseChallenges(authorization)[0] as {parameters: ReadonlyMap<string, string>};
+		shown.push(`${parameters.get('nonce')} ${parameters.get('nc')}`);
+		const next =
+			shown.length === 2 ? {'authentication-info': 'qop=auth, nextnonce="second, \\"quoted\\""'} : {};
+		response.writeHead(200, next).end();
+	});
+	const {got} = await gatepassFor(url);
+	for (let request = 0; request < 4; request++) await got(url);
+	expect(shown).toEqual([
+		'first 00000001',
+		'first 00000002',
+		'second, "quoted" 00000001',
+		'second, "quoted" 00000002',
+	]);
+});
+
+test.each([
+	['an algorithm that nobody knows', 'Digest realm="r", nonce="n", algorithm=WHIRLPOOL'],
+	['no nonce', 'Digest realm="r"'],
+	['another scheme', 'Basic realm="r"'],
+	['protection of the body alone', 'Digest realm="r", nonce="n", qop="auth-int"'],
+])('%s is not answered', async (_, header) => {
+	let requests = 0;
+	const url = await scripted((_request, response) => {
+		requests += 1;
+		response.writeHead(401, {'www-authenticate': header}).end();
+	});
+	const {got} = await gatepassFor(url);
+	expect((await got(url, {throwHttpErrors: false})).statusCode).toBe(401);
+	expect(requests).toBe(1);
+});
+
+test('a server that calls every nonce stale is not asked for ever', async () => {
+	let requests = 0;
+	const url = await scripted((_request, response) => {
+		requests += 1;
+		const header = `Digest realm="r", nonce="${requests}", qop="auth", stale=true`;
+		response.writeHead(401, {'www-authenticate': header}).end();
+	});
+	const {got} = await gatepassFor(url);
+	expect((await got(url, {throwHttpErrors: false})).statusCode).toBe(401);
+	expect(requests).toBeLessThanOrEqual(3);
+});
+
+test('a name that no quoted string holds is sent as RFC 8187 has it', () => {
+	const challenge = new Map([
+		['realm', 'r'],
+		['nonce', 'n'],
+		['qop', 'auth'],
+	]);
+	const space = new ProtectionSpace(challenge, findAlgorithm('MD5') as never, 'n');
+	const value = space.authorization({method: 'GET', target: '/'}, {username: 'Jäsøn Doe', password: 'x'});
+	expect(value).toContain("username*=UTF-8''J%C3%A4s%C3%B8n%20Doe,");
+});
+
+test('passes the conformance kit', async () => {
+	await expect(conformance(DigestStrategy, {options: user})).resolves.toHaveLength(12);
+});
