@@ -12,7 +12,8 @@
  * ├── TokenCacheError             the token store is down or damaged (reported, never thrown at a request)
  * ├── KerberosExchangeError       the GSS-API refused a token or could not make one
  * ├── MutualAuthenticationError   the server did not prove who it is
- * └── InsecureTransportError      a credential would have gone over plain http
+ * ├── InsecureTransportError      a credential would have gone over plain http
+ * └── AcmeError                   an ACME server refused, or gave what cannot be used
  * ```
  *
  * Each has a `code` (`ERR_GATEPASS_…`), a message that says what happened, where, and what to do, and,
@@ -32,6 +33,7 @@ export const errorCodes = {
 	KerberosExchangeError: 'ERR_GATEPASS_KERBEROS_EXCHANGE',
 	MutualAuthenticationError: 'ERR_GATEPASS_MUTUAL_AUTHENTICATION',
 	InsecureTransportError: 'ERR_GATEPASS_INSECURE_TRANSPORT',
+	AcmeError: 'ERR_GATEPASS_ACME',
 } as const;
 
 /** The name of a gatepass error class. */
@@ -176,6 +178,43 @@ export class MutualAuthenticationError extends GatepassError {
 /** A credential would have gone over plain http to a host that is not this machine. */
 export class InsecureTransportError extends GatepassError {
 	protected static override readonly kind: GatepassErrorName = 'InsecureTransportError';
+}
+
+/** What one name of an order failed by (RFC 8555 section 6.7.1). */
+export interface AcmeSubproblem {
+	/** The name or address; absent where the server does not say. */
+	readonly identifier?: string;
+	/** The error's type without its prefix, for example `dns` or `rejectedIdentifier`. */
+	readonly type: string;
+	/** The server's words. */
+	readonly detail: string;
+}
+
+/** What is known of a refusal of an ACME server (RFC 8555 section 6.7). Durations are milliseconds. */
+export interface AcmeDetails {
+	/** HTTP status of the answer; absent where there was none. */
+	readonly status?: number;
+	/** The error's type without its prefix `urn:ietf:params:acme:error:`, for example `rateLimited`. */
+	readonly type?: string;
+	/** Milliseconds to wait before asking again (RFC 9110 section 10.2.3), at most a day. */
+	readonly retryAfter?: number;
+	/** One for each name at fault. */
+	readonly subproblems?: readonly AcmeSubproblem[];
+}
+
+/** An ACME server (RFC 8555) refused a request, or gave something that cannot be used. */
+export class AcmeError extends GatepassError implements AcmeDetails {
+	protected static override readonly kind: GatepassErrorName = 'AcmeError';
+
+	declare readonly status?: number;
+	declare readonly type?: string;
+	declare readonly retryAfter?: number;
+	declare readonly subproblems?: readonly AcmeSubproblem[];
+
+	constructor(message: string, details: AcmeDetails = {}, options?: ErrorOptions) {
+		super(message, options);
+		Object.assign(this, details);
+	}
 }
 
 function describeProblems(problems: readonly Problem[]): string {

@@ -1,0 +1,200 @@
+/**
+ * Speaks with an ACME server (RFC 8555 section 6): its directory, its nonces, signed requests. What fails for a
+ * passing reason is tried again within bounds, each time with a signature of its own.
+ */
+import {setTimeout as pause} from 'node:timers/promises';
+import {AcmeError} from '../../errors.ts';
+import type {HttpClient} from '../../strategy/index.ts';
+import type {AccountKey} from './jws.ts';
+import {readProblem, readRetryAfter, refusal} from './problem.ts';
+
+/** What a server offers, by the names of RFC 8555 section 7.1.1, RFC 9773 and the draft of profiles. */
+export interface Directory {
+	readonly newNonce: string;
+	readonly newAccount: string;
+	readonly newOrder: string;
+	readonly revokeCert?: string;
+	readonly keyChange?: string;
+	readonly renewalInfo?: string;
+	readonly meta: {
+		readonly termsOfService?: string;
+		readonly externalAccountRequired?: boolean;
+		/** By name, with a sentence or an address for people. */
+		readonly profiles?: Readonly<Record<string, string>>;
+	};
+}
+
+/** A resource, and where it is. */
+export interface Answer {
+	readonly status: number;
+	readonly headers: Headers;
+	/** The parsed JSON, or the text where it is none. */
+	readonly body: unknown;
+	readonly location: string | undefined;
+}
+
+/** Who signs: an account by its URL, or a key that stands for itself. */
+export interface Signer {
+	readonly key: AccountKey;
+	readonly accountUrl?: string | undefined;
+}
+
+export interface ConnectionSettings {
+	readonly directoryUrl: string;
+	readonly http: HttpClient;
+	readonly userAgent: string;
+	/** Milliseconds for one request with all its tries. Default: 60,000. */
+	readonly timeout?: number;
+}
+
+/** Servers in trouble are asked this many times. */
+const mostTries = 5;
+/** Refused nonces cost a round trip each. Test servers refuse nine of ten; the time limit holds all the same. */
+const mostNonces = 200;
+/** Milliseconds. A server that wants a longer pause within one request gets the request later, from the caller. */
+const longestPause = 15_000;
+
+export class AcmeConnection {
+	/** For messages: the host of the directory. */
+	readonly place: string;
+	readonly #settings: ConnectionSettings;
+	#directory: Promise<Directory> | undefined;
+	/** Unused ones, the newest last. */
+	readonly #nonces: string[] = [];
+
+	constructor(settings: ConnectionSettings) {
+		this.#settings = settings;
+		this.place = new URL(settings.directoryUrl).host;
+	}
+
+	/** Fetched once; a failure is not kept. */
+	async directory(): Promise<Directory> {
+		this.#directory ??= this.#fetchDirectory().catch(error => {
+			this.#directory = undefined;
+			throw error;
+		});
+		return this.#directory;
+	}
+
+	/**
+	 * Send a signed request.
+	 *
+	 * @param payload `undefined` asks for a resource (POST-as-GET, RFC 8555 section 6.3).
+	 * @param what half a sentence for a refusal, such as `refused the order`.
+	 * @throws {AcmeError} where the server refuses, or cannot be reached within the time limit.
+	 */
+	async post(
+		url: string,
+		payload: unknown,
+		signer: Signer,
+		{what, signal, accept}: {what: string; signal?: AbortSignal | undefined; accept?: string},
+	): Promise<Answer> {
+		const limit = AbortSignal.timeout(this.#settings.timeout ?? 60_000);
+		const ended = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+		const text = payload === undefined ? '' : JSON.stringify(payload);
+		let [failures, refusedNonces] = [0, 0];
+		for (;;) {
+			signal?.throwIfAborted();
+			const nonce = this.#nonces.pop() ?? (await this.#newNonce(ended));
+			const {key, accountUrl} = signer;
+			const identity = accountUrl === undefined ? {jwk: key.jwk} : {kid: accountUrl};
+			const body = JSON.stringify(key.sign({...identity, nonce, url}, text));
+			const response = await this.#send(url, ended, {
+				method: 'POST',
+				headers: {'content-type': 'application/jose+json', ...(accept !== undefined && {accept})},
+				body,
+			});
+			const answer = await readAnswer(response);
+			if (answer.status < 400) return answer;
+			const problem = readProblem(answer.body);
+			if (problem.type === 'badNonce' && refusedNonces < mostNonces && !limit.aborted) {
+				refusedNonces += 1;
+				continue;
+			}
+			const retryAfter = readRetryAfter(answer.headers);
+			failures += 1;
+			const wait = Math.max(retryAfter ?? 0, 250 * 2 ** failures);
+			const mayPass = answer.status >= 500 && problem.type !== 'rateLimited';
+			if (mayPass && failures < mostTries && wait <= longestPause) {
+				await pause(wait, undefined, {signal: ended}).catch(() => {});
+				if (!ended.aborted) continue;
+			}
+			throw refusal(this.place, what, problem, {status: answer.status, retryAfter});
+		}
+	}
+
+	/** Ask for something that needs no signature, such as renewal information. */
+	async get(url: string, signal?: AbortSignal): Promise<Answer> {
+		const limit = AbortSignal.timeout(this.#settings.timeout ?? 60_000);
+		const ended = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+		return readAnswer(await this.#send(url, ended, {}));
+	}
+
+	async #fetchDirectory(): Promise<Directory> {
+		const {directoryUrl} = this.#settings;
+		const {status, body} = await this.get(directoryUrl);
+		const found = body as Partial<Directory>;
+		const isOne =
+			status === 200 &&
+			['newNonce', 'newAccount', 'newOrder'].every(name => isUrl(found?.[name as 'newNonce']));
+		if (!isOne) {
+			throw new AcmeError(
+				`${directoryUrl} is no ACME directory (it answered ${status}). Name the directory's own address, as the authority documents it`,
+				{status},
+			);
+		}
+		return {...(found as Directory), meta: found.meta ?? {}};
+	}
+
+	async #newNonce(signal: AbortSignal): Promise<string> {
+		const {newNonce} = await this.directory();
+		const {headers, status} = await this.#send(newNonce, signal, {method: 'HEAD'}, false);
+		const nonce = headers.get('replay-nonce');
+		if (nonce === null) {
+			throw new AcmeError(
+				`${this.place} gave no nonce (it answered ${status}). Ask whoever runs the authority`,
+				{status},
+			);
+		}
+		return nonce;
+	}
+
+	/** Each answer may bring the nonce of the next request (RFC 8555 section 6.5). */
+	async #send(url: string, signal: AbortSignal, init: RequestInit, keepsNonce = true): Promise<Response> {
+		const {http, userAgent} = this.#settings;
+		const headers = {'user-agent': userAgent, 'accept-language': 'en', ...(init.headers as object)};
+		try {
+			const response = await http.fetch(url, {...init, headers, signal});
+			const nonce = response.headers.get('replay-nonce');
+			// What could not stand in a header of ours is nobody's nonce (RFC 8555 section 6.5.1).
+			if (keepsNonce && nonce !== null && /^[\w-]{1,1024}$/.test(nonce)) this.#nonces.push(nonce);
+			if (this.#nonces.length > 100) this.#nonces.shift();
+			return response;
+		} catch (error) {
+			throw new AcmeError(
+				`${this.place} cannot be reached: ${(error as Error).message}. Check the address, the network and, under 'trust', the CA of the server`,
+				{},
+				{cause: error},
+			);
+		}
+	}
+}
+
+async function readAnswer(response: Response): Promise<Answer> {
+	const text = await response.text();
+	const type = response.headers.get('content-type') ?? '';
+	let body: unknown = text;
+	if (/[/+]json\b/.test(type)) {
+		try {
+			body = JSON.parse(text);
+		} catch {
+			// Left as text: whoever wants an object says what is wrong.
+		}
+	}
+	const {status, headers} = response;
+	return {status, headers, body, location: headers.get('location') ?? undefined};
+}
+
+function isUrl(value: unknown): value is string {
+	return typeof value === 'string' && URL.canParse(value);
+}

@@ -1,0 +1,221 @@
+/** From names to a certificate: order, challenges, request, chain (RFC 8555 section 7.4). */
+import type {KeyObject} from 'node:crypto';
+import {AcmeError, GatepassError} from '../../errors.ts';
+import {orderChain, parseCertificates, toPem} from '../../x509/certificates.ts';
+import type {Account} from './account.ts';
+import type {Authenticator, CleanUp} from './authenticators/authenticator.ts';
+import {makeCertificateRequest} from './certificate-request.ts';
+import type {AcmeConnection} from './connection.ts';
+import {type Authorization, type Challenge, type Identifier, nameOf, type Order, Orders} from './order.ts';
+
+/** How a name stands, for those who watch. */
+export interface Progress {
+	readonly domain: string;
+	readonly state: 'pending' | 'challenge' | 'valid' | 'failed' | 'issued';
+	readonly detail?: string;
+}
+
+export interface ObtainSettings {
+	readonly identifiers: readonly Identifier[];
+	/** Signs the request; or the request (DER) that somebody else made. */
+	readonly key: KeyObject | {readonly request: Uint8Array};
+	/** The first one that can answer a challenge does. */
+	readonly authenticators: readonly Authenticator[];
+	/** The kinds of challenges to use, the first choice first. Default: what the authenticators prefer. */
+	readonly preferredChallenges?: readonly string[] | undefined;
+	/** The name of an issuer that has to be in the chain; without such a chain, the server's own choice is taken. */
+	readonly preferredChain?: string | undefined;
+	/** Names that cannot be proven are left out, and the rest is ordered again. */
+	readonly allowSubset?: boolean | undefined;
+	readonly profile?: string | undefined;
+	readonly replaces?: string | undefined;
+	/** Milliseconds since 1970. */
+	readonly notAfter?: number | undefined;
+	readonly onProgress?: ((progress: Progress) => void) | undefined;
+	/** Told of the order before it is finalized, so that it can be resumed: nothing is lost with this process. */
+	readonly onOrder?: ((order: Order) => void | Promise<void>) | undefined;
+	readonly signal?: AbortSignal | undefined;
+}
+
+/** PEM, each. */
+export interface ObtainedCertificate {
+	readonly certificate: string;
+	/** The CA certificates above it, without the leaf. */
+	readonly chain: string;
+	readonly fullchain: string;
+	/** What it was ordered for: fewer names than asked for only with `allowSubset`. */
+	readonly identifiers: readonly Identifier[];
+}
+
+/**
+ * Obtain a certificate. Whatever happens, the answers to challenges are taken away again.
+ *
+ * @throws {AcmeError} where the server refuses; {@link GatepassError} where a challenge cannot be answered.
+ */
+export async function obtainCertificate(
+	connection: AcmeConnection,
+	account: Account,
+	settings: ObtainSettings,
+): Promise<ObtainedCertificate> {
+	const {identifiers, key, profile, replaces, notAfter, onProgress, onOrder, signal} = settings;
+	const orders = new Orders(connection, account, signal);
+	for (const {value} of identifiers) onProgress?.({domain: value, state: 'pending'});
+	const order = await orders.create({identifiers, profile, replaces, notAfter});
+	const failed = order.status === 'pending' ? await prove(orders, order, account, settings) : [];
+	if (failed.length > 0) {
+		const rest = identifiers.filter(({value}) => !failed.some(({name}) => name === value));
+		if (settings.allowSubset !== true || rest.length === 0 || 'request' in key)
+			throw combined(connection, failed);
+		return obtainCertificate(connection, account, {...settings, identifiers: rest});
+	}
+	await onOrder?.(order);
+	const request = 'request' in key ? key.request : await makeCertificateRequest(key, identifiers);
+	const issued = await finalize(orders, order, request);
+	const chain = chooseChain(await orders.chains(issued), connection.place, settings);
+	for (const {value} of identifiers) onProgress?.({domain: value, state: 'issued'});
+	return {...chain, identifiers};
+}
+
+/** One that is issued already was finalized by a process before. */
+async function finalize(orders: Orders, order: Order, request: Uint8Array): Promise<Order> {
+	const ready = order.status === 'pending' ? await orders.resume(order.url) : order;
+	return ready.status === 'ready' || ready.status === 'pending'
+		? orders.finalize(ready, request)
+		: orders.untilIssued(ready);
+}
+
+interface Failure {
+	readonly name: string;
+	readonly error: Error;
+}
+
+/** Answer a challenge of each authorization, and wait for the server to decide. */
+async function prove(
+	orders: Orders,
+	order: Order,
+	account: Account,
+	settings: ObtainSettings,
+): Promise<Failure[]> {
+	const {onProgress, signal} = settings;
+	const open = (await orders.authorizations(order)).filter(({status}) => status !== 'valid');
+	const allDomains = settings.identifiers.map(({value}) => value);
+	const cleanUps: CleanUp[] = [];
+	const failures: Failure[] = [];
+	const accepted: Authorization[] = [];
+	const fail = (authorization: Authorization, error: Error): void => {
+		failures.push({name: nameOf(authorization), error});
+		onProgress?.({domain: nameOf(authorization), state: 'failed', detail: error.message});
+	};
+	try {
+		const performed: [Authorization, Challenge][] = [];
+		for (const [index, authorization] of open.entries()) {
+			const chosen = choose(authorization, settings);
+			if (chosen instanceof Error) {
+				fail(authorization, chosen);
+				continue;
+			}
+			const [challenge, authenticator] = chosen;
+			const token = challenge.token ?? '';
+			try {
+				cleanUps.push(
+					await authenticator.perform({
+						domain: authorization.identifier.value,
+						wildcard: authorization.wildcard === true,
+						type: challenge.type,
+						token,
+						keyAuthorization: account.key.keyAuthorization(token),
+						allDomains,
+						remaining: open.length - index - 1,
+						signal,
+					}),
+				);
+				performed.push([authorization, challenge]);
+				onProgress?.({domain: nameOf(authorization), state: 'challenge', detail: challenge.type});
+			} catch (error) {
+				fail(authorization, error as Error);
+			}
+		}
+		for (const [authorization, challenge] of performed) {
+			await orders.accept(challenge);
+			accepted.push(authorization);
+		}
+		// All at once: the server looks at them side by side.
+		await Promise.all(
+			accepted.map(async authorization => {
+				try {
+					await orders.untilAuthorized(authorization);
+					onProgress?.({domain: nameOf(authorization), state: 'valid'});
+				} catch (error) {
+					if (signal?.aborted === true) throw error;
+					fail(authorization, error as Error);
+				}
+			}),
+		);
+	} finally {
+		// One that fails keeps no other from being taken away.
+		await Promise.allSettled(cleanUps.map(cleanUp => cleanUp()));
+	}
+	return failures;
+}
+
+/** The challenge to answer, and who does. */
+function choose(
+	authorization: Authorization,
+	{authenticators, preferredChallenges}: ObtainSettings,
+): [Challenge, Authenticator] | Error {
+	const offered = authorization.challenges ?? [];
+	const wanted = preferredChallenges ?? [...new Set(authenticators.flatMap(({challenges}) => challenges))];
+	for (const type of wanted) {
+		const challenge = offered.find(one => one.type === type && one.token !== undefined);
+		const authenticator = authenticators.find(({challenges}) => challenges.includes(type));
+		if (challenge !== undefined && authenticator !== undefined) return [challenge, authenticator];
+	}
+	const names = offered.map(({type}) => type).sort();
+	return new GatepassError(
+		`The authority offers ${names.join(', ') || 'no challenge'} for ${nameOf(authorization)}, and only ${wanted.join(', ') || 'nothing'} can be answered here. Configure an authenticator for one of them; a name with a star needs dns-01`,
+	);
+}
+
+function combined({place}: AcmeConnection, failures: readonly Failure[]): Error {
+	const [first] = failures;
+	if (failures.length === 1 && first !== undefined) return first.error;
+	const lines = failures.map(({name, error}) => `  ${name}: ${error.message}`);
+	return new AcmeError(
+		`${place} issues no certificate, since ${failures.length} names are not proven:\n${lines.join('\n')}`,
+		{
+			type: 'compound',
+			subproblems: failures.map(({name, error}) => ({
+				identifier: name,
+				type: (error as AcmeError).type ?? 'unauthorized',
+				detail: error.message,
+			})),
+		},
+	);
+}
+
+/** The chain with the issuer that is wanted, or the server's own choice; its leaf has to be for our key. */
+function chooseChain(
+	chains: readonly string[],
+	place: string,
+	{preferredChain, key}: ObtainSettings,
+): Omit<ObtainedCertificate, 'identifiers'> {
+	const read = chains.map(text => parseCertificates(Buffer.from(text), `the chain from ${place}`));
+	const preferred = read.find(chain => chain.some(({issuer}) => commonNameIn(issuer) === preferredChain));
+	const found = (preferredChain === undefined ? undefined : preferred) ?? read[0] ?? [];
+	const [leaf] = found;
+	if (leaf === undefined)
+		throw new AcmeError(`${place} handed out an empty certificate. Ask whoever runs the authority`);
+	if (!('request' in key) && !leaf.checkPrivateKey(key)) {
+		throw new AcmeError(
+			`${place} handed out a certificate for another key. It is not used; ask whoever runs the authority`,
+		);
+	}
+	const certificate = toPem(leaf);
+	const chain = orderChain(found, leaf).slice(1).map(toPem).join('');
+	return {certificate, chain, fullchain: certificate + chain};
+}
+
+/** Node writes a name with a line for each of its parts. */
+function commonNameIn(name: string | undefined): string | undefined {
+	return /^CN=(.*)$/m.exec(name ?? '')?.[1];
+}

@@ -1,0 +1,104 @@
+/** Problem documents of ACME servers (RFC 8555 section 6.7, RFC 9457) as errors that say what to do. */
+import {AcmeError, type AcmeSubproblem} from '../../errors.ts';
+
+const prefix = 'urn:ietf:params:acme:error:';
+
+/** Milliseconds; a server that names a longer wait is asked again after it. */
+const longestWait = 86_400_000;
+
+const hints: Readonly<Record<string, string>> = {
+	accountDoesNotExist: 'Register an account first',
+	alreadyRevoked: 'Nothing is left to do',
+	badCSR:
+		'Check that the request names what the order does, and that its key is of a kind that the authority takes',
+	badPublicKey: 'Use a key of another type: the authority does not take this one',
+	badRevocationReason: 'Give another reason, or none',
+	caa: 'Allow the authority in the CAA records of the name',
+	compound: 'Put right what is said of each name',
+	connection: 'See that the authority can reach the server under this name, on the port of the challenge',
+	dns: 'See that the name resolves for the authority, and not only within your network',
+	externalAccountRequired:
+		'Ask the authority for a key identifier and a key, and name them (--eab-kid and --eab-hmac-key)',
+	incorrectResponse:
+		'See that the answer to the challenge is what the authority is shown; a balancer may lead elsewhere',
+	invalidContact: 'Give another address for mail',
+	invalidProfile: 'Name one of the profiles that the directory offers',
+	orderNotReady: 'Complete the challenges of the order first',
+	rateLimited: 'Ask again once the wait is over, and keep what was issued: each order counts',
+	rejectedIdentifier: 'The authority issues nothing for this name. Ask it why, or use another authority',
+	tls: 'See that the server answers with the certificate of the challenge',
+	unauthorized:
+		'See that this account may have certificates for the name, and that the challenge is answered',
+	unsupportedContact: 'Give a mail address',
+	unsupportedIdentifier:
+		'The authority issues nothing for names of this kind. Use another profile, or another authority',
+	userActionRequired: 'Follow what the authority says, mostly to agree to new terms of service',
+};
+
+/** What a problem document holds; anything else in it is passed over. */
+export interface Problem {
+	readonly type: string;
+	readonly detail: string;
+	readonly subproblems: readonly AcmeSubproblem[];
+}
+
+export function readProblem(value: unknown): Problem {
+	const {type, detail, subproblems} = record(value);
+	return {
+		type: shorten(type, 100).replace(prefix, '') || 'about:blank',
+		detail: shorten(detail, 1000),
+		subproblems: (Array.isArray(subproblems) ? subproblems.slice(0, 100) : []).map(one => {
+			const {type: kind, detail: words, identifier} = record(one);
+			const name = shorten(record(identifier).value, 300);
+			return {
+				...(name !== '' && {identifier: name}),
+				type: shorten(kind, 100).replace(prefix, ''),
+				detail: shorten(words, 1000),
+			};
+		}),
+	};
+}
+
+/** The error for a refusal. `what`: half a sentence, such as `refused the order`. */
+export function refusal(
+	place: string,
+	what: string,
+	problem: Problem,
+	{status, retryAfter}: {status?: number; retryAfter?: number | undefined} = {},
+): AcmeError {
+	const {type, detail, subproblems} = problem;
+	const each = subproblems.map(({identifier, type: kind, detail: words}) =>
+		[identifier, kind, words].filter(Boolean).join(': '),
+	);
+	const words = [detail.replace(/\.$/, ''), ...each].filter(Boolean).join('; ');
+	const until =
+		retryAfter === undefined ? '' : ` Ask again after ${new Date(Date.now() + retryAfter).toISOString()}.`;
+	const hint = hints[type] ?? hints[subproblems[0]?.type ?? ''] ?? 'Ask whoever runs the authority';
+	return new AcmeError(`${place} ${what} (${type}): ${words || 'it does not say why'}. ${hint}.${until}`, {
+		type,
+		...(status !== undefined && {status}),
+		...(retryAfter !== undefined && {retryAfter}),
+		...(subproblems.length > 0 && {subproblems}),
+	});
+}
+
+/**
+ * Milliseconds from a `Retry-After` (RFC 9110 section 10.2.3), which is seconds or a date; a date is read against the
+ * answer's own `Date`, since this machine's clock may be another.
+ */
+export function readRetryAfter(headers: Headers): number | undefined {
+	const value = headers.get('retry-after')?.trim();
+	if (value === undefined || value === '') return undefined;
+	const now = Date.parse(headers.get('date') ?? '') || Date.now();
+	const wait = /^\d+(?:\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
+	return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), longestWait);
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+	return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** A terminal would obey control characters. */
+function shorten(value: unknown, length: number): string {
+	return typeof value === 'string' ? value.slice(0, length).replace(/\p{Cc}+/gu, ' ') : '';
+}
