@@ -3,7 +3,7 @@
  * written beside its place, brought to the disk, and then renamed.
  */
 import {randomBytes} from 'node:crypto';
-import {lstat, open, readlink, rename, rm, symlink} from 'node:fs/promises';
+import {type FileHandle, lstat, open, readlink, rename, rm, symlink} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {GatepassError} from '../errors.ts';
 
@@ -30,15 +30,36 @@ export function isLeftBehind(name: string): boolean {
 	}
 }
 
-/** Write a new file and bring it to the disk. Its rights are `mode`, whatever the process's mask says. */
-export async function writeToDisk(file: string, content: string | Buffer, mode: number): Promise<void> {
-	const handle = await open(file, 'wx', mode);
+/**
+ * Write a new file and bring it to the disk. Its rights are `mode`, whatever the process's mask says. Its group is
+ * `group` where this process may give it away.
+ */
+export async function writeToDisk(
+	file: string,
+	content: string | Buffer,
+	mode: number,
+	group?: number,
+): Promise<void> {
+	// Nobody reads it before it has its group.
+	const handle = await open(file, 'wx', mode & 0o600);
 	try {
-		await handle.chmod(mode);
+		const isGiven = group === undefined || (await giveToGroup(handle, group));
+		// What another group was to read, this process's own need not.
+		await handle.chmod(isGiven ? mode : mode & 0o707);
 		await handle.writeFile(content);
 		await handle.sync();
 	} finally {
 		await handle.close();
+	}
+}
+
+async function giveToGroup(handle: FileHandle, group: number): Promise<boolean> {
+	try {
+		await handle.chown(process.getuid?.() ?? -1, group);
+		return true;
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+		return false;
 	}
 }
 
