@@ -18,6 +18,8 @@ const layers: readonly (readonly string[])[] = [
 	['src/transports/'],
 	['src/hop/query.ts', 'src/hop/request.ts', 'src/hop/run.ts', 'src/hop/report.ts'],
 	['src/http/'],
+	['src/certificates/'],
+	['src/installers/'],
 	['src/lineages/'],
 	['src/issuers/'],
 	['src/tls/'],

@@ -13,7 +13,8 @@
  * ├── KerberosExchangeError       the GSS-API refused a token or could not make one
  * ├── MutualAuthenticationError   the server did not prove who it is
  * ├── InsecureTransportError      a credential would have gone over plain http
- * └── AcmeError                   an ACME server refused, or gave what cannot be used
+ * ├── AcmeError                   an ACME server refused, or gave what cannot be used
+ * └── CheckpointError             a change to files of others could not be kept or taken back
  * ```
  *
  * Each has a `code` (`ERR_GATEPASS_…`), a message that says what happened, where, and what to do, and,
@@ -34,6 +35,7 @@ export const errorCodes = {
 	MutualAuthenticationError: 'ERR_GATEPASS_MUTUAL_AUTHENTICATION',
 	InsecureTransportError: 'ERR_GATEPASS_INSECURE_TRANSPORT',
 	AcmeError: 'ERR_GATEPASS_ACME',
+	CheckpointError: 'ERR_GATEPASS_CHECKPOINT',
 } as const;
 
 /** The name of a gatepass error class. */
@@ -215,6 +217,11 @@ export class AcmeError extends GatepassError implements AcmeDetails {
 		super(message, options);
 		Object.assign(this, details);
 	}
+}
+
+/** A change to files of others, such as a web server's configuration, could not be kept or taken back. */
+export class CheckpointError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'CheckpointError';
 }
 
 function describeProblems(problems: readonly Problem[]): string {

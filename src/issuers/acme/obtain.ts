@@ -29,10 +29,12 @@ export interface ObtainSettings {
 	readonly allowSubset?: boolean | undefined;
 	readonly profile?: string | undefined;
 	readonly replaces?: string | undefined;
+	/** Where an order is that was begun before; one that is of no use any more is made again. */
+	readonly resume?: string | undefined;
 	/** Milliseconds since 1970. */
 	readonly notAfter?: number | undefined;
 	readonly onProgress?: ((progress: Progress) => void) | undefined;
-	/** Told of the order before it is finalized, so that it can be resumed: nothing is lost with this process. */
+	/** Told of the order as soon as it is there, so that it can be resumed: nothing is lost with this process. */
 	readonly onOrder?: ((order: Order) => void | Promise<void>) | undefined;
 	readonly signal?: AbortSignal | undefined;
 }
@@ -60,7 +62,11 @@ export async function obtainCertificate(
 	const {identifiers, key, profile, replaces, notAfter, onProgress, onOrder, signal} = settings;
 	const orders = new Orders(connection, account, signal);
 	for (const {value} of identifiers) onProgress?.({domain: value, state: 'pending'});
-	const order = await orders.create({identifiers, profile, replaces, notAfter});
+	const order =
+		(await resumed(orders, settings.resume)) ??
+		(await orders.create({identifiers, profile, replaces, notAfter}));
+	// Kept as soon as it is there: what is proven for it need not be proven again.
+	await onOrder?.(order);
 	const failed = order.status === 'pending' ? await prove(orders, order, account, settings) : [];
 	if (failed.length > 0) {
 		const rest = identifiers.filter(({value}) => !failed.some(({name}) => name === value));
@@ -68,12 +74,22 @@ export async function obtainCertificate(
 			throw combined(connection, failed);
 		return obtainCertificate(connection, account, {...settings, identifiers: rest});
 	}
-	await onOrder?.(order);
 	const request = 'request' in key ? key.request : await makeCertificateRequest(key, identifiers);
 	const issued = await finalize(orders, order, request);
 	const chain = chooseChain(await orders.chains(issued), connection.place, settings);
 	for (const {value} of identifiers) onProgress?.({domain: value, state: 'issued'});
 	return {...chain, identifiers};
+}
+
+async function resumed(orders: Orders, url: string | undefined): Promise<Order | undefined> {
+	if (url === undefined) return undefined;
+	try {
+		const order = await orders.resume(url);
+		return ['invalid', 'deactivated'].includes(order.status) ? undefined : order;
+	} catch (error) {
+		if (error instanceof AcmeError) return undefined;
+		throw error;
+	}
 }
 
 /** One that is issued already was finalized by a process before. */

@@ -24,6 +24,8 @@ const deepestInterpolation = 10;
 export class ConfigObject {
 	readonly #file: string;
 	#lines: string[];
+	/** Read from the lines when they are needed, and again when those have changed. */
+	#read: Entry[] | undefined;
 
 	/** `file` is for messages. */
 	constructor(text: string, file: string) {
@@ -57,13 +59,11 @@ export class ConfigObject {
 	/** Set a value where it stands, or add it at the end of its section; `undefined` takes it out. */
 	set(section: readonly string[], key: string, value: ConfigValue | undefined): void {
 		const found = this.#find(section, key);
+		if (found === undefined && value === undefined) return;
 		const line = value === undefined ? [] : [`${key} = ${write(value)}`];
-		if (found !== undefined) {
-			this.#lines.splice(found.first, found.last - found.first + 1, ...line);
-			return;
-		}
-		if (value === undefined) return;
-		this.#lines.splice(this.#endOf(section), 0, ...line);
+		if (found !== undefined) this.#lines.splice(found.first, found.last - found.first + 1, ...line);
+		else this.#lines.splice(this.#endOf(section), 0, ...line);
+		this.#read = undefined;
 	}
 
 	toString(): string {
@@ -100,6 +100,11 @@ export class ConfigObject {
 	}
 
 	#entries(): Entry[] {
+		this.#read ??= this.#parse();
+		return this.#read;
+	}
+
+	#parse(): Entry[] {
 		const entries: Entry[] = [];
 		const path: string[] = [];
 		for (let line = 0; line < this.#lines.length; line++) {

@@ -150,6 +150,14 @@ export class Lineage {
 			.sort((a, b) => a - b);
 	}
 
+	/** The certificate that is in use, without a look at its key. */
+	async certificate(): Promise<X509Certificate> {
+		const file = this.paths.cert;
+		const [certificate] = parseCertificates(await readBounded(file), file);
+		if (certificate === undefined) throw new CertificateError(`${file} holds no certificate. Restore it`);
+		return certificate;
+	}
+
 	/** What is in use, checked: its certificate, and that the key belongs to it. */
 	async read(): Promise<{
 		certificate: X509Certificate;

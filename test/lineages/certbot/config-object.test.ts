@@ -50,6 +50,8 @@ test('changes what it is told, and nothing else', () => {
 	config.set(['renewalparams'], 'key_type', 'ecdsa');
 	config.set(['renewalparams', 'webroot_map'], 'b.example.org', '/srv/www');
 	config.set(['new'], 'list', ['x']);
+	expect(config.text(['renewalparams'], 'key_type')).toBe('ecdsa');
+	expect(config.value(['new'], 'list')).toEqual(['x']);
 	expect(config.toString()).toBe(
 		example
 			.replace('version = 2.1.0', 'version = 3.0.0')

@@ -1,0 +1,38 @@
+/** What the parts of a certificate manager share: settings, servers, plug-ins, and whom to tell. */
+import {GatepassError} from '../errors.ts';
+import type {Installer} from '../installers/installer.ts';
+import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
+import type {AcmeConnection} from '../issuers/acme/connection.ts';
+import type {AuthenticatorSettings, CertificateSettings, InstallerSettings} from './settings.ts';
+
+/** What happened to a certificate. Holds no secret. */
+export interface CertificateEvent {
+	readonly kind: 'renewed' | 'failed' | 'hook-failed' | 'recovered';
+	/** The lineage. */
+	readonly name?: string;
+	readonly detail: string;
+	/** When it ends, in milliseconds since 1970. */
+	readonly notAfter?: number;
+}
+
+/** What a manager is made of. */
+export interface ManagerParts {
+	readonly settings: CertificateSettings;
+	/** A connection to the server with this directory. */
+	readonly connect: (server: string) => AcmeConnection;
+	readonly makeAuthenticator: (settings: AuthenticatorSettings) => Authenticator;
+	readonly makeInstaller: (settings: InstallerSettings) => Installer;
+	/** Told of what goes on without anybody waiting for it. */
+	readonly report?: (event: CertificateEvent) => void;
+}
+
+/** The server that is meant. @throws {GatepassError} where none is. */
+export function serverOf({settings}: ManagerParts, server: string | undefined): string {
+	const found = server ?? settings.server;
+	if (found !== undefined && URL.canParse(found)) return found;
+	throw new GatepassError(
+		found === undefined
+			? "There is no ACME server. Name its directory under 'certificates.server', or with --server"
+			: 'The address of the ACME server is no URL. Give one such as https://ca.example.org/acme/directory',
+	);
+}

@@ -1,0 +1,75 @@
+/** The authenticators and installers by name: the built-in ones, and those that a user registers. */
+import type {InjectionToken} from 'tsyringe';
+import {GatepassError} from '../errors.ts';
+import {FilesInstaller, type FilesSettings} from '../installers/files.ts';
+import type {Installer} from '../installers/installer.ts';
+import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
+import {CommandAuthenticator, type CommandSettings} from '../issuers/acme/authenticators/dns-command.ts';
+import {StandaloneAuthenticator, WebrootAuthenticator} from '../issuers/acme/authenticators/http-01.ts';
+import {TlsAlpnAuthenticator} from '../issuers/acme/authenticators/tls-alpn-01.ts';
+import type {AuthenticatorSettings, InstallerSettings} from './settings.ts';
+
+/** Makes authenticators of one name from the options beside `name` in the configuration. */
+export interface AuthenticatorFactory {
+	readonly name: string;
+	create(options: Readonly<Record<string, unknown>>): Authenticator;
+}
+/** Register under this to add an authenticator: `container.register(AuthenticatorFactory, {useValue: factory})`. */
+export const AuthenticatorFactory: InjectionToken<AuthenticatorFactory> = Symbol.for(
+	'gatepass.AuthenticatorFactory',
+);
+
+/** Makes installers of one name from the options beside `name` in the configuration. */
+export interface InstallerFactory {
+	readonly name: string;
+	create(options: Readonly<Record<string, unknown>>): Installer;
+}
+/** Register under this to add an installer: `container.register(InstallerFactory, {useValue: factory})`. */
+export const InstallerFactory: InjectionToken<InstallerFactory> = Symbol.for('gatepass.InstallerFactory');
+
+type Factories<Made> = Readonly<Record<string, (options: never) => Made>>;
+
+const authenticators: Factories<Authenticator> = {
+	'http-01': (options: {address?: string; port?: number}) => new StandaloneAuthenticator(options),
+	webroot: ({path}: {path: string}) => new WebrootAuthenticator(path),
+	'tls-alpn-01': (options: {address?: string; port?: number}) => new TlsAlpnAuthenticator(options),
+	'dns-command': (options: CommandSettings) => new CommandAuthenticator(options),
+};
+
+const installers: Factories<Installer> = {
+	// A rule that names the lineage reads it where it is: there is nothing to copy.
+	identity: () => ({name: 'identity', deploy: async () => {}}),
+	files: (options: FilesSettings) => new FilesInstaller(options),
+};
+
+export function makeAuthenticator(
+	settings: AuthenticatorSettings,
+	registered: readonly AuthenticatorFactory[] = [],
+): Authenticator {
+	return make('authenticator', settings, authenticators, registered);
+}
+
+export function makeInstaller(
+	settings: InstallerSettings,
+	registered: readonly InstallerFactory[] = [],
+): Installer {
+	return make('installer', settings, installers, registered);
+}
+
+function make<Made>(
+	kind: string,
+	{name, ...options}: {readonly name: string},
+	builtIn: Factories<Made>,
+	registered: readonly {readonly name: string; create(options: Readonly<Record<string, unknown>>): Made}[],
+): Made {
+	const own = registered.find(factory => factory.name === name);
+	if (own !== undefined) return own.create(options);
+	const factory = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
+	if (factory === undefined) {
+		const known = [...Object.keys(builtIn), ...registered.map(one => one.name)].sort();
+		throw new GatepassError(
+			`There is no ${kind} '${name}'. There are ${known.join(', ')}; register your own in the container`,
+		);
+	}
+	return factory(options as never);
+}

@@ -1,0 +1,129 @@
+/**
+ * What certbot needs to know to renew a certificate of ours, and what gatepass needs of one of certbot's: the section
+ * `renewalparams`. What certbot has no word for stands in a section of our own, which it leaves alone.
+ */
+import type {CertificateKeyType} from '../issuers/acme/certificate-request.ts';
+import type {ConfigObject, ConfigValue} from '../lineages/certbot/config-object.ts';
+import type {AuthenticatorSettings} from './settings.ts';
+
+const section = ['renewalparams'];
+const own = ['gatepass'];
+
+/** How a lineage was obtained, and will be again. */
+export interface RenewalParameters {
+	readonly server: string;
+	readonly account?: string | undefined;
+	readonly authenticator?: AuthenticatorSettings | undefined;
+	readonly keyType?: CertificateKeyType | undefined;
+	readonly reuseKey?: boolean | undefined;
+	readonly preferredChain?: string | undefined;
+	readonly profile?: string | undefined;
+	readonly deployHook?: string | undefined;
+}
+
+export function readParameters(configuration: ConfigObject): Partial<RenewalParameters> {
+	const text = (key: string): string | undefined => configuration.text(section, key);
+	const keyType = text('key_type');
+	const size = Number(text('rsa_key_size'));
+	return {
+		...(text('server') !== undefined && {server: text('server') as string}),
+		account: text('account'),
+		authenticator: readAuthenticator(configuration),
+		...(keyType === 'rsa' && {
+			keyType: {type: 'rsa', ...((size === 3072 || size === 4096) && {size})} as const,
+		}),
+		...(keyType === 'ecdsa' && {
+			keyType: {type: 'ecdsa', ...(text('elliptic_curve') === 'secp384r1' && {curve: 'secp384r1'})} as const,
+		}),
+		reuseKey: text('reuse_key') === 'True',
+		preferredChain: text('preferred_chain'),
+		profile: text('required_profile') ?? text('preferred_profile') ?? configuration.text(own, 'profile'),
+		deployHook: text('renew_hook'),
+	};
+}
+
+export function writeParameters(configuration: ConfigObject, parameters: RenewalParameters): void {
+	const set = (key: string, value: ConfigValue | undefined): void => configuration.set(section, key, value);
+	const {server, account, keyType, reuseKey, preferredChain, profile, deployHook, authenticator} = parameters;
+	set('account', account);
+	set('server', server);
+	set('key_type', keyType?.type ?? 'ecdsa');
+	if (keyType?.type === 'rsa') set('rsa_key_size', String(keyType.size ?? 2048));
+	if (keyType?.type === 'ecdsa' && keyType.curve !== undefined) set('elliptic_curve', keyType.curve);
+	set('reuse_key', reuseKey === true ? 'True' : undefined);
+	set('preferred_chain', preferredChain);
+	set('renew_hook', deployHook);
+	// Not among certbot's: versions before 5 would drop it at a renewal.
+	configuration.set(own, 'profile', profile);
+	if (authenticator !== undefined) writeAuthenticator(configuration, authenticator);
+}
+
+/** Whether certbot can renew it: it has no word for some authenticators. */
+export function isForCertbot(configuration: ConfigObject): boolean {
+	return configuration.text(own, 'authenticator') === undefined;
+}
+
+function readAuthenticator(configuration: ConfigObject): AuthenticatorSettings | undefined {
+	const text = (key: string): string | undefined => configuration.text(section, key);
+	const name = configuration.text(own, 'authenticator');
+	if (name !== undefined)
+		return {...JSON.parse(configuration.text(own, 'authenticator_options') ?? '{}'), name};
+	switch (text('authenticator')) {
+		case 'standalone': {
+			const port = Number(text('http01_port'));
+			return {name: 'http-01', ...(port > 0 && {port}), address: text('http01_address') || undefined};
+		}
+		case 'webroot': {
+			const [domain] = configuration.keys(['renewalparams', 'webroot_map']);
+			const mapped =
+				domain === undefined ? undefined : configuration.text(['renewalparams', 'webroot_map'], domain);
+			const path = mapped ?? [configuration.value(section, 'webroot_path') ?? []].flat()[0];
+			return path === undefined ? undefined : {name: 'webroot', path};
+		}
+		case 'manual': {
+			const auth = text('manual_auth_hook');
+			if (auth === undefined) return {name: 'manual'};
+			const challenges = [configuration.value(section, 'pref_challs') ?? []].flat();
+			return {
+				name: 'dns-command',
+				auth,
+				cleanup: text('manual_cleanup_hook'),
+				...(challenges.length > 0 && {challenges}),
+			};
+		}
+		default:
+			return undefined;
+	}
+}
+
+function writeAuthenticator(configuration: ConfigObject, settings: AuthenticatorSettings): void {
+	const set = (key: string, value: ConfigValue | undefined): void => configuration.set(section, key, value);
+	const {name, ...options} = settings as {name: string; [option: string]: unknown};
+	configuration.set(own, 'authenticator', undefined);
+	configuration.set(own, 'authenticator_options', undefined);
+	switch (name) {
+		case 'http-01':
+			set('authenticator', 'standalone');
+			if (options.port !== undefined) set('http01_port', String(options.port));
+			if (options.address !== undefined) set('http01_address', String(options.address));
+			break;
+		case 'webroot':
+			set('authenticator', 'webroot');
+			set('webroot_path', [String(options.path)]);
+			break;
+		case 'dns-command':
+			set('authenticator', 'manual');
+			set('pref_challs', ['dns-01']);
+			set('manual_auth_hook', String(options.auth));
+			if (options.cleanup !== undefined) set('manual_cleanup_hook', String(options.cleanup));
+			break;
+		case 'manual':
+			set('authenticator', 'manual');
+			break;
+		default:
+			// certbot names what it does not know, and goes on with the others.
+			set('authenticator', name);
+			configuration.set(own, 'authenticator', name);
+			configuration.set(own, 'authenticator_options', JSON.stringify(options));
+	}
+}

@@ -1,0 +1,215 @@
+/**
+ * Changes to files of others that can be taken back. Each file is kept before it is touched, so that a process that is
+ * killed at any point leaves a state that the next start puts right.
+ *
+ * ```
+ * checkpoints/2026-11-28T10-15-00.000Z-1a2b/
+ *   change.json     what was done to which file, and the hash of what was left there
+ *   0, 1, …         the files as they were
+ *   finished        absent: the change was not brought to its end
+ * ```
+ */
+import {createHash, randomBytes} from 'node:crypto';
+import {mkdir, readdir, readFile, rm, stat} from 'node:fs/promises';
+import {join} from 'node:path';
+import {CheckpointError} from '../errors.ts';
+import {replaceFile, syncFolder, writeToDisk} from '../files/durable.ts';
+
+interface FileChange {
+	readonly path: string;
+	/** The file's rights; absent: there was no such file. */
+	readonly mode?: number;
+	/** SHA-256 of what was written; absent as long as nothing was. */
+	readonly after?: string;
+}
+
+/** A change that was made, as `history` shows it. */
+export interface Checkpoint {
+	readonly id: string;
+	/** Milliseconds since 1970. */
+	readonly at: number;
+	readonly title: string;
+	readonly files: readonly string[];
+}
+
+interface Record {
+	readonly title: string;
+	readonly at: number;
+	readonly files: FileChange[];
+}
+
+const finished = 'finished';
+
+/** A change under way. Finish it or take it back. */
+export interface OpenChange {
+	/** Keep a file as it is, then give it another content. */
+	write(path: string, content: string): Promise<void>;
+	finish(): Promise<void>;
+	/** Restore every file. */
+	undo(): Promise<void>;
+}
+
+export class Checkpoints {
+	readonly #folder: string;
+
+	constructor(folder: string) {
+		this.#folder = folder;
+	}
+
+	/** Begin a change. What a process left half done before is put right first. */
+	async begin(title: string): Promise<OpenChange> {
+		await this.recover();
+		const at = Date.now();
+		const id = `${new Date(at).toISOString().replaceAll(':', '-')}-${randomBytes(2).toString('hex')}`;
+		const place = join(this.#folder, id);
+		await mkdir(place, {recursive: true, mode: 0o700});
+		const record: Record = {title, at, files: []};
+		await save(place, record);
+		await syncFolder(this.#folder);
+		return {
+			write: async (path, content) => {
+				let index = record.files.findIndex(file => file.path === path);
+				if (index === -1) {
+					index = record.files.length;
+					record.files.push(await keep(place, index, path));
+					await save(place, record);
+				}
+				const file = record.files[index] as FileChange;
+				record.files[index] = {...file, after: hashOf(content)};
+				await save(place, record);
+				await replaceFile(path, content, file.mode ?? 0o644);
+			},
+			finish: () => writeToDisk(join(place, finished), '', 0o600),
+			undo: () => restore(place, record),
+		};
+	}
+
+	/** Put right what a process left half done. Gives the titles of such changes. */
+	async recover(): Promise<string[]> {
+		const undone: string[] = [];
+		for (const id of (await this.#ids()).reverse()) {
+			const place = join(this.#folder, id);
+			if (await isThere(join(place, finished))) continue;
+			const record = await read(place);
+			// Without a record, nothing was touched yet.
+			if (record === undefined) await rm(place, {recursive: true, force: true});
+			else {
+				await restore(place, record);
+				undone.push(record.title);
+			}
+		}
+		return undone;
+	}
+
+	/** The newest first. */
+	async history(): Promise<Checkpoint[]> {
+		const found: Checkpoint[] = [];
+		for (const id of (await this.#ids()).reverse()) {
+			const place = join(this.#folder, id);
+			const record = (await isThere(join(place, finished))) ? await read(place) : undefined;
+			if (record === undefined) continue;
+			const {at, title, files} = record;
+			found.push({id, at, title, files: files.map(({path}) => path)});
+		}
+		return found;
+	}
+
+	/**
+	 * Take the last changes back, the newest first. Gives those that were.
+	 *
+	 * @throws {CheckpointError} where there are not as many, or where a file was changed since: nothing is restored then.
+	 */
+	async rollback(count: number): Promise<Checkpoint[]> {
+		await this.recover();
+		const all = await this.history();
+		if (!Number.isInteger(count) || count < 1 || count > all.length) {
+			const there = all.length === 0 ? 'There is none' : `There are ${all.length}`;
+			throw new CheckpointError(
+				`${count} changes cannot be taken back. ${there}: see 'gatepass cert history'`,
+			);
+		}
+		const chosen = all.slice(0, count);
+		await this.#checkUntouched(chosen);
+		for (const {id} of chosen) {
+			const place = join(this.#folder, id);
+			// From here on, a process that is killed goes on with this at its next start.
+			await rm(join(place, finished));
+			await syncFolder(place);
+			await restore(place, (await read(place)) as Record);
+		}
+		return chosen;
+	}
+
+	/** A file that somebody has edited since would lose that, so it is left alone. */
+	async #checkUntouched(chosen: readonly Checkpoint[]): Promise<void> {
+		const seen = new Set<string>();
+		for (const {id, title} of chosen) {
+			for (const {path, after} of (await read(join(this.#folder, id)))?.files ?? []) {
+				// What a newer one of these changes will restore is what this one left.
+				if (seen.has(path) || after === undefined) continue;
+				seen.add(path);
+				const now = await readFile(path, 'utf8').catch(() => undefined);
+				if (now !== undefined && hashOf(now) === after) continue;
+				throw new CheckpointError(
+					`${path} was ${now === undefined ? 'removed' : 'changed'} since '${title}'. Nothing was taken back: it would be lost. Undo that by hand first, or keep both`,
+				);
+			}
+		}
+	}
+
+	async #ids(): Promise<string[]> {
+		const names = await readdir(this.#folder).catch((): string[] => []);
+		return names.filter(name => /^\d{4}-/.test(name)).sort();
+	}
+}
+
+async function keep(place: string, index: number, path: string): Promise<FileChange> {
+	const [content, stats] = await Promise.all([
+		readFile(path).catch((error: NodeJS.ErrnoException) => {
+			if (error.code !== 'ENOENT') throw error;
+			return undefined;
+		}),
+		stat(path).catch(() => undefined),
+	]);
+	if (content === undefined || stats === undefined) return {path};
+	await writeToDisk(join(place, String(index)), content, 0o600);
+	return {path, mode: stats.mode & 0o7777};
+}
+
+/** Put every file back, the last one first; then the change is as if it had never been. */
+async function restore(place: string, {title, files}: Record): Promise<void> {
+	try {
+		for (const [index, {path, mode, after}] of [...files.entries()].reverse()) {
+			// It was kept, and never written.
+			if (after === undefined) continue;
+			if (mode === undefined) await rm(path, {force: true});
+			else await replaceFile(path, await readFile(join(place, String(index))), mode);
+		}
+		await rm(place, {recursive: true, force: true});
+	} catch (error) {
+		throw new CheckpointError(
+			`'${title}' could not be taken back: ${(error as Error).message}. The files as they were lie in ${place}; copy them to their places by hand`,
+			{cause: error},
+		);
+	}
+}
+
+async function save(place: string, record: Record): Promise<void> {
+	await replaceFile(join(place, 'change.json'), JSON.stringify(record), 0o600);
+}
+
+async function read(place: string): Promise<Record | undefined> {
+	try {
+		return JSON.parse(await readFile(join(place, 'change.json'), 'utf8'));
+	} catch {
+		return undefined;
+	}
+}
+
+async function isThere(path: string): Promise<boolean> {
+	return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+function hashOf(content: string): string {
+	return createHash('sha256').update(content).digest('hex');
+}

@@ -1,0 +1,316 @@
+/** Certificates from enrolment to deletion, against pebble, and side by side with certbot. */
+import {X509Certificate} from 'node:crypto';
+import {existsSync} from 'node:fs';
+import {chmod, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {describe, expect, onTestFinished, test} from 'vitest';
+import {dueAt} from '../../src/certificates/due.ts';
+import {CertificateManager} from '../../src/certificates/manager.ts';
+import type {CertificateEvent} from '../../src/certificates/parts.ts';
+import {makeAuthenticator, makeInstaller} from '../../src/certificates/plug-ins.ts';
+import {type CertificateSettings, defaultSettings} from '../../src/certificates/settings.ts';
+import {CertbotFolder} from '../../src/lineages/certbot/folder.ts';
+import {Lineage} from '../../src/lineages/certbot/lineage.ts';
+import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';
+import {describeWith} from '../servers/availability.ts';
+import {certbot, runCertbot} from '../servers/certbot.ts';
+import {boundAccount, type Pebble, pebble} from '../servers/pebble.ts';
+
+async function temporaryFolder(): Promise<string> {
+	const folder = await mkdtemp(join(tmpdir(), 'gatepass-certificates-'));
+	onTestFinished(async () => {
+		for (const one of [folder, `${folder}-work`, `${folder}-logs`])
+			await rm(one, {recursive: true, force: true});
+	});
+	return folder;
+}
+
+interface Stage {
+	readonly manager: CertificateManager;
+	readonly folder: string;
+	readonly events: CertificateEvent[];
+}
+
+async function managerAt(server: Pebble, settings: Partial<CertificateSettings> = {}): Promise<Stage> {
+	const folder = settings.folder ?? (await temporaryFolder());
+	const events: CertificateEvent[] = [];
+	const manager = new CertificateManager({
+		settings: {
+			...defaultSettings,
+			folder,
+			server: server.directoryUrl,
+			email: 'tests@example.org',
+			termsOfServiceAgreed: true,
+			authenticator: {name: 'http-01', address: '127.0.0.1', port: server.httpPort},
+			...settings,
+		},
+		connect: directoryUrl => connectTo({directoryUrl, ca: server.ca}),
+		makeAuthenticator,
+		makeInstaller,
+		report: event => events.push(event),
+	});
+	return {manager, folder, events};
+}
+
+describeWith(pebble, 'a manager', () => {
+	test('enrols, lists, renews, revokes and deletes', async () => {
+		const server = await pebbleFor();
+		const {manager, folder, events} = await managerAt(server);
+		const enrolled = await manager.enroll(['a.example.test', 'b.example.test']);
+		expect(enrolled).toMatchObject({
+			name: 'a.example.test',
+			domains: ['a.example.test', 'b.example.test'],
+			version: 1,
+		});
+		const [listed] = await manager.list();
+		expect(listed).toMatchObject({name: 'a.example.test', isForCertbot: true, warnings: []});
+		// Five years of it are left.
+		expect(await manager.renew()).toMatchObject({renewed: [], failed: [], skipped: ['a.example.test']});
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		const [renewed] = await manager.list();
+		expect(renewed).toMatchObject({version: 2, domains: ['a.example.test', 'b.example.test']});
+		expect(renewed?.serialNumber).not.toBe(listed?.serialNumber);
+		expect(events.map(({kind, name}) => [kind, name])).toEqual([['renewed', 'a.example.test']]);
+		await manager.revoke('a.example.test', {reason: 'superseded'});
+		expect(await server.statusOf(renewed?.serialNumber as string)).toBe('Revoked');
+		await manager.delete('a.example.test');
+		expect(await manager.list()).toEqual([]);
+		expect(await readdir(join(folder, 'archive'))).toEqual([]);
+		expect(await readdir(join(folder, 'gatepass/pending'))).toEqual([]);
+	});
+
+	test('a second certificate of the same name gets a number; a dry run leaves nothing', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		await manager.enroll(['a.example.test']);
+		expect(await manager.enroll(['a.example.test'], undefined, {dryRun: true})).toBeUndefined();
+		expect(await readdir(join(folder, 'archive'))).toEqual(['a.example.test']);
+		expect(await readdir(join(folder, 'gatepass/pending'))).toEqual([]);
+		expect((await manager.enroll(['a.example.test']))?.name).toBe('a.example.test-0001');
+		await expect(manager.enroll(['c.example.test'], 'a.example.test')).rejects.toThrow(/is there already/);
+		const before = (await manager.list())[0]?.serialNumber;
+		expect(await manager.renew({name: 'a.example.test', dryRun: true})).toMatchObject({
+			renewed: ['a.example.test'],
+		});
+		expect((await manager.list())[0]?.serialNumber).toBe(before);
+	});
+
+	test('obtains without keeping, with a key of its own and for a request', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		const {certificate, privateKey, fullchain, chain} = await manager.obtain(['free.example.test']);
+		expect(fullchain).toBe(certificate + chain);
+		await manager.validateKeyCsr(privateKey as string);
+		expect(new X509Certificate(certificate).subjectAltName).toBe('DNS:free.example.test');
+		expect(await readdir(join(folder, 'archive'))).toEqual([]);
+	});
+
+	test('without leave to agree to the terms, nothing is registered and no key is kept', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server, {termsOfServiceAgreed: false});
+		await expect(manager.enroll(['a.example.test'])).rejects.toThrow(
+			/terms of service .* were not agreed to/,
+		);
+		expect(await readdir(join(folder, 'accounts'))).toEqual([]);
+		await manager.register({termsOfService: () => true});
+		expect((await manager.enroll(['a.example.test']))?.name).toBe('a.example.test');
+	});
+
+	test('an account is bound, gets a new key, and ends', async () => {
+		const server = await pebbleFor({demandsBinding: true});
+		const {manager} = await managerAt(server, {externalAccountBinding: boundAccount});
+		const {id, url} = await manager.register();
+		expect(await manager.register()).toEqual({id, url});
+		await manager.enroll(['a.example.test']);
+		const changed = await manager.rolloverAccount();
+		expect(changed.id).not.toBe(id);
+		expect(await manager.register()).toEqual({id: changed.id, url});
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		await manager.updateAccount('other@example.org');
+		await manager.deactivateAccount();
+		// The lineage names an account that is no more.
+		const {failed} = await manager.renew({force: true});
+		expect(failed[0]?.error.message).toMatch(/There is no account/);
+	});
+
+	test('hooks run once each, with what was renewed, and their failure spoils nothing', async () => {
+		const server = await pebbleFor();
+		const log = join(await temporaryFolder(), 'log');
+		const {manager, folder, events} = await managerAt(server, {
+			hooks: {
+				before: `echo before >> ${log}`,
+				deploy: `echo "deploy $RENEWED_LINEAGE: $RENEWED_DOMAINS" >> ${log}`,
+				after: `echo "after $RENEWED_DOMAINS, failed [$FAILED_DOMAINS]" >> ${log}; echo no >&2; exit 3`,
+			},
+		});
+		await manager.enroll(['a.example.test'], undefined, {deployHook: `echo "own, with a comma" >> ${log}`});
+		await manager.enroll(['b.example.test', 'c.example.test']);
+		const script = join(folder, 'renewal-hooks/pre/10-first');
+		await writeFile(script, `#!/bin/sh\necho "from the folder" >> ${log}\n`);
+		await chmod(script, 0o755);
+		const {renewed, warnings} = await manager.renew({force: true});
+		expect(renewed).toEqual(['a.example.test', 'b.example.test']);
+		expect((await readFile(log, 'utf8')).trim().split('\n')).toEqual([
+			'from the folder',
+			'before',
+			'own, with a comma',
+			`deploy ${folder}/live/a.example.test: a.example.test`,
+			`deploy ${folder}/live/b.example.test: b.example.test c.example.test`,
+			'after a.example.test b.example.test c.example.test, failed []',
+		]);
+		expect(warnings).toEqual([expect.stringMatching(/ended with 3: no$/)]);
+		expect(events.some(({kind}) => kind === 'hook-failed')).toBe(true);
+	});
+
+	test('a failure keeps what is in use, is remembered, and puts the next try off', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		await manager.enroll(['a.example.test']);
+		const lineage = await Lineage.open(new CertbotFolder(folder), 'a.example.test');
+		lineage.configuration.set(['renewalparams'], 'http01_port', '1');
+		lineage.configuration.set(['renewalparams'], 'http01_address', '127.0.0.1');
+		lineage.configuration.set(['renewalparams'], 'authenticator', 'manual');
+		lineage.configuration.set(['renewalparams'], 'manual_auth_hook', 'exit 1');
+		await lineage.save();
+		const before = Date.now();
+		const {failed} = await manager.renew({force: true});
+		expect(failed[0]?.error.message).toMatch(/auth hook for a\.example\.test ended with 1/);
+		const [status] = await manager.list();
+		expect(status).toMatchObject({version: 1, warnings: ['its renewal failed 1 times in a row']});
+		const text = await readFile(join(folder, 'renewal/a.example.test.conf'), 'utf8');
+		const next = Date.parse(/next_attempt = (.*)/.exec(text)?.[1] ?? '');
+		expect(next).toBeGreaterThanOrEqual(before + 60_000);
+		expect(next).toBeLessThan(Date.now() + 61_000);
+		expect(await manager.renew()).toMatchObject({skipped: ['a.example.test']});
+	});
+
+	test('an interrupted order goes on with its key', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		const died = new Error('killed');
+		await expect(
+			manager.enroll(['a.example.test'], undefined, {
+				onProgress: ({state}) => {
+					if (state === 'issued') throw died;
+				},
+			}),
+		).rejects.toBe(died);
+		const pending = JSON.parse(await readFile(join(folder, 'gatepass/pending/a.example.test.json'), 'utf8'));
+		expect(pending.orderUrl).toMatch(/^https:\/\/localhost/);
+		await manager.enroll(['a.example.test']);
+		const key = await readFile(join(folder, 'live/a.example.test/privkey.pem'), 'utf8');
+		expect(key).toBe(pending.privkey);
+		expect(existsSync(join(folder, 'gatepass/pending/a.example.test.json'))).toBe(false);
+	});
+
+	test('a key is used again where that is wanted', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		await manager.enroll(['a.example.test'], undefined, {reuseKey: true});
+		const key = await readFile(join(folder, 'live/a.example.test/privkey.pem'), 'utf8');
+		await manager.renew({force: true});
+		expect(await readFile(join(folder, 'live/a.example.test/privkey.pem'), 'utf8')).toBe(key);
+	});
+
+	test('two at once: the second is told, and neither spoils anything', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		const other = await managerAt(server, {folder});
+		const both = await Promise.allSettled([
+			manager.enroll(['a.example.test']),
+			other.manager.enroll(['b.example.test']),
+		]);
+		expect(both.map(({status}) => status).sort()).toEqual(['fulfilled', 'rejected']);
+		expect(await manager.list()).toHaveLength(1);
+	});
+
+	test('a certificate that servers would refuse from a client is not put into use', async () => {
+		const server = await pebbleFor();
+		const {manager} = await managerAt(server, {identityOnly: true});
+		const enrolling = manager.enroll(['a.example.test']);
+		// pebble 2.4 issues for clients, too; later ones do not.
+		const outcome = await enrolling.then(
+			() => 'issued',
+			error => error.message,
+		);
+		expect(outcome).toMatch(/^issued$|is not for clients .*lacks clientAuth/);
+		await expect(
+			manager.enroll(['a.example.test'], 'other', {server: 'https://acme-v02.api.letsencrypt.org/directory'}),
+		).rejects.toThrow();
+	});
+
+	test('renews by itself, until it is stopped', async () => {
+		const server = await pebbleFor();
+		const {manager, folder, events} = await managerAt(server);
+		await manager.enroll(['a.example.test']);
+		const lineage = await Lineage.open(new CertbotFolder(folder), 'a.example.test');
+		const {certificate} = await lineage.read();
+		// As the authority would say: now.
+		lineage.configuration.set(['gatepass'], 'serial_number', certificate.serialNumber);
+		lineage.configuration.set(['gatepass'], 'renew_at', new Date(Date.now() - 1000).toISOString());
+		lineage.configuration.set(['gatepass'], 'ask_again_at', new Date(Date.now() + 3_600_000).toISOString());
+		await lineage.save();
+		const renewing = manager.autoRenew({interval: 50});
+		await expect.poll(() => events.filter(({kind}) => kind === 'renewed').length, {timeout: 20_000}).toBe(1);
+		renewing.stop();
+		expect((await manager.list())[0]?.version).toBe(2);
+	});
+});
+
+describeWith([pebble, certbot], 'beside certbot', () => {
+	test('certbot renews what a manager made, with its account and its hook', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager, folder} = await managerAt(server);
+		const log = join(await temporaryFolder(), 'log');
+		await manager.enroll(['a.example.test'], undefined, {
+			deployHook: `echo "hook, $RENEWED_DOMAINS" >> ${log}`,
+		});
+		await runCertbot(folder, server.ca, 'renew', '--force-renewal', '--no-random-sleep-on-renew');
+		expect((await manager.list())[0]).toMatchObject({version: 2, warnings: []});
+		expect(await readFile(log, 'utf8')).toBe('hook, a.example.test\n');
+		// What gatepass remembers survived certbot's rewriting.
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test']});
+		expect((await manager.list())[0]?.version).toBe(3);
+	});
+
+	test('a manager renews what certbot made, by the account and authenticator that it finds', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager, folder} = await managerAt(server, {authenticator: undefined, server: undefined});
+		await runCertbot(
+			folder,
+			server.ca,
+			...['certonly', '--agree-tos', '-m', 'a@example.org', '--server', server.directoryUrl, '--standalone'],
+			...[
+				'--http-01-port',
+				String(server.httpPort),
+				'--http-01-address',
+				'127.0.0.1',
+				'-d',
+				'theirs.example.test',
+			],
+		);
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['theirs.example.test'], failed: []});
+		expect(await runCertbot(folder, server.ca, 'certificates')).toMatch(/Certificate Name: theirs/);
+	});
+});
+
+describe('when to renew', () => {
+	const lasting = (days: number) => {
+		const now = Date.UTC(2026, 0, 1);
+		return {
+			validFromDate: new Date(now),
+			validToDate: new Date(now + days * 86_400_000),
+			serialNumber: '01',
+		} as unknown as X509Certificate;
+	};
+
+	test.each([
+		[90, 60],
+		[6, 3],
+		[1, 0.5],
+	])('a certificate of %d days after %d', (days, after) => {
+		const {at} = dueAt(lasting(days), {attempts: 0});
+		expect((at - Date.UTC(2026, 0, 1)) / 86_400_000).toBeCloseTo(after);
+	});
+});
