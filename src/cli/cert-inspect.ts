@@ -52,7 +52,7 @@ export function addCertInspectCommand(group: Command): void {
 
 function describe(certificate: InspectedCertificate): string {
 	const {subject, gridName, issuer, notBefore, notAfter, serialNumber, thumbprint} = certificate;
-	const {source, names, proxy, chain, problems, otherCertificates} = certificate;
+	const {source, names, proxy, chain, problems, warnings, otherCertificates} = certificate;
 	const rows: (readonly [string, string | undefined])[] = [
 		['from', shortPath(source)],
 		['grid name', gridName],
@@ -83,6 +83,7 @@ function describe(certificate: InspectedCertificate): string {
 		`${mark} ${paint('bold', subject)}`,
 		...lines,
 		...problems.map(problem => wrap(problem, `${paint('red', '✖')} `)),
+		...warnings.map(warning => wrap(warning, `${paint('yellow', '!')} `)),
 	].join('\n');
 }
 

@@ -59,6 +59,8 @@ export interface InspectedCertificate {
 	readonly trust: Omit<ChainTrust, 'problems'>;
 	/** Each a sentence with its hint; none: it can be used. */
 	readonly problems: readonly string[];
+	/** Likewise, what needs attention although it can be used. */
+	readonly warnings: readonly string[];
 }
 
 export function describeCertificate(
@@ -97,6 +99,7 @@ export function describeCertificate(
 		otherCertificates: others,
 		trust,
 		problems: [...inspected.problems, ...problemsOf(inspected), ...trustProblems],
+		warnings: inspected.warnings,
 	};
 }
 

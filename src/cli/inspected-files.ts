@@ -6,13 +6,15 @@ import process from 'node:process';
 import {setTimeout as pause} from 'node:timers/promises';
 import {checkServerIdentity, connect, type DetailedPeerCertificate, type TLSSocket} from 'node:tls';
 import {GatepassError} from '../errors.ts';
+import {warningsAbout} from '../identities/checks.ts';
 import {discover, nothingFound} from '../identities/discover.ts';
 import type {IdentityPlace} from '../identities/read-identity.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {chainOfPeer} from '../trust/trust-store.ts';
-import {isNamesake, orderChain, parseCertificates} from '../x509/certificates.ts';
+import {isNamesake, parseCertificates} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
 import {formsOf} from '../x509/form.ts';
+import {chooseChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
 import {isEncryptedKey, parsePrivateKey} from '../x509/private-keys.ts';
 import {type PassphraseOptions, withPassphrase} from './passphrase-input.ts';
@@ -36,6 +38,8 @@ export interface Inspected {
 	readonly others: number;
 	/** What is wrong with a server, beyond its certificate. */
 	readonly problems: readonly string[];
+	/** What needs attention although it can be used. */
+	readonly warnings: readonly string[];
 }
 
 /** Milliseconds for a server to show its certificate. */
@@ -88,9 +92,11 @@ function inspected(
 	key: InspectedKey | undefined,
 ): Inspected {
 	const leaf = leafOf(certificates, key?.key);
-	const [, ...issuers] = orderChain(certificates, leaf);
-	const others = certificates.length - issuers.length - 1;
-	return {source, chain: [leaf, ...issuers], others, problems: [], ...(key !== undefined && {key})};
+	const own = chooseChain(certificates, leaf);
+	const [, ...issuers] = own.isEnough ? own.chain : [...own.chain, ...own.leftOut];
+	const others = certificates.length - own.chain.length - own.leftOut.length;
+	const warnings = own.isEnough ? warningsAbout(own, source) : [];
+	return {source, chain: [leaf, ...issuers], others, problems: [], warnings, ...(key !== undefined && {key})};
 }
 
 /** The certificate of the key; without one, the first that issued none of the others. */
@@ -123,7 +129,7 @@ export async function inspectServer(url: URL): Promise<Inspected> {
 			nameError === undefined
 				? []
 				: [`Its certificate is not for ${host}. Use a name that it is for, or have it issued for this one`];
-		return {source: url.origin, chain: [leaf, ...issuers], others: 0, problems};
+		return {source: url.origin, chain: [leaf, ...issuers], others: 0, problems, warnings: []};
 	} finally {
 		socket.destroy();
 	}

@@ -6,6 +6,7 @@ import {CertificateError} from '../errors.ts';
 import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Subject} from '../x509/names.ts';
+import type {OwnChain} from '../x509/own-chain.ts';
 import {proxyInfoOf} from '../x509/proxy.ts';
 
 /** What a trust store can say of the chain of an identity. `detail` is a sentence without its full stop. */
@@ -91,6 +92,18 @@ export function checkValidity(chain: readonly X509Certificate[], file: string, n
 			);
 		}
 	}
+}
+
+/** What needs a person's attention although servers may take the certificate. */
+export function warningsAbout({leftOut}: Pick<OwnChain, 'leftOut'>, file: string): string[] {
+	const [first] = leftOut;
+	// A root is needless in any case.
+	if (first === undefined || leftOut.every(isSelfIssued)) return [];
+	const end = first.validToDate.getTime();
+	const what = end < Date.now() ? `ended on ${instant(end)}` : 'is not valid yet';
+	return [
+		`The certificate of ${rfc2253Subject(first)} in ${file} ${what}, so it is not shown. If servers refuse the chain, put its CA's present certificate in its place`,
+	];
 }
 
 function mendForEnd(certificate: X509Certificate, isLeaf: boolean, isProxy: boolean): string {

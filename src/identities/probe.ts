@@ -1,8 +1,10 @@
 /** Whether the files of an identity are there, and what speaks against those that nobody named. */
+import type {X509Certificate} from 'node:crypto';
 import {lstatSync, statSync} from 'node:fs';
 import {GatepassError} from '../errors.ts';
-import {parseCertificates} from '../x509/certificates.ts';
+import {isSelfIssued, parseCertificates} from '../x509/certificates.ts';
 import {readBoundedSync} from '../x509/files.ts';
+import {chooseChain} from '../x509/own-chain.ts';
 
 /** Whether there is nothing of that name, not even a symbolic link. */
 export function isMissing(file: string): boolean {
@@ -43,14 +45,23 @@ export function reasonAgainstFile(file: string, name: string): string | undefine
 export function reasonAgainstProxy(file: string, owner: number): string | undefined {
 	try {
 		if (lstatSync(file).uid !== owner || statSync(file).uid !== owner) return 'it belongs to another user';
-		const ends = parseCertificates(readBoundedSync(file), file).map(({validToDate}) => validToDate.getTime());
-		const end = Math.min(...ends);
+		const end = endOfProxy(parseCertificates(readBoundedSync(file), file));
 		return end < Date.now() ? `it ended on ${new Date(end).toISOString()}` : undefined;
 	} catch (error) {
 		if (isNoEntry(error)) return 'it does not exist';
 		if (error instanceof GatepassError) return undefined;
 		return `it cannot be read (${(error as NodeJS.ErrnoException).code})`;
 	}
+}
+
+/** Each proxy and the certificate that it was made from have to be valid, and one way up from there. */
+function endOfProxy(certificates: readonly X509Certificate[]): number {
+	const {notAfter, isEnough, leftOut} = chooseChain(certificates, certificates[0] as X509Certificate);
+	const needed = [
+		...certificates.filter(certificate => !certificate.ca && !isSelfIssued(certificate)),
+		...(isEnough ? [] : leftOut),
+	];
+	return Math.min(notAfter, ...needed.map(({validToDate}) => validToDate.getTime()));
 }
 
 function isNoEntry(error: unknown): boolean {

@@ -2,10 +2,11 @@
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import type {Stats} from 'node:fs';
 import type {CertificateKind, Identity} from '../strategy/services.ts';
-import {orderChain, parseCertificates, toPem} from '../x509/certificates.ts';
+import {parseCertificates, toPem} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
+import {chooseChain, type OwnChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
 import {parsePrivateKey} from '../x509/private-keys.ts';
 import {
@@ -17,6 +18,7 @@ import {
 	checkValidity,
 	findOwnCertificate,
 	type JudgeChain,
+	warningsAbout,
 } from './checks.ts';
 
 /** Where an identity is. */
@@ -44,18 +46,26 @@ export class LoadedIdentity implements Identity {
 	readonly files: {readonly certificate: string; readonly key: string};
 	readonly #chain: readonly X509Certificate[];
 	readonly #key: KeyObject;
+	readonly #warnings: readonly string[];
+	readonly #chooseAgainAt: number;
 
-	/** @param chain in its order, the certificate of `key` first. */
-	constructor(files: Identity['files'], chain: readonly X509Certificate[], key: KeyObject) {
+	/** @param own its chain begins with the certificate of `key`. */
+	constructor(
+		files: Identity['files'],
+		{chain, notAfter}: Pick<OwnChain, 'chain' | 'notAfter'>,
+		key: KeyObject,
+		warnings: readonly string[] = [],
+	) {
 		const leaf = chain[0] as X509Certificate;
 		this.subject = rfc2253Subject(leaf);
 		this.issuer = rfc2253Issuer(leaf);
 		this.kind = kindOf(leaf);
 		this.thumbprint = leaf.fingerprint256.replaceAll(':', '').toLowerCase();
 		this.notBefore = leaf.validFromDate.getTime();
-		// A proxy can be used no longer than all that it was made from.
-		this.notAfter = Math.min(...chain.map(({validToDate}) => validToDate.getTime()));
+		this.notAfter = notAfter;
+		this.#chooseAgainAt = Math.min(notAfter, ...chain.map(({validToDate}) => validToDate.getTime()));
 		this.files = files;
+		this.#warnings = warnings;
 		this.#chain = chain;
 		this.#key = key;
 	}
@@ -63,6 +73,16 @@ export class LoadedIdentity implements Identity {
 	/** The certificate, then each one's issuer, as far as the files hold it. */
 	get chain(): readonly X509Certificate[] {
 		return this.#chain;
+	}
+
+	/** What needs a person's attention. */
+	get warnings(): readonly string[] {
+		return this.#warnings;
+	}
+
+	/** When some of what is shown ends, in milliseconds since 1970: the files may hold another way up that lasts longer. */
+	get chooseAgainAt(): number {
+		return this.#chooseAgainAt;
 	}
 
 	material(): {cert: string; key: string} {
@@ -86,14 +106,21 @@ export async function readIdentity(place: IdentityPlace, judge?: JudgeChain): Pr
 	const {certificates, key, keyFileStatus} = await readParts(place);
 	const files = {certificate: file, key: place.key};
 	const leaf = findOwnCertificate(certificates, key, files);
-	const chain = orderChain(certificates, leaf);
+	const own = await sufficient(chooseChain(certificates, leaf), judge);
+	const {chain} = own;
 	checkKeyFile(place.key, keyFileStatus);
 	checkValidity(chain, file);
 	checkSelfSigned(leaf, file);
 	checkProxies(chain, file);
 	if (requireRobot) checkRobot(chain, file);
 	if (judge !== undefined) await checkChain(chain, file, judge);
-	return new LoadedIdentity(files, chain, key);
+	return new LoadedIdentity(files, own, key, warningsAbout(own, file));
+}
+
+/** What has expired is left out where the rest is enough; where it is not, the checks say what has expired. */
+async function sufficient(own: OwnChain, judge: JudgeChain | undefined): Promise<OwnChain> {
+	if (own.isEnough || (await judge?.(own.chain))?.outcome === 'complete') return own;
+	return {...own, chain: [...own.chain, ...own.leftOut], leftOut: []};
 }
 
 interface Parts {

@@ -69,7 +69,7 @@ export class WatchedIdentity {
 	}
 
 	isUsable(now: number): boolean {
-		return this.#identity !== undefined && now < this.#identity.notAfter;
+		return this.#identity !== undefined && now < this.#identity.chooseAgainAt;
 	}
 
 	/** Whether some of the files are not there, or all. */

@@ -13,8 +13,10 @@ import {constants, copyFile, link, mkdir, rename, rm, stat} from 'node:fs/promis
 import {basename, join} from 'node:path';
 import {GatepassError} from '../errors.ts';
 import {isThere, syncFolder, temporaryBeside, writeToDisk, writingInto} from '../files/durable.ts';
-import {isSelfIssued, orderChain, toPem} from '../x509/certificates.ts';
+import {warningsAbout} from '../identities/checks.ts';
+import {isSelfIssued, toPem} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
+import {chooseChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
 import {proxyInfoOf} from '../x509/proxy.ts';
 import {certificateName, IdentityFolder, keyName} from './folder.ts';
@@ -54,14 +56,17 @@ export async function importPkcs12({file, passphrase, to, force}: ImportSettings
 	const {key, certificates} = await readPkcs12(await readBounded(file), file, passphrase);
 	const leaf = certificates[0] as X509Certificate;
 	// Servers have the root, or they would not trust it.
-	const chain = orderChain(certificates, leaf).filter((one, index) => index === 0 || !isSelfIssued(one));
+	const own = chooseChain(certificates, leaf);
+	const shown = own.isEnough ? own.chain : [...own.chain, ...own.leftOut];
+	const chain = shown.filter((one, index) => index === 0 || !isSelfIssued(one));
 	const backups = await writingInto(to, async () => {
 		await mkdir(to, {recursive: true, mode: 0o700});
 		const written = (await addVersion(folder, chain, key)) ?? (await writePair(folder, chain, key, force));
 		await rememberFolder(to);
 		return written;
 	});
-	return {certificate: folder.certificate, key: folder.key, chain, backups, warnings: warningsAbout(leaf)};
+	const warnings = [...warningsOf(leaf), ...(own.isEnough ? warningsAbout(own, file) : [])];
+	return {certificate: folder.certificate, key: folder.key, chain, backups, warnings};
 }
 
 /** Before anybody is asked for a passphrase in vain. */
@@ -175,7 +180,7 @@ function keyText(key: KeyObject): string {
 }
 
 /** What makes no file worse than it was, but will be refused when it is used. */
-function warningsAbout(leaf: X509Certificate): string[] {
+function warningsOf(leaf: X509Certificate): string[] {
 	const now = Date.now();
 	const warnings: string[] = [];
 	const day = (date: Date): string => date.toISOString().slice(0, 10);

@@ -7,13 +7,13 @@ import {
 	isIssuedBy,
 	isNamesake,
 	isSelfIssued,
-	orderChain,
 	parseCertificates,
 	withoutDuplicates,
 } from '../x509/certificates.ts';
 import {derFormOf} from '../x509/form.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
+import {chooseChain} from '../x509/own-chain.ts';
 import {pemBlocks} from '../x509/pem.ts';
 
 /** All certificates in PEM, DER or PKCS#7 (RFC 2315, `.p7b`). `source` names them in errors. */
@@ -111,11 +111,14 @@ export function chainOf(
 			`${source} holds a certificate of ${rfc2253Issuer(certificate)}, but that is not the one that signed. Download the certificate again, with its chain`,
 		);
 	}
-	const chain = orderChain(known, certificate);
-	const ended = chain.find(({validToDate}) => now > validToDate.getTime());
-	if (ended !== undefined) {
+	// Of what an authority gives today, nothing should have expired; what lies beside a valid way does not matter.
+	const {chain, leftOut} = chooseChain(known, certificate, now);
+	const [first] = leftOut;
+	if (first !== undefined) {
+		const [begin, end] = [first.validFromDate.getTime(), first.validToDate.getTime()];
+		const what = now > end ? `ended on ${minute(end)}` : `begins on ${minute(begin)}`;
 		throw new CertificateError(
-			`The certificate of ${rfc2253Subject(ended)} in ${source} ended on ${minute(ended.validToDate.getTime())}. Download the chain of today`,
+			`The certificate of ${rfc2253Subject(first)} in ${source} ${what}. Download the chain of today`,
 		);
 	}
 	const sent = chain.filter((one, index) => index === 0 || !isSelfIssued(one));

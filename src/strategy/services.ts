@@ -106,6 +106,8 @@ export interface Identity {
 	readonly notBefore: number;
 	/** Milliseconds since 1970. */
 	readonly notAfter: number;
+	/** What needs a person's attention, and what to do: a sentence each. */
+	readonly warnings?: readonly string[];
 	/** The files it was read from; both are the same file for a proxy and for PKCS#12. */
 	readonly files: {readonly certificate: string; readonly key: string};
 	/** The material for `tls.createSecureContext`, in PEM. A secret. */

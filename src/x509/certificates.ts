@@ -1,4 +1,4 @@
-/** X.509 certificates (RFC 5280) in PEM and in DER, and the order of a chain. */
+/** X.509 certificates (RFC 5280) in PEM and in DER, and which one issued which. */
 import {X509Certificate} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
 import {canonicalNames} from './canonical-name.ts';
@@ -54,38 +54,6 @@ function mendFor(bytes: Buffer): string {
 /** The certificate in PEM, with a line end. */
 export function toPem(certificate: X509Certificate): string {
 	return certificate.toString();
-}
-
-/**
- * The chain of `leaf`: itself, then each one's issuer, as far as `certificates` holds it. Those that do not belong to
- * the chain are left out (RFC 8446 section 4.4.2).
- */
-export function orderChain(
-	certificates: readonly X509Certificate[],
-	leaf: X509Certificate,
-): X509Certificate[] {
-	const bySubject = Map.groupBy(certificates, certificate => canonicalNames(certificate).subject);
-	const chain = [leaf];
-	const used = new Set([leaf.fingerprint256]);
-	for (let last = leaf; !isSelfIssued(last); ) {
-		const issuer = bySubject
-			.get(canonicalNames(last).issuer)
-			?.filter(candidate => !used.has(candidate.fingerprint256) && isIssuedBy(last, candidate))
-			.sort(preferred)[0];
-		if (issuer === undefined) break;
-		chain.push(issuer);
-		used.add(issuer.fingerprint256);
-		last = issuer;
-	}
-	return chain;
-}
-
-/** Where a CA has several certificates: one that leads on to another CA, then the one that lasts longest. */
-function preferred(one: X509Certificate, other: X509Certificate): number {
-	return (
-		Number(isSelfIssued(one)) - Number(isSelfIssued(other)) ||
-		other.validToDate.getTime() - one.validToDate.getTime()
-	);
 }
 
 /** Whether a certificate bears the name of its own issuer, as that of a root does. */

@@ -34,12 +34,13 @@ export class GridCertificateStrategy implements AuthStrategy {
 	}
 
 	async status(): Promise<CredentialStatus> {
-		const {subject, files, notAfter} = await this.#identities.load(this.#source);
+		const {subject, files, notAfter, warnings = []} = await this.#identities.load(this.#source);
 		const notes = this.explain();
 		return {
 			available: true,
 			detail: `${subject} from ${files.certificate}`,
 			expiresAt: notAfter,
+			...(warnings.length > 0 && {warnings}),
 			// Of a place that was named there is no more to say.
 			...(notes.length > 1 && {notes}),
 		};

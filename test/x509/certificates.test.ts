@@ -4,7 +4,7 @@ import {readFileSync} from 'node:fs';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/index.ts';
-import {orderChain, parseCertificates, toPem} from '../../src/x509/certificates.ts';
+import {parseCertificates, toPem} from '../../src/x509/certificates.ts';
 import {policiesOf} from '../../src/x509/extensions.ts';
 import {kindOf} from '../../src/x509/kind.ts';
 import {
@@ -14,6 +14,7 @@ import {
 	slashSubject,
 	subjectValues,
 } from '../../src/x509/names.ts';
+import {orderChain} from '../../src/x509/own-chain.ts';
 import {describeWith} from '../servers/availability.ts';
 import {createGridPki, type GridPki} from '../servers/grid-pki.ts';
 import {opensslServer} from '../servers/openssl-server.ts';

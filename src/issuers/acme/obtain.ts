@@ -1,7 +1,8 @@
 /** From names to a certificate: order, challenges, request, chain (RFC 8555 section 7.4). */
 import type {KeyObject} from 'node:crypto';
 import {AcmeError, GatepassError} from '../../errors.ts';
-import {orderChain, parseCertificates, toPem} from '../../x509/certificates.ts';
+import {parseCertificates, toPem} from '../../x509/certificates.ts';
+import {orderChain} from '../../x509/own-chain.ts';
 import type {Account} from './account.ts';
 import type {Authenticator, CleanUp} from './authenticators/authenticator.ts';
 import {makeCertificateRequest} from './certificate-request.ts';
