@@ -7,6 +7,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {checkServerIdentity, connect, type DetailedPeerCertificate, type TLSSocket} from 'node:tls';
 import {GatepassError} from '../errors.ts';
 import {warningsAbout} from '../identities/checks.ts';
+import {type ClientUse, judgeClientUse} from '../identities/client-use.ts';
 import {discover, nothingFound} from '../identities/discover.ts';
 import type {IdentityPlace} from '../identities/read-identity.ts';
 import {resolvePath} from '../strategy/paths.ts';
@@ -36,7 +37,7 @@ export interface Inspected {
 	readonly key?: InspectedKey;
 	/** Certificates in the file that do not belong to the chain. */
 	readonly others: number;
-	/** What is wrong with a server, beyond its certificate. */
+	/** What is wrong beyond the certificate and its key as such: with a server, or as a client's. */
 	readonly problems: readonly string[];
 	/** What needs attention although it can be used. */
 	readonly warnings: readonly string[];
@@ -95,8 +96,13 @@ function inspected(
 	const own = chooseChain(certificates, leaf);
 	const [, ...issuers] = own.isEnough ? own.chain : [...own.chain, ...own.leftOut];
 	const others = certificates.length - own.chain.length - own.leftOut.length;
-	const warnings = own.isEnough ? warningsAbout(own, source) : [];
-	return {source, chain: [leaf, ...issuers], others, problems: [], warnings, ...(key !== undefined && {key})};
+	const chain = [leaf, ...issuers] as const;
+	// To look at a CA's own certificate is no mistake.
+	const isLookedAt = leaf.ca && key === undefined;
+	const {refused, doubts}: ClientUse = isLookedAt ? {doubts: []} : judgeClientUse(chain, source);
+	const problems = refused === undefined ? [] : [refused];
+	const warnings = [...doubts, ...(own.isEnough ? warningsAbout(own, source) : [])];
+	return {source, chain, others, problems, warnings, ...(key !== undefined && {key})};
 }
 
 /** The certificate of the key; without one, the first that issued none of the others. */

@@ -1,6 +1,7 @@
 /** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import type {Stats} from 'node:fs';
+import {CertificateError} from '../errors.ts';
 import type {CertificateKind, Identity} from '../strategy/services.ts';
 import {parseCertificates, toPem} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
@@ -20,6 +21,7 @@ import {
 	type JudgeChain,
 	warningsAbout,
 } from './checks.ts';
+import {judgeClientUse} from './client-use.ts';
 
 /** Where an identity is. */
 export interface IdentityPlace {
@@ -108,13 +110,15 @@ export async function readIdentity(place: IdentityPlace, judge?: JudgeChain): Pr
 	const leaf = findOwnCertificate(certificates, key, files);
 	const own = await sufficient(chooseChain(certificates, leaf), judge);
 	const {chain} = own;
+	const use = judgeClientUse(chain, file);
 	checkKeyFile(place.key, keyFileStatus);
 	checkValidity(chain, file);
 	checkSelfSigned(leaf, file);
 	checkProxies(chain, file);
+	if (use.refused !== undefined) throw new CertificateError(use.refused);
 	if (requireRobot) checkRobot(chain, file);
 	if (judge !== undefined) await checkChain(chain, file, judge);
-	return new LoadedIdentity(files, own, key, warningsAbout(own, file));
+	return new LoadedIdentity(files, own, key, [...use.doubts, ...warningsAbout(own, file)]);
 }
 
 /** What has expired is left out where the rest is enough; where it is not, the checks say what has expired. */

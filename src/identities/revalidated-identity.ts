@@ -189,6 +189,10 @@ export class WatchedIdentity {
 		if (previous !== undefined && previous.material().cert === identity.material().cert) return previous;
 		this.#identity = identity;
 		this.#ready = Promise.resolve(identity);
+		if (identity.warnings.length > 0) {
+			const {warnings} = identity;
+			this.#services.events.publish('gatepass:certificate:warning', {...about(identity), warnings});
+		}
 		if (previous !== undefined) {
 			this.#services.events.publish('gatepass:certificate:replaced', {
 				...about(identity),

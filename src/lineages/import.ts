@@ -14,6 +14,7 @@ import {basename, join} from 'node:path';
 import {GatepassError} from '../errors.ts';
 import {isThere, syncFolder, temporaryBeside, writeToDisk, writingInto} from '../files/durable.ts';
 import {warningsAbout} from '../identities/checks.ts';
+import {judgeClientUse} from '../identities/client-use.ts';
 import {isSelfIssued, toPem} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
 import {chooseChain} from '../x509/own-chain.ts';
@@ -65,7 +66,13 @@ export async function importPkcs12({file, passphrase, to, force}: ImportSettings
 		await rememberFolder(to);
 		return written;
 	});
-	const warnings = [...warningsOf(leaf), ...(own.isEnough ? warningsAbout(own, file) : [])];
+	const use = judgeClientUse(chain, file);
+	const warnings = [
+		...warningsOf(leaf),
+		...(use.refused === undefined ? [] : [use.refused]),
+		...use.doubts,
+		...(own.isEnough ? warningsAbout(own, file) : []),
+	];
 	return {certificate: folder.certificate, key: folder.key, chain, backups, warnings};
 }
 

@@ -2,6 +2,7 @@
 import type {X509Certificate} from 'node:crypto';
 import {CertificateError, GatepassError} from '../errors.ts';
 import {writingInto} from '../files/durable.ts';
+import {judgeClientUse} from '../identities/client-use.ts';
 import {toPem} from '../x509/certificates.ts';
 import {readBounded} from '../x509/files.ts';
 import {rfc2253Subject} from '../x509/names.ts';
@@ -56,6 +57,7 @@ export async function install({
 	const warnings = checkSubject(certificate, installed?.[0], source, allowNewSubject);
 	const {chain, warning} = chainOf(certificate, issued, installed ?? [], source);
 	if (warning !== undefined) warnings.push(warning);
+	warnings.push(...judgeClientUse(chain, source).doubts);
 
 	return writingInto(path, async () => {
 		await folder.prepare();

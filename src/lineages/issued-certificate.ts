@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import {type KeyObject, X509Certificate} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
+import {judgeClientUse} from '../identities/client-use.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {
 	isIssuedBy,
@@ -75,13 +76,11 @@ export function checkIssued(certificate: X509Certificate, source: string, now = 
 			`The certificate in ${source} begins on ${minute(begin)}. Check this machine's clock, or install it then`,
 		);
 	}
-	// Node calls the extended key usage so. Any: RFC 5280 section 4.2.1.12.
-	const uses = certificate.keyUsage;
-	if (uses !== undefined && !uses.includes('1.3.6.1.5.5.7.3.2') && !uses.includes('2.5.29.37.0')) {
-		throw new CertificateError(
-			`The certificate in ${source} is not meant for clients, so servers would refuse it. Ask the authority for one with the extended key usage clientAuth`,
-		);
-	}
+	const {refused, doubts} = judgeClientUse([certificate], source);
+	// Node calls the extended key usage so. Any use is enough for some servers (RFC 5280 section 4.2.1.12).
+	const isForAll = certificate.keyUsage?.includes('2.5.29.37.0') === true;
+	const against = refused ?? (isForAll ? undefined : doubts[0]);
+	if (against !== undefined) throw new CertificateError(against);
 }
 
 /** What is to be sent to servers, and what is not known about it. */

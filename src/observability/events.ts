@@ -45,6 +45,11 @@ export interface EventPayloads {
 	};
 	/** A certificate is about to end. Told 30, 10 and 3 days before, once each. */
 	readonly 'gatepass:certificate:expiring': AboutCertificate & {readonly days: 30 | 10 | 3};
+	/** A certificate was taken up that servers may refuse. Told once for each. */
+	readonly 'gatepass:certificate:warning': AboutCertificate & {
+		/** A sentence each, with its hint. */
+		readonly warnings: readonly string[];
+	};
 	/** Files were changed into something that cannot be used; the certificate read before stays in use. */
 	readonly 'gatepass:certificate:error': AboutCertificate & {readonly error: GatepassError};
 	/** A hop that has a rule was answered, or failed. */
@@ -78,6 +83,7 @@ const names = [
 	'gatepass:token:error',
 	'gatepass:certificate:replaced',
 	'gatepass:certificate:expiring',
+	'gatepass:certificate:warning',
 	'gatepass:certificate:error',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];

@@ -41,6 +41,9 @@ export function logTo(logger: Logger): EventListener {
 				logger.warn(payload, `gatepass: a certificate ends in less than ${days} days`);
 				return;
 			}
+			case 'gatepass:certificate:warning':
+				logger.warn(payload, 'gatepass: servers may refuse a certificate');
+				return;
 			case 'gatepass:certificate:error': {
 				const {error, ...fields} = payload as EventPayloads['gatepass:certificate:error'];
 				logger.warn(

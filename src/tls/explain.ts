@@ -105,8 +105,14 @@ function reasonOf(ending: Ending, shown: Identity | undefined): string {
 	return isAboutProxies(ending, shown) ? `${reason}; most likely it accepts no proxies` : reason;
 }
 
+/** By these a server says that time has run out, which has nothing to do with what a certificate is for. */
+const aboutTime: readonly unknown[] = [44, 45];
+
 function hintOf(ending: Ending, shown: Identity | undefined): string {
 	if (shown === undefined) return "Give the host a rule with the strategy 'grid-certificate'";
+	// What was known to speak against it is the most likely reason.
+	const [warning] = shown.warnings ?? [];
+	if (warning !== undefined && !aboutTime.includes(ending)) return warning;
 	if (isAboutProxies(ending, shown)) {
 		return "Show the certificate that the proxy was made from, or ask the server's operator to allow proxies";
 	}

@@ -8,6 +8,7 @@ import type {X509Certificate} from 'node:crypto';
 import {canonicalNames} from './canonical-name.ts';
 import {isIssuedBy, isSelfIssued} from './certificates.ts';
 import {proxyInfoOf} from './proxy.ts';
+import {weakHashOf, weakKeyOf} from './strength.ts';
 
 /** Files can be made to waste time: so many signatures are verified, and so many ways looked at. */
 const mostSignatures = 100;
@@ -17,7 +18,7 @@ const mostWays = 64;
 export interface OwnChain {
 	/** The certificate, then each one's issuer, as far as they are valid; the first one in any case. */
 	readonly chain: readonly X509Certificate[];
-	/** The CA certificates that would follow, but are not valid now. */
+	/** The CA certificates that would follow, but are not valid now; and a root whose key is too weak for OpenSSL. */
 	readonly leftOut: readonly X509Certificate[];
 	/** Whether servers can do without those: a root they have themselves, and one CA certificate leads on from another. */
 	readonly isEnough: boolean;
@@ -27,8 +28,9 @@ export interface OwnChain {
 
 /**
  * The chain of `leaf`, as far as `certificates` holds it. Those that do not belong to it are left out
- * (RFC 8446 section 4.4.2). Of several ways, one that is valid goes before one that is not; then one that leads on to
- * further CAs, so that servers that know only those are content; then the one that lasts longest.
+ * (RFC 8446 section 4.4.2). Of several ways, one that is valid goes before one that is not, and one whose signatures
+ * OpenSSL takes before another; then one that leads on to further CAs, so that servers that know only those are content;
+ * then the one that lasts longest.
  */
 export function chooseChain(
 	certificates: readonly X509Certificate[],
@@ -38,7 +40,10 @@ export function chooseChain(
 	const ways = waysFrom(certificates, leaf, now).map(path => judge(path, now));
 	const [best] = ways.toSorted(
 		(one, other) =>
-			Number(other.isWhole) - Number(one.isWhole) || other.links - one.links || other.notAfter - one.notAfter,
+			Number(other.isWhole) - Number(one.isWhole) ||
+			Number(one.isWeak) - Number(other.isWeak) ||
+			other.links - one.links ||
+			other.notAfter - one.notAfter,
 	) as [Way];
 	const notAfter = Math.max(...ways.filter(({isWhole}) => isWhole).map(way => way.notAfter));
 	return {...best, notAfter: best.isWhole ? notAfter : best.notAfter};
@@ -56,6 +61,8 @@ export function orderChain(
 interface Way extends OwnChain {
 	/** Whether nothing of it is left out but a root. */
 	readonly isWhole: boolean;
+	/** Whether one of them is signed with a hash that OpenSSL refuses. */
+	readonly isWeak: boolean;
 	/** How many certificates are shown, without a root. */
 	readonly links: number;
 }
@@ -64,7 +71,9 @@ function judge(path: readonly X509Certificate[], now: number): Way {
 	// A proxy stands above what it was made from; none of these is a CA's.
 	const holder = path.findIndex(certificate => proxyInfoOf(certificate) === undefined);
 	const firstCa = holder === -1 ? path.length : holder + 1;
-	const invalid = path.findIndex((certificate, index) => index >= firstCa && !isValid(certificate, now));
+	const invalid = path.findIndex(
+		(certificate, index) => index >= firstCa && !(isValid(certificate, now) && isStrong(certificate)),
+	);
 	const chain = invalid === -1 ? path : path.slice(0, invalid);
 	const leftOut = path.slice(chain.length);
 	const links = chain.filter(isLink);
@@ -74,6 +83,7 @@ function judge(path: readonly X509Certificate[], now: number): Way {
 		leftOut,
 		isWhole,
 		isEnough: isWhole || chain.length > firstCa,
+		isWeak: links.some(certificate => weakHashOf(certificate) !== undefined),
 		links: links.length,
 		notAfter: Math.min(...links.map(({validToDate}) => validToDate.getTime())),
 	};
@@ -133,6 +143,11 @@ function hasSameKey(one: X509Certificate, other: X509Certificate): boolean {
 		// A kind of key that OpenSSL does not know.
 		return false;
 	}
+}
+
+/** Only of a root: nobody can do without another one. */
+function isStrong(certificate: X509Certificate): boolean {
+	return !isSelfIssued(certificate) || weakKeyOf(certificate) === undefined;
 }
 
 function isValid({validFromDate, validToDate}: X509Certificate, now: number): boolean {
