@@ -10,7 +10,7 @@ import {discover, nothingFound} from '../identities/discover.ts';
 import type {IdentityPlace} from '../identities/read-identity.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {chainOfPeer} from '../trust/trust-store.ts';
-import {orderChain, parseCertificates} from '../x509/certificates.ts';
+import {isNamesake, orderChain, parseCertificates} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
 import {formsOf} from '../x509/form.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
@@ -96,9 +96,7 @@ function inspected(
 /** The certificate of the key; without one, the first that issued none of the others. */
 function leafOf(certificates: readonly X509Certificate[], key: KeyObject | undefined): X509Certificate {
 	const own = key && certificates.find(certificate => certificate.checkPrivateKey(key));
-	const last = certificates.find(
-		one => !certificates.some(other => other !== one && other.issuer === one.subject),
-	);
+	const last = certificates.find(one => !certificates.some(other => other !== one && isNamesake(one, other)));
 	return own ?? last ?? (certificates[0] as X509Certificate);
 }
 

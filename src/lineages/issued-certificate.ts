@@ -2,8 +2,10 @@
 import 'reflect-metadata';
 import {type KeyObject, X509Certificate} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
+import {canonicalNames} from '../x509/canonical-name.ts';
 import {
 	isIssuedBy,
+	isNamesake,
 	isSelfIssued,
 	orderChain,
 	parseCertificates,
@@ -103,7 +105,7 @@ export function chainOf(
 	now = Date.now(),
 ): IssuedChain {
 	const known = withoutDuplicates([...issued, ...predecessor.slice(1)]);
-	const namesake = issued.find(({subject}) => subject === certificate.issuer);
+	const namesake = issued.find(one => isNamesake(one, certificate));
 	if (namesake !== undefined && !known.some(issuer => isIssuedBy(certificate, issuer))) {
 		throw new CertificateError(
 			`${source} holds a certificate of ${rfc2253Issuer(certificate)}, but that is not the one that signed. Download the certificate again, with its chain`,
@@ -118,11 +120,16 @@ export function chainOf(
 	}
 	const sent = chain.filter((one, index) => index === 0 || !isSelfIssued(one));
 	// Where the predecessor did without, so does this one.
-	if (chain.length > 1 || predecessor[0]?.issuer === certificate.issuer) return {chain: sent};
+	const hadNone = predecessor[0] !== undefined && isSameIssuer(predecessor[0], certificate);
+	if (chain.length > 1 || hadNone) return {chain: sent};
 	return {
 		chain: sent,
 		warning: `The certificate of its issuer, ${rfc2253Issuer(certificate)}, did not come with it: it works with servers that have that one`,
 	};
+}
+
+function isSameIssuer(one: X509Certificate, other: X509Certificate): boolean {
+	return canonicalNames(one).issuer === canonicalNames(other).issuer;
 }
 
 function minute(time: number): string {

@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import {getCACertificates} from 'node:tls';
 import {caFileName, systemStore} from '../config/configuration.ts';
 import {CertificateError} from '../errors.ts';
+import {canonicalNames} from '../x509/canonical-name.ts';
 import {parseCertificates, toPem} from '../x509/certificates.ts';
 import {readWhole, versionOf} from './revalidated-file.ts';
 
@@ -126,13 +127,13 @@ export function commonRoots(): readonly string[] {
 
 const parsed = new WeakMap<readonly string[], ReadonlyMap<string, X509Certificate[]>>();
 
-/** The same certificates by their subjects. Taken apart when a chain is first followed up to one of them. */
+/** The same certificates by their subjects in canonical form. Taken apart when a chain is first followed up to one of them. */
 export function bySubject(roots: readonly string[]): ReadonlyMap<string, X509Certificate[]> {
 	let index = parsed.get(roots);
 	if (index === undefined) {
 		index = Map.groupBy(
 			roots.map(pem => new X509Certificate(pem)),
-			({subject}) => subject,
+			certificate => canonicalNames(certificate).subject,
 		);
 		parsed.set(roots, index);
 	}

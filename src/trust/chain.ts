@@ -1,6 +1,7 @@
 /** Follows a chain of certificates from its leaf up to a CA that is trusted. */
 import type {X509Certificate} from 'node:crypto';
-import {isSelfIssued} from '../x509/certificates.ts';
+import {canonicalNames} from '../x509/canonical-name.ts';
+import {isNamesake, isSelfIssued} from '../x509/certificates.ts';
 
 /** Longer chains are made to waste time. */
 const longestChain = 12;
@@ -17,7 +18,7 @@ export interface FollowedChain {
 	readonly end: 'complete' | 'incomplete' | 'unknown';
 }
 
-/** Finds the trusted certificates that bear a name, in groups: a later one is asked for only where it is needed. */
+/** Finds the trusted certificates that bear a name (in the form of `canonicalNames`), in groups: a later one is asked for only where it is needed. */
 export type FindTrusted = (subject: string) => Iterable<readonly X509Certificate[]>;
 
 /**
@@ -35,8 +36,8 @@ export function followChain(
 
 	function* issuersOf(certificate: X509Certificate): Generator<X509Certificate> {
 		const groups = function* () {
-			yield* findTrusted(certificate.issuer);
-			yield others.filter(({subject}) => subject === certificate.issuer);
+			yield* findTrusted(canonicalNames(certificate).issuer);
+			yield others.filter(other => isNamesake(other, certificate));
 		};
 		for (const group of groups()) {
 			for (const candidate of group.toSorted(preferred)) {
@@ -51,7 +52,8 @@ export function followChain(
 
 	const follow = (path: readonly X509Certificate[]): FollowedChain | undefined => {
 		const last = path.at(-1) as X509Certificate;
-		if (isSelfIssued(last) && isAmong(last, findTrusted(last.subject))) return {path, end: 'complete'};
+		if (isSelfIssued(last) && isAmong(last, findTrusted(canonicalNames(last).subject)))
+			return {path, end: 'complete'};
 		if (path.length < longestChain) {
 			for (const issuer of issuersOf(last)) {
 				const found = follow([...path, issuer]);

@@ -3,6 +3,7 @@ import type {X509Certificate} from 'node:crypto';
 import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import type {TrustEntry} from '../config/configuration.ts';
 import {CertificateError} from '../errors.ts';
+import {canonicalNames} from '../x509/canonical-name.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {
 	type Authorities,
@@ -131,9 +132,9 @@ class FileTrustStore implements TrustStore {
 		return this.#judge(followChain(leaf, others, find));
 	}
 
-	holds({subject, fingerprint256}: X509Certificate): boolean {
-		const own = this.#load().bySubject.get(subject) ?? [];
-		return own.some(one => one.fingerprint256 === fingerprint256);
+	holds(certificate: X509Certificate): boolean {
+		const own = this.#load().bySubject.get(canonicalNames(certificate).subject) ?? [];
+		return own.some(({fingerprint256}) => fingerprint256 === certificate.fingerprint256);
 	}
 
 	problems(): readonly string[] {
@@ -231,7 +232,7 @@ class FileTrustStore implements TrustStore {
 			inside,
 			number,
 			authorities,
-			bySubject: Map.groupBy(certificates, ({subject}) => subject),
+			bySubject: Map.groupBy(certificates, certificate => canonicalNames(certificate).subject),
 		};
 	}
 }

@@ -1,6 +1,7 @@
 /** X.509 certificates (RFC 5280) in PEM and in DER, and the order of a chain. */
 import {X509Certificate} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
+import {canonicalNames} from './canonical-name.ts';
 import {readElement} from './der.ts';
 import {derFormOf, formsOf} from './form.ts';
 import {pemBlocks} from './pem.ts';
@@ -63,12 +64,12 @@ export function orderChain(
 	certificates: readonly X509Certificate[],
 	leaf: X509Certificate,
 ): X509Certificate[] {
-	const bySubject = Map.groupBy(certificates, ({subject}) => subject);
+	const bySubject = Map.groupBy(certificates, certificate => canonicalNames(certificate).subject);
 	const chain = [leaf];
 	const used = new Set([leaf.fingerprint256]);
 	for (let last = leaf; !isSelfIssued(last); ) {
 		const issuer = bySubject
-			.get(last.issuer)
+			.get(canonicalNames(last).issuer)
 			?.filter(candidate => !used.has(candidate.fingerprint256) && isIssuedBy(last, candidate))
 			.sort(preferred)[0];
 		if (issuer === undefined) break;
@@ -88,13 +89,19 @@ function preferred(one: X509Certificate, other: X509Certificate): number {
 }
 
 /** Whether a certificate bears the name of its own issuer, as that of a root does. */
-export function isSelfIssued({subject, issuer}: X509Certificate): boolean {
+export function isSelfIssued(certificate: X509Certificate): boolean {
+	const {subject, issuer} = canonicalNames(certificate);
 	return subject === issuer;
+}
+
+/** Whether a certificate bears the name of another's issuer. */
+export function isNamesake(issuer: X509Certificate, certificate: X509Certificate): boolean {
+	return canonicalNames(certificate).issuer === canonicalNames(issuer).subject;
 }
 
 /** Whether `issuer` signed the certificate. */
 export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-	if (certificate.issuer !== issuer.subject) return false;
+	if (!isNamesake(issuer, certificate)) return false;
 	try {
 		return certificate.verify(issuer.publicKey);
 	} catch {

@@ -1,5 +1,6 @@
 /** Proxy certificates: what a user makes with their own certificate to let a program act for them. */
 import type {X509Certificate} from 'node:crypto';
+import {canonicalNames} from './canonical-name.ts';
 import {childrenOf, derTag, objectIdentifier, readElement} from './der.ts';
 import {findExtension} from './extensions.ts';
 
@@ -43,8 +44,11 @@ function policyOf(value: Buffer): {isLimited: boolean; pathLength?: number} {
 }
 
 /** The subject is the issuer's with `CN=proxy` or `CN=limited proxy` added, which no CA issues. */
-function legacyProxyOf({subject, issuer}: X509Certificate): ProxyInfo | undefined {
-	if (subject === `${issuer}\nCN=proxy`) return {type: 'legacy', isLimited: false};
-	if (subject === `${issuer}\nCN=limited proxy`) return {type: 'legacy', isLimited: true};
-	return undefined;
+function legacyProxyOf(certificate: X509Certificate): ProxyInfo | undefined {
+	const parts = certificate.subject?.split('\n') ?? [];
+	const isLimited = parts.at(-1) === 'CN=limited proxy';
+	if (!isLimited && parts.at(-1) !== 'CN=proxy') return undefined;
+	const {subject, issuer} = canonicalNames(certificate);
+	const isLonger = parts.length === (certificate.issuer?.split('\n').length ?? 0) + 1;
+	return isLonger && subject.startsWith(issuer) ? {type: 'legacy', isLimited} : undefined;
 }
