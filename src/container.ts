@@ -82,7 +82,7 @@ export function compose(
 	};
 
 	const got = import('got').then(module => module.default);
-	const trust = new TrustStores(configuration.trust, fileFetcher(got));
+	const trust = new TrustStores(configuration.trust, fileFetcher(got), events);
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	provide(Environment, () => environment);

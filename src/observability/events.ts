@@ -47,6 +47,12 @@ export interface EventPayloads {
 	readonly 'gatepass:certificate:expiring': AboutCertificate & {readonly days: 30 | 10 | 3};
 	/** Files were changed into something that cannot be used; the certificate read before stays in use. */
 	readonly 'gatepass:certificate:error': AboutCertificate & {readonly error: GatepassError};
+	/** Something is wrong with the CA files of an entry under `trust`: what cannot be used is left out. Once for each fault. */
+	readonly 'gatepass:trust:error': {
+		/** `file:line` of the entry. */
+		readonly source: string;
+		readonly error: GatepassError;
+	};
 	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;
@@ -79,6 +85,7 @@ const names = [
 	'gatepass:certificate:replaced',
 	'gatepass:certificate:expiring',
 	'gatepass:certificate:error',
+	'gatepass:trust:error',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];
 

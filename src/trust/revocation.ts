@@ -1,11 +1,11 @@
 /** Says of a certificate whether its CA has revoked it, by the revocation lists in a CA folder. */
 import type {X509Certificate} from 'node:crypto';
 import {join} from 'node:path';
+import {KeptFile} from '../files/kept-file.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {hashesOf} from './ca-folder.ts';
 import type {ListDownloads} from './crl-fetcher.ts';
 import type {ChainFault} from './fault.ts';
-import {WatchedFile} from './revalidated-file.ts';
 import {parseRevocationList, type RevocationList} from './revocation-list.ts';
 
 /** The largest lists of CAs of the grid have some megabytes. */
@@ -27,8 +27,8 @@ interface PlacedList {
 }
 
 export class Revocation {
-	readonly #lists = new Map<string, WatchedFile<RevocationList>>();
-	readonly #urls = new Map<string, WatchedFile<readonly string[]>>();
+	readonly #lists = new Map<string, KeptFile<RevocationList>>();
+	readonly #urls = new Map<string, KeptFile<readonly string[]>>();
 	readonly #downloads: ListDownloads | undefined;
 	readonly #signed = new WeakMap<RevocationList, Map<string, boolean>>();
 
@@ -67,9 +67,7 @@ export class Revocation {
 	urlsOf(folders: readonly string[], issuer: X509Certificate): readonly string[] {
 		for (const folder of folders) {
 			for (const hash of hashesOf(issuer)) {
-				const urls = readOrNone(
-					watch(this.#urls, join(folder, `${hash}.crl_url`), largestUrlFile, parseUrls),
-				);
+				const urls = readOrNone(keep(this.#urls, join(folder, `${hash}.crl_url`), largestUrlFile, parseUrls));
 				if (urls !== undefined && urls.length > 0) return urls;
 			}
 		}
@@ -103,13 +101,12 @@ export class Revocation {
 				for (let number = 0; number < mostLists; number++) {
 					const place = join(folder, `${hash}.r${number}`);
 					try {
-						const list = watch(this.#lists, place, largestList, parseRevocationList).read();
+						const list = keep(this.#lists, place, largestList, parseRevocationList).read();
 						if (list === undefined) break;
 						if (this.#isSigned(list, issuer)) lists.push({place, list});
 						else unusable ??= {place, reason: 'is not signed by this CA'};
 					} catch (error) {
-						const {code, message} = error as NodeJS.ErrnoException;
-						unusable ??= {place, reason: code === undefined ? message : `cannot be read (${code})`};
+						unusable ??= {place, reason: (error as Error).message};
 					}
 				}
 			}
@@ -147,22 +144,22 @@ interface Unusable {
 	readonly reason: string;
 }
 
-function watch<Content>(
-	watched: Map<string, WatchedFile<Content>>,
+function keep<Content>(
+	kept: Map<string, KeptFile<Content>>,
 	file: string,
 	largest: number,
 	parse: (bytes: Buffer) => Content,
-): WatchedFile<Content> {
-	let entry = watched.get(file);
+): KeptFile<Content> {
+	let entry = kept.get(file);
 	if (entry === undefined) {
-		entry = new WatchedFile(file, largest, parse);
-		watched.set(file, entry);
+		entry = new KeptFile(file, {largest, parse});
+		kept.set(file, entry);
 	}
 	return entry;
 }
 
 /** A file of addresses that cannot be read is as good as none. */
-function readOrNone<Content>(file: WatchedFile<Content>): Content | undefined {
+function readOrNone<Content>(file: KeptFile<Content>): Content | undefined {
 	try {
 		return file.read();
 	} catch {

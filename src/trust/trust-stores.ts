@@ -2,6 +2,7 @@
 import type {X509Certificate} from 'node:crypto';
 import type {TrustEntry} from '../config/configuration.ts';
 import {Matcher} from '../host-rules/matcher.ts';
+import type {Events} from '../observability/events.ts';
 import {type FetchFile, ListDownloads} from './crl-fetcher.ts';
 import {createTrustSet} from './file-trust-store.ts';
 import type {TrustStore} from './trust-store.ts';
@@ -28,15 +29,25 @@ export class TrustStores {
 	readonly isEmpty: boolean;
 
 	/** @param fetchList fetches a revocation list. Absent: those that are on disk have to do. */
-	constructor(entries: readonly TrustEntry[], fetchList?: FetchFile) {
+	constructor(entries: readonly TrustEntry[], fetchList?: FetchFile, events?: Events) {
 		this.isEmpty = entries.length === 0;
 		this.#downloads = fetchList === undefined ? undefined : new ListDownloads(fetchList);
-		this.#sets = entries.map(entry => createTrustSet(entry, this.#downloads));
+		this.#sets = entries.map(entry =>
+			createTrustSet(entry, {
+				downloads: this.#downloads,
+				warn: error => events?.publish('gatepass:trust:error', {source: entry.source, error}),
+			}),
+		);
 		this.#matcher = new Matcher(
 			entries.flatMap(({patterns}, index) =>
 				patterns.map(pattern => ({pattern, value: this.#sets[index] as TrustStore})),
 			),
 		);
+	}
+
+	/** One for each entry, in the order of the configuration. */
+	get all(): readonly TrustStore[] {
+		return this.#sets;
 	}
 
 	/** The most specific entry for the URL; `undefined`: the system's roots. */
