@@ -15,7 +15,7 @@ import {
 	stampOfAuthorities,
 } from './authorities.ts';
 import {type FindTrusted, type FollowedChain, followChain, isSound} from './chain.ts';
-import type {ListDownloads} from './crl-fetcher.ts';
+import type {CrlFetcher} from './crl-fetcher.ts';
 import type {ChainFault} from './fault.ts';
 import {NameRules} from './name-rules.ts';
 import {Revocation, type RevocationMode} from './revocation.ts';
@@ -40,7 +40,7 @@ export function createTrustSet(entry: TrustEntry, services: TrustServices = {}):
 /** What the trust stores of one gatepass share. */
 export interface TrustServices {
 	/** Absent: the revocation lists that are on disk have to do. */
-	readonly downloads?: ListDownloads | undefined;
+	readonly fetcher?: CrlFetcher | undefined;
 	/** Told, once, of each file that cannot be used and is left out. */
 	readonly warn?: (fault: CertificateError) => void;
 }
@@ -72,13 +72,13 @@ class FileTrustStore implements TrustStore {
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	#lookedInsideAt = Number.NEGATIVE_INFINITY;
 
-	constructor({source, files, only, crl = 'check'}: TrustEntry, {downloads, warn = () => {}}: TrustServices) {
+	constructor({source, files, only, crl = 'check'}: TrustEntry, {fetcher, warn = () => {}}: TrustServices) {
 		this.source = source;
 		this.files = files;
 		this.#only = only;
 		this.#mode = crl;
-		this.#revocation = new Revocation(downloads);
-		this.#fetches = downloads !== undefined;
+		this.#revocation = new Revocation(fetcher);
+		this.#fetches = fetcher !== undefined;
 		this.#warn = warn;
 	}
 

@@ -52,7 +52,7 @@ function open(file: string) {
 		},
 	]);
 	const entry = {patterns: [], files: [file], only: true, source: 'trust[0]'};
-	const stores = new TrustStores([{...entry, patterns: []}], undefined, events);
+	const stores = new TrustStores([entry], {events});
 	return {store: stores.all[0] as NonNullable<(typeof stores.all)[0]>, heard};
 }
 
