@@ -31,7 +31,7 @@ import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
 import {openTokenStore, type StoreSource} from './tokens/open-store.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
-import {TrustStores} from './trust/trust-stores.ts';
+import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
@@ -82,7 +82,11 @@ export function compose(
 	};
 
 	const got = import('got').then(module => module.default);
-	const trust = new TrustStores(configuration.trust, fileFetcher(got));
+	const trust = new TrustStores(configuration.trust, {
+		fetchList: fileFetcher(got),
+		listFolder: usualListFolder(environment),
+		events,
+	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	provide(Environment, () => environment);

@@ -5,7 +5,7 @@ import {fileFetcher} from '../http/fetch-file.ts';
 import {GotHttpClient} from '../http/http-client.ts';
 import {TlsAgents} from '../tls/agents.ts';
 import {explainTlsFailure, isRefusal} from '../tls/explain.ts';
-import {TrustStores} from '../trust/trust-stores.ts';
+import {TrustStores, usualListFolder} from '../trust/trust-stores.ts';
 import {compareClocks} from './check-clock.ts';
 import {type Finding, failed, ok, splitMend} from './finding.ts';
 
@@ -13,9 +13,15 @@ import {type Finding, failed, ok, splitMend} from './finding.ts';
 const timeout = 5000;
 
 /** Ask every URL, all at once. */
-export async function checkNetwork(urls: readonly URL[], {trust}: Configuration): Promise<Finding[]> {
+export async function checkNetwork(
+	urls: readonly URL[],
+	{trust, environment}: Configuration,
+): Promise<Finding[]> {
 	const got = import('got').then(module => module.default);
-	const trustStores = new TrustStores(trust, fileFetcher(got));
+	const trustStores = new TrustStores(trust, {
+		fetchList: fileFetcher(got),
+		listFolder: usualListFolder(environment),
+	});
 	const agents = new TlsAgents();
 	const client = new GotHttpClient(got, trustStores, agents, {timeout, retries: 0});
 	try {

@@ -26,7 +26,8 @@ export function fileFetcher(got: Promise<Got>): (url: string, signal: AbortSigna
 			if (transferred > largestFile) tooLarge.abort();
 		});
 		try {
-			return Buffer.from((await request).rawBody);
+			const {buffer, byteOffset, byteLength} = (await request).rawBody;
+			return Buffer.from(buffer, byteOffset, byteLength);
 		} catch (error) {
 			const {response, code} = error as RequestError;
 			const reason = tooLarge.signal.aborted

@@ -52,6 +52,12 @@ export interface EventPayloads {
 	};
 	/** Files were changed into something that cannot be used; the certificate read before stays in use. */
 	readonly 'gatepass:certificate:error': AboutCertificate & {readonly error: GatepassError};
+	/** Something is wrong with the CA files of an entry under `trust`: what cannot be used is left out. Once for each fault. */
+	readonly 'gatepass:trust:error': {
+		/** `file:line` of the entry. */
+		readonly source: string;
+		readonly error: GatepassError;
+	};
 	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;
@@ -85,6 +91,7 @@ const names = [
 	'gatepass:certificate:expiring',
 	'gatepass:certificate:warning',
 	'gatepass:certificate:error',
+	'gatepass:trust:error',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];
 

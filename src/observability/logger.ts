@@ -52,6 +52,14 @@ export function logTo(logger: Logger): EventListener {
 				);
 				return;
 			}
+			case 'gatepass:trust:error': {
+				const {error, source} = payload as EventPayloads['gatepass:trust:error'];
+				logger.warn(
+					{source, code: error.code, reason: error.message},
+					'gatepass: a file of a trust store cannot be used',
+				);
+				return;
+			}
 			case 'gatepass:request': {
 				const {refusal, ...fields} = payload as EventPayloads['gatepass:request'];
 				const {status} = fields;

@@ -49,6 +49,7 @@ class Recorder {
 	readonly #tokenRequests: Histogram;
 	readonly #tokenEvents: Counter;
 	readonly #certificateEvents: Counter;
+	readonly #trustEvents: Counter;
 
 	constructor(api: OpenTelemetryApi) {
 		this.#api = api;
@@ -68,12 +69,16 @@ class Recorder {
 		this.#certificateEvents = meter.createCounter('gatepass.certificate.events', {
 			description: 'Certificates replaced, about to end, and failures to take one up',
 		});
+		this.#trustEvents = meter.createCounter('gatepass.trust.events', {
+			description: 'Files of trust stores that cannot be used',
+		});
 	}
 
 	record<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
 		if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
 		else if (isAboutCertificate(name))
 			this.#certificateEvents.add(1, {event: name.slice(certificate.length)});
+		else if (name === 'gatepass:trust:error') this.#trustEvents.add(1, {event: 'error'});
 		else this.#recordToken(name, payload as EventPayloads[TokenEventName]);
 	}
 

@@ -5,9 +5,10 @@ import {join} from 'node:path';
 import {getCACertificates} from 'node:tls';
 import {caFileName, systemStore} from '../config/configuration.ts';
 import {CertificateError} from '../errors.ts';
+import {readBoundedSync} from '../files/bounded-read.ts';
+import {type FileStamp, stampsOfSync} from '../files/stamp.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {parseCertificates, toPem} from '../x509/certificates.ts';
-import {readWhole, versionOf} from './revalidated-file.ts';
 
 /** The largest file of CA certificates; that of Mozilla has 220 kB. */
 const largestFile = 16 * 1024 * 1024;
@@ -21,8 +22,8 @@ export interface Authorities {
 	readonly hasListUrls: boolean;
 	/** Certificates of the operating system's store, where it is among the files, in PEM. */
 	readonly system: readonly string[];
-	/** Files of a folder that were left out, and why. */
-	readonly complaints: readonly string[];
+	/** Why files of a folder were left out; each a sentence with its hint. */
+	readonly leftOut: readonly string[];
 }
 
 /**
@@ -33,7 +34,7 @@ export interface Authorities {
 export function readAuthorities(files: readonly string[]): Authorities {
 	const found = new Map<string, X509Certificate>();
 	const folders: string[] = [];
-	const complaints: string[] = [];
+	const leftOut: string[] = [];
 	let system: readonly string[] = [];
 	for (const file of files) {
 		let certificates: X509Certificate[] = [];
@@ -41,30 +42,35 @@ export function readAuthorities(files: readonly string[]): Authorities {
 			system = getCACertificates('system');
 		} else if (isFolder(file)) {
 			folders.push(file);
-			certificates = readFolder(file, complaints);
+			certificates = readFolder(file, leftOut);
 		} else {
-			certificates = readFile(file);
+			certificates = readFile(file, "Name another under 'trust'");
 		}
 		for (const certificate of certificates) found.set(certificate.fingerprint256, certificate);
 	}
 	const hasListUrls = folders.some(folder => readdirSync(folder).some(name => name.endsWith('.crl_url')));
-	return {certificates: [...found.values()], folders, hasListUrls, system, complaints};
+	return {certificates: [...found.values()], folders, hasListUrls, system, leftOut};
 }
 
 /**
- * What tells the files as they are now from what they were before. A folder has another version when a file in it comes,
- * goes or is replaced; to look at each of its files as well tells of one that was written over in its place.
+ * How the files stand now. The stamp of a folder is another one when a file in it comes, goes or is replaced; to look at
+ * each of its files as well tells of one that was written over in its place.
  */
-export function versionOfFiles(files: readonly string[], looksInside: boolean): string {
-	return files
-		.filter(file => file !== systemStore)
-		.flatMap(file => [file, ...(looksInside && isFolder(file) ? caFilesIn(file) : [])])
-		.map(file => versionOf(file) ?? 'none')
-		.join('\n');
+export function stampOfAuthorities(files: readonly string[], looksInside: boolean): FileStamp {
+	return stampsOfSync(
+		files
+			.filter(file => file !== systemStore)
+			.flatMap(file => [file, ...(looksInside && isFolder(file) ? caFilesIn(file) : [])]),
+	);
 }
 
+/** What cannot be looked at is none: whoever reads it as a file says why. */
 function isFolder(file: string): boolean {
-	return statSync(file, {throwIfNoEntry: false})?.isDirectory() ?? false;
+	try {
+		return statSync(file).isDirectory();
+	} catch {
+		return false;
+	}
 }
 
 function caFilesIn(folder: string): string[] {
@@ -74,13 +80,13 @@ function caFilesIn(folder: string): string[] {
 }
 
 /** One that is damaged is left out: it is one CA of many, and no server is believed for want of it. */
-function readFolder(folder: string, complaints: string[]): X509Certificate[] {
+function readFolder(folder: string, leftOut: string[]): X509Certificate[] {
 	const certificates: X509Certificate[] = [];
 	for (const file of caFilesIn(folder)) {
 		try {
-			certificates.push(...readFile(file));
+			certificates.push(...readFile(file, 'It is left out: replace it, or remove it'));
 		} catch (error) {
-			complaints.push((error as Error).message);
+			leftOut.push((error as Error).message);
 		}
 	}
 	if (certificates.length === 0) {
@@ -91,14 +97,12 @@ function readFolder(folder: string, complaints: string[]): X509Certificate[] {
 	return certificates;
 }
 
-function readFile(file: string): X509Certificate[] {
+function readFile(file: string, hint: string): X509Certificate[] {
 	let bytes: Buffer;
 	try {
-		bytes = readWhole(file, largestFile);
+		({bytes} = readBoundedSync(file, largestFile));
 	} catch (error) {
-		const {code, message} = error as NodeJS.ErrnoException;
-		const reason = code === undefined ? message : `cannot be read (${code})`;
-		throw new CertificateError(`The CA file ${file} ${reason}. Name another under 'trust'`, {cause: error});
+		throw new CertificateError(`The CA file ${file} ${(error as Error).message}. ${hint}`, {cause: error});
 	}
 	try {
 		return parseCertificates(bytes, file);
@@ -106,8 +110,8 @@ function readFile(file: string): X509Certificate[] {
 		const isDamaged = (error as Error).cause !== undefined;
 		throw new CertificateError(
 			isDamaged
-				? `A certificate in the CA file ${file} is damaged or cut off. Copy the file again`
-				: `The CA file ${file} holds no certificate. Name another under 'trust'`,
+				? `A certificate in the CA file ${file} is damaged or cut off. ${hint}`
+				: `The CA file ${file} holds no certificate. ${hint}`,
 			{cause: error},
 		);
 	}

@@ -3,6 +3,7 @@ import type {X509Certificate} from 'node:crypto';
 import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import type {TrustEntry} from '../config/configuration.ts';
 import {CertificateError} from '../errors.ts';
+import type {FileStamp} from '../files/stamp.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {
@@ -11,10 +12,10 @@ import {
 	commonRoots,
 	pemOf,
 	readAuthorities,
-	versionOfFiles,
+	stampOfAuthorities,
 } from './authorities.ts';
 import {type FindTrusted, type FollowedChain, followChain, isSound} from './chain.ts';
-import type {ListDownloads} from './crl-fetcher.ts';
+import type {CrlFetcher} from './crl-fetcher.ts';
 import type {ChainFault} from './fault.ts';
 import {NameRules} from './name-rules.ts';
 import {Revocation, type RevocationMode} from './revocation.ts';
@@ -32,14 +33,23 @@ const lookAgainAfter = 1000;
 const lookInsideAfter = 60_000;
 
 /** The trust store of one entry. Its files are read when the certificates are asked for. */
-export function createTrustSet(entry: TrustEntry, downloads?: ListDownloads): TrustStore {
-	return new FileTrustStore(entry, downloads);
+export function createTrustSet(entry: TrustEntry, services: TrustServices = {}): TrustStore {
+	return new FileTrustStore(entry, services);
+}
+
+/** What the trust stores of one gatepass share. */
+export interface TrustServices {
+	/** Absent: the revocation lists that are on disk have to do. */
+	readonly fetcher?: CrlFetcher | undefined;
+	/** Told, once, of each file that cannot be used and is left out. */
+	readonly warn?: (fault: CertificateError) => void;
 }
 
 interface Loaded {
-	readonly version: string;
-	/** Likewise, with each file of its folders. */
-	readonly inside: string;
+	/** How files and folders stood; `undefined`: they may have changed since without a trace. */
+	readonly stamp: string | undefined;
+	/** Likewise, with each file of the folders. */
+	readonly inside: string | undefined;
 	readonly number: number;
 	readonly authorities: Authorities;
 	readonly bySubject: ReadonlyMap<string, X509Certificate[]>;
@@ -54,18 +64,22 @@ class FileTrustStore implements TrustStore {
 	readonly #rules = new NameRules();
 	readonly #revocation: Revocation;
 	readonly #fetches: boolean;
+	readonly #warn: (fault: CertificateError) => void;
+	/** What {@link #warn} was told. */
+	#warned = new Set<string>();
 	#loaded: Loaded | undefined;
 	#failure: Error | undefined;
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	#lookedInsideAt = Number.NEGATIVE_INFINITY;
 
-	constructor({source, files, only, crl = 'check'}: TrustEntry, downloads: ListDownloads | undefined) {
+	constructor({source, files, only, crl = 'check'}: TrustEntry, {fetcher, warn = () => {}}: TrustServices) {
 		this.source = source;
 		this.files = files;
 		this.#only = only;
 		this.#mode = crl;
-		this.#revocation = new Revocation(downloads);
-		this.#fetches = downloads !== undefined;
+		this.#revocation = new Revocation(fetcher);
+		this.#fetches = fetcher !== undefined;
+		this.#warn = warn;
 	}
 
 	version(): number {
@@ -139,13 +153,13 @@ class FileTrustStore implements TrustStore {
 
 	problems(): readonly string[] {
 		const {authorities} = this.#load();
-		const {certificates, folders, complaints} = authorities;
+		const {certificates, folders, leftOut} = authorities;
 		const faults = [
 			...this.#rules.problems(folders, certificates),
 			...this.#revocation.problems(folders, certificates),
 		].map(({what, hint}) => `${what.slice(0, 1).toUpperCase()}${what.slice(1)}. ${hint}`);
 		const {message} = this.#failure ?? {};
-		return [...(message === undefined ? [] : [message]), ...complaints, ...faults];
+		return [...(message === undefined ? [] : [message]), ...leftOut, ...faults];
 	}
 
 	#checkPeer(host: string, peer: PeerCertificate): Error | undefined {
@@ -206,35 +220,52 @@ class FileTrustStore implements TrustStore {
 		if (this.#loaded !== undefined && now - this.#lookedAt < lookAgainAfter) return this.#loaded;
 		this.#lookedAt = now;
 		try {
-			const version = versionOfFiles(this.files, false);
+			const stamp = stampOfAuthorities(this.files, false);
 			const loaded = this.#loaded;
-			if (loaded?.version === version && now - this.#lookedInsideAt < lookInsideAfter) return loaded;
-			this.#lookedInsideAt = now;
-			const inside = versionOfFiles(this.files, true);
-			if (loaded?.inside !== inside) this.#loaded = this.#read(version, inside);
+			if (loaded?.stamp === stamp.text && now - this.#lookedInsideAt < lookInsideAfter) return loaded;
+			const inside = stampOfAuthorities(this.files, true);
+			// What was changed just now is looked at again soon.
+			this.#lookedInsideAt = inside.isSettled ? now : Number.NEGATIVE_INFINITY;
+			if (loaded === undefined || loaded.inside !== inside.text) this.#loaded = this.#read(stamp, inside);
+			else this.#loaded = {...loaded, stamp: textOf(stamp)};
 			this.#failure = undefined;
 		} catch (error) {
 			if (this.#loaded === undefined) throw error;
 			this.#failure = error as Error;
 		}
+		this.#warnOfFaults();
 		return this.#loaded as Loaded;
 	}
 
-	#read(version: string, inside: string): Loaded {
-		const authorities = readAuthorities(this.files);
-		const {certificates} = authorities;
+	#warnOfFaults(): void {
+		const faults = [...(this.#loaded?.authorities.leftOut ?? [])];
+		if (this.#failure !== undefined) faults.push(this.#failure.message);
+		for (const fault of faults) if (!this.#warned.has(fault)) this.#warn(new CertificateError(fault));
+		// What was set right and goes wrong again is told again.
+		this.#warned = new Set(faults);
+	}
+
+	#read(stamp: FileStamp, inside: FileStamp): Loaded {
+		const read = readAuthorities(this.files);
 		const before = this.#loaded;
 		// A new revocation list changes a folder, too, but none of its certificates.
-		const isSame = before !== undefined && areSame(before.authorities.certificates, certificates);
-		const number = (before?.number ?? 0) + (isSame ? 0 : 1);
+		const isSame = before !== undefined && areSame(before.authorities.certificates, read.certificates);
+		const authorities = isSame ? {...read, certificates: before.authorities.certificates} : read;
 		return {
-			version,
-			inside,
-			number,
+			stamp: textOf(stamp),
+			inside: textOf(inside),
+			number: (before?.number ?? 0) + (isSame ? 0 : 1),
 			authorities,
-			bySubject: Map.groupBy(certificates, certificate => canonicalNames(certificate).subject),
+			bySubject: isSame
+				? before.bySubject
+				: Map.groupBy(authorities.certificates, certificate => canonicalNames(certificate).subject),
 		};
 	}
+}
+
+/** What a stamp is to be compared with later; nothing equals the one of a file that was changed just now. */
+function textOf({text, isSettled}: FileStamp): string | undefined {
+	return isSettled ? text : undefined;
 }
 
 function areSame(some: readonly X509Certificate[], others: readonly X509Certificate[]): boolean {

@@ -1,12 +1,13 @@
 /** Holds CAs to the names that the policies in a CA folder let them give. */
 import type {X509Certificate} from 'node:crypto';
 import {join} from 'node:path';
+import {FileReadError} from '../files/bounded-read.ts';
+import {KeptFile} from '../files/kept-file.ts';
 import {rfc2253Subject, slashSubject} from '../x509/names.ts';
 import {hashesOf} from './ca-folder.ts';
 import type {ChainFault} from './fault.ts';
 import {comparableName} from './name-pattern.ts';
 import {parseNamespaces} from './namespaces.ts';
-import {WatchedFile} from './revalidated-file.ts';
 import {type NameRule, PolicySyntaxError, parseSigningPolicy} from './signing-policy.ts';
 
 /** Real ones have a few kilobytes. */
@@ -20,7 +21,7 @@ const kinds = [
 type Ending = (typeof kinds)[number]['ending'];
 
 export class NameRules {
-	readonly #files = new Map<string, WatchedFile<readonly NameRule[]>>();
+	readonly #files = new Map<string, KeptFile<readonly NameRule[]>>();
 
 	/**
 	 * Whether the issuer of `path[0]` may have given it its name; `path` goes on to the root. What a namespaces file
@@ -89,14 +90,14 @@ export class NameRules {
 	}
 
 	#read(file: string, ending: Ending): readonly NameRule[] | undefined {
-		let watched = this.#files.get(file);
-		if (watched === undefined) {
+		let kept = this.#files.get(file);
+		if (kept === undefined) {
 			const {parse} = kinds.find(kind => kind.ending === ending) as (typeof kinds)[number];
-			watched = new WatchedFile(file, largestFile, parse);
-			this.#files.set(file, watched);
+			kept = new KeptFile(file, {largest: largestFile, parse});
+			this.#files.set(file, kept);
 		}
 		try {
-			return watched.read();
+			return kept.read();
 		} catch (error) {
 			throw new UnusablePolicy(file, error as Error);
 		}
@@ -139,8 +140,7 @@ function explainUnusable(
 	certificate: X509Certificate,
 	{file, place, message, cause}: UnusablePolicy,
 ): ChainFault {
-	const {code} = cause as NodeJS.ErrnoException;
-	const reason = code === undefined ? message : `it cannot be read (${code})`;
+	const reason = cause instanceof FileReadError ? `it ${message}` : message;
 	return {
 		kind: 'unusable policy',
 		certificate,

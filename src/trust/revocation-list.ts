@@ -1,45 +1,31 @@
 /**
  * Certificate revocation lists (RFC 5280 section 5). Read here rather than with a library of ASN.1, whose objects for
  * each of 100,000 entries take seconds and hundreds of megabytes.
+ *
+ * Anybody can make a list of any size and shape. Until its signature is known to be right, no more of it is taken apart
+ * than the few fields that each list has, and these only as far as such fields go.
  */
-import {constants, type KeyObject, verify, type X509Certificate} from 'node:crypto';
-import {childrenOf, type DerElement, derTag, objectIdentifier, readElement} from '../x509/der.ts';
-import {pemBlocks} from '../x509/pem.ts';
+import type {X509Certificate} from 'node:crypto';
+import {setImmediate as otherWork} from 'node:timers/promises';
+import {canonicalName, canonicalNames} from '../x509/canonical-name.ts';
+import {derTag, readElement} from '../x509/der.ts';
+import {ListEntries} from './list-entries.ts';
+import {damaged, fromPem, isTime, parts, timeOf, whole} from './list-fields.ts';
+import {scopeOf} from './list-scope.ts';
+import {isSignatureOf, type ListSignature, verifySignature} from './list-signature.ts';
 
-const tag = {version: 0xa0, extensions: 0xa0, digest: 0xa0, utcTime: 0x17, generalizedTime: 0x18} as const;
+/** RFC 5280 section 5.1.2 knows seven fields. */
+const mostFields = 7;
+/** Real names have 200 bytes. */
+const longestName = 8192;
 
-/** Algorithms of signatures by their identifiers, with their digests. MD5 is broken, so it is not among them. */
-const digests: Readonly<Record<string, string | null>> = {
-	'1.2.840.113549.1.1.5': 'sha1',
-	'1.2.840.113549.1.1.11': 'sha256',
-	'1.2.840.113549.1.1.12': 'sha384',
-	'1.2.840.113549.1.1.13': 'sha512',
-	'1.2.840.113549.1.1.14': 'sha224',
-	'1.2.840.10045.4.1': 'sha1',
-	'1.2.840.10045.4.3.1': 'sha224',
-	'1.2.840.10045.4.3.2': 'sha256',
-	'1.2.840.10045.4.3.3': 'sha384',
-	'1.2.840.10045.4.3.4': 'sha512',
-	'1.3.101.112': null,
-	'1.3.101.113': null,
-};
-const rsaPss = '1.2.840.113549.1.1.10';
-const plainDigests: Readonly<Record<string, string>> = {
-	'1.3.14.3.2.26': 'sha1',
-	'2.16.840.1.101.3.4.2.1': 'sha256',
-	'2.16.840.1.101.3.4.2.2': 'sha384',
-	'2.16.840.1.101.3.4.2.3': 'sha512',
-	'2.16.840.1.101.3.4.2.4': 'sha224',
-};
-
-/** Extensions of a list (RFC 5280 section 5.2) that change what it says. */
-const deltaIndicator = '2.5.29.27';
-const issuingDistributionPoint = '2.5.29.28';
-/** Those say nothing that matters here, also where they are critical. */
-const harmless = ['2.5.29.35', '2.5.29.20', '2.5.29.18', '2.5.29.46', '1.3.6.1.5.5.7.1.1'];
+/** So many entries are looked at in one go; that takes a few milliseconds. */
+const slice = 50_000;
 
 /** One revocation list, whose signature is yet to be verified. */
 export interface RevocationList {
+	/** In DER. */
+	readonly der: Buffer;
 	/** Milliseconds since 1970. */
 	readonly thisUpdate: number;
 	/** When the CA issues the next one, in milliseconds since 1970; it need not say. */
@@ -48,10 +34,24 @@ export interface RevocationList {
 	readonly size: number;
 	/** Whether it tells all that is to be told: a list for some kinds of certificates, for example, does not. */
 	readonly isComplete: boolean;
-	/** Whether that CA signed it, with its key, under whichever name; and all of it can be read. */
+	/** Whether that CA signed it, in its own name; and all of it can be read. Found out once for each CA. */
 	isSignedBy(authority: X509Certificate): boolean;
+	/** As {@link RevocationList.isSignedBy}, and holds nothing up meanwhile: to verify 60 MB takes a while. */
+	verify(authority: X509Certificate): Promise<boolean>;
 	/** Whether it names a certificate of its CA. Throws likewise; ask it only of a list that is signed. */
 	revokes(certificate: X509Certificate): boolean;
+}
+
+/**
+ * Whether a list counts now: not one that begins in the future (RFC 5280 section 5.1.2.4), nor one that is outdated. A CA
+ * that does not say when the next list comes issues it when there is something new.
+ */
+export function timelinessOf(
+	{thisUpdate, nextUpdate}: Pick<RevocationList, 'thisUpdate' | 'nextUpdate'>,
+	now = Date.now(),
+): 'current' | 'early' | 'outdated' {
+	if (thisUpdate > now) return 'early';
+	return nextUpdate === undefined || now <= nextUpdate ? 'current' : 'outdated';
 }
 
 /**
@@ -62,11 +62,11 @@ export interface RevocationList {
 export function parseRevocationList(bytes: Buffer): RevocationList {
 	const der = bytes[0] === derTag.sequence ? bytes : fromPem(bytes);
 	const list = whole(der, readElement(der), derTag.sequence);
-	const [content, algorithm, signature] = parts(der, list);
+	const [content, algorithm, signature] = parts(der, list, 3);
 	if (content?.tag !== derTag.sequence || algorithm === undefined || signature?.tag !== derTag.bitString) {
 		throw damaged();
 	}
-	const fields = parts(der, content);
+	const fields = parts(der, content, mostFields);
 	// The version may be left out.
 	let at = fields[0]?.tag === derTag.integer ? 1 : 0;
 	const inner = whole(der, fields[at++], derTag.sequence);
@@ -74,38 +74,93 @@ export function parseRevocationList(bytes: Buffer): RevocationList {
 	const isSame = der.subarray(inner.start, inner.end).equals(der.subarray(algorithm.start, algorithm.end));
 	// All bits of the last byte count: that is what the first one says.
 	if (!isSame || der[signature.begin] !== 0) throw damaged();
-	// The issuer's name. What counts is whose key the signature is of.
-	whole(der, fields[at++], derTag.sequence);
+	const issuer = whole(der, fields[at++], derTag.sequence);
 	const thisUpdate = timeOf(der, fields[at++]);
 	const nextUpdate = isTime(fields[at]) ? timeOf(der, fields[at++]) : undefined;
-	if (thisUpdate === undefined) throw damaged();
-	const entries = fields[at]?.tag === derTag.sequence ? fields[at++] : undefined;
-	// Anybody can send millions of them, which take seconds: they are read once the signature is known to be right.
-	let serials: ReadonlySet<string> | undefined;
-	const revoked = (): ReadonlySet<string> => {
-		serials ??= serialsOf(der, entries);
-		return serials;
-	};
+	if (thisUpdate === undefined || issuer.end - issuer.begin > longestName) throw damaged();
+	const entries = new ListEntries(der, fields[at]?.tag === derTag.sequence ? fields[at++] : undefined);
 	const scope = scopeOf(der, fields[at]);
-	return {
+	return new ParsedList({
+		der,
 		thisUpdate,
 		nextUpdate,
-		get size() {
-			return revoked().size;
-		},
 		isComplete: scope === 'all',
-		isSignedBy: authority =>
-			isSignatureOf(
-				authority.publicKey,
-				der.subarray(content.start, content.end),
-				der.subarray(algorithm.start, algorithm.end),
-				der.subarray(signature.begin + 1, signature.end),
-			) && canBeDone(revoked),
-		revokes: certificate => revoked().has(serialOf(certificate)),
-	};
+		entries,
+		issuer: canonicalName(der, issuer).toString('latin1'),
+		signed: {
+			content: der.subarray(content.start, content.end),
+			algorithm: der.subarray(algorithm.start, algorithm.end),
+			signature: der.subarray(signature.begin + 1, signature.end),
+		},
+	});
 }
 
-/** A CA that signs nonsense has no list. */
+interface Parts extends Pick<RevocationList, 'der' | 'thisUpdate' | 'nextUpdate' | 'isComplete'> {
+	readonly entries: ListEntries;
+	/** In the form in which names are compared. */
+	readonly issuer: string;
+	readonly signed: ListSignature;
+}
+
+class ParsedList implements RevocationList {
+	readonly der: Buffer;
+	readonly thisUpdate: number;
+	readonly nextUpdate: number | undefined;
+	readonly isComplete: boolean;
+	readonly #entries: ListEntries;
+	readonly #issuer: string;
+	readonly #signed: ListSignature;
+	/** By the CA's fingerprint. */
+	readonly #verdicts = new Map<string, boolean>();
+
+	constructor({der, thisUpdate, nextUpdate, isComplete, entries, issuer, signed}: Parts) {
+		this.der = der;
+		this.thisUpdate = thisUpdate;
+		this.nextUpdate = nextUpdate;
+		this.isComplete = isComplete;
+		this.#entries = entries;
+		this.#issuer = issuer;
+		this.#signed = signed;
+	}
+
+	get size(): number {
+		return orDamaged(() => this.#entries.size);
+	}
+
+	isSignedBy(authority: X509Certificate): boolean {
+		const known = this.#verdictOn(authority);
+		if (known !== undefined) return known;
+		// A CA that signs nonsense has no list.
+		const isRight =
+			isSignatureOf(authority.publicKey, this.#signed) && canBeDone(() => this.#entries.check());
+		this.#verdicts.set(authority.fingerprint256, isRight);
+		return isRight;
+	}
+
+	async verify(authority: X509Certificate): Promise<boolean> {
+		const known = this.#verdictOn(authority);
+		if (known !== undefined) return known;
+		let isRight = await verifySignature(authority.publicKey, this.#signed);
+		for (let isThrough = false; isRight && !isThrough; ) {
+			isRight = canBeDone(() => {
+				isThrough = this.#entries.check(slice);
+			});
+			if (!isThrough) await otherWork();
+		}
+		this.#verdicts.set(authority.fingerprint256, isRight);
+		return isRight;
+	}
+
+	revokes(certificate: X509Certificate): boolean {
+		return orDamaged(() => this.#entries.name(certificate));
+	}
+
+	#verdictOn(authority: X509Certificate): boolean | undefined {
+		if (canonicalNames(authority).subject !== this.#issuer) return false;
+		return this.#verdicts.get(authority.fingerprint256);
+	}
+}
+
 function canBeDone(work: () => unknown): boolean {
 	try {
 		work();
@@ -115,123 +170,10 @@ function canBeDone(work: () => unknown): boolean {
 	}
 }
 
-function fromPem(bytes: Buffer): Buffer {
-	const block = pemBlocks(bytes).find(({label}) => label === 'X509 CRL');
-	if (block === undefined) throw new Error('holds no revocation list');
-	if (!block.isWhole) throw damaged();
-	return Buffer.from(block.base64, 'base64');
-}
-
-function damaged(): Error {
-	return new Error('holds a revocation list that is damaged or cut off');
-}
-
-function whole(bytes: Buffer, element: DerElement | undefined, expected: number): DerElement {
-	if (element === undefined || element.tag !== expected || element.end > bytes.length) throw damaged();
-	return element;
-}
-
-/** The elements inside one, of which none may be cut off. */
-function parts(bytes: Buffer, parent: DerElement): DerElement[] {
-	const children = childrenOf(bytes, parent);
-	if ((children.at(-1)?.end ?? parent.begin) !== parent.end) throw damaged();
-	return children;
-}
-
-/** The serial numbers in a list of entries. There may be 100,000 of them, so no object is kept for any. */
-function serialsOf(bytes: Buffer, list: DerElement | undefined): Set<string> {
-	const serials = new Set<string>();
-	if (list === undefined) return serials;
-	for (let at = list.begin; at < list.end; ) {
-		const entry = readElement(bytes, at, list.end);
-		const serial = entry && readElement(bytes, entry.begin, entry.end);
-		if (entry?.tag !== derTag.sequence || serial?.tag !== derTag.integer) throw damaged();
-		serials.add(bytes.toString('latin1', serial.begin, serial.end));
-		at = entry.end;
-	}
-	return serials;
-}
-
-/** What certificates of its CA the list is about. */
-function scopeOf(bytes: Buffer, extensions: DerElement | undefined): 'all' | 'some' {
-	if (extensions === undefined) return 'all';
-	if (extensions.tag !== tag.extensions) throw damaged();
-	const [list] = parts(bytes, extensions);
-	let scope: 'all' | 'some' = 'all';
-	for (const extension of parts(bytes, whole(bytes, list, derTag.sequence))) {
-		const [id, second] = parts(bytes, extension);
-		const identifier = objectIdentifier(bytes, whole(bytes, id, derTag.objectIdentifier));
-		const isCritical = second?.tag === derTag.boolean && bytes[second.begin] !== 0;
-		if (identifier === deltaIndicator) throw new Error('holds only the changes to another revocation list');
-		if (identifier === issuingDistributionPoint) {
-			const value = parts(bytes, extension).at(-1);
-			const point = value && readElement(bytes, value.begin, value.end);
-			if (point === undefined) throw damaged();
-			// [4] indirectCRL: the entries are about certificates of other CAs.
-			if (parts(bytes, point).some(part => part.tag === 0x84 && bytes[part.begin] !== 0)) {
-				throw new Error('holds a revocation list for several CAs');
-			}
-			// [0] is where it comes from; all else says what it leaves out.
-			if (parts(bytes, point).some(part => part.tag !== 0xa0)) scope = 'some';
-		} else if (isCritical && !harmless.includes(identifier)) {
-			// RFC 5280 section 5.2: what it does not name may be revoked all the same.
-			scope = 'some';
-		}
-	}
-	return scope;
-}
-
-function isTime(element: DerElement | undefined): boolean {
-	return element?.tag === tag.utcTime || element?.tag === tag.generalizedTime;
-}
-
-/** RFC 5280 section 5.1.2.4: `YYMMDDHHMMSSZ`, or from 2050 on with four digits for the year. */
-function timeOf(bytes: Buffer, element: DerElement | undefined): number | undefined {
-	if (element === undefined || !isTime(element)) return undefined;
-	const text = bytes.toString('latin1', element.begin, element.end);
-	const written =
-		element.tag === tag.utcTime ? `${Number(text.slice(0, 2)) < 50 ? '20' : '19'}${text}` : text;
-	const match = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(written);
-	if (match === null) throw damaged();
-	const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
-	return Date.UTC(year, month - 1, day, hour, minute, second);
-}
-
-function isSignatureOf(key: KeyObject, content: Buffer, algorithm: Buffer, signature: Buffer): boolean {
-	const sequence = readElement(algorithm);
-	const [id, parameters] = sequence === undefined ? [] : childrenOf(algorithm, sequence);
-	if (id?.tag !== derTag.objectIdentifier) return false;
-	const identifier = objectIdentifier(algorithm, id);
+function orDamaged<Result>(work: () => Result): Result {
 	try {
-		if (identifier === rsaPss) {
-			const digest = pssDigest(algorithm, parameters);
-			const padding = constants.RSA_PKCS1_PSS_PADDING;
-			const saltLength = constants.RSA_PSS_SALTLEN_AUTO;
-			return digest !== undefined && verify(digest, content, {key, padding, saltLength}, signature);
-		}
-		const digest = digests[identifier];
-		return digest !== undefined && verify(digest, content, key, signature);
+		return work();
 	} catch {
-		// A key of another kind than the signature.
-		return false;
+		throw damaged();
 	}
-}
-
-/** RFC 4055 section 3.1: the digest is part [0] of the parameters, SHA-1 where it is left out. */
-function pssDigest(bytes: Buffer, parameters: DerElement | undefined): string | undefined {
-	if (parameters === undefined) return 'sha1';
-	const explicit = childrenOf(bytes, parameters).find(({tag: found}) => found === tag.digest);
-	if (explicit === undefined) return 'sha1';
-	const sequence = childrenOf(bytes, explicit)[0];
-	const id = sequence && childrenOf(bytes, sequence)[0];
-	return id && plainDigests[objectIdentifier(bytes, id)];
-}
-
-/** RFC 5280 section 4.1: after the version, which may be left out. The very bytes of it. */
-function serialOf({raw}: X509Certificate): string {
-	const certificate = readElement(raw);
-	const content = certificate && childrenOf(raw, certificate)[0];
-	const fields = content === undefined ? [] : childrenOf(raw, content);
-	const field = fields[0]?.tag === tag.version ? fields[1] : fields[0];
-	return field === undefined ? '' : raw.toString('latin1', field.begin, field.end);
 }

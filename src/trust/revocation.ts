@@ -1,15 +1,14 @@
 /** Says of a certificate whether its CA has revoked it, by the revocation lists in a CA folder. */
 import type {X509Certificate} from 'node:crypto';
 import {join} from 'node:path';
+import {KeptFile} from '../files/kept-file.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {hashesOf} from './ca-folder.ts';
-import type {ListDownloads} from './crl-fetcher.ts';
+import type {CrlFetcher, PlacedList} from './crl-fetcher.ts';
 import type {ChainFault} from './fault.ts';
-import {WatchedFile} from './revalidated-file.ts';
-import {parseRevocationList, type RevocationList} from './revocation-list.ts';
+import {largestList} from './list-cache.ts';
+import {parseRevocationList, type RevocationList, timelinessOf} from './revocation-list.ts';
 
-/** The largest lists of CAs of the grid have some megabytes. */
-export const largestList = 64 * 1024 * 1024;
 const largestUrlFile = 64 * 1024;
 
 /** A CA has one list as a rule, and two or three where its name or hash is shared. */
@@ -20,20 +19,13 @@ export type RevocationMode = 'check' | 'require';
 /** What the lists say about one certificate; `unknown` where its CA has none. */
 export type RevocationAnswer = 'good' | 'unknown' | ChainFault;
 
-/** A list with the place it came from. */
-interface PlacedList {
-	readonly place: string;
-	readonly list: RevocationList;
-}
-
 export class Revocation {
-	readonly #lists = new Map<string, WatchedFile<RevocationList>>();
-	readonly #urls = new Map<string, WatchedFile<readonly string[]>>();
-	readonly #downloads: ListDownloads | undefined;
-	readonly #signed = new WeakMap<RevocationList, Map<string, boolean>>();
+	readonly #lists = new Map<string, KeptFile<RevocationList>>();
+	readonly #urls = new Map<string, KeptFile<readonly string[]>>();
+	readonly #fetcher: CrlFetcher | undefined;
 
-	constructor(downloads: ListDownloads | undefined) {
-		this.#downloads = downloads;
+	constructor(fetcher: CrlFetcher | undefined) {
+		this.#fetcher = fetcher;
 	}
 
 	/** What is known about `certificate`, which `issuer` issued. */
@@ -47,9 +39,9 @@ export class Revocation {
 		const {lists, unusable} = this.#listsOf(folders, issuer);
 		const naming = lists.find(({list}) => list.revokes(certificate));
 		if (naming !== undefined) return explainRevoked(certificate, naming.place);
-		if (lists.some(({list}) => list.isComplete && isCurrent(list, now))) return 'good';
-		const [outdated] = lists.filter(({list}) => !isCurrent(list, now));
-		if (outdated !== undefined) return explainOutdated(certificate, issuer, outdated);
+		if (lists.some(({list}) => list.isComplete && timelinessOf(list, now) === 'current')) return 'good';
+		const untimely = explainUntimely(certificate, issuer, lists, now);
+		if (untimely !== undefined) return untimely;
 		if (unusable !== undefined) return explainUnusable(certificate, issuer, unusable);
 		const [partial] = lists;
 		if (mode === 'check') return 'unknown';
@@ -60,39 +52,32 @@ export class Revocation {
 	async fetchFor(folders: readonly string[], issuer: X509Certificate): Promise<void> {
 		const urls = this.urlsOf(folders, issuer);
 		if (urls.length === 0 || this.#hasCurrentFile(folders, issuer)) return;
-		await this.#downloads?.refresh(urls, list => this.#isSigned(list, issuer));
+		await this.#fetcher?.refresh(urls, issuer);
 	}
 
 	/** Where a CA's list can be fetched, by its `.crl_url`. */
 	urlsOf(folders: readonly string[], issuer: X509Certificate): readonly string[] {
-		for (const folder of folders) {
-			for (const hash of hashesOf(issuer)) {
-				const urls = readOrNone(
-					watch(this.#urls, join(folder, `${hash}.crl_url`), largestUrlFile, parseUrls),
-				);
-				if (urls !== undefined && urls.length > 0) return urls;
-			}
-		}
-		return [];
+		const files = folders.flatMap(folder => hashesOf(issuer).map(hash => join(folder, `${hash}.crl_url`)));
+		const urls = files.flatMap(file => readOrNone(keep(this.#urls, file, largestUrlFile, parseUrls)) ?? []);
+		return [...new Set(urls)];
 	}
 
 	/** What is wrong with the lists of these CAs as they are now. */
 	problems(folders: readonly string[], authorities: readonly X509Certificate[]): ChainFault[] {
+		const now = Date.now();
 		return authorities.flatMap(authority => {
 			const {lists, unusable} = this.#filesOf(folders, authority);
-			if (lists.some(({list}) => isCurrent(list, Date.now()))) return [];
-			const [outdated] = lists;
-			if (outdated !== undefined) return [explainOutdated(authority, authority, outdated)];
+			if (lists.some(({list}) => timelinessOf(list, now) === 'current')) return [];
+			const untimely = explainUntimely(authority, authority, lists, now);
+			if (untimely !== undefined) return [untimely];
 			return unusable === undefined ? [] : [explainUnusable(authority, authority, unusable)];
 		});
 	}
 
 	#listsOf(folders: readonly string[], issuer: X509Certificate): {lists: PlacedList[]; unusable?: Unusable} {
 		const found = this.#filesOf(folders, issuer);
-		const urls = this.urlsOf(folders, issuer);
-		const fetched = this.#downloads?.kept(urls);
-		if (fetched === undefined || !this.#isSigned(fetched.list, issuer)) return found;
-		return {...found, lists: [...found.lists, fetched]};
+		const fetched = this.#fetcher?.held(this.urlsOf(folders, issuer), issuer);
+		return fetched === undefined ? found : {...found, lists: [...found.lists, fetched]};
 	}
 
 	#filesOf(folders: readonly string[], issuer: X509Certificate): {lists: PlacedList[]; unusable?: Unusable} {
@@ -103,13 +88,12 @@ export class Revocation {
 				for (let number = 0; number < mostLists; number++) {
 					const place = join(folder, `${hash}.r${number}`);
 					try {
-						const list = watch(this.#lists, place, largestList, parseRevocationList).read();
+						const list = keep(this.#lists, place, largestList, parseRevocationList).read();
 						if (list === undefined) break;
-						if (this.#isSigned(list, issuer)) lists.push({place, list});
+						if (list.isSignedBy(issuer)) lists.push({place, list});
 						else unusable ??= {place, reason: 'is not signed by this CA'};
 					} catch (error) {
-						const {code, message} = error as NodeJS.ErrnoException;
-						unusable ??= {place, reason: code === undefined ? message : `cannot be read (${code})`};
+						unusable ??= {place, reason: (error as Error).message};
 					}
 				}
 			}
@@ -119,26 +103,12 @@ export class Revocation {
 
 	#hasCurrentFile(folders: readonly string[], issuer: X509Certificate): boolean {
 		return this.#filesOf(folders, issuer).lists.some(
-			({list}) => list.isComplete && isCurrent(list, Date.now()),
+			({list}) => list.isComplete && timelinessOf(list) === 'current',
 		);
 	}
 
-	#isSigned(list: RevocationList, issuer: X509Certificate): boolean {
-		let byIssuer = this.#signed.get(list);
-		if (byIssuer === undefined) {
-			byIssuer = new Map();
-			this.#signed.set(list, byIssuer);
-		}
-		let isSigned = byIssuer.get(issuer.fingerprint256);
-		if (isSigned === undefined) {
-			isSigned = list.isSignedBy(issuer);
-			byIssuer.set(issuer.fingerprint256, isSigned);
-		}
-		return isSigned;
-	}
-
 	#whyNotFetched(folders: readonly string[], issuer: X509Certificate): string | undefined {
-		return this.#downloads?.failureOf(this.urlsOf(folders, issuer));
+		return this.#fetcher?.failureOf(this.urlsOf(folders, issuer), issuer);
 	}
 }
 
@@ -147,22 +117,22 @@ interface Unusable {
 	readonly reason: string;
 }
 
-function watch<Content>(
-	watched: Map<string, WatchedFile<Content>>,
+function keep<Content>(
+	kept: Map<string, KeptFile<Content>>,
 	file: string,
 	largest: number,
 	parse: (bytes: Buffer) => Content,
-): WatchedFile<Content> {
-	let entry = watched.get(file);
+): KeptFile<Content> {
+	let entry = kept.get(file);
 	if (entry === undefined) {
-		entry = new WatchedFile(file, largest, parse);
-		watched.set(file, entry);
+		entry = new KeptFile(file, {largest, parse});
+		kept.set(file, entry);
 	}
 	return entry;
 }
 
 /** A file of addresses that cannot be read is as good as none. */
-function readOrNone<Content>(file: WatchedFile<Content>): Content | undefined {
+function readOrNone<Content>(file: KeptFile<Content>): Content | undefined {
 	try {
 		return file.read();
 	} catch {
@@ -178,11 +148,6 @@ export function parseUrls(bytes: Buffer): readonly string[] {
 		.filter(text => /^https?:\/\//i.test(text) && URL.canParse(text));
 }
 
-/** A CA that does not say when the next list comes issues it when there is something new. */
-export function isCurrent({nextUpdate}: RevocationList, now: number): boolean {
-	return nextUpdate === undefined || now <= nextUpdate;
-}
-
 function explainRevoked(certificate: X509Certificate, place: string): ChainFault {
 	return {
 		kind: 'revoked',
@@ -193,18 +158,29 @@ function explainRevoked(certificate: X509Certificate, place: string): ChainFault
 	};
 }
 
-function explainOutdated(
+/** A list that is there, but does not count now: whoever trusted it would trust whoever keeps the right one away. */
+function explainUntimely(
 	certificate: X509Certificate,
 	issuer: X509Certificate,
-	{place, list: {nextUpdate = 0}}: PlacedList,
-): ChainFault {
-	const ended = new Date(nextUpdate).toISOString();
+	lists: readonly PlacedList[],
+	now: number,
+): ChainFault | undefined {
+	const untimely = lists.find(({list}) => timelinessOf(list, now) !== 'current');
+	if (untimely === undefined) return undefined;
+	const {place, list} = untimely;
+	const name = rfc2253Subject(issuer);
+	const isEarly = timelinessOf(list, now) === 'early';
+	const when = new Date(isEarly ? list.thisUpdate : (list.nextUpdate ?? 0)).toISOString();
 	return {
 		kind: 'unusable revocation list',
 		certificate,
 		file: place,
-		what: `the revocation list of ${rfc2253Subject(issuer)} is outdated: ${place} was good until ${ended}`,
-		hint: "Fetch it again, as 'fetch-crl' does",
+		what: isEarly
+			? `the revocation list of ${name} begins in the future: ${place} is good from ${when}`
+			: `the revocation list of ${name} is outdated: ${place} was good until ${when}`,
+		hint: isEarly
+			? "Check this machine's clock, or fetch it again, as 'fetch-crl' does"
+			: "Fetch it again, as 'fetch-crl' does",
 	};
 }
 

@@ -1,9 +1,14 @@
 /** Finds the CA certificates against which each server is verified. */
 import type {X509Certificate} from 'node:crypto';
+import {join} from 'node:path';
 import type {TrustEntry} from '../config/configuration.ts';
 import {Matcher} from '../host-rules/matcher.ts';
-import {type FetchFile, ListDownloads} from './crl-fetcher.ts';
+import type {Events} from '../observability/events.ts';
+import {homeFolder} from '../strategy/paths.ts';
+import type {Environment} from '../strategy/services.ts';
+import {CrlFetcher, type FetchFile} from './crl-fetcher.ts';
 import {createTrustSet} from './file-trust-store.ts';
+import {ListCache} from './list-cache.ts';
 import type {TrustStore} from './trust-store.ts';
 
 export {createTrustSet} from './file-trust-store.ts';
@@ -19,24 +24,48 @@ export interface IdentityVerdict {
 	readonly revocation?: 'good' | 'revoked' | 'unknown';
 }
 
+/** What the trust stores of one gatepass need. */
+export interface TrustSettings {
+	/** Fetches a revocation list. Absent: those that are on disk have to do. */
+	readonly fetchList?: FetchFile;
+	/** Where fetched lists are kept over restarts. Absent: nowhere. */
+	readonly listFolder?: string;
+	readonly events?: Events;
+}
+
+/** The folder of fetched revocation lists, beside that of the tokens. */
+export function usualListFolder(environment: Environment): string {
+	return join(homeFolder(environment), '.cache', 'gatepass', 'revocation-lists');
+}
+
 /** Finds the trust store of a URL. */
 export class TrustStores {
 	readonly #matcher: Matcher<TrustStore>;
 	readonly #sets: readonly TrustStore[];
-	readonly #downloads: ListDownloads | undefined;
+	readonly #fetcher: CrlFetcher | undefined;
 	/** Whether there is any entry at all; spares the look-up where there is none. */
 	readonly isEmpty: boolean;
 
-	/** @param fetchList fetches a revocation list. Absent: those that are on disk have to do. */
-	constructor(entries: readonly TrustEntry[], fetchList?: FetchFile) {
+	constructor(entries: readonly TrustEntry[], {fetchList, listFolder, events}: TrustSettings = {}) {
 		this.isEmpty = entries.length === 0;
-		this.#downloads = fetchList === undefined ? undefined : new ListDownloads(fetchList);
-		this.#sets = entries.map(entry => createTrustSet(entry, this.#downloads));
+		const cache = listFolder === undefined ? undefined : new ListCache(listFolder);
+		this.#fetcher = fetchList === undefined ? undefined : new CrlFetcher(fetchList, cache);
+		this.#sets = entries.map(entry =>
+			createTrustSet(entry, {
+				fetcher: this.#fetcher,
+				warn: error => events?.publish('gatepass:trust:error', {source: entry.source, error}),
+			}),
+		);
 		this.#matcher = new Matcher(
 			entries.flatMap(({patterns}, index) =>
 				patterns.map(pattern => ({pattern, value: this.#sets[index] as TrustStore})),
 			),
 		);
+	}
+
+	/** One for each entry, in the order of the configuration. */
+	get all(): readonly TrustStore[] {
+		return this.#sets;
 	}
 
 	/** The most specific entry for the URL; `undefined`: the system's roots. */
@@ -57,7 +86,7 @@ export class TrustStores {
 
 	/** End what is under way. */
 	close(): void {
-		this.#downloads?.close();
+		this.#fetcher?.close();
 	}
 }
 

@@ -73,6 +73,7 @@ test('gets what becomes of certificates', () => {
 	listen('gatepass:certificate:replaced', {...about, previous: 'CN=bob'});
 	listen('gatepass:certificate:expiring', {...about, days: 3});
 	listen('gatepass:certificate:error', {...about, error: new CertificateError('It is damaged')});
+	listen('gatepass:trust:error', {source: 'trust[0]', error: new CertificateError('It is empty')});
 	const time = expect.any(Number);
 	expect(lines).toEqual([
 		{level: info, time, ...about, previous: 'CN=bob', msg: 'gatepass: another certificate was taken up'},
@@ -84,6 +85,14 @@ test('gets what becomes of certificates', () => {
 			code: 'ERR_GATEPASS_CERTIFICATE',
 			reason: 'It is damaged',
 			msg: 'gatepass: a changed certificate cannot be used; the one before stays in use',
+		},
+		{
+			level: warn,
+			time,
+			source: 'trust[0]',
+			code: 'ERR_GATEPASS_CERTIFICATE',
+			reason: 'It is empty',
+			msg: 'gatepass: a file of a trust store cannot be used',
 		},
 	]);
 });

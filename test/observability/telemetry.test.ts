@@ -213,6 +213,15 @@ test('events of certificates are counted', async () => {
 	expect(finished()).toEqual([]);
 });
 
+test('events of trust stores are counted', async () => {
+	const record = await recordTelemetry();
+	record('gatepass:trust:error', {source: 'trust[0]', error: new CertificateError('It is empty')});
+	const {resourceMetrics} = await reader.collect();
+	const metrics = resourceMetrics.scopeMetrics.flatMap(({metrics}) => metrics);
+	expect(metrics.map(({descriptor}) => descriptor.name)).toEqual(['gatepass.trust.events']);
+	expect(metrics[0]?.dataPoints.map(({value}) => value)).toEqual([1]);
+});
+
 test('nothing is recorded unless it is asked for', async () => {
 	const {got} = await stage.createClient();
 	await got(`${stage.api.url}/sso/200`);

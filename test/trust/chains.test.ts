@@ -210,7 +210,7 @@ describeWith(opensslServer, 'a chain', () => {
 		const list = await broken.put(grid, 'r0', await pki.list(grid, {nextUpdate: '20200201000000Z'}));
 		await writeFile(join(broken.path, 'ffffffff.0'), 'nothing');
 		expect(createTrustSet(entry(broken.path)).problems()).toEqual([
-			expect.stringMatching(/^The CA file .*ffffffff\.0 holds no certificate\. Name another/),
+			expect.stringMatching(/^The CA file .*ffffffff\.0 holds no certificate\. It is left out/),
 			expect.stringContaining(`cannot be told from ${policy}:1: it begins with 'nonsense'`),
 			expect.stringMatching(
 				new RegExp(`^The revocation list of CN=Grid,DC=org is outdated: ${list} .*fetch-crl`),

@@ -1,9 +1,10 @@
 /** Revocation lists that are fetched from where a `.crl_url` says. */
+
+import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {expect, onTestFinished, test, vi} from 'vitest';
-import {ListDownloads} from '../../src/trust/crl-fetcher.ts';
-import {parseRevocationList} from '../../src/trust/revocation-list.ts';
+import {join} from 'node:path';
+import {expect, onTestFinished, test} from 'vitest';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
 import {
@@ -117,36 +118,84 @@ describeWith(opensslServer, 'lists that are fetched', () => {
 		expect(lists.requests).toEqual([]);
 		await expectRefusal(gatepass, /is revoked/);
 	});
-});
 
-test('after a failure nobody waits for the next attempt', async () => {
-	vi.useFakeTimers({toFake: ['performance', 'setTimeout', 'clearTimeout']});
-	onTestFinished(() => void vi.useRealTimers());
-	let attempts = 0;
-	const downloads = new ListDownloads(async () => {
-		attempts++;
-		if (attempts === 1) throw new Error('cannot be fetched');
-		return new Promise<never>(() => {});
+	test('the second address where the first one has an outdated list, one of the future, or an old one', async () => {
+		const late = new Date(Date.now() + 86_400_000).toISOString().replace(/[-:T]|\.\d+/g, '');
+		for (const settings of [
+			{nextUpdate: '20200201000000Z'},
+			{thisUpdate: late, nextUpdate: '20990101000000Z'},
+		]) {
+			const useless = await startListServer(await pki.list(grid, settings));
+			const lists = await startListServer(await pki.list(grid, {revoked: [host]}));
+			const folder = await newFolder();
+			await folder.put(grid, 'crl_url', `${useless.url}\n${lists.url}\n`);
+			await expectRefusal(await gatepassFor(folder.path), /is revoked/, lists.url);
+			expect(useless.requests).toHaveLength(1);
+		}
 	});
-	const urls = ['http://ca.example.org/ca.crl'];
-	await downloads.refresh(urls, () => true);
-	vi.advanceTimersByTime(61_000);
-	// Would wait for a timer that does not go on.
-	await downloads.refresh(urls, () => true);
-	expect(attempts).toBe(2);
-	expect(downloads.failureOf(urls)).toMatch(/cannot be fetched/);
-});
 
-test('of a list of which nobody knows who signed it, the entries are not read: millions take seconds', () => {
-	const der = (tag: number, ...parts: Buffer[]): Buffer => {
-		const content = Buffer.concat(parts);
-		const length = Buffer.alloc(4);
-		length.writeUInt32BE(content.length);
-		return Buffer.concat([Buffer.of(tag, 0x84), length, content]);
-	};
-	const algorithm = der(0x30, der(6, Buffer.from('2a864886f70d01010b', 'hex')), Buffer.of(5, 0));
-	const entries = der(0x30, Buffer.from('no entries at all'));
-	const content = der(0x30, algorithm, der(0x30), der(0x17, Buffer.from('260101000000Z')), entries);
-	const list = parseRevocationList(der(0x30, content, algorithm, der(3, Buffer.alloc(257))));
-	expect(() => list.size).toThrow(/damaged/);
+	test('an outdated list, where there is no other, is refused and told', async () => {
+		const lists = await startListServer(await pki.list(grid, {nextUpdate: '20200201000000Z'}));
+		const folder = await newFolder();
+		await folder.put(grid, 'crl_url', lists.url);
+		await expectRefusal(await gatepassFor(folder.path), /is outdated: http.*was good until 2020-02-01/);
+	});
+
+	test('the second address where the first one keeps silent', async () => {
+		const silent = createServer(() => {});
+		await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+		onTestFinished(() => {
+			silent.closeAllConnections();
+			silent.close();
+		});
+		const lists = await startListServer(await pki.list(grid, {revoked: [host]}));
+		const folder = await newFolder();
+		const {port} = silent.address() as AddressInfo;
+		await folder.put(grid, 'crl_url', `http://127.0.0.1:${port}/\n${lists.url}\n`);
+		await expectRefusal(await gatepassFor(folder.path), /is revoked/, lists.url);
+	});
+
+	test('the addresses of each folder, and of each hash', async () => {
+		const broken = await startListServer(500);
+		const lists = await startListServer(await pki.list(grid, {revoked: [host]}));
+		const [folder, second] = [await newFolder(), await newFolder()];
+		await folder.put(grid, 'crl_url', broken.url);
+		await second.put(grid, 'crl_url', lists.url, 'old');
+		await expectRefusal(await gatepassFor([folder.path, second.path]), /is revoked/, lists.url);
+	});
+
+	test('is kept over a restart, for whoever comes when its server is away', async () => {
+		const lists = await startListServer(await pki.list(grid, {revoked: [host]}));
+		const folder = await newFolder();
+		await folder.put(grid, 'crl_url', lists.url);
+		const home = join(pki.folder, 'kept');
+		await expectRefusal(await gatepassFor(folder.path, {}, home), /is revoked/, lists.url);
+		lists.content = 500;
+		const keptIn = join(home, '.cache', 'gatepass', 'revocation-lists');
+		await expectRefusal(await gatepassFor(folder.path, {}, home), /is revoked/, keptIn);
+		// It was fetched a moment ago.
+		expect(lists.requests).toHaveLength(1);
+
+		// Whoever can write there can have no list believed that its CA has not signed.
+		const [name = ''] = await readdir(keptIn);
+		const der = await readFile(join(keptIn, name));
+		for (const content of [
+			Buffer.alloc(0),
+			der.subarray(0, 50),
+			Buffer.from(der).fill(0, der.length - 20),
+			Buffer.from(await pki.list(await pki.authority('stranger', gridName))),
+		]) {
+			await writeFile(join(keptIn, name), content);
+			lists.content = await pki.list(grid, {revoked: [host]});
+			await expectRefusal(await gatepassFor(folder.path, {}, home), /is revoked/, lists.url);
+		}
+		expect(lists.requests).toHaveLength(5);
+	});
+
+	test('a home that may not be written to is no hindrance', async () => {
+		const lists = await startListServer(await pki.list(grid));
+		const folder = await newFolder();
+		await folder.put(grid, 'crl_url', lists.url);
+		expect(await outcome(await gatepassFor(folder.path, {}, '/dev/null/home'))).toBe(200);
+	});
 });

@@ -22,6 +22,8 @@ export interface ListSettings {
 	readonly revoked?: readonly Holder[];
 	/** As `openssl ca -crl_nextupdate` takes it. */
 	readonly nextUpdate?: string;
+	/** As `openssl ca -crl_lastupdate` takes it. Default: now; with `nextUpdate` the beginning of 2020. */
+	readonly thisUpdate?: string;
 	/** Lines for the section of extensions. */
 	readonly extensions?: readonly string[];
 	/** How it is signed, as further parameters of `openssl ca`. */
@@ -114,7 +116,7 @@ export async function createPki(): Promise<Pki> {
 			const names = hosts.map(host => `${/^[\d.]+$/.test(host) ? 'IP' : 'DNS'}:${host}`).join(',');
 			return sign(name, subject, by, ['extendedKeyUsage=serverAuth,clientAuth', `subjectAltName=${names}`]);
 		},
-		async list(by, {revoked = [], nextUpdate, extensions = [], signing = []} = {}) {
+		async list(by, {revoked = [], nextUpdate, thisUpdate, extensions = [], signing = []} = {}) {
 			const own = await mkdtemp(at('list-'));
 			await writeFile(join(own, 'index'), '');
 			await writeFile(join(own, 'number'), '01\n');
@@ -128,8 +130,11 @@ export async function createPki(): Promise<Pki> {
 			);
 			const ca = ['ca', '-config', join(own, 'cnf'), '-keyfile', by.key, '-cert', by.certificate, ...signing];
 			for (const {certificate} of revoked) await openssl(...ca, '-revoke', certificate);
-			const until =
-				nextUpdate === undefined ? [] : ['-crl_lastupdate', '20200101000000Z', '-crl_nextupdate', nextUpdate];
+			const from = thisUpdate ?? (nextUpdate === undefined ? undefined : '20200101000000Z');
+			const until = [
+				...(from === undefined ? [] : ['-crl_lastupdate', from]),
+				...(nextUpdate === undefined ? [] : ['-crl_nextupdate', nextUpdate]),
+			];
 			await openssl(...ca, '-gencrl', ...until, '-out', join(own, 'crl'));
 			return readFile(join(own, 'crl'), 'utf8');
 		},

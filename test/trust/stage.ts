@@ -1,4 +1,5 @@
 /** A server of a private grid CA, and requests to it under a trust store: what the tests of trust against real servers share. */
+import {join} from 'node:path';
 import {afterAll, beforeAll, expect, onTestFinished} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
@@ -34,14 +35,20 @@ afterAll(async () => {
 export const newFolder = (authorities: readonly Holder[] = [root, grid]): Promise<CaFolder> =>
 	pki.caFolder(`folder-${folders++}`, authorities);
 
-export async function gatepassFor(ca: string | string[], settings: object = {}): Promise<Gatepass> {
+/** @param home kept over a restart of gatepass. */
+export async function gatepassFor(
+	ca: string | string[],
+	settings: object = {},
+	home = join(pki.folder, `home-${folders++}`),
+): Promise<Gatepass> {
 	const gatepass = await createGatepass({
 		config: {
 			cache: {url: 'memory:'},
 			trust: [{match: 'https://127.0.0.1:*', ca, only: true, ...settings}],
 		},
 		cwd: pki.folder,
-		env: {},
+		// Fetched lists are kept in the home folder.
+		env: {HOME: home},
 	});
 	onTestFinished(() => gatepass.close());
 	return gatepass;

@@ -114,7 +114,7 @@ describe('a CA file that cannot be used is told when it is needed', () => {
 	test('gone since the configuration was checked', () => {
 		const sets = new TrustStores([entry('*', [join(folder, 'none.pem')])]);
 		expect(() => sets.find(new URL('https://any.example'))?.certificates()).toThrow(
-			/none\.pem cannot be read \(ENOENT\)\. Name another under 'trust'/,
+			/none\.pem does not exist\. Name another under 'trust'/,
 		);
 	});
 
