@@ -9,7 +9,7 @@ import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {chooseChain, type OwnChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
-import {parsePrivateKey} from '../x509/private-keys.ts';
+import {openPrivateKey} from '../x509/private-keys.ts';
 import {
 	checkChain,
 	checkKeyFile,
@@ -145,7 +145,7 @@ async function readParts({kind, certificate, key, passphrase}: IdentityPlace): P
 	const {bytes, status} = forKey ?? forCertificate;
 	return {
 		certificates: parseCertificates(forCertificate.bytes, certificate),
-		key: parsePrivateKey(bytes, key, passphrase),
+		key: await openPrivateKey(bytes, key, passphrase),
 		keyFileStatus: status,
 	};
 }

@@ -40,32 +40,6 @@ export function integer(element: forge.asn1.Asn1 | undefined): number {
 	return digits.readUIntBE(0, digits.length);
 }
 
-/** The largest number of rounds that any key derivation asks for: each is written as a salt followed by the number. */
-export function mostRoundsIn(library: Forge, element: forge.asn1.Asn1, depth = 0): number {
-	const {OCTETSTRING, INTEGER} = library.asn1.Type;
-	// Real files go some fifteen levels deep.
-	if (depth > 40) return 0;
-	const children = element.type === OCTETSTRING ? contentOf(library, element) : inside(element);
-	let most = 0;
-	for (const [index, child] of children.entries()) {
-		if (child.type === INTEGER && children[index - 1]?.type === OCTETSTRING) {
-			const digits = octets(child);
-			most = Math.max(most, digits.length > 6 ? Number.POSITIVE_INFINITY : digits.length && integer(child));
-		}
-		most = Math.max(most, mostRoundsIn(library, child, depth + 1));
-	}
-	return most;
-}
-
-/** What an octet string holds is often an element itself. */
-function contentOf(library: Forge, element: forge.asn1.Asn1): forge.asn1.Asn1[] {
-	try {
-		return [parse(library, octets(element))];
-	} catch {
-		return [];
-	}
-}
-
 function malformed(): Error {
 	return new Error('It is not what PKCS#12 has at this place');
 }

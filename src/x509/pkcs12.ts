@@ -2,20 +2,20 @@
  * PKCS#12 files (RFC 7292), in modern and in legacy encryption.
  *
  * OpenSSL 3 opens the legacy ones only with a module that Node does not have, and Node shows no key of a file that it
- * opens. So node-forge takes them apart, and deciphers what OpenSSL does not; it is loaded only when there is such a file.
+ * opens. So node-forge takes them apart, which are often BER, and deciphers RC2; it is loaded only when there is such a
+ * file.
  */
 import {createPrivateKey, type KeyObject, X509Certificate} from 'node:crypto';
 import type forge from 'node-forge';
 import {CertificateError} from '../errors.ts';
 import {withoutDuplicates} from './certificates.ts';
-import {derivationRounds} from './derivation.ts';
 import {derFormOf, formsOf} from './form.ts';
 import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
-import {decrypt, isAuthentic, type Passphrase, UnsupportedError} from './pkcs12-encryption.ts';
-import {type Forge, inside, mostRoundsIn, octets, oid, parse, toDer} from './pkcs12-structure.ts';
-
-/** More rounds of key derivation than this are no protection but a trap: some are made in JavaScript. */
-const mostRounds = 1_000_000;
+import {decryptWithPassphrase, type Passphrase, UnsupportedScheme} from './passphrase-encryption.ts';
+import {isAuthentic} from './pkcs12-mac.ts';
+import {type Forge, inside, octets, oid, parse, toDer} from './pkcs12-structure.ts';
+import {decryptPkcs8} from './private-keys.ts';
+import {TooMuchWork, WorkBudget} from './work-budget.ts';
 
 const data = '1.2.840.113549.1.7.1';
 const encryptedData = '1.2.840.113549.1.7.6';
@@ -66,20 +66,17 @@ async function openFile(
 	let structure: forge.asn1.Asn1;
 	try {
 		structure = parse(library, bytes);
-		if (mostRoundsIn(library, structure) > mostRounds) throw new Error('It asks for too many rounds');
 	} catch {
 		throw new CertificateError(`The PKCS#12 file ${file} is damaged or cut off. Copy it again`);
 	}
 	// An empty passphrase is written as an empty text or as none at all; each program has its own way.
 	const candidates: Passphrase[] = passphrase ? [passphrase] : ['', null];
+	const budget = new WorkBudget();
 	for (const candidate of candidates) {
 		try {
-			return await openStructure(library, structure, candidate);
+			return await openStructure(library, structure, candidate, budget);
 		} catch (error) {
-			if (!(error instanceof UnsupportedError)) continue;
-			throw new CertificateError(
-				`The PKCS#12 file ${file} is protected in a way that is not supported. Export it again with 'openssl pkcs12 -export'`,
-			);
+			if (error instanceof UnsupportedScheme || error instanceof TooMuchWork) throw explained(error, file);
 		}
 	}
 	if (!passphrase) throw passphraseNeeded(`The file ${file}`);
@@ -92,37 +89,44 @@ async function openStructure(
 	library: Forge,
 	structure: forge.asn1.Asn1,
 	passphrase: Passphrase,
+	budget: WorkBudget,
 ): Promise<Content> {
 	const [, safe, macData] = inside(structure);
 	const [type, wrapped] = inside(safe);
-	if (oid(library, type) !== data) throw new UnsupportedError();
+	if (oid(library, type) !== data) throw new UnsupportedScheme('a public key, or signed with one');
 	const content = octets(inside(wrapped)[0]);
-	if (macData !== undefined && !(await isAuthentic(library, macData, content, passphrase))) {
+	if (macData !== undefined && !(await isAuthentic(library, macData, content, passphrase, budget))) {
 		throw new Error('It was changed, or the passphrase is wrong');
 	}
 	const found: Content = {keys: [], certificates: []};
 	for (const part of inside(parse(library, content))) {
-		const bags = parse(library, await openPart(library, part, passphrase));
-		await readBags(library, inside(bags), passphrase, found);
+		const bags = parse(library, await openPart(library, part, passphrase, budget));
+		await readBags(library, inside(bags), passphrase, budget, found);
 	}
 	return {keys: found.keys, certificates: withoutDuplicates(found.certificates)};
 }
 
 /** RFC 7292 section 4.1: a part is plain, or encrypted with the passphrase, or (not here) with a public key. */
-async function openPart(library: Forge, part: forge.asn1.Asn1, passphrase: Passphrase): Promise<Buffer> {
+async function openPart(
+	library: Forge,
+	part: forge.asn1.Asn1,
+	passphrase: Passphrase,
+	budget: WorkBudget,
+): Promise<Buffer> {
 	const [type, wrapped] = inside(part);
 	const [content] = inside(wrapped);
 	if (oid(library, type) === data) return octets(content);
-	if (oid(library, type) !== encryptedData) throw new UnsupportedError();
+	if (oid(library, type) !== encryptedData) throw new UnsupportedScheme('a public key');
 	const [, algorithm, encrypted] = inside(inside(content)[1]);
 	if (algorithm === undefined) throw new Error('It names no algorithm');
-	return decrypt(library, algorithm, octets(encrypted), passphrase);
+	return decryptWithPassphrase(toDer(library, algorithm), octets(encrypted), passphrase, budget);
 }
 
 async function readBags(
 	library: Forge,
 	bags: readonly forge.asn1.Asn1[],
 	passphrase: Passphrase,
+	budget: WorkBudget,
 	found: Content,
 ): Promise<void> {
 	for (const bag of bags) {
@@ -134,43 +138,31 @@ async function readBags(
 				found.keys.push(readKey(toDer(library, value)));
 				break;
 			case encryptedKeyBag:
-				found.keys.push(await openKey(library, value, passphrase));
+				found.keys.push(readKey(await decryptPkcs8(toDer(library, value), passphrase, budget)));
 				break;
 			case certificateBag:
 				found.certificates.push(new X509Certificate(octets(inside(inside(value)[1])[0])));
 				break;
 			case nestedBag:
-				await readBags(library, inside(value), passphrase, found);
+				await readBags(library, inside(value), passphrase, budget, found);
 				break;
 		}
 	}
 }
 
-async function openKey(library: Forge, value: forge.asn1.Asn1, passphrase: Passphrase): Promise<KeyObject> {
-	const [algorithm, encrypted] = inside(value);
-	if (algorithm === undefined) throw new Error('It names no algorithm');
-	try {
-		return readKey(await decrypt(library, algorithm, octets(encrypted), passphrase));
-	} catch (error) {
-		if (!(error instanceof UnsupportedError) || passphrase === null) throw error;
-		// OpenSSL knows more ways than we do, scrypt among them, but lets nothing else run meanwhile.
-		const der = toDer(library, value);
-		if (derivationRounds(der) > mostRounds) throw error;
-		try {
-			return readKey(der, passphrase);
-		} catch {
-			throw error;
-		}
-	}
+function readKey(der: Buffer): KeyObject {
+	return createPrivateKey({key: der, format: 'der', type: 'pkcs8'});
 }
 
-function readKey(der: Buffer, passphrase?: string): KeyObject {
-	return createPrivateKey({
-		key: der,
-		format: 'der',
-		type: 'pkcs8',
-		...(passphrase !== undefined && {passphrase}),
-	});
+function explained(error: UnsupportedScheme | TooMuchWork, file: string): CertificateError {
+	if (error instanceof TooMuchWork) {
+		return new CertificateError(
+			`The PKCS#12 file ${file} does not open: it asks for ${error.rounds} rounds of key derivation, more than are made for any file. Export it again with 'openssl pkcs12 -export'`,
+		);
+	}
+	return new CertificateError(
+		`The PKCS#12 file ${file} is protected with ${error.scheme}, which is not supported. Convert it: openssl pkcs12 -legacy -in ${file} -nodes | openssl pkcs12 -export -out ${file}.new`,
+	);
 }
 
 function lacking(file: string, what: string): CertificateError {

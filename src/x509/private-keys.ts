@@ -1,57 +1,77 @@
 /** Private keys in PEM and in DER: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), SEC1 (RFC 5915), encrypted or not. */
 import {createPrivateKey, type KeyObject} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
-import {derivationRounds} from './derivation.ts';
+import {childrenOf, derTag, readElement} from './der.ts';
 import {derFormOf, formsOf, type KeyForm} from './form.ts';
+import {decryptByHeaders, isEncryptedByHeaders} from './header-encryption.ts';
 import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
-import {type PemBlock, pemBlocks} from './pem.ts';
+import {decryptWithPassphrase, UnsupportedScheme} from './passphrase-encryption.ts';
+import {pemBlocks} from './pem.ts';
+import {TooMuchWork, WorkBudget} from './work-budget.ts';
 
 /** A key of RSA with 16,384 bits has 9 kB. */
 const largestKey = 64 * 1024;
 
-/** More rounds than this are no protection but a trap: SHA-256 takes some three seconds for as many. */
-const mostRounds = 5_000_000;
-
 const keyLabel = /^(?:RSA |EC |ENCRYPTED )?PRIVATE KEY$/;
 
 /**
- * The first private key of a file.
+ * The first private key of a file that is not encrypted.
+ *
+ * @throws {CertificateError} where there is none, or it is damaged. Where it is encrypted, `isPassphraseNeeded` knows
+ * the error.
+ */
+export function parsePrivateKey(bytes: Buffer, file: string): KeyObject {
+	const encoded = findKey(bytes, file);
+	if (encoded.isEncrypted) throw passphraseNeeded(`The key ${file}`);
+	try {
+		return open(encoded);
+	} catch {
+		// The library's error is left out: it says nothing that a person could use.
+		throw new CertificateError(`The key ${file} is damaged or cut off. Copy it again`);
+	}
+}
+
+/**
+ * The first private key of a file, encrypted or not.
  *
  * @throws {CertificateError} where there is none, it is damaged, or does not open. Where no passphrase was given and
  * one is needed, `isPassphraseNeeded` knows the error.
  */
-export function parsePrivateKey(bytes: Buffer, file: string, passphrase?: string): KeyObject {
-	const encoded = findKey(bytes);
-	if (encoded === undefined) throw new CertificateError(`${file} holds no private key. ${mendFor(bytes)}`);
-	if (encoded.isEncrypted && (passphrase === undefined || passphrase === '')) {
-		throw passphraseNeeded(`The key ${file}`);
-	}
+export async function openPrivateKey(
+	bytes: Buffer,
+	file: string,
+	passphrase: string | undefined,
+): Promise<KeyObject> {
+	const encoded = findKey(bytes, file);
+	if (!encoded.isEncrypted || passphrase === undefined || passphrase === '')
+		return parsePrivateKey(bytes, file);
 	try {
-		if (encoded.der.length > largestKey) throw new Error('It is too long');
-		if (derivationRounds(encoded.der) > mostRounds) throw new Error('It asks for too many rounds');
-		return encoded.isEncrypted ? decrypt(encoded, passphrase as string) : open(encoded);
-	} catch {
-		// The library's error is left out: it says nothing that a person could use.
-		throw encoded.isEncrypted
-			? passphraseWrong(`The key ${file} does not open with the passphrase given. Check both`)
-			: new CertificateError(`The key ${file} is damaged or cut off. Copy it again`);
+		return open({...encoded, ...(await decrypt(encoded, passphrase))});
+	} catch (error) {
+		throw explained(error, file);
 	}
 }
 
 /** Whether the first private key of a file asks for a passphrase. */
 export function isEncryptedKey(bytes: Buffer): boolean {
-	return findKey(bytes)?.isEncrypted ?? false;
+	return findFirst(bytes)?.isEncrypted ?? false;
 }
 
 interface EncodedKey {
 	readonly der: Buffer;
-	readonly form: KeyForm | undefined;
+	readonly form: KeyForm;
 	readonly isEncrypted: boolean;
-	/** Where it is encrypted in the old way, by headers. */
-	readonly block?: PemBlock;
+	/** Where these say how it is encrypted. */
+	readonly headers?: string;
 }
 
-function findKey(bytes: Buffer): EncodedKey | undefined {
+function findKey(bytes: Buffer, file: string): EncodedKey {
+	const encoded = findFirst(bytes);
+	if (encoded !== undefined) return encoded;
+	throw new CertificateError(`${file} holds no private key. ${hintFor(bytes)}`);
+}
+
+function findFirst(bytes: Buffer): EncodedKey | undefined {
 	const form = derFormOf(bytes);
 	if (form === 'pkcs8' || form === 'pkcs1' || form === 'sec1' || form === 'encrypted pkcs8') {
 		return {der: bytes, form, isEncrypted: form === 'encrypted pkcs8'};
@@ -60,8 +80,8 @@ function findKey(bytes: Buffer): EncodedKey | undefined {
 	const block = pemBlocks(bytes).find(({label}) => keyLabel.test(label));
 	if (block === undefined) return undefined;
 	const der = block.isWhole ? Buffer.from(block.base64, 'base64') : Buffer.alloc(0);
-	if (/^Proc-Type:.*ENCRYPTED/m.test(block.headers)) {
-		return {der, form: block.label === 'EC PRIVATE KEY' ? 'sec1' : 'pkcs1', isEncrypted: true, block};
+	if (isEncryptedByHeaders(block.headers)) {
+		return {der, form: formOfLabel(block.label), isEncrypted: true, headers: block.headers};
 	}
 	return {der, form: formOfLabel(block.label), isEncrypted: block.label === 'ENCRYPTED PRIVATE KEY'};
 }
@@ -79,21 +99,55 @@ function formOfLabel(label: string): KeyForm {
 	}
 }
 
-function open({der, form}: EncodedKey): KeyObject {
-	const type = form as 'pkcs8' | 'pkcs1' | 'sec1';
-	return createPrivateKey({key: der, format: 'der', type});
+function open({der, form}: Pick<EncodedKey, 'der' | 'form'>): KeyObject {
+	if (der.length > largestKey) throw new Error('It is too long');
+	return createPrivateKey({key: der, format: 'der', type: form as 'pkcs8' | 'pkcs1' | 'sec1'});
 }
 
-function decrypt({der, block}: EncodedKey, passphrase: string): KeyObject {
-	if (block === undefined) return createPrivateKey({key: der, format: 'der', type: 'pkcs8', passphrase});
-	// The headers say how it is encrypted, so OpenSSL needs them; it takes ages over a line that does not end.
-	const lines = block.base64.match(/.{1,64}/g) ?? [];
-	const {label, headers} = block;
-	const key = `-----BEGIN ${label}-----\n${headers}\n\n${lines.join('\n')}\n-----END ${label}-----\n`;
-	return createPrivateKey({key, format: 'pem', passphrase});
+/** What is encrypted is never given to OpenSSL as it is: nothing else would run while that derives the key. */
+async function decrypt(
+	{der, form, headers}: EncodedKey,
+	passphrase: string,
+): Promise<Pick<EncodedKey, 'der' | 'form'>> {
+	if (der.length > largestKey) throw new Error('It is too long');
+	if (headers !== undefined) return {der: await decryptByHeaders(headers, der, passphrase), form};
+	return {der: await decryptPkcs8(der, passphrase, new WorkBudget()), form: 'pkcs8'};
 }
 
-function mendFor(bytes: Buffer): string {
+/** RFC 5958 section 3: an algorithm, and what it has encrypted. */
+export async function decryptPkcs8(
+	der: Buffer,
+	passphrase: string | null,
+	budget: WorkBudget,
+): Promise<Buffer> {
+	const outer = readElement(der);
+	const [identifier, content] = outer === undefined ? [] : childrenOf(der, outer);
+	if (identifier?.tag !== derTag.sequence || content?.tag !== derTag.octetString)
+		throw new Error('It is no DER');
+	return decryptWithPassphrase(
+		der.subarray(identifier.start, identifier.end),
+		der.subarray(content.begin, content.end),
+		passphrase,
+		budget,
+	);
+}
+
+function explained(error: unknown, file: string): CertificateError {
+	if (error instanceof UnsupportedScheme) {
+		return new CertificateError(
+			`The key ${file} is encrypted with ${error.scheme}, which cannot be opened here. Convert it: openssl pkcs8 -topk8 -provider legacy -provider default -in ${file} -out ${file}.new`,
+		);
+	}
+	if (error instanceof TooMuchWork) {
+		return new CertificateError(
+			`The key ${file} does not open: it asks for ${error.rounds} rounds of key derivation, more than are made for any file. Encrypt it again: openssl pkcs8 -topk8 -in ${file} -out ${file}.new`,
+		);
+	}
+	// The library's error is left out: it says nothing that a person could use.
+	return passphraseWrong(`The key ${file} does not open with the passphrase given. Check both`);
+}
+
+function hintFor(bytes: Buffer): string {
 	const forms = formsOf(bytes);
 	if (bytes.length === 0) return 'It is empty. Copy it again';
 	if (forms.includes('certificate')) return 'It holds only a certificate: name the file that holds its key';

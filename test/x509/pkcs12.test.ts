@@ -134,8 +134,8 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		],
 		[
 			'a cipher that is not supported',
-			() => exported('alice', ['-certpbe', 'CAMELLIA-128-CBC']),
-			/^The PKCS#12 file f is protected in a way that is not supported\. Export it again with 'openssl pkcs12 -export'$/,
+			() => exported('alice', ['-legacy', '-certpbe', 'PBE-SHA1-RC4-128']),
+			/^The PKCS#12 file f is protected with RC4 with 128 bits \(PKCS#12\), which is not supported\. Convert it: openssl pkcs12 -legacy -in f -nodes \| openssl pkcs12 -export -out f\.new$/,
 		],
 		[
 			'no key',
@@ -209,7 +209,9 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		expect(at).toBeGreaterThan(0);
 		bytes.set([0x7f, 0xff, 0xff], at + 2);
 		const start = performance.now();
-		expect((await failureOf(readPkcs12(bytes, 'f', passphrase))).message).toMatch(/damaged/);
+		expect((await failureOf(readPkcs12(bytes, 'f', passphrase))).message).toMatch(
+			/^The PKCS#12 file f does not open: it asks for \d+ rounds of key derivation/,
+		);
 		expect(performance.now() - start).toBeLessThan(500);
 	});
 
@@ -228,7 +230,7 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		const start = performance.now();
 		const failure = await failureOf(readPkcs12(withoutMac(key, certificate), 'f', passphrase));
 		expect(performance.now() - start).toBeLessThan(500);
-		expect(failure.message).toMatch(/not supported/);
+		expect(failure.message).toMatch(/does not open: it asks for \d+ rounds/);
 	});
 });
 
