@@ -1,4 +1,5 @@
 /** Waits while another process writes to the sqlite file, without holding up everything else in this process. */
+import {performance} from 'node:perf_hooks';
 import {setTimeout as delay} from 'node:timers/promises';
 
 /** Milliseconds until a writer gives up. */
@@ -6,12 +7,12 @@ const patience = 5000;
 
 /** Run `work`, again and again while the file is locked. */
 export async function whenFree<Result>(work: () => Result): Promise<Result> {
-	const deadline = Date.now() + patience;
+	const deadline = performance.now() + patience;
 	for (;;) {
 		try {
 			return work();
 		} catch (error) {
-			if (!isBusy(error) || Date.now() > deadline) throw error;
+			if (!isBusy(error) || performance.now() > deadline) throw error;
 			// At random, so that those who wait do not all come back at once.
 			await delay(5 + Math.random() * 20);
 		}

@@ -9,6 +9,7 @@
 import {EventEmitter} from 'node:events';
 import {chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync, statSync} from 'node:fs';
 import {basename, dirname} from 'node:path';
+import {performance} from 'node:perf_hooks';
 import type {DatabaseSync, StatementSync} from 'node:sqlite';
 import type {KeyvStoreAdapter, StoredData} from 'keyv';
 import type {Leases} from '../token-store.ts';
@@ -174,13 +175,13 @@ function tighten(path: string, mode: number): void {
 
 /** Changing the mode needs the file alone and does not wait for others, so a few tries are made. */
 function useWriteAheadLog(database: DatabaseSync): void {
-	const deadline = Date.now() + openingTimeout;
+	const deadline = performance.now() + openingTimeout;
 	for (;;) {
 		try {
 			database.exec('PRAGMA journal_mode = WAL');
 			return;
 		} catch (error) {
-			if (!isBusy(error) || Date.now() > deadline) throw error;
+			if (!isBusy(error) || performance.now() > deadline) throw error;
 			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
 		}
 	}
