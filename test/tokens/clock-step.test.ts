@@ -63,6 +63,15 @@ describeWith(faketime, 'a clock that is put back', () => {
 		for (const answer of answers) expect(answer).toMatch(/^token-\d+$/);
 	});
 
+	test('what a process left in the sqlite file is not used for longer by the next one', async () => {
+		await setClock('+1h');
+		endpoint.lifetime = 1000;
+		expect(await (await start(sqlite()))()).toBe('token-1');
+		await setClock('+0');
+		const ask = await start(sqlite());
+		await expect.poll(ask, {timeout: 3000, interval: 50}).not.toBe('token-1');
+	});
+
 	test.each([
 		['in memory', () => 'memory:'],
 		['in sqlite', sqlite],

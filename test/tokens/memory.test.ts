@@ -1,7 +1,10 @@
 /** What a process holds on to that uses many different tokens, each for a second. */
 import {execFile} from 'node:child_process';
+import {mkdtemp, rm, stat} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {promisify} from 'node:util';
-import {expect, test} from 'vitest';
+import {expect, onTestFinished, test} from 'vitest';
 
 const source = (name: string): string => JSON.stringify(new URL(`../../src/${name}`, import.meta.url).href);
 
@@ -46,4 +49,14 @@ async function grownBy(storeUrl: string, count: number): Promise<number> {
 
 test('200,000 tokens of a second each leave less than 30 MB', {timeout: 120_000}, async () => {
 	expect(await grownBy('memory:', tokens)).toBeLessThan(30);
+});
+
+test('a sqlite file does not grow with what has expired', {timeout: 120_000}, async () => {
+	const folder = await mkdtemp(join(tmpdir(), 'gatepass-memory-'));
+	onTestFinished(() => rm(folder, {recursive: true, force: true}));
+	const file = join(folder, 'tokens.sqlite');
+	expect(await grownBy(`sqlite:${file}`, 20_000)).toBeLessThan(30);
+	// All of them would take more than that.
+	const {size} = await stat(file);
+	expect(size).toBeLessThan(20_000 * 1500 * 0.75);
 });
