@@ -48,10 +48,14 @@ export interface TokenCache {
 	): Promise<Token>;
 	/** The valid token kept for `key`, if there is one; never issues. */
 	peek(key: string): Promise<Token | undefined>;
-	/** Drop `token`, but only if it is still the one kept for `key`: a newer one stays. */
+	/**
+	 * Drop `token`, but only if it is still the one kept for `key`: a newer one stays. Where a server refuses one token
+	 * after the other, the last one is kept for a while, longer each time: the next would most likely be refused, too.
+	 */
 	invalidate(key: string, token: Token): Promise<void>;
 	/**
-	 * Drop whatever is kept for `key`.
+	 * Drop whatever is kept for `key`, and call off what is under way for it: who waits for a token gets one that is
+	 * fetched after this. What the issuer said about when to come back is forgotten, too.
 	 *
 	 * @throws {TokenCacheError} where the store did not do it, so that the token may still be there.
 	 */

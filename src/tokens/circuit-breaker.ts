@@ -5,7 +5,8 @@
 import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../strategy/services.ts';
 import {bareError} from './bare-error.ts';
-import type {Refusal, StoredToken, TokenStore} from './token-store.ts';
+import {steadyNow} from './steady-clock.ts';
+import type {Backoff, StoredToken, TokenStore} from './token-store.ts';
 
 /** Milliseconds that a call may take. A store that is slower is of no use: issuing takes about as long. */
 const patience = 1000;
@@ -72,12 +73,12 @@ export class CircuitBreakerStore {
 		return this.#call('giving back a lease in', undefined, async () => leases?.release(key, holder));
 	}
 
-	getRefusal(key: string): Promise<Refusal | undefined> {
-		return this.#call('reading from', undefined, async () => this.#store.refusals?.get(key));
+	getBackoff(key: string): Promise<Backoff | undefined> {
+		return this.#call('reading from', undefined, async () => this.#store.backoffs?.get(key));
 	}
 
-	setRefusal(key: string, refusal: Refusal, lifetime: number): Promise<void> {
-		return this.#call('writing to', undefined, async () => this.#store.refusals?.set(key, refusal, lifetime));
+	setBackoff(key: string, backoff: Backoff, lifetime: number): Promise<void> {
+		return this.#call('writing to', undefined, async () => this.#store.backoffs?.set(key, backoff, lifetime));
 	}
 
 	/** Wait for what is under way, but not for long, and let go of the store. */
@@ -90,7 +91,7 @@ export class CircuitBreakerStore {
 	}
 
 	#isResting(): boolean {
-		return Date.now() < this.#restUntil;
+		return steadyNow() < this.#restUntil;
 	}
 
 	async #call<Result>(
@@ -105,7 +106,7 @@ export class CircuitBreakerStore {
 			this.#rest = shortestRest;
 			return result;
 		} catch (error) {
-			this.#restUntil = Date.now() + this.#rest;
+			this.#restUntil = steadyNow() + this.#rest;
 			this.#rest = Math.min(longestRest, this.#rest * 2);
 			this.#report(
 				new TokenCacheError(

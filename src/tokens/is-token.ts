@@ -1,5 +1,7 @@
 /** Tells a token from what is none: a store may hold anything, and a strategy may issue anything. */
-import type {Refusal, StoredToken} from './token-store.ts';
+import {StrategyError} from '../errors.ts';
+import type {Token} from '../strategy/services.ts';
+import type {Backoff, StoredToken} from './token-store.ts';
 
 export function isToken(value: unknown): value is StoredToken {
 	if (typeof value !== 'object' || value === null) return false;
@@ -14,9 +16,25 @@ export function isToken(value: unknown): value is StoredToken {
 	);
 }
 
-export function isRefusal(value: unknown): value is Refusal {
+/** @throws {StrategyError} where what a strategy issued is no token, or none that could be used. */
+export function checkToken(token: Token): Token {
+	if (!isToken(token)) {
+		throw new StrategyError(
+			'What the strategy issued is no token. It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
+		);
+	}
+	const {expiresAt, issuedAt = Date.now()} = token;
+	if (expiresAt !== undefined && expiresAt <= issuedAt) {
+		throw new StrategyError(
+			'The strategy issued a token that has already expired. Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
+		);
+	}
+	return token;
+}
+
+export function isBackoff(value: unknown): value is Backoff {
 	if (typeof value !== 'object' || value === null) return false;
-	const {until, message} = value as Record<keyof Refusal, unknown>;
+	const {until, message} = value as Record<keyof Backoff, unknown>;
 	return typeof until === 'number' && typeof message === 'string';
 }
 

@@ -10,9 +10,9 @@ import type {Keyv} from 'keyv';
 import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../strategy/services.ts';
 import type {Sealer} from './encryption.ts';
-import {isRefusal, isToken} from './is-token.ts';
+import {isBackoff, isToken} from './is-token.ts';
 import {abilitiesOf} from './stores/capabilities.ts';
-import type {Leases, Refusals, StoreCapabilities, StoredToken, TokenStore} from './token-store.ts';
+import type {Backoffs, Leases, StoreCapabilities, StoredToken, TokenStore} from './token-store.ts';
 
 export interface KeyvTokenStoreSettings {
 	/** Absent: tokens are kept as they are. */
@@ -33,7 +33,7 @@ interface Entry {
 
 export class KeyvTokenStore implements TokenStore {
 	readonly leases: Leases | undefined;
-	readonly refusals: Refusals;
+	readonly backoffs: Backoffs;
 	readonly #keyv: Keyv;
 	readonly #settings: KeyvTokenStoreSettings;
 	readonly #abilities: StoreCapabilities;
@@ -47,9 +47,9 @@ export class KeyvTokenStore implements TokenStore {
 			acquire: (key, holder, duration) => leases.acquire(nameOf(key), holder, duration),
 			release: (key, holder) => leases.release(nameOf(key), holder),
 		};
-		this.refusals = {
-			get: key => this.#get(besides(key), isRefusal),
-			set: (key, refusal, lifetime) => this.#set(besides(key), refusal, lifetime),
+		this.backoffs = {
+			get: key => this.#get(besides(key), isBackoff),
+			set: (key, backoff, lifetime) => this.#set(besides(key), backoff, lifetime),
 		};
 	}
 
@@ -62,7 +62,7 @@ export class KeyvTokenStore implements TokenStore {
 	}
 
 	async delete(key: string): Promise<void> {
-		await this.#keyv.delete(nameOf(key));
+		await Promise.all([this.#keyv.delete(nameOf(key)), this.#keyv.delete(nameOf(besides(key)))]);
 	}
 
 	async deleteIf(key: string, token: Token): Promise<void> {
@@ -135,7 +135,7 @@ export class KeyvTokenStore implements TokenStore {
 
 /** The key of what is kept besides a token. */
 function besides(key: string): string {
-	return `refusal of ${key}`;
+	return `backoff of ${key}`;
 }
 
 function nameOf(key: string): string {

@@ -5,7 +5,7 @@
  */
 import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../strategy/services.ts';
-import type {Leases, Refusals, StoredToken, TokenStore} from './token-store.ts';
+import type {Backoffs, Leases, StoredToken, TokenStore} from './token-store.ts';
 
 /** Opens the store. The signal ends when it is no longer wanted, also before it is open. */
 export type OpenStore = (signal: AbortSignal) => Promise<TokenStore>;
@@ -24,7 +24,7 @@ export interface LazyTokenStoreSettings {
 
 export class LazyTokenStore implements TokenStore {
 	readonly leases: Leases;
-	readonly refusals: Refusals;
+	readonly backoffs: Backoffs;
 	readonly #open: OpenStore;
 	readonly #load: () => Promise<unknown>;
 	readonly #patience: number;
@@ -42,10 +42,10 @@ export class LazyTokenStore implements TokenStore {
 				this.#call(async ({leases}) => (await leases?.acquire(key, holder, duration)) ?? false),
 			release: (key, holder) => this.#call(async ({leases}) => leases?.release(key, holder)),
 		};
-		this.refusals = {
-			get: key => this.#call(async ({refusals}) => refusals?.get(key)),
-			set: (key, refusal, lifetime) =>
-				this.#call(async ({refusals}) => refusals?.set(key, refusal, lifetime)),
+		this.backoffs = {
+			get: key => this.#call(async ({backoffs}) => backoffs?.get(key)),
+			set: (key, backoff, lifetime) =>
+				this.#call(async ({backoffs}) => backoffs?.set(key, backoff, lifetime)),
 		};
 	}
 

@@ -38,9 +38,18 @@ export function openTokenStore(
 			"'cache.url' names no store that gatepass knows. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE",
 		);
 	}
-	if (kind === 'memory') return new KeyvTokenStore(keyvOver(new Map()), settings);
+	if (kind === 'memory') return nowhere;
 	return new LazyTokenStore(openers[kind](source, settings, tls), {load: drivers[kind]});
 }
+
+/** `memory:`. The token cache has all tokens in memory anyway. */
+const nowhere: TokenStore = {
+	get: async () => undefined,
+	set: async () => {},
+	delete: async () => {},
+	deleteIf: async () => {},
+	close: async () => {},
+};
 
 type PersistentKind = Exclude<StoreKind, 'memory'>;
 

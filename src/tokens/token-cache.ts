@@ -6,14 +6,16 @@
  */
 import {randomUUID} from 'node:crypto';
 import {setTimeout as delay} from 'node:timers/promises';
-import {GatepassError, StrategyError, TokenCacheError, TokenRequestError} from '../errors.ts';
+import {GatepassError, TokenCacheError, TokenRequestError} from '../errors.ts';
 import {Events} from '../observability/events.ts';
 import type {Token, TokenCache} from '../strategy/services.ts';
+import {boundedBackoff, IssuerBackoffs} from './backoffs.ts';
 import {CircuitBreakerStore} from './circuit-breaker.ts';
-import {isToken} from './is-token.ts';
-import {once, settledWithin} from './single-flight.ts';
+import {checkToken} from './is-token.ts';
+import {CalledOff, SingleFlight, unlessCalledOff} from './single-flight.ts';
+import {steadyNow} from './steady-clock.ts';
 import {type RememberedToken, TokenMemory} from './token-memory.ts';
-import type {Refusal, TokenStore} from './token-store.ts';
+import type {StoredToken, TokenStore} from './token-store.ts';
 
 export interface TokenCacheSettings {
 	/** Milliseconds for which one process may keep others from fetching. Default: 30,000. */
@@ -31,16 +33,27 @@ const pollInterval = 50;
 
 type Issue = (signal: AbortSignal) => Promise<Token>;
 
+/** A token that is to be fetched. */
+interface Order {
+	readonly key: string;
+	readonly issue: Issue;
+	/** The token that is to be renewed, which is no answer. */
+	readonly known?: Token;
+	/** Ends when the token is not wanted any more. */
+	readonly signal: AbortSignal;
+}
+
 export class PersistentTokenCache implements TokenCache {
 	readonly #memory = new TokenMemory();
 	readonly #store: CircuitBreakerStore;
+	readonly #backoffs: IssuerBackoffs;
 	readonly #events: Events;
 	readonly #leaseDuration: number;
 	/** Look-ups and issues under way: whoever comes later waits for the same one. */
-	readonly #lookups = new Map<string, Promise<Token>>();
-	readonly #issues = new Map<string, Promise<Token>>();
-	/** Issuers that asked not to be asked again before a time. */
-	readonly #refusals = new Map<string, Refusal>();
+	readonly #lookups = new SingleFlight<Token>();
+	readonly #issues = new SingleFlight<Token>();
+	/** The last write to the store under way for a key: they go one after the other, and look-ups wait for them. */
+	readonly #writes = new Map<string, Promise<void>>();
 	readonly #closing = new AbortController();
 	#closed: Promise<void> | undefined;
 
@@ -48,13 +61,16 @@ export class PersistentTokenCache implements TokenCache {
 		this.#events = events;
 		this.#leaseDuration = leaseDuration;
 		this.#store = new CircuitBreakerStore(store, error => events.publish('gatepass:token:error', {error}));
+		this.#backoffs = new IssuerBackoffs(this.#store);
 	}
 
 	get(key: string, issue: Issue, options?: {fresh?: boolean}): Promise<Token> {
-		if (options?.fresh === true) return once(this.#issues, key, () => this.#fetch(key, issue, false));
+		if (options?.fresh === true) {
+			return untilWanted(() => this.#issues.run(key, signal => this.#fetch({key, issue, signal})));
+		}
 		const entry = this.#memory.get(key);
 		if (entry !== undefined) {
-			const now = Date.now();
+			const now = steadyNow();
 			if (now < entry.usableUntil) {
 				if (now >= entry.renewAfter) this.#renew(key, issue, entry, now);
 				if (this.#events.isHeard('gatepass:token:hit'))
@@ -62,26 +78,31 @@ export class PersistentTokenCache implements TokenCache {
 				return entry.ready;
 			}
 		}
-		return this.#lookUp(key, issue);
+		return untilWanted(() => this.#lookups.run(key, signal => this.#lookUp({key, issue, signal})));
 	}
 
 	async peek(key: string): Promise<Token | undefined> {
 		this.#closing.signal.throwIfAborted();
 		const entry = this.#memory.get(key);
-		if (entry !== undefined && Date.now() < entry.usableUntil) return entry.token;
-		return this.#read(key);
+		if (entry !== undefined && steadyNow() < entry.usableUntil) return entry.token;
+		return this.#readStore(key);
 	}
 
 	async invalidate(key: string, token: Token): Promise<void> {
 		this.#closing.signal.throwIfAborted();
+		if (this.#memory.isBraked(key, token)) return;
 		if (this.#memory.refuse(key, token)) this.#events.publish('gatepass:token:invalidate', {key});
 		await this.#store.deleteIf(key, token);
 	}
 
 	async delete(key: string): Promise<void> {
 		this.#closing.signal.throwIfAborted();
+		// What is under way began before: its token is not kept, and those who wait for it get a newer one.
+		this.#lookups.callOff(key);
+		this.#issues.callOff(key);
 		this.#memory.delete(key);
-		await this.#store.delete(key);
+		this.#backoffs.delete(key);
+		await this.#write(key, () => this.#store.delete(key));
 	}
 
 	close(): Promise<void> {
@@ -90,31 +111,30 @@ export class PersistentTokenCache implements TokenCache {
 	}
 
 	async #close(): Promise<void> {
-		this.#closing.abort(new TokenCacheError('The token cache is closed. Make requests before close()'));
+		const reason = new TokenCacheError('The token cache is closed. Make requests before close()');
+		this.#closing.abort(reason);
 		this.#memory.clear();
-		await settledWithin(closingPatience, this.#issues.values());
+		this.#backoffs.clear();
+		await this.#issues.end(reason, closingPatience);
 		await this.#store.close();
 	}
 
-	#lookUp(key: string, issue: Issue): Promise<Token> {
-		return once(this.#lookups, key, async () => {
-			this.#closing.signal.throwIfAborted();
-			const stored = await this.#read(key);
-			if (stored === undefined) return this.#issue(key, issue);
-			this.#events.publish('gatepass:token:hit', {key, from: 'store'});
-			return stored;
-		});
-	}
-
-	#issue(key: string, issue: Issue): Promise<Token> {
-		return once(this.#issues, key, () => this.#issueUnderLease(key, issue, undefined));
+	async #lookUp({key, issue, signal}: Order): Promise<Token> {
+		this.#closing.signal.throwIfAborted();
+		const stored = await this.#take(key, signal);
+		if (stored === undefined) {
+			return this.#issues.run(key, signal => this.#issueUnderLease({key, issue, signal}));
+		}
+		this.#events.publish('gatepass:token:hit', {key, from: 'store'});
+		return stored;
 	}
 
 	/** Renew in the background. Whatever comes of it, the token at hand stays in use until its end. */
 	#renew(key: string, issue: Issue, entry: RememberedToken, now: number): void {
 		// Set first: until this renewal is through, nobody begins another.
 		entry.renewAfter = entry.usableUntil;
-		const renewal = once(this.#issues, key, () => this.#issueUnderLease(key, issue, entry.token));
+		const known = entry.token;
+		const renewal = this.#issues.run(key, signal => this.#issueUnderLease({key, issue, signal, known}));
 		renewal.catch((error: unknown) => {
 			entry.failures += 1;
 			const pause = Math.min(
@@ -122,124 +142,108 @@ export class PersistentTokenCache implements TokenCache {
 				shortestRenewalPause * 2 ** (entry.failures - 1),
 				(entry.usableUntil - now) / 4,
 			);
-			const asked = error instanceof TokenRequestError ? (error.retryAfter ?? 0) : 0;
-			entry.renewAfter = Date.now() + Math.max(pause, asked);
+			const asked = error instanceof TokenRequestError ? boundedBackoff(error.retryAfter ?? 0) : 0;
+			entry.renewAfter = steadyNow() + Math.max(pause, asked);
 		});
 	}
 
-	/**
-	 * Fetch a token while holding the lease for its key, or take the one that another process has fetched meanwhile.
-	 * `known`: the token that is to be renewed, which is no answer.
-	 */
-	async #issueUnderLease(key: string, issue: Issue, known: Token | undefined): Promise<Token> {
+	/** Fetch a token while holding the lease for its key, or take the one that another process has fetched meanwhile. */
+	async #issueUnderLease(order: Order): Promise<Token> {
+		const {key, known, signal} = order;
 		const holder = randomUUID();
 		// Longer than one holder may take; after that, two tokens are better than none.
-		const deadline = Date.now() + 2 * this.#leaseDuration;
-		while (this.#store.hasLeases && Date.now() < deadline) {
+		const deadline = steadyNow() + 2 * this.#leaseDuration;
+		while (this.#store.hasLeases && steadyNow() < deadline) {
 			const acquired = await this.#store.acquireLease(key, holder, this.#leaseDuration);
 			if (acquired === undefined) break;
-			const stored = await this.#read(key);
+			const stored = await this.#take(key, signal);
 			const isNews = stored !== undefined && stored.value !== known?.value;
 			if (acquired) {
 				try {
-					return isNews ? stored : await this.#fetch(key, issue, known !== undefined);
+					return isNews ? stored : await this.#fetch(order);
 				} finally {
 					await this.#store.releaseLease(key, holder);
 				}
 			}
 			if (isNews) return stored;
-			const {signal} = this.#closing;
 			const pause = pollInterval * (0.5 + Math.random());
 			await delay(pause, undefined, {signal, ref: known === undefined}).catch(() => signal.throwIfAborted());
 		}
-		return this.#fetch(key, issue, known !== undefined);
+		return this.#fetch(order);
 	}
 
-	async #fetch(key: string, issue: Issue, isRenewal: boolean): Promise<Token> {
-		const {signal} = this.#closing;
+	async #fetch({key, issue, known, signal}: Order): Promise<Token> {
+		this.#closing.signal.throwIfAborted();
+		await this.#backoffs.heed(key);
 		signal.throwIfAborted();
-		await this.#heedRefusal(key);
-		const begun = Date.now();
+		const begun = steadyNow();
 		try {
-			const token = checkToken(await issue(signal));
+			const token = checkToken(await unlessCalledOff(issue(signal), signal));
 			// Who waits for it may have it, but it is too late to keep it.
 			if (signal.aborted) return token;
-			const duration = Date.now() - begun;
-			const kept = this.#memory.rememberIssued(key, token, begun).token;
-			const remaining = this.#memory.remaining(key, kept);
-			if (remaining > 0) await this.#store.set(key, kept, remaining);
-			const expiry = token.expiresAt === undefined ? {} : {expiresAt: token.expiresAt};
-			this.#events.publish(isRenewal ? 'gatepass:token:refresh' : 'gatepass:token:issue', {
+			const duration = steadyNow() - begun;
+			await this.#keep(key, this.#memory.rememberIssued(key, token, begun).token);
+			this.#events.publish(known === undefined ? 'gatepass:token:issue' : 'gatepass:token:refresh', {
 				key,
 				duration,
-				...expiry,
+				...(token.expiresAt !== undefined && {expiresAt: token.expiresAt}),
 			});
 			return token;
 		} catch (error) {
-			await this.#noteFailure(key, error, Date.now() - begun);
+			if (error instanceof GatepassError) {
+				this.#events.publish('gatepass:token:error', {key, error, duration: steadyNow() - begun});
+			}
+			if (error instanceof TokenRequestError && !signal.aborted) await this.#backoffs.note(key, error);
 			throw error;
 		}
 	}
 
-	/** Whoever was told to wait, here or in another process, does not ask again before. */
-	async #heedRefusal(key: string): Promise<void> {
-		const told = this.#refusals.get(key) ?? (await this.#store.getRefusal(key));
-		if (told === undefined) return;
-		const {until, message, ...details} = told;
-		const retryAfter = until - Date.now();
-		if (retryAfter <= 0) {
-			this.#refusals.delete(key);
-			return;
-		}
-		this.#refusals.set(key, told);
-		throw new TokenRequestError(
-			`${message} (It asked to be left alone for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again)`,
-			{...details, retryAfter},
-		);
+	async #keep(key: string, token: StoredToken): Promise<void> {
+		const remaining = this.#memory.remaining(key, token);
+		if (remaining > 0) await this.#write(key, () => this.#store.set(key, token, remaining));
 	}
 
-	async #noteFailure(key: string, error: unknown, duration: number): Promise<void> {
-		if (error instanceof GatepassError) this.#events.publish('gatepass:token:error', {key, error, duration});
-		if (!(error instanceof TokenRequestError) || !error.retryAfter) return;
-		const {message, retryAfter, status, error: code, errorDescription} = error;
-		const refusal: Refusal = {
-			until: Date.now() + retryAfter,
-			message,
-			...(status !== undefined && {status}),
-			...(code !== undefined && {error: code}),
-			...(errorDescription !== undefined && {errorDescription}),
-		};
-		this.#refusals.set(key, refusal);
-		await this.#store.setRefusal(key, refusal, retryAfter);
-	}
-
-	/** The valid token that the store has, or a better one that is in memory. */
-	async #read(key: string): Promise<Token | undefined> {
-		const stored = await this.#store.get(key);
-		if (stored === undefined || this.#memory.isRefused(key, stored)) return undefined;
+	/** The token that the store has, to be used from now on, or a better one that is in memory. */
+	async #take(key: string, signal: AbortSignal): Promise<Token | undefined> {
+		const stored = await this.#readStore(key);
+		if (stored === undefined || signal.aborted) return undefined;
 		const known = this.#memory.get(key);
-		const isUsable = known !== undefined && Date.now() < known.usableUntil;
+		const isUsable = known !== undefined && steadyNow() < known.usableUntil;
 		// The very token that is in memory tells nothing new, and remembering it would put its renewal off.
 		if (known?.token.value === stored.value) return isUsable ? known.token : undefined;
 		const remaining = this.#memory.remaining(key, stored);
 		if (isUsable && remaining <= this.#memory.remaining(key, known.token)) return known.token;
-		if (remaining <= 0) return undefined;
 		const {usableUntil, token} = this.#memory.remember(key, stored);
-		return Date.now() < usableUntil ? token : undefined;
+		return steadyNow() < usableUntil ? token : undefined;
+	}
+
+	/** The valid token that the store has, unless a server has refused it. */
+	async #readStore(key: string): Promise<StoredToken | undefined> {
+		await this.#writes.get(key);
+		const stored = await this.#store.get(key);
+		if (stored === undefined || this.#memory.isRefused(key, stored)) return undefined;
+		return this.#memory.remaining(key, stored) > 0 ? stored : undefined;
+	}
+
+	#write(key: string, write: () => Promise<void>): Promise<void> {
+		const written = (this.#writes.get(key) ?? Promise.resolve()).then(write);
+		const settled = written
+			.catch(() => {})
+			.then(() => {
+				if (this.#writes.get(key) === settled) this.#writes.delete(key);
+			});
+		this.#writes.set(key, settled);
+		return written;
 	}
 }
 
-function checkToken(token: Token): Token {
-	if (!isToken(token)) {
-		throw new StrategyError(
-			'What the strategy issued is no token. It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
-		);
+/** Work that was called off is begun again, for those who still wait. */
+async function untilWanted(work: () => Promise<Token>): Promise<Token> {
+	for (;;) {
+		try {
+			return await work();
+		} catch (error) {
+			if (!(error instanceof CalledOff)) throw error;
+		}
 	}
-	const {expiresAt, issuedAt = Date.now()} = token;
-	if (expiresAt !== undefined && expiresAt <= issuedAt) {
-		throw new StrategyError(
-			'The strategy issued a token that has already expired. Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
-		);
-	}
-	return token;
 }

@@ -2,7 +2,10 @@
  * Tokens in memory: which one there is for a key, until when it may be used, from when it should be renewed, and which
  * one a server has refused.
  */
+import {createHash} from 'node:crypto';
 import type {Token} from '../strategy/services.ts';
+import {ExpiringMap} from './expiring-map.ts';
+import {steadyNow} from './steady-clock.ts';
 import type {StoredToken} from './token-store.ts';
 
 /** A token is not used in its last moments: it could end on its way to the server. */
@@ -11,48 +14,66 @@ const longestLeeway = 10_000;
 const assumedLifetime = 3_600_000;
 /** A token that its issuer hands out again is not asked for again before this. */
 const shortestUse = 1000;
+/** So many tokens are kept, and so much is known about the keys of others. */
+const mostTokens = 100_000;
+const mostNotes = 10_000;
+/** A token that was issued so far in the future was not: a clock has been set meanwhile. */
+const largestSlip = 60_000;
+/** So many tokens in a row that a server refuses are replaced at once; after that, it takes longer each time. */
+const replacedAtOnce = 2;
+const shortestBrake = 1000;
+const longestBrake = 60_000;
 
 /** A token in memory. `ready` is made once, so that serving it allocates nothing. */
 export interface RememberedToken {
 	readonly token: StoredToken;
 	readonly ready: Promise<Token>;
-	/** Milliseconds since 1970 by this machine's clock, as is `renewAfter`. */
+	/** By the steady clock, as is `renewAfter`. */
 	readonly usableUntil: number;
 	renewAfter: number;
 	/** How often its renewal has failed. */
 	failures: number;
 }
 
-export class TokenMemory {
-	readonly #entries = new Map<string, RememberedToken>();
-	/** Milliseconds that an issuer's clock is ahead of this machine's, by key, where it was told. */
-	readonly #skews = new Map<string, number>();
-	/** The last token for each key that a server refused: a store may still have it, or get it from elsewhere. */
-	readonly #refused = new Map<string, {readonly value: string; readonly until: number}>();
-	#sweepAbove = 1000;
+/** What a server did with the tokens of a key. */
+interface Rejections {
+	/** The hash of the last one: a store may still have it, or get it from elsewhere. */
+	readonly last: string | undefined;
+	/** How many were dropped in a row, and when the last one was, by the steady clock. */
+	readonly inARow: number;
+	readonly droppedAt: number;
+}
 
-	/** The entry for the key, also one that has expired. */
+export class TokenMemory {
+	readonly #entries = new ExpiringMap<RememberedToken>(mostTokens);
+	/** Milliseconds that an issuer's clock is ahead of this machine's, by key, where it was told. */
+	readonly #skews = new ExpiringMap<number>(mostNotes);
+	readonly #rejections = new ExpiringMap<Rejections>(mostNotes);
+
+	/** The entry for the key, also one that has expired a moment ago. */
 	get(key: string): RememberedToken | undefined {
 		return this.#entries.get(key);
 	}
 
 	/**
-	 * Keep a token that was asked for at `askedAt`, and learn the issuer's clock from it. The issuer may have looked at
-	 * its clock at any time since then; taken for the first moment, the token is not used for too long.
+	 * Keep a token that was asked for at `askedAt` of the steady clock, and learn the issuer's clock from it. The issuer
+	 * may have looked at its clock at any time since then; taken for the first moment, the token is not used for too long.
 	 */
 	rememberIssued(key: string, token: Token, askedAt: number): RememberedToken {
 		const {issuedAt} = token;
 		// An issuer that hands out a token again stands by it.
-		if (this.isRefused(key, token)) this.#refused.delete(key);
+		const rejections = this.#rejections.get(key);
+		if (rejections !== undefined && this.isRefused(key, token))
+			this.#note(key, {...rejections, last: undefined}, 0);
 		if (issuedAt === undefined) return this.remember(key, token);
-		const skew = issuedAt - askedAt;
-		this.#skews.set(key, skew);
+		const skew = issuedAt - (Date.now() - (steadyNow() - askedAt));
+		this.#skews.set(key, skew, Number.POSITIVE_INFINITY);
 		return this.remember(key, {...token, skew});
 	}
 
 	/** Keep a token. */
 	remember(key: string, token: StoredToken): RememberedToken {
-		const now = Date.now();
+		const now = steadyNow();
 		const remaining = this.remaining(key, token);
 		const previous = this.#entries.get(key);
 		const isSame = previous !== undefined && previous.token.value === token.value;
@@ -66,8 +87,7 @@ export class TokenMemory {
 			renewAfter: now + Math.max(remaining * share, isSame ? shortestUse : 0),
 			failures: 0,
 		};
-		this.#entries.set(key, entry);
-		if (this.#entries.size > this.#sweepAbove) this.#sweep(now);
+		this.#entries.set(key, entry, entry.usableUntil);
 		return entry;
 	}
 
@@ -75,19 +95,45 @@ export class TokenMemory {
 	 * How many milliseconds a token has left, by its issuer's clock: as this machine has learnt it, or else as that one
 	 * did which fetched the token.
 	 */
-	remaining(key: string, {expiresAt, skew = 0}: StoredToken): number {
+	remaining(key: string, {expiresAt, issuedAt, skew = 0}: StoredToken): number {
 		if (expiresAt === undefined) return assumedLifetime;
-		return expiresAt - (Date.now() + (this.#skews.get(key) ?? skew));
+		const issuerNow = Date.now() + (this.#skews.get(key) ?? skew);
+		if (issuedAt !== undefined && issuedAt > issuerNow + largestSlip) return 0;
+		return expiresAt - issuerNow;
+	}
+
+	/**
+	 * Whether the token that a server refuses is better kept than replaced, for a while: it refused the ones before, too,
+	 * and will most likely refuse the next.
+	 */
+	isBraked(key: string, {value}: Token): boolean {
+		if (this.#entries.get(key)?.token.value !== value) return false;
+		const {inARow = 0, droppedAt = 0} = this.#rejections.get(key) ?? {};
+		if (inARow < replacedAtOnce) return false;
+		const pause = Math.min(longestBrake, shortestBrake * 2 ** (inARow - replacedAtOnce));
+		return steadyNow() < droppedAt + pause;
 	}
 
 	/** Take note that a server refused a token. Returns whether it was in use until now. */
 	refuse(key: string, token: Token): boolean {
-		this.#refused.set(key, {value: token.value, until: Date.now() + this.remaining(key, token)});
-		return this.#entries.get(key)?.token.value === token.value && this.#entries.delete(key);
+		const now = steadyNow();
+		const {inARow = 0, droppedAt = now} = this.#rejections.get(key) ?? {};
+		const last = digestOf(token.value);
+		const remaining = this.remaining(key, token);
+		const isInUse = this.#entries.get(key)?.token.value === token.value && this.#entries.delete(key);
+		if (isInUse) {
+			// One that was good for that long was no part of a row.
+			const isNext = now < droppedAt + 2 * longestBrake;
+			this.#note(key, {last, inARow: isNext ? inARow + 1 : 1, droppedAt: now}, remaining);
+		} else {
+			this.#note(key, {last, inARow, droppedAt}, remaining);
+		}
+		return isInUse;
 	}
 
 	isRefused(key: string, {value}: Token): boolean {
-		return this.#refused.get(key)?.value === value;
+		const last = this.#rejections.get(key)?.last;
+		return last !== undefined && last === digestOf(value);
 	}
 
 	delete(key: string): void {
@@ -96,19 +142,18 @@ export class TokenMemory {
 
 	clear(): void {
 		this.#entries.clear();
-		this.#refused.clear();
+		this.#skews.clear();
+		this.#rejections.clear();
 	}
 
-	/** Forget tokens that have expired; without this, keys that are asked for once would stay for ever. */
-	#sweep(now: number): void {
-		for (const [key, {usableUntil}] of this.#entries) {
-			if (usableUntil > now) continue;
-			this.#entries.delete(key);
-			this.#skews.delete(key);
-		}
-		for (const [key, {until}] of this.#refused) if (until <= now) this.#refused.delete(key);
-		this.#sweepAbove = Math.max(1000, this.#entries.size * 2);
+	#note(key: string, rejections: Rejections, remaining: number): void {
+		this.#rejections.set(key, rejections, steadyNow() + Math.max(remaining, 2 * longestBrake));
 	}
+}
+
+/** The token itself would take much of the memory. */
+function digestOf(value: string): string {
+	return createHash('sha256').update(value).digest('base64url');
 }
 
 /**

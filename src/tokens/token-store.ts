@@ -21,13 +21,14 @@ export interface TokenStore {
 	get(key: string): Promise<StoredToken | undefined>;
 	/** Keep a token for `lifetime` milliseconds. */
 	set(key: string, token: StoredToken, lifetime: number): Promise<void>;
+	/** Delete the token, and the backoff that is kept for it. */
 	delete(key: string): Promise<void>;
 	/** Delete only if what is kept is still that token. Where the store can, in one step that nothing comes between. */
 	deleteIf(key: string, token: Token): Promise<void>;
 	/** Present where several processes may share the store. */
 	readonly leases?: Leases | undefined;
 	/** Present where others that would ask the same issuer may see the store. */
-	readonly refusals?: Refusals | undefined;
+	readonly backoffs?: Backoffs | undefined;
 	/** Present where opening takes longer than a call: loads what is needed and connects, within bounds of its own. */
 	open?(): Promise<void>;
 	/** Wait for nothing, and let go. */
@@ -35,7 +36,7 @@ export interface TokenStore {
 }
 
 /** What an issuer said that asked to be left alone for a while (`Retry-After`). Holds no secret. */
-export interface Refusal {
+export interface Backoff {
 	/** Milliseconds since 1970. */
 	readonly until: number;
 	readonly message: string;
@@ -44,11 +45,11 @@ export interface Refusal {
 	readonly errorDescription?: string;
 }
 
-/** Refusals by the key of the token that was asked for, so that nobody else asks before that time. */
-export interface Refusals {
-	get(key: string): Promise<Refusal | undefined>;
+/** Backoffs by the key of the token that was asked for, so that nobody else asks before that time. */
+export interface Backoffs {
+	get(key: string): Promise<Backoff | undefined>;
 	/** Keep one for `lifetime` milliseconds. */
-	set(key: string, refusal: Refusal, lifetime: number): Promise<void>;
+	set(key: string, backoff: Backoff, lifetime: number): Promise<void>;
 }
 
 /**

@@ -70,14 +70,14 @@ export const sqlite: BackendKind<Backend & {readonly source: string}> = {
 			open: settings => openTokenStore(source, settings),
 			entries: () =>
 				using(database => {
-					const rows = database.prepare('SELECT key, value FROM keyv').all();
+					const rows = database.prepare('SELECT key, value FROM gatepass_entries').all();
 					return new Map(rows.map(({key, value}) => [String(key), String(value)]));
 				}),
 			put: (name, text) =>
 				using(database => {
-					database.prepare('UPDATE keyv SET value = ? WHERE key = ?').run(text, name);
+					database.prepare('UPDATE gatepass_entries SET value = ? WHERE key = ?').run(text, name);
 				}),
-			clear: () => using(database => database.exec('DELETE FROM keyv; DELETE FROM lease')),
+			clear: () => using(database => database.exec('DELETE FROM gatepass_entries')),
 			close: () => rm(folder, {recursive: true, force: true}),
 		};
 	},

@@ -10,6 +10,7 @@ import type {Answer, Order} from './fleet.ts';
 
 let cache: PersistentTokenCache | undefined;
 let tokenEndpoint = '';
+let heedsDate = false;
 /** Milliseconds that this process believes to be later than it is. */
 let ahead = 0;
 const {now} = Date;
@@ -31,7 +32,9 @@ async function issue(signal: AbortSignal): Promise<Token> {
 		access_token: string;
 		expires_in: number;
 	};
-	return {value, type: 'Bearer', expiresAt: Date.now() + seconds * 1000};
+	const issuedAt = heedsDate ? Date.parse(response.headers.get('date') ?? '') : Date.now();
+	const expiresAt = issuedAt + seconds * 1000;
+	return {value, type: 'Bearer', expiresAt, ...(heedsDate && {issuedAt})};
 }
 
 /** What went wrong with the store since the last answer. */
@@ -64,6 +67,7 @@ async function obey(order: Order): Promise<Answer | undefined> {
 			ahead = 0;
 			if (order.user !== undefined) process.seteuid?.(order.user);
 			tokenEndpoint = order.tokenEndpoint;
+			heedsDate = order.heedsDate ?? false;
 			cache = new PersistentTokenCache(openTokenStore(order.storeUrl), order);
 			return undefined;
 		case 'ask':

@@ -13,6 +13,8 @@ export interface CacheSettings {
 	readonly leaseDuration: number;
 	/** The user to become before the store is opened, by number. Only root may ask for that. */
 	readonly user?: number;
+	/** Whether the end of a token is judged by the clock of the token endpoint. */
+	readonly heedsDate?: boolean;
 }
 
 /** What a process is told. */
@@ -46,9 +48,9 @@ export interface Member {
 	end(): Promise<void>;
 }
 
-/** Start a process. Resolves when it is ready. */
-export async function startMember(): Promise<Member> {
-	const child = fork(script);
+/** Start a process, with variables besides those of this one. Resolves when it is ready. */
+export async function startMember(env: Record<string, string> = {}): Promise<Member> {
+	const child = fork(script, {env: {...process.env, ...env}});
 	const answered = async (): Promise<unknown> => {
 		const ended = new AbortController();
 		const fail = () => ended.abort();
@@ -95,5 +97,5 @@ export async function startMember(): Promise<Member> {
 }
 
 export async function startFleet(size: number): Promise<Member[]> {
-	return Promise.all(Array.from({length: size}, startMember));
+	return Promise.all(Array.from({length: size}, () => startMember()));
 }

@@ -196,7 +196,9 @@ test('a lease in sqlite that was taken in the future is void: the clock was set 
 		expect(await store.leases?.acquire('key', 'another', minute)).toBe(false);
 		const takeLater = (milliseconds: number): void => {
 			const database = new DatabaseSync(backend.source.slice('sqlite:'.length));
-			database.prepare('UPDATE lease SET taken = taken + ?1, expires = expires + ?1').run(milliseconds);
+			database
+				.prepare('UPDATE gatepass_entries SET kept = kept + ?1, expires = expires + ?1')
+				.run(milliseconds);
 			database.close();
 		};
 		// A little later: the other looked at the clock, and this one was quicker to write.

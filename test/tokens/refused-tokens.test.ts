@@ -4,7 +4,7 @@ import type {ServerResponse} from 'node:http';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Keyv} from 'keyv';
-import {afterEach, beforeEach, expect, onTestFinished, test} from 'vitest';
+import {afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import type {Gatepass} from '../../src/index.ts';
 import {answerJson, startServer, type TestServer} from '../../src/testing/server.ts';
 import {createClient} from './client.ts';
@@ -16,6 +16,7 @@ class Api {
 	gathers = 1;
 	readonly shown: string[] = [];
 	readonly revoked = new Set<string>();
+	refusesAll = false;
 	#server: TestServer | undefined;
 	#waiting: (() => void)[] = [];
 
@@ -39,7 +40,7 @@ class Api {
 	}
 
 	#answer(token: string, response: ServerResponse): void {
-		if (this.revoked.has(token)) answerJson(response, 401, {error: 'invalid_token'});
+		if (this.refusesAll || this.revoked.has(token)) answerJson(response, 401, {error: 'invalid_token'});
 		else answerJson(response, 200, {token});
 	}
 }
@@ -139,6 +140,68 @@ test('an API that refuses every token costs a request one new token, no more', a
 	expect(response.statusCode).toBe(401);
 	expect(api.shown).toEqual(['token-1', 'token-2']);
 	expect(endpoint.requests).toBe(2);
+});
+
+describe('an API that refuses every token', () => {
+	/** So many requests, one after the other. All are answered 401. */
+	async function refusedRequests(gatepass: Gatepass, count: number): Promise<void> {
+		for (let request = 0; request < count; request++) {
+			const response = await gatepass.got(api.url, {throwHttpErrors: false, retry: {limit: 0}});
+			expect(response.statusCode).toBe(401);
+		}
+	}
+
+	beforeEach(() => {
+		api.refusesAll = true;
+		vi.useFakeTimers({toFake: ['Date'], now: 1_800_000_000_000});
+	});
+	afterEach(() => {
+		vi.useRealTimers();
+	});
+	const later = (milliseconds: number) => vi.setSystemTime(Date.now() + milliseconds);
+
+	test('costs a few token requests, and then one after a second, after two, after four, and so on', async () => {
+		const gatepass = await createClient(endpoint);
+		await refusedRequests(gatepass, 20);
+		expect(endpoint.requests).toBe(3);
+		for (const [index, pause] of [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000].entries()) {
+			later(pause - 1);
+			await refusedRequests(gatepass, 5);
+			expect(endpoint.requests).toBe(3 + index);
+			later(1);
+			await refusedRequests(gatepass, 5);
+			expect(endpoint.requests).toBe(4 + index);
+		}
+	});
+
+	test('gets a new one at once where a token was good for a while, or forget was called, or the request is fresh', async () => {
+		const gatepass = await createClient(endpoint);
+		await refusedRequests(gatepass, 10);
+		expect(endpoint.requests).toBe(3);
+		await gatepass.got(api.url, {
+			context: {gatepass: {fresh: true}},
+			throwHttpErrors: false,
+			retry: {limit: 0},
+		});
+		expect(endpoint.requests).toBe(4);
+		await gatepass.forget();
+		await refusedRequests(gatepass, 1);
+		expect(endpoint.requests).toBeGreaterThan(4);
+		const before = endpoint.requests;
+		api.refusesAll = false;
+		later(121_000);
+		const token = (await request([gatepass], 1))[0] as string;
+		api.revoked.add(token);
+		await request([gatepass], 3);
+		expect(endpoint.requests).toBe(before + 1);
+	});
+
+	test('also where its issuer hands out the same token again and again', async () => {
+		endpoint.repeatsItself = true;
+		const gatepass = await createClient(endpoint);
+		await refusedRequests(gatepass, 20);
+		expect(endpoint.requests).toBe(3);
+	});
 });
 
 test('a token that comes again from the issuer, although it was refused, is used', async () => {

@@ -17,7 +17,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-function cacheOver(store = openTokenStore('memory:')): PersistentTokenCache {
+function cacheOver(store = openTokenStore(new Map())): PersistentTokenCache {
 	const cache = new PersistentTokenCache(store);
 	onTestFinished(() => cache.close());
 	return cache;

@@ -91,3 +91,57 @@ test('without it, a failure keeps nobody from asking', async () => {
 		expect(endpoint.requests).toBe(asked);
 	}
 });
+
+test.each([
+	['an hour', 3600],
+	['a week', 604_800],
+	['sixty years', 1_892_160_000],
+	['a date in sixty years', new Date(1_800_000_000_000 + 60 * 365 * 86_400_000).toUTCString()],
+])(
+	'it is heeded for ten minutes at most, be it %s, also by others who share the store',
+	async (_, retryAfter) => {
+		const cache = new Map<string, unknown>() as never;
+		const [first, second] = [await createClient(endpoint, {cache}), await createClient(endpoint, {cache})];
+		endpoint.failure = {status: 503, retryAfter};
+		await failureOf(first);
+		endpoint.failure = undefined;
+		expect(await failureOf(first)).toMatchObject({retryAfter: 10 * minute});
+		expect(await failureOf(second)).toMatchObject({retryAfter: 10 * minute});
+		later(10 * minute - 1);
+		await failureOf(first);
+		await failureOf(second);
+		expect(endpoint.requests).toBe(1);
+		later(1);
+		await Promise.all([first.authorize(endpoint.url), second.authorize(endpoint.url)]);
+	},
+);
+
+test('a renewal heeds it no longer either', async () => {
+	const gatepass = await createClient(endpoint);
+	await gatepass.authorize(endpoint.url);
+	later(0.8 * 60 * minute);
+	endpoint.failure = {status: 503, retryAfter: 604_800};
+	await gatepass.authorize(endpoint.url);
+	await endpoint.untilRequest(2);
+	endpoint.failure = undefined;
+	// The answer has been dealt with when the issuer is asked again.
+	await expect
+		.poll(async () => {
+			later(10 * minute);
+			await gatepass.authorize(endpoint.url);
+			return endpoint.requests;
+		})
+		.toBe(3);
+});
+
+test('forget ends it, here and for others who share the store', async () => {
+	const cache = new Map<string, unknown>() as never;
+	const [first, second] = [await createClient(endpoint, {cache}), await createClient(endpoint, {cache})];
+	endpoint.failure = {status: 429, retryAfter: 500};
+	expect((await failureOf(first)).message).not.toContain('forget');
+	expect((await failureOf(first)).message).toContain("'gatepass forget' ends that");
+	endpoint.failure = undefined;
+	await first.forget();
+	await expect(second.authorize(endpoint.url)).resolves.toEqual({headers: {authorization: 'Bearer token-2'}});
+	await expect(first.authorize(endpoint.url)).resolves.toEqual({headers: {authorization: 'Bearer token-2'}});
+});

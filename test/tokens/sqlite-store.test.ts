@@ -20,7 +20,7 @@ import {setImmediate} from 'node:timers/promises';
 import {keyvIteratorTests, default as keyvTestSuite} from '@keyv/test-suite';
 import {Keyv} from 'keyv';
 import * as vitest from 'vitest';
-import {afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
+import {afterAll, afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {SqliteStore} from '../../src/tokens/stores/sqlite-store.ts';
 
 let folder: string;
@@ -93,6 +93,62 @@ test('it is in write-ahead mode', () => {
 	expect(database.prepare('PRAGMA journal_mode').get()).toEqual({journal_mode: 'wal'});
 });
 
+test('nothing of a deleted token stays, neither in the file nor in the log nor in what was put aside', async () => {
+	const file = join(folder, 'tokens.sqlite');
+	const [store, other] = [open(file), open(file)];
+	const secret = (number: number) => `the-secret-token-${number}-`.repeat(50);
+	writeFileSync(`${file}.damaged`, secret(0));
+	await store.set('another', 'x'.repeat(5000));
+	for (let number = 0; number < 20; number++) await store.set(`key-${number}`, secret(number));
+	// The ones before are replaced, invalidated, or have expired.
+	for (let number = 0; number < 5; number++) await store.set(`key-${number}`, secret(100 + number));
+	for (let number = 5; number < 10; number++) await store.compareAndDelete(`key-${number}`, secret(number));
+	await other.set('key-10', secret(110), 1);
+	const texts = (): string =>
+		['', '-wal', '-shm', '.damaged']
+			.map(suffix => `${file}${suffix}`)
+			.filter(path => existsSync(path))
+			.map(path => readFileSync(path, 'latin1'))
+			.join();
+	expect(texts()).toContain('the-secret-token');
+	await Promise.all(Array.from({length: 20}, (_, number) => store.delete(`key-${number}`)));
+	expect(texts()).not.toContain('the-secret-token');
+	expect(await other.get('another')).toBe('x'.repeat(5000));
+	await other.set('key', 'goes on');
+	expect(await store.get('key')).toBe('goes on');
+});
+
+test('what was kept in the future is void: the clock was put back', async () => {
+	const store = open(join(folder, 'tokens.sqlite'));
+	vi.useFakeTimers({toFake: ['Date'], now: Date.now() + 3_600_000});
+	onTestFinished(() => void vi.useRealTimers());
+	await store.set('key', 'value', 1000);
+	expect(await store.get('key')).toBe('value');
+	vi.setSystemTime(Date.now() - 30_000);
+	expect(await store.get('key')).toBe('value');
+	vi.setSystemTime(Date.now() - 3_600_000);
+	expect(await store.get('key')).toBeUndefined();
+	expect(await store.lock('key', 'holder', 1000)).toBe(true);
+	expect(await store.get('key')).toBe('holder');
+});
+
+test('what has expired is removed while the store is in use', async () => {
+	const file = join(folder, 'tokens.sqlite');
+	const store = open(file);
+	await store.set('lasting', 'x', 60_000);
+	const count = (): number => {
+		const database = new DatabaseSync(file);
+		const [row] = database.prepare('SELECT count(*) AS count FROM gatepass_entries').all();
+		database.close();
+		return Number(row?.count);
+	};
+	for (let number = 0; number < 2000; number++) {
+		await store.set(`key-${number}`, 'x', -1);
+		if (number % 100 === 0) expect(count()).toBeLessThanOrEqual(502);
+	}
+	await expect(store.get('lasting')).resolves.toBe('x');
+});
+
 test('what has expired is removed at the next opening', async () => {
 	const file = join(folder, 'tokens.sqlite');
 	const first = open(file);
@@ -105,7 +161,7 @@ test('what has expired is removed at the next opening', async () => {
 	const database = new DatabaseSync(file);
 	onTestFinished(() => database.close());
 	const keys = database
-		.prepare('SELECT key FROM keyv ORDER BY key')
+		.prepare('SELECT key FROM gatepass_entries ORDER BY key')
 		.all()
 		.map(({key}) => key);
 	expect(keys).toEqual(['forever', 'lasting', 'new']);
@@ -157,7 +213,7 @@ describe('while another process holds the write lock', () => {
 		const writes = [
 			store.set('key', 'second'),
 			store.set('key', 'third'),
-			store.deleteIfEqual('key', 'second'),
+			store.compareAndDelete('key', 'second'),
 		];
 		// Were the wait a blocking one, the lock would never be given back from here.
 		for (let turn = 0; turn < 10; turn++) await setImmediate();
@@ -259,7 +315,7 @@ describe('a file that is damaged', () => {
 
 describe('a file that cannot be opened is an error, at once', () => {
 	test('a folder in its place', () => {
-		expect(() => new SqliteStore(folder)).toThrow(/EISDIR/);
+		expect(() => new SqliteStore(folder)).toThrow(/is a folder/);
 	});
 
 	test('a file where its folder should be', () => {
@@ -269,7 +325,7 @@ describe('a file that cannot be opened is an error, at once', () => {
 
 	test('a symbolic link to nowhere', () => {
 		symlinkSync(join(folder, 'no/where'), join(folder, 'link'));
-		expect(() => new SqliteStore(join(folder, 'link'))).toThrow(/ENOENT/);
+		expect(() => new SqliteStore(join(folder, 'link'))).toThrow(/is a symbolic link/);
 	});
 
 	test('a folder that this user may not write to', () => {

@@ -2,7 +2,7 @@
 import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {Keyv} from 'keyv';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
-import {StrategyError, TokenCacheError} from '../../src/errors.ts';
+import {StrategyError, TokenCacheError, TokenRequestError} from '../../src/errors.ts';
 import type {Token} from '../../src/strategy/services.ts';
 import {KeyvTokenStore} from '../../src/tokens/keyv-token-store.ts';
 import {openTokenStore} from '../../src/tokens/open-store.ts';
@@ -43,7 +43,7 @@ const token = (value: string, lifetime = hour): Token => ({
 
 /** A store whose every call does what the test says, and is counted. */
 function storeWith(calls: Partial<TokenStore> = {}) {
-	const inner = openTokenStore('memory:');
+	const inner = openTokenStore(new Map());
 	const store = {
 		get: vi.fn(calls.get ?? (key => inner.get(key))),
 		set: vi.fn(calls.set ?? ((key, value, lifetime) => inner.set(key, value, lifetime))),
@@ -54,7 +54,7 @@ function storeWith(calls: Partial<TokenStore> = {}) {
 	return store;
 }
 
-function cacheOver(store: TokenStore = openTokenStore('memory:')): PersistentTokenCache {
+function cacheOver(store: TokenStore = openTokenStore(new Map())): PersistentTokenCache {
 	const cache = new PersistentTokenCache(store);
 	onTestFinished(() => cache.close());
 	return cache;
@@ -84,7 +84,7 @@ describe('get', () => {
 	});
 
 	test('serves what another cache has put into the store', async () => {
-		const store = openTokenStore('memory:');
+		const store = openTokenStore(new Map());
 		await cacheOver(store).get('key', issuer());
 		const issue = issuer();
 		expect((await cacheOver(store).get('key', issue)).value).toBe('token-1');
@@ -123,7 +123,7 @@ describe('get', () => {
 	});
 
 	test('with fresh passes the cache over, once, and keeps the new token', async () => {
-		const store = openTokenStore('memory:');
+		const store = openTokenStore(new Map());
 		const cache = cacheOver(store);
 		const issue = issuer();
 		await cache.get('key', issue);
@@ -172,7 +172,7 @@ describe('the end of a token', () => {
 	});
 
 	test('is not passed either by what the store holds', async () => {
-		const store = openTokenStore('memory:');
+		const store = openTokenStore(new Map());
 		await cacheOver(store).get('key', issuer());
 		vi.setSystemTime(Date.now() + hour);
 		const cache = cacheOver(store);
@@ -238,7 +238,7 @@ describe('renewal', () => {
 
 describe('invalidate', () => {
 	test('drops the token, in memory and in the store', async () => {
-		const store = openTokenStore('memory:');
+		const store = openTokenStore(new Map());
 		const cache = cacheOver(store);
 		const issue = issuer();
 		await cache.invalidate('key', await cache.get('key', issue));
@@ -248,7 +248,7 @@ describe('invalidate', () => {
 	});
 
 	test('leaves a newer one', async () => {
-		const store = openTokenStore('memory:');
+		const store = openTokenStore(new Map());
 		const cache = cacheOver(store);
 		const issue = issuer();
 		const old = await cache.get('key', issue);
@@ -287,7 +287,7 @@ describe('invalidate', () => {
 });
 
 test('peek gives the token that is kept and never issues', async () => {
-	const store = openTokenStore('memory:');
+	const store = openTokenStore(new Map());
 	const cache = cacheOver(store);
 	expect(await cache.peek('key')).toBeUndefined();
 	const issued = await cache.get('key', issuer());
@@ -296,7 +296,7 @@ test('peek gives the token that is kept and never issues', async () => {
 });
 
 test('delete drops whatever is kept', async () => {
-	const store = openTokenStore('memory:');
+	const store = openTokenStore(new Map());
 	const cache = cacheOver(store);
 	await cache.get('key', issuer());
 	await cache.get('other', issuer());
@@ -304,6 +304,123 @@ test('delete drops whatever is kept', async () => {
 	expect(await cache.peek('key')).toBeUndefined();
 	expect(await store.get('key')).toBeUndefined();
 	expect(await cache.peek('other')).toBeDefined();
+});
+
+describe('delete reaches what is under way', () => {
+	/** An issuer whose answers come when the test says so, and that heeds no signal. */
+	function slowIssuer() {
+		const orders: {resolve: (token: Token) => void; reject: (error: Error) => void; signal: AbortSignal}[] =
+			[];
+		const issue = (signal: AbortSignal): Promise<Token> => {
+			const {promise, resolve, reject} = Promise.withResolvers<Token>();
+			orders.push({resolve, reject, signal});
+			return promise;
+		};
+		return {orders, issue};
+	}
+
+	test('a fetch: its token is not kept, and who waits for one gets a newer one', async () => {
+		const store = openTokenStore(new Map());
+		const cache = cacheOver(store);
+		const {orders, issue} = slowIssuer();
+		const waiting = Promise.all([cache.get('key', issue), cache.get('key', issue)]);
+		await vi.advanceTimersByTimeAsync(0);
+		expect(orders).toHaveLength(1);
+		await cache.delete('key');
+		expect(orders[0]?.signal.aborted).toBe(true);
+		await vi.advanceTimersByTimeAsync(0);
+		expect(orders).toHaveLength(2);
+		orders[0]?.resolve(token('before'));
+		await vi.advanceTimersByTimeAsync(0);
+		expect(await cache.peek('key')).toBeUndefined();
+		orders[1]?.resolve(token('after'));
+		expect((await waiting).map(({value}) => value)).toEqual(['after', 'after']);
+		expect((await cache.peek('key'))?.value).toBe('after');
+		expect((await store.get('key'))?.value).toBe('after');
+	});
+
+	test('one with fresh, and one that fails afterwards', async () => {
+		const cache = cacheOver();
+		const found = reports();
+		const {orders, issue} = slowIssuer();
+		const waiting = cache.get('key', issue, {fresh: true});
+		await vi.advanceTimersByTimeAsync(0);
+		await cache.delete('key');
+		await vi.advanceTimersByTimeAsync(0);
+		orders[0]?.reject(new TokenRequestError('wait', {status: 429, retryAfter: minute}));
+		orders[1]?.resolve(token('after'));
+		expect((await waiting).value).toBe('after');
+		expect(found).toEqual([]);
+		// What it was told is forgotten, too.
+		expect((await cache.get('key', async () => token('another'), {fresh: true})).value).toBe('another');
+	});
+
+	test('a renewal in the background', async () => {
+		const store = openTokenStore(new Map());
+		const cache = cacheOver(store);
+		await cache.get('key', async () => token('old'));
+		await vi.advanceTimersByTimeAsync(0.8 * hour);
+		const {orders, issue} = slowIssuer();
+		expect((await cache.get('key', issue)).value).toBe('old');
+		await vi.advanceTimersByTimeAsync(0);
+		await cache.delete('key');
+		orders[0]?.resolve(token('renewed'));
+		await vi.advanceTimersByTimeAsync(0);
+		expect([await cache.peek('key'), await store.get('key')]).toEqual([undefined, undefined]);
+		// Nobody waits for it, so it is not begun again.
+		expect(orders).toHaveLength(1);
+	});
+
+	test('a look-up that has read the token already', async () => {
+		const inner = openTokenStore(new Map());
+		await inner.set('key', token('stored'), hour);
+		const {promise: held, resolve: letGo} = Promise.withResolvers<void>();
+		const cache = cacheOver(
+			storeWith({
+				get: async key => {
+					const found = await inner.get(key);
+					await held;
+					return found;
+				},
+				delete: key => inner.delete(key),
+			}),
+		);
+		const waiting = cache.get('key', async () => token('after'));
+		await vi.advanceTimersByTimeAsync(0);
+		const deleted = cache.delete('key');
+		letGo();
+		await deleted;
+		expect((await waiting).value).toBe('after');
+		expect((await cache.peek('key'))?.value).toBe('after');
+	});
+
+	test('a token that is on its way into the store, and look-ups that come meanwhile', async () => {
+		const inner = openTokenStore(new Map());
+		const {promise: held, resolve: letGo} = Promise.withResolvers<void>();
+		let isFirst = true;
+		const cache = cacheOver(
+			storeWith({
+				get: key => inner.get(key),
+				set: async (...all) => {
+					if (isFirst) {
+						isFirst = false;
+						await held;
+					}
+					await inner.set(...all);
+				},
+				delete: key => inner.delete(key),
+			}),
+		);
+		const first = cache.get('key', async () => token('before'));
+		await vi.advanceTimersByTimeAsync(0);
+		const deleted = cache.delete('key');
+		const second = cache.get('key', async () => token('after'));
+		await vi.advanceTimersByTimeAsync(10);
+		letGo();
+		await deleted;
+		expect((await Promise.all([first, second])).map(({value}) => value)).toEqual(['after', 'after']);
+		expect((await inner.get('key'))?.value).toBe('after');
+	});
 });
 
 describe('close', () => {
@@ -454,7 +571,7 @@ describe('a store that fails never fails a call', () => {
 
 	test('one that comes back is used again', async () => {
 		let isDown = true;
-		const inner = openTokenStore('memory:');
+		const inner = openTokenStore(new Map());
 		const store = storeWith({
 			get: key => (isDown ? fails() : inner.get(key)),
 			set: (...all) => inner.set(...all),

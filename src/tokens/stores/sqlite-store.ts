@@ -1,54 +1,52 @@
 /**
- * A keyv store in one sqlite file, over Node's built-in `node:sqlite`.
- *
- * Many processes may use the file at once: it is in write-ahead mode (https://sqlite.org/wal.html), every write is
- * one statement, and a writer waits for another one. Only the user may read it: 0600, in a folder that is 0700; a
- * folder that is there already is left as it is, unless it is gatepass's own.
- * A file that is damaged is put aside (`.damaged`) and begun again: what is lost can be issued again.
+ * Tokens in one sqlite file, over Node's built-in `node:sqlite`; a keyv adapter, too. Many processes may use the file at
+ * once: every write is one statement, and a writer waits for another one. Times are by the machine's clock: all who use
+ * the file are on one machine.
  */
 import {EventEmitter} from 'node:events';
-import {chmodSync, closeSync, mkdirSync, openSync, renameSync, rmSync, statSync} from 'node:fs';
-import {basename, dirname} from 'node:path';
+import {performance} from 'node:perf_hooks';
 import type {DatabaseSync, StatementSync} from 'node:sqlite';
 import type {KeyvStoreAdapter, StoredData} from 'keyv';
-import type {Leases} from '../token-store.ts';
-import {loadSqlite} from './load-sqlite.ts';
-import {isBusy, whenFree} from './sqlite-busy.ts';
-import {createSqliteLeases} from './sqlite-leases.ts';
+import {FileIsLocked, whenFree} from './sqlite-busy.ts';
+import {openSqliteFile, removeDamaged} from './sqlite-file.ts';
 
-/** Milliseconds that opening waits for other processes. They are all busy with the same when the file is new. */
-const openingTimeout = 5000;
-/** Milliseconds that a statement waits while nothing else can run in this process; after that, `whenFree` waits. */
-const blockingTimeout = 20;
+/** What has expired is removed after so many writes, or milliseconds, whichever is less. */
+const writesPerSweep = 500;
+const longestUnswept = 60_000;
 
-const schema = `
-	CREATE TABLE IF NOT EXISTS keyv (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER) STRICT, WITHOUT ROWID;
-	CREATE INDEX IF NOT EXISTS keyv_expires ON keyv (expires) WHERE expires IS NOT NULL;
-`;
+/**
+ * What was kept in the future is void: the clock was put back, and it could last for ever. Not the near future: between
+ * a look at the clock and the write, another process may have written.
+ */
+const isAlive = '(expires IS NULL OR expires > :now) AND kept <= :now + 60000';
 
 type Statements = Record<
-	'get' | 'set' | 'delete' | 'deleteIfEqual' | 'clear' | 'all' | 'expire',
+	'get' | 'set' | 'lock' | 'delete' | 'compareAndDelete' | 'clear' | 'all' | 'sweep' | 'checkpoint',
 	StatementSync
 >;
 
 export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	readonly opts: {url: string};
 	namespace?: string | undefined;
-	readonly leases: Leases;
+	readonly #file: string;
 	readonly #database: DatabaseSync;
 	readonly #statements: Statements;
 	/** Writes go one after the other: one that had to wait must not undo a later one. */
 	#lastWrite: Promise<unknown> = Promise.resolve();
+	/** Waits for its turn. */
+	#erasure: Promise<void> | undefined;
+	#writesUntilSweep = 0;
+	#sweptAt = 0;
 
+	/** @throws {TokenCacheError} where the file is not this user's alone. */
 	constructor(file: string) {
 		super();
 		this.opts = {url: `sqlite:${file}`};
-		this.#database = open(file);
+		this.#file = file;
+		this.#database = openSqliteFile(file);
 		try {
 			this.#statements = prepare(this.#database);
-			this.leases = createSqliteLeases(this.#database);
-			// What has expired is of no use to anyone; without this the file would only grow.
-			this.#write(() => this.#statements.expire.run(Date.now())).catch(() => {});
+			this.#sweepIfDue();
 		} catch (error) {
 			this.#database.close();
 			throw error;
@@ -56,7 +54,7 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	}
 
 	async get<Value>(key: string): Promise<StoredData<Value> | undefined> {
-		const row = this.#statements.get.get(key, Date.now());
+		const row = this.#statements.get.get({key, now: Date.now()});
 		return row?.value as StoredData<Value> | undefined;
 	}
 
@@ -65,15 +63,15 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	}
 
 	async set(key: string, value: string, ttl?: number): Promise<void> {
-		const expires = expiry(ttl);
-		await this.#write(() => this.#statements.set.run(key, value, expires));
+		await this.#write(() => this.#statements.set.run(newRow(key, value, ttl)));
+		this.#sweepIfDue();
 	}
 
 	async setMany(values: Array<{key: string; value: string; ttl?: number}>): Promise<void> {
 		await this.#write(() => {
 			this.#database.exec('BEGIN IMMEDIATE');
 			try {
-				for (const {key, value, ttl} of values) this.#statements.set.run(key, value, expiry(ttl));
+				for (const {key, value, ttl} of values) this.#statements.set.run(newRow(key, value, ttl));
 				this.#database.exec('COMMIT');
 			} catch (error) {
 				this.#database.exec('ROLLBACK');
@@ -82,14 +80,26 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 		});
 	}
 
+	/** Delete an entry so that nothing of it stays: neither here nor in the log nor in what was put aside. */
 	async delete(key: string): Promise<boolean> {
-		const {changes} = await this.#write(() => this.#statements.delete.run(key));
+		const {changes} = await this.#write(() => this.#statements.delete.run({key}));
+		this.#erasure ??= this.#erase();
+		await this.#erasure;
 		return Number(changes) > 0;
 	}
 
 	/** Delete the entry only if it is still this text: one statement. */
-	async deleteIfEqual(key: string, stored: string): Promise<boolean> {
-		const {changes} = await this.#write(() => this.#statements.deleteIfEqual.run(key, stored));
+	async compareAndDelete(key: string, value: string): Promise<boolean> {
+		const {changes} = await this.#write(() => this.#statements.compareAndDelete.run({key, value}));
+		return Number(changes) > 0;
+	}
+
+	/** Put a text where there is none, or the same one: one statement. */
+	async lock(key: string, value: string, ttl: number): Promise<boolean> {
+		const {changes} = await this.#write(() => {
+			const row = newRow(key, value, ttl);
+			return this.#statements.lock.run({...row, now: row.kept});
+		});
 		return Number(changes) > 0;
 	}
 
@@ -99,8 +109,7 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	}
 
 	async clear(): Promise<void> {
-		const prefix = this.namespace === undefined ? '' : `${this.namespace}:`;
-		await this.#write(() => this.#statements.clear.run(prefix));
+		await this.#write(() => this.#statements.clear.run({prefix: prefixOf(this.namespace)}));
 	}
 
 	async has(key: string): Promise<boolean> {
@@ -110,8 +119,7 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 	async *iterator<Value>(
 		namespace?: string,
 	): AsyncGenerator<Array<string | Awaited<Value> | undefined>, void> {
-		const prefix = namespace === undefined ? '' : `${namespace}:`;
-		for (const row of this.#statements.all.all(prefix, Date.now())) {
+		for (const row of this.#statements.all.all({prefix: prefixOf(namespace), now: Date.now()})) {
 			yield [row.key as string, row.value as Awaited<Value>];
 		}
 	}
@@ -120,103 +128,58 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 		if (this.#database.isOpen) this.#database.close();
 	}
 
+	/** What deletes while this waits for its turn is done with it, too. */
+	async #erase(): Promise<void> {
+		await this.#write(() => {
+			this.#erasure = undefined;
+			const {busy} = this.#statements.checkpoint.get() as {busy: number};
+			if (busy !== 0) throw new FileIsLocked('Another process reads the file');
+		});
+		removeDamaged(this.#file);
+	}
+
 	#write<Result>(work: () => Result): Promise<Result> {
 		const result = this.#lastWrite.then(() => whenFree(work));
 		this.#lastWrite = result.catch(() => {});
 		return result;
 	}
-}
 
-function expiry(ttl: number | undefined): number | null {
-	return ttl === undefined ? null : Date.now() + Math.ceil(ttl);
-}
-
-function open(file: string): DatabaseSync {
-	const folder = dirname(file);
-	mkdirSync(folder, {recursive: true, mode: 0o700});
-	if (basename(folder) === 'gatepass') tighten(folder, 0o700);
-	const inode = inodeOf(file);
-	try {
-		return openChecked(file);
-	} catch (error) {
-		if (!isDamage(error)) throw error;
-		putAside(file, inode);
-		return openChecked(file);
+	/** What has expired is of no use to anyone; without this the file would only grow. */
+	#sweepIfDue(): void {
+		this.#writesUntilSweep -= 1;
+		if (this.#writesUntilSweep > 0 && performance.now() < this.#sweptAt + longestUnswept) return;
+		this.#writesUntilSweep = writesPerSweep;
+		this.#sweptAt = performance.now();
+		this.#write(() => this.#statements.sweep.run({now: Date.now()})).catch(() => {});
 	}
 }
 
-function openChecked(file: string): DatabaseSync {
-	// Made here, so that it never has other rights, not even for a moment. sqlite gives its -wal and -shm the same.
-	closeSync(openSync(file, 'a', 0o600));
-	tighten(file, 0o600);
-	const {DatabaseSync} = loadSqlite();
-	const database = new DatabaseSync(file);
-	try {
-		database.exec(`PRAGMA busy_timeout = ${openingTimeout}`);
-		useWriteAheadLog(database);
-		database.exec('PRAGMA synchronous = NORMAL');
-		database.exec(schema);
-		// A truncated file opens well and fails at some later read: find out now.
-		const [{quick_check: verdict} = {}] = database.prepare('PRAGMA quick_check(1)').all();
-		if (verdict !== 'ok') throw Object.assign(new Error('The file is damaged'), {errcode: corrupt});
-		database.exec(`PRAGMA busy_timeout = ${blockingTimeout}`);
-		return database;
-	} catch (error) {
-		database.close();
-		throw error;
-	}
+function newRow(key: string, value: string, ttl: number | undefined) {
+	const kept = Date.now();
+	return {key, value, kept, expires: ttl === undefined ? null : kept + Math.ceil(ttl)};
 }
 
-/** Take away what others may do. */
-function tighten(path: string, mode: number): void {
-	if ((statSync(path).mode & 0o077) !== 0) chmodSync(path, mode);
-}
-
-/** Changing the mode needs the file alone and does not wait for others, so a few tries are made. */
-function useWriteAheadLog(database: DatabaseSync): void {
-	const deadline = Date.now() + openingTimeout;
-	for (;;) {
-		try {
-			database.exec('PRAGMA journal_mode = WAL');
-			return;
-		} catch (error) {
-			if (!isBusy(error) || Date.now() > deadline) throw error;
-			Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
-		}
-	}
+function prefixOf(namespace: string | undefined): string {
+	return namespace === undefined ? '' : `${namespace}:`;
 }
 
 function prepare(database: DatabaseSync): Statements {
-	const inNamespace = 'substr(key, 1, length(?1)) = ?1';
+	const entries = 'gatepass_entries';
+	const inNamespace = 'substr(key, 1, length(:prefix)) = :prefix';
+	const insert = `INTO ${entries} (key, value, kept, expires) VALUES (:key, :value, :kept, :expires)`;
 	return {
-		get: database.prepare('SELECT value FROM keyv WHERE key = ? AND (expires IS NULL OR expires > ?)'),
-		set: database.prepare('INSERT OR REPLACE INTO keyv (key, value, expires) VALUES (?, ?, ?)'),
-		delete: database.prepare('DELETE FROM keyv WHERE key = ?'),
-		deleteIfEqual: database.prepare('DELETE FROM keyv WHERE key = ? AND value = ?'),
-		clear: database.prepare(`DELETE FROM keyv WHERE ${inNamespace}`),
-		all: database.prepare(
-			`SELECT key, value FROM keyv WHERE ${inNamespace} AND (expires IS NULL OR expires > ?2)`,
+		get: database.prepare(`SELECT value FROM ${entries} WHERE key = :key AND ${isAlive}`),
+		set: database.prepare(`INSERT OR REPLACE ${insert}`),
+		lock: database.prepare(
+			`INSERT ${insert}
+			ON CONFLICT (key) DO UPDATE SET value = excluded.value, kept = excluded.kept, expires = excluded.expires
+			WHERE NOT (${isAlive}) OR value = excluded.value`,
 		),
-		expire: database.prepare('DELETE FROM keyv WHERE expires <= ?'),
+		delete: database.prepare(`DELETE FROM ${entries} WHERE key = :key`),
+		compareAndDelete: database.prepare(`DELETE FROM ${entries} WHERE key = :key AND value = :value`),
+		clear: database.prepare(`DELETE FROM ${entries} WHERE ${inNamespace}`),
+		all: database.prepare(`SELECT key, value FROM ${entries} WHERE ${inNamespace} AND ${isAlive}`),
+		sweep: database.prepare(`DELETE FROM ${entries} WHERE expires <= :now`),
+		checkpoint: database.prepare('PRAGMA wal_checkpoint(TRUNCATE)'),
 	};
-}
-
-/** SQLITE_CORRUPT and SQLITE_NOTADB, https://sqlite.org/rescode.html */
-const corrupt = 11;
-const notADatabase = 26;
-
-function isDamage(error: unknown): boolean {
-	const {errcode} = error as {errcode?: number};
-	return errcode !== undefined && [corrupt, notADatabase].includes(errcode & 0xff);
-}
-
-/** Another process may have found the damage first: only the file that was seen damaged is moved. */
-function putAside(file: string, inode: bigint | undefined): void {
-	if (inode === undefined || inodeOf(file) !== inode) return;
-	renameSync(file, `${file}.damaged`);
-	for (const companion of ['-wal', '-shm']) rmSync(`${file}${companion}`, {force: true});
-}
-
-function inodeOf(file: string): bigint | undefined {
-	return statSync(file, {bigint: true, throwIfNoEntry: false})?.ino;
 }
