@@ -3,6 +3,8 @@
  * registered there takes the place of what would be registered here.
  */
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
+import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
+import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
 import type {Configuration} from './config/configuration.ts';
 import {StrategyNotFoundError, type TokenCacheError} from './errors.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
@@ -56,6 +58,7 @@ export interface Composition {
 	readonly matcher: Matcher<HostRule>;
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
+	readonly certificates: Certificates;
 	/** End renewals and connections. */
 	close(): Promise<void>;
 }
@@ -100,7 +103,8 @@ export function compose(
 			owned.retire(identity);
 		};
 		const judge: JudgeChain = chain => trust.judgeIdentity(chain);
-		return new IdentityStore(folder, environment, {events, retire, passphrases, judge});
+		const lineages = configuration.certificates.folder;
+		return new IdentityStore(folder, environment, {events, retire, passphrases, judge, lineages});
 	});
 	// What a caller registered is the caller's to close.
 	const ownsTokens = !container.isRegistered(TokenCache, true);
@@ -111,6 +115,35 @@ export function compose(
 		return new PersistentTokenCache(openTokenStore(store ?? url, {keys, tls, onGarbage: report}), {events});
 	};
 	const tokens = provide(TokenCache, openCache);
+
+	const certificates = lazyCertificates(async () => {
+		const [{CertificateManager}, {AcmeConnection}, plugIns, {userAgent}] = await Promise.all([
+			import('./certificates/manager.ts'),
+			import('./issuers/acme/connection.ts'),
+			import('./certificates/plug-ins.ts'),
+			import('./certificates/user-agent.ts'),
+		]);
+		const settings = configuration.certificates;
+		// Each try has to be signed again, so the client below makes one only.
+		const http = new GotHttpClient(got, trust, agents, {timeout: settings.timeout, retries: 0});
+		const registered = <Factory>(token: InjectionToken<Factory>): Factory[] =>
+			container.isRegistered(token, true) ? container.resolveAll(token) : [];
+		const connections = new Map<string, InstanceType<typeof AcmeConnection>>();
+		return new CertificateManager({
+			settings,
+			connect(directoryUrl) {
+				const known = connections.get(directoryUrl);
+				if (known !== undefined) return known;
+				const {timeout} = settings;
+				const made = new AcmeConnection({directoryUrl, http, userAgent: userAgent(settings), timeout});
+				connections.set(directoryUrl, made);
+				return made;
+			},
+			makeAuthenticator: wanted => plugIns.makeAuthenticator(wanted, registered(AuthenticatorFactory)),
+			makeInstaller: wanted => plugIns.makeInstaller(wanted, registered(InstallerFactory)),
+			report: event => events.publish('gatepass:certificate:renewal', event),
+		});
+	});
 
 	const strategies: AuthStrategy[] = [];
 	const build = ({strategy, options}: NestedStrategy, info: RuleInfo): AuthStrategy => {
@@ -138,6 +171,7 @@ export function compose(
 		matcher,
 		rules,
 		tokens,
+		certificates,
 		async close() {
 			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
 			agents.close();

@@ -3,6 +3,7 @@ import type {PeerCertificate} from 'node:tls';
 import type {Got} from 'got';
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
 import type {DependencyContainer} from 'tsyringe';
+import type {Certificates} from './certificates/lazy.ts';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
@@ -107,6 +108,8 @@ export interface Gatepass extends AsyncDisposable {
 	 * @throws {GatepassError} what a strategy throws where it cannot tell which token is meant, or revoking fails.
 	 */
 	forget(url?: string | URL): Promise<void>;
+	/** Certificates that renew themselves, as the configuration's `certificates` says. */
+	readonly certificates: Certificates;
 	/** End renewals in the background and connections, and let go of the token store. Make no requests after it. */
 	close(): Promise<void>;
 }
@@ -162,6 +165,10 @@ class ConfiguredGatepass implements Gatepass {
 		this.#composition = composition;
 		this.extend = extend;
 		this.got = extend(base);
+	}
+
+	get certificates(): Certificates {
+		return this.#composition.certificates;
 	}
 
 	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {

@@ -1,6 +1,13 @@
 /** The public face of gatepass. Importing it loads neither got nor any strategy. */
 import 'reflect-metadata';
 
+export type {RegisterOptions} from './certificates/accounts.ts';
+export {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
+export type {Certificates} from './certificates/lazy.ts';
+export type {IssuedCertificate} from './certificates/manager.ts';
+export type {ObtainOptions} from './certificates/ordering.ts';
+export type {RenewalResult, RenewOptions} from './certificates/renewing.ts';
+export type {LineageStatus} from './certificates/status.ts';
 export type {ConfigurationInput} from './config/schema.ts';
 export * from './errors.ts';
 export {
@@ -12,6 +19,10 @@ export {
 	type RuleStatus,
 } from './gatepass.ts';
 export type {Candidate, Explanation} from './host-rules/explain.ts';
+export type {Checkpoint} from './installers/checkpoints.ts';
+export type {DeployedLineage, Enhancements, Installer} from './installers/installer.ts';
+export type {Authenticator, ChallengeTask, CleanUp} from './issuers/acme/authenticators/authenticator.ts';
+export type {Progress} from './issuers/acme/obtain.ts';
 export type {
 	ApplicationState,
 	CertificateApplication,

@@ -1,10 +1,10 @@
 /** The account with which certificates are ordered: the one on disk, or a new one where the terms are agreed to. */
 import {createPrivateKey} from 'node:crypto';
+import type {ExternalAccountBinding} from '../config/certificate-settings.ts';
 import {
 	type Account,
 	changeAccountKey,
 	deactivateAccount,
-	type ExternalAccountBinding,
 	registerAccount,
 	updateAccount,
 } from '../issuers/acme/account.ts';

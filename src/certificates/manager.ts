@@ -4,6 +4,7 @@
  */
 import {createPrivateKey} from 'node:crypto';
 import {join} from 'node:path';
+import type {InstallerSettings} from '../config/certificate-settings.ts';
 import {GatepassError} from '../errors.ts';
 import {type Checkpoint, Checkpoints} from '../installers/checkpoints.ts';
 import type {DeployedLineage, Enhancements} from '../installers/installer.ts';
@@ -23,7 +24,6 @@ import {type ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
 import {type RenewalResult, Renewing, type RenewOptions} from './renewing.ts';
-import type {InstallerSettings} from './settings.ts';
 import {type LineageStatus, statusesIn, statusOf} from './status.ts';
 
 /** A certificate that stands on its own. PEM, each; the key is a secret. */

@@ -1,5 +1,6 @@
 /** Orders certificates as the configuration and the caller say, so that an interrupted order can go on. */
 import {type KeyObject, X509Certificate} from 'node:crypto';
+import type {CertificateSettings} from '../config/certificate-settings.ts';
 import {AcmeError} from '../errors.ts';
 import type {Account} from '../issuers/acme/account.ts';
 import {generateCertificateKey} from '../issuers/acme/certificate-request.ts';
@@ -9,7 +10,6 @@ import type {CertbotFolder} from '../lineages/certbot/folder.ts';
 import type {AccountKeeper, FoundAccount} from './accounts.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {PendingOrders} from './pending.ts';
-import type {CertificateSettings} from './settings.ts';
 import {checkForClients, refusePublicAuthority} from './usable.ts';
 
 /** What a caller says about one certificate, over what the configuration says about all. */

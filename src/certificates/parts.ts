@@ -1,9 +1,14 @@
 /** What the parts of a certificate manager share: settings, servers, plug-ins, and whom to tell. */
+
+import type {
+	AuthenticatorSettings,
+	CertificateSettings,
+	InstallerSettings,
+} from '../config/certificate-settings.ts';
 import {GatepassError} from '../errors.ts';
 import type {Installer} from '../installers/installer.ts';
 import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
 import type {AcmeConnection} from '../issuers/acme/connection.ts';
-import type {AuthenticatorSettings, CertificateSettings, InstallerSettings} from './settings.ts';
 
 /** What happened to a certificate. Holds no secret. */
 export interface CertificateEvent {

@@ -1,5 +1,6 @@
 /** The authenticators and installers by name: the built-in ones, and those that a user registers. */
-import type {InjectionToken} from 'tsyringe';
+
+import type {AuthenticatorSettings, InstallerSettings} from '../config/certificate-settings.ts';
 import {GatepassError} from '../errors.ts';
 import {FilesInstaller, type FilesSettings} from '../installers/files.ts';
 import type {Installer} from '../installers/installer.ts';
@@ -7,25 +8,7 @@ import type {Authenticator} from '../issuers/acme/authenticators/authenticator.t
 import {CommandAuthenticator, type CommandSettings} from '../issuers/acme/authenticators/dns-command.ts';
 import {StandaloneAuthenticator, WebrootAuthenticator} from '../issuers/acme/authenticators/http-01.ts';
 import {TlsAlpnAuthenticator} from '../issuers/acme/authenticators/tls-alpn-01.ts';
-import type {AuthenticatorSettings, InstallerSettings} from './settings.ts';
-
-/** Makes authenticators of one name from the options beside `name` in the configuration. */
-export interface AuthenticatorFactory {
-	readonly name: string;
-	create(options: Readonly<Record<string, unknown>>): Authenticator;
-}
-/** Register under this to add an authenticator: `container.register(AuthenticatorFactory, {useValue: factory})`. */
-export const AuthenticatorFactory: InjectionToken<AuthenticatorFactory> = Symbol.for(
-	'gatepass.AuthenticatorFactory',
-);
-
-/** Makes installers of one name from the options beside `name` in the configuration. */
-export interface InstallerFactory {
-	readonly name: string;
-	create(options: Readonly<Record<string, unknown>>): Installer;
-}
-/** Register under this to add an installer: `container.register(InstallerFactory, {useValue: factory})`. */
-export const InstallerFactory: InjectionToken<InstallerFactory> = Symbol.for('gatepass.InstallerFactory');
+import type {AuthenticatorFactory, InstallerFactory} from './factories.ts';
 
 type Factories<Made> = Readonly<Record<string, (options: never) => Made>>;
 

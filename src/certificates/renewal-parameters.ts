@@ -2,9 +2,9 @@
  * What certbot needs to know to renew a certificate of ours, and what gatepass needs of one of certbot's: the section
  * `renewalparams`. What certbot has no word for stands in a section of our own, which it leaves alone.
  */
-import type {CertificateKeyType} from '../issuers/acme/certificate-request.ts';
+
+import type {AuthenticatorSettings, CertificateKeyType} from '../config/certificate-settings.ts';
 import type {ConfigObject, ConfigValue} from '../lineages/certbot/config-object.ts';
-import type {AuthenticatorSettings} from './settings.ts';
 
 const section = ['renewalparams'];
 const own = ['gatepass'];

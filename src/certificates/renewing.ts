@@ -13,6 +13,7 @@ import type {ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {readParameters} from './renewal-parameters.ts';
 
+/** What `renew` takes. */
 export interface RenewOptions {
 	/** Default: all. */
 	readonly name?: string;

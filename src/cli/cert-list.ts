@@ -1,12 +1,15 @@
 /** `gatepass cert list`: the identities in the folders where they are kept. */
 import process from 'node:process';
 import type {Command} from 'commander';
+import type {LineageStatus} from '../certificates/status.ts';
 import type {ListedIdentity} from '../lineages/list.ts';
 import {resolvePath} from '../strategy/paths.ts';
+import {type AcmeOptions, withCertificates} from './acme-options.ts';
 import {toOption} from './cert-request.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
 import {renderTable} from './table.ts';
+import {renderTimeline} from './timeline.ts';
 
 export function addCertListCommand(group: Command): void {
 	group
@@ -14,10 +17,11 @@ export function addCertListCommand(group: Command): void {
 		.summary('show the certificates that are there')
 		.description(
 			'Show the certificates that are there, until when, and which requests are pending: in the folder that\n' +
-				"CERN_CERTIFICATE_PATH names, in ~/private and ~/.globus, and wherever 'cert request' or 'cert install' were told to\n" +
-				'keep one; or in the folders given.',
+				"CERN_CERTIFICATE_PATH names, in ~/private and ~/.globus, wherever 'cert request' or 'cert install' were told to\n" +
+				'keep one, and what renews itself; or in the folders given.',
 		)
 		.argument('[folders...]', 'folders that hold usercert.pem and userkey.pem')
+		.option('--config-dir <folder>', "where certificates that renew themselves are kept, in certbot's layout")
 		.addHelpText(
 			'after',
 			examples(
@@ -27,7 +31,8 @@ export function addCertListCommand(group: Command): void {
 			),
 		)
 		.action(async (named: readonly string[], _own: unknown, command: Command) => {
-			const {json} = optionsOf(command);
+			const options = optionsOf<AcmeOptions>(command);
+			const {json} = options;
 			const [{listIdentity}, {knownFolders}] = await Promise.all([
 				import('../lineages/list.ts'),
 				import('../lineages/known-folders.ts'),
@@ -38,9 +43,69 @@ export function addCertListCommand(group: Command): void {
 					: named.map(folder => resolvePath(folder, process.cwd(), process.env));
 			const listed = await Promise.all(folders.map(folder => listIdentity(folder)));
 			const identities = listed.filter(identity => identity !== undefined);
-			if (json) printJson(identities);
-			else print(await describe(identities, folders));
+			// Folders that were named are all that is asked for.
+			const renewed = named.length === 0 ? await renewedCertificates(options) : [];
+			if (json) printJson([...identities, ...renewed]);
+			else print(await describeAll(identities, renewed, folders));
 		});
+}
+
+/** What an ACME server issued, as `--json` shows it beside identities. */
+interface RenewedCertificate extends Omit<LineageStatus, 'due'> {
+	readonly kind: 'lineage';
+	/** Whether it is to be renewed now. */
+	readonly due: boolean;
+	/** When it is, in milliseconds since 1970. */
+	readonly renewAt: number;
+}
+
+async function renewedCertificates(options: AcmeOptions): Promise<RenewedCertificate[]> {
+	const statuses = await withCertificates(options, certificates => certificates.list());
+	return statuses.map(({due, ...status}) => ({
+		kind: 'lineage',
+		...status,
+		due: Date.now() >= due,
+		renewAt: due,
+	}));
+}
+
+async function describeAll(
+	identities: readonly ListedIdentity[],
+	renewed: readonly RenewedCertificate[],
+	folders: readonly string[],
+): Promise<string> {
+	const timeline = renderTimeline([
+		...identities.flatMap(({name, notAfter}) => (notAfter === undefined ? [] : [{label: name, notAfter}])),
+		...renewed.map(({name, notAfter, renewAt}) => ({label: name, notAfter, renewAt})),
+	]);
+	const parts = [
+		...(identities.length === 0 && renewed.length > 0 ? [] : [await describe(identities, folders)]),
+		...(renewed.length === 0 ? [] : [await describeRenewed(renewed)]),
+		...(identities.length + renewed.length < 2 || !process.stdout.isTTY ? [] : [timeline]),
+	];
+	return parts.join('\n\n');
+}
+
+async function describeRenewed(renewed: readonly RenewedCertificate[]): Promise<string> {
+	return renderTable(
+		['  name', 'valid until', 'renewed'],
+		renewed.map(({name, notAfter, renewAt, due, warnings}) => {
+			const sign = warnings.length > 0 ? paint('red', '✖') : due ? paint('yellow', '!') : paint('green', '✔');
+			const isDamaged = notAfter === 0;
+			return [
+				`${sign} ${name}`,
+				isDamaged ? '' : describeTime(notAfter),
+				isDamaged ? '' : describeTime(renewAt),
+			];
+		}),
+		renewed.map(({domains, warnings, isForCertbot}) =>
+			[
+				...(domains.length === 0 ? [] : [domains.join(', ')]),
+				...(isForCertbot || domains.length === 0 ? [] : ['certbot has no authenticator for it']),
+				...warnings,
+			].join('; '),
+		),
+	);
 }
 
 async function describe(identities: readonly ListedIdentity[], folders: readonly string[]): Promise<string> {

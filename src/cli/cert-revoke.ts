@@ -3,12 +3,15 @@ import process from 'node:process';
 import {type Command, Option} from 'commander';
 import type {RevocationReason} from '../issuers/issuer.ts';
 import {resolvePath} from '../strategy/paths.ts';
+import {type AcmeOptions, withCertificates} from './acme-options.ts';
 import {addAuthorityOptions, authorityNamed, defaultFolder} from './cert-request.ts';
 import {paint, print, printJson} from './output.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf} from './settings.ts';
 
-interface RevokeOptions {
+interface RevokeOptions extends AcmeOptions {
+	readonly certName?: string;
+
 	readonly to: string;
 	readonly reason: string;
 	readonly authority?: string;
@@ -31,7 +34,10 @@ export function addCertRevokeCommand(group: Command): void {
 		.description(
 			'Have the certificate in use revoked by the authority that issued it, or say how that is done by hand. Its files stay.',
 		)
-		.option('--to <folder>', 'where the identity is kept', defaultFolder)
+		.option('--to <folder>', 'where the identity of a robot is kept', defaultFolder)
+		.option('--cert-name <name>', 'the certificate that was obtained from an ACME server, instead')
+		.option('--server <url>', 'the directory of the ACME server')
+		.option('--config-dir <folder>', "where certificates are kept, in certbot's layout")
 		.addOption(new Option('--reason <reason>', 'why').choices(Object.keys(reasons)).default('unspecified'));
 	addAuthorityOptions(command)
 		.addHelpText(
@@ -43,6 +49,15 @@ export function addCertRevokeCommand(group: Command): void {
 		)
 		.action(async (_own: unknown, own: Command) => {
 			const options = optionsOf<RevokeOptions>(own);
+			const {certName} = options;
+			if (certName !== undefined) {
+				await withCertificates(options, async certificates => {
+					await certificates.revoke(certName, {reason: reasons[options.reason] as RevocationReason});
+					if (options.json) printJson({revoked: true, name: certName});
+					else print(`${paint('green', '✔')} revoked ${certName}`);
+				});
+				return;
+			}
 			const path = resolvePath(options.to, process.cwd(), process.env);
 			const [{revoke}, {rfc2253Subject}] = await Promise.all([
 				import('../lineages/revoke.ts'),

@@ -1,8 +1,8 @@
 /** Puts the commands together, runs one, and turns what comes of it into an exit code. */
-import {readFileSync} from 'node:fs';
 import process from 'node:process';
 import {styleText} from 'node:util';
 import {Command, CommanderError} from 'commander';
+import {version} from '../version.ts';
 import {addBundleCommand} from './bundle.ts';
 import {addCertCommand} from './cert.ts';
 import {addDoctorCommand} from './doctor.ts';
@@ -105,14 +105,4 @@ Exit codes: 0 done, 1 the request or check failed, 2 usage, 3 configuration.`;
 function wantsJson(args: readonly string[]): boolean {
 	const end = args.indexOf('--');
 	return args.slice(0, end === -1 ? undefined : end).includes('--json');
-}
-
-function version(): string {
-	// The same way up from src/cli and from dist/src/cli would end in two places, so look for the file.
-	for (const place of ['../../package.json', '../../../package.json']) {
-		try {
-			return (JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as {version: string}).version;
-		} catch {}
-	}
-	return 'unknown';
 }

@@ -4,6 +4,7 @@ import type {Bundle} from '../bundles/bundle.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
 import type {Environment} from '../strategy/services.ts';
+import type {CertificateSettings} from './certificate-settings.ts';
 
 /** Stands among the files of a trust entry for the operating system's store of CA certificates. */
 export const systemStore = 'system';
@@ -44,5 +45,6 @@ export interface Configuration {
 	/** What is theirs is in `trust` and `hostRules` already. */
 	readonly bundles: readonly Bundle[];
 	readonly trust: readonly TrustEntry[];
+	readonly certificates: CertificateSettings;
 	readonly hostRules: readonly HostRule[];
 }

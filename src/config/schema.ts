@@ -66,6 +66,85 @@ export const tokenRequestSchema = z.strictObject({
 		.describe('How often a token request that failed on the way is repeated. Default: 2'),
 });
 
+const port = z.int().min(1).max(65_535).optional();
+const command = z.string().min(1);
+const text = z.string().min(1);
+
+/** Names other than these are those of plug-ins, whose options are their own. */
+const plugIn = (known: readonly string[]) =>
+	z.looseObject({
+		name: z.string().refine(name => !known.includes(name), 'its options are wrong'),
+	});
+
+const authenticators = [
+	z.strictObject({name: z.literal('http-01'), address: text.optional(), port}),
+	z.strictObject({name: z.literal('webroot'), path: text}),
+	z.strictObject({name: z.literal('tls-alpn-01'), address: text.optional(), port}),
+	z.strictObject({name: z.literal('dns-command'), auth: command, cleanup: command.optional()}),
+	z.strictObject({name: z.literal('manual')}),
+] as const;
+
+const installers = [
+	z.strictObject({name: z.literal('identity')}),
+	z.strictObject({
+		name: z.literal('files'),
+		certificate: text,
+		key: text,
+		chain: text.optional(),
+		owner: text.optional(),
+		group: text.optional(),
+		mode: z
+			.string()
+			.regex(/^0?[0-7]{3}$/, 'it is no mode; write octal digits in quotes, such as "640"')
+			.optional(),
+		reloadCommand: command.optional(),
+	}),
+] as const;
+
+export const certificatesSchema = z.strictObject({
+	server: z.url().optional().describe('The directory of the ACME server'),
+	folder: text
+		.optional()
+		.describe(
+			"Where certificates are kept, in certbot's layout. Default: /etc/letsencrypt for root, else ~/.config/gatepass/letsencrypt",
+		),
+	email: z.email().optional().describe('Where the authority sends its mail'),
+	termsOfServiceAgreed: z.boolean().optional().describe("Whether the server's terms are agreed to"),
+	jitter: z.int().min(0).optional().describe('Milliseconds, of which each renewal waits for a random part'),
+	timeout: milliseconds.optional().describe('Milliseconds for one request to the server. Default: 60000'),
+	authenticator: z
+		.union([...authenticators, plugIn(authenticators.map(({shape}) => shape.name.value))])
+		.optional()
+		.describe('How challenges are answered'),
+	installer: z
+		.union([...installers, plugIn(installers.map(({shape}) => shape.name.value))])
+		.optional()
+		.describe('What a renewed certificate is put into'),
+	hooks: z
+		.strictObject({before: command.optional(), deploy: command.optional(), after: command.optional()})
+		.optional()
+		.describe('Commands around a renewal'),
+	profile: text.optional().describe('One of the profiles that the server offers'),
+	preferredChain: text.optional().describe('The name of an issuer that is to be in the chain'),
+	keyType: z
+		.enum(['ecdsa', 'ecdsa-p384', 'rsa', 'rsa-3072', 'rsa-4096'])
+		.optional()
+		.describe('Default: ecdsa, on P-256'),
+	reuseKey: z.boolean().optional().describe('Keep the key over renewals'),
+	externalAccountBinding: z
+		.strictObject({kid: text, hmacKey: text, algorithm: z.enum(['HS256', 'HS384', 'HS512']).optional()})
+		.optional()
+		.describe('What ties the account to one that the authority knows otherwise'),
+	renewalInformation: z
+		.boolean()
+		.optional()
+		.describe('Whether the server is asked when to renew (RFC 9773). Default: true'),
+	identityOnly: z
+		.boolean()
+		.optional()
+		.describe('Refuse what is not for clients. Default: true where the installer is identity'),
+});
+
 export const configurationSchema = z.strictObject({
 	$schema: z.string().optional().describe('For editors; not used'),
 	bundles: z
@@ -81,6 +160,7 @@ export const configurationSchema = z.strictObject({
 	cache: cacheSchema.optional().describe('The token cache'),
 	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
 	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
+	certificates: certificatesSchema.optional().describe('Certificates that renew themselves'),
 	hostRules: z
 		.array(hostRuleSchema)
 		.optional()

@@ -7,6 +7,7 @@ import {configurationSchema} from './schema.ts';
 import {salvage} from './settings.ts';
 import {validateBundles} from './validate-bundles.ts';
 import {validateCache} from './validate-cache.ts';
+import {validateCertificates} from './validate-certificates.ts';
 import {validateRule} from './validate-rule.ts';
 import {validateTrust} from './validate-trust.ts';
 
@@ -43,6 +44,7 @@ export async function validate(
 		cache: validateCache(input.cache ?? {}, context),
 		tokenRequest: {timeout: input.tokenRequest?.timeout ?? 10_000, retries: input.tokenRequest?.retries ?? 2},
 		bundles,
+		certificates: validateCertificates(input.certificates ?? {}, context),
 		trust: [...ofBundles.trust, ...own],
 		hostRules,
 	};

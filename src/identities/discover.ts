@@ -30,6 +30,8 @@ export interface Discovery {
 export interface DiscoverySettings {
 	/** Where proxies are put by default. Default: `/tmp`, whatever `TMPDIR` says. */
 	readonly proxyFolder?: string | undefined;
+	/** Where renewed certificates are kept, in certbot's layout. */
+	readonly lineages?: string | undefined;
 }
 
 /**
@@ -44,11 +46,11 @@ export function discover(
 	source: IdentitySource,
 	folder: string,
 	environment: Environment,
-	{proxyFolder = '/tmp'}: DiscoverySettings = {},
+	{proxyFolder = '/tmp', lineages}: DiscoverySettings = {},
 ): Discovery {
 	const search = new Search(source, environment);
 	const found =
-		search.inOptions(folder) ??
+		search.inOptions(folder, lineages) ??
 		search.inProxyVariable() ??
 		search.asDefaultProxy(proxyFolder) ??
 		search.inCertificateVariables() ??
@@ -78,14 +80,19 @@ class Search {
 		this.#environment = environment;
 	}
 
-	inOptions(folder: string): IdentityPlace | undefined {
-		const {proxy, pkcs12, certificate, key, directory} = this.#source;
+	inOptions(folder: string, lineages: string | undefined): IdentityPlace | undefined {
+		const {proxy, pkcs12, certificate, key, directory, lineage} = this.#source;
 		const path = (written: string): string => resolvePath(written, folder, this.#environment);
 		if (proxy !== undefined) return this.#named('proxy', [path(proxy)], ["the option 'proxy'"]);
 		if (pkcs12 !== undefined) return this.#named('pkcs12', [path(pkcs12)], ["the option 'pkcs12'"]);
 		if (certificate !== undefined && key !== undefined) {
 			const namedBy = ["the option 'certificate'", "the option 'key'"] as const;
 			return this.#named('pair', [path(certificate), path(key)], namedBy);
+		}
+		if (lineage !== undefined) {
+			const place = join(lineages ?? folder, 'live', lineage);
+			const files = [join(place, 'fullchain.pem'), join(place, 'privkey.pem')] as const;
+			return this.#named('pair', files, ["the option 'lineage'", "the option 'lineage'"]);
 		}
 		return directory === undefined ? undefined : this.#namedFolder(path(directory), "the option 'directory'");
 	}

@@ -23,11 +23,17 @@ export class IdentityStore implements Identities {
 	constructor(
 		folder: string,
 		environment: Environment,
-		{proxyFolder, events = new Events(), retire = () => {}, ...services}: IdentityStoreSettings = {},
+		{
+			proxyFolder,
+			lineages,
+			events = new Events(),
+			retire = () => {},
+			...services
+		}: IdentityStoreSettings = {},
 	) {
 		this.#folder = folder;
 		this.#environment = environment;
-		this.#settings = {proxyFolder};
+		this.#settings = {proxyFolder, lineages};
 		this.#services = {events, retire, ...services};
 	}
 
@@ -64,11 +70,11 @@ export class IdentityStore implements Identities {
 	}
 
 	#watch(source: IdentitySource): WatchedSource {
-		const {certificate, key, pkcs12, proxy, passphrase, directory, requireRobot} = source;
-		const name = JSON.stringify([certificate, key, pkcs12, proxy, passphrase, directory, requireRobot]);
+		const {certificate, key, pkcs12, proxy, passphrase, directory, lineage, requireRobot} = source;
+		const copy = {certificate, key, pkcs12, proxy, passphrase, directory, lineage, requireRobot};
+		const name = JSON.stringify(Object.values(copy));
 		let watched = this.#sources.get(name);
 		if (watched === undefined) {
-			const copy = {certificate, key, pkcs12, proxy, passphrase, directory, requireRobot};
 			watched = new WatchedSource(
 				() => this.#discover(copy),
 				place => this.#open(place),

@@ -52,6 +52,16 @@ export interface EventPayloads {
 	};
 	/** Files were changed into something that cannot be used; the certificate read before stays in use. */
 	readonly 'gatepass:certificate:error': AboutCertificate & {readonly error: GatepassError};
+	/** A certificate was renewed, or could not be; a hook failed; a change that was left half done was taken back. */
+	readonly 'gatepass:certificate:renewal': {
+		readonly kind: 'renewed' | 'failed' | 'hook-failed' | 'recovered';
+		/** The lineage. */
+		readonly name?: string;
+		/** A sentence. */
+		readonly detail: string;
+		/** When the new one ends, in milliseconds since 1970. */
+		readonly notAfter?: number;
+	};
 	/** Something is wrong with the CA files of an entry under `trust`: what cannot be used is left out. Once for each fault. */
 	readonly 'gatepass:trust:error': {
 		/** `file:line` of the entry. */
@@ -91,6 +101,7 @@ const names = [
 	'gatepass:certificate:expiring',
 	'gatepass:certificate:warning',
 	'gatepass:certificate:error',
+	'gatepass:certificate:renewal',
 	'gatepass:trust:error',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];

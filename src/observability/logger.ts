@@ -52,6 +52,12 @@ export function logTo(logger: Logger): EventListener {
 				);
 				return;
 			}
+			case 'gatepass:certificate:renewal': {
+				const {kind} = payload as EventPayloads['gatepass:certificate:renewal'];
+				if (kind === 'renewed') logger.info(payload, 'gatepass: a certificate was renewed');
+				else logger.warn(payload, 'gatepass: a renewal needs attention');
+				return;
+			}
 			case 'gatepass:trust:error': {
 				const {error, source} = payload as EventPayloads['gatepass:trust:error'];
 				logger.warn(

@@ -92,6 +92,8 @@ export interface IdentitySource {
 	readonly passphrase?: string | undefined;
 	/** A folder that holds `usercert.pem` and `userkey.pem`, or `usercred.p12`. */
 	readonly directory?: string | undefined;
+	/** The name of a certificate that gatepass or certbot renews, in the folder of the configuration's `certificates`. */
+	readonly lineage?: string | undefined;
 	/** Take no certificate but one of a robot. Default: `false`. */
 	readonly requireRobot?: boolean | undefined;
 }

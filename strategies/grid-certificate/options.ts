@@ -14,6 +14,7 @@ export const gridCertificateOptions = z
 			.optional()
 			.describe('What the private key or the PKCS#12 file is encrypted with: ${NAME}, or ${file:/path}'),
 		directory: path.describe('A folder that holds usercert.pem and userkey.pem, or usercred.p12'),
+		lineage: path.describe('The name of a certificate that gatepass or certbot renews'),
 		requireRobot: z.boolean().optional().describe('Take no certificate but one of a robot'),
 	})
 	.superRefine((options, context) => {
@@ -23,11 +24,18 @@ export const gridCertificateOptions = z
 	});
 
 type Options = Readonly<
-	Partial<Record<'certificate' | 'key' | 'pkcs12' | 'proxy' | 'directory', string | undefined>>
+	Partial<Record<'certificate' | 'key' | 'pkcs12' | 'proxy' | 'directory' | 'lineage', string | undefined>>
 >;
 
 /** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */
-function mistakesIn({certificate, key, pkcs12, proxy, directory}: Options): [keyof Options, string][] {
+function mistakesIn({
+	certificate,
+	key,
+	pkcs12,
+	proxy,
+	directory,
+	lineage,
+}: Options): [keyof Options, string][] {
 	const mistakes: [keyof Options, string][] = [];
 	if ((certificate === undefined) !== (key === undefined)) {
 		const [named, missing] =
@@ -38,7 +46,9 @@ function mistakesIn({certificate, key, pkcs12, proxy, directory}: Options): [key
 		]);
 	}
 	const pair = certificate === undefined ? {key} : {certificate};
-	const places = Object.entries({...pair, pkcs12, proxy, directory}).filter(([, file]) => file !== undefined);
+	const places = Object.entries({...pair, pkcs12, proxy, directory, lineage}).filter(
+		([, file]) => file !== undefined,
+	);
 	const [, second] = places;
 	if (second !== undefined) {
 		const names = places.map(([name]) => `'${name}'`).join(' and ');

@@ -9,7 +9,7 @@ import {dueAt} from '../../src/certificates/due.ts';
 import {CertificateManager} from '../../src/certificates/manager.ts';
 import type {CertificateEvent} from '../../src/certificates/parts.ts';
 import {makeAuthenticator, makeInstaller} from '../../src/certificates/plug-ins.ts';
-import {type CertificateSettings, defaultSettings} from '../../src/certificates/settings.ts';
+import {type CertificateSettings, defaultSettings} from '../../src/config/certificate-settings.ts';
 import {CertbotFolder} from '../../src/lineages/certbot/folder.ts';
 import {Lineage} from '../../src/lineages/certbot/lineage.ts';
 import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';

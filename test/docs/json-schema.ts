@@ -21,7 +21,10 @@ const keywords: Readonly<Record<string, Check>> = {
 	const: (value, schema) => value === schema.const,
 	enum: (value, schema) => (schema.enum as unknown[]).includes(value),
 	pattern: (value, {pattern}) => typeof value !== 'string' || new RegExp(pattern as string, 'u').test(value),
-	format: (value, {format}) => format === 'uri' && (typeof value !== 'string' || URL.canParse(value)),
+	format: (value, {format}) =>
+		typeof value !== 'string' ||
+		(format === 'uri' && URL.canParse(value)) ||
+		(format === 'email' && /^[^@\s]+@[^@\s]+$/.test(value)),
 	minLength: (value, {minLength}) => typeof value !== 'string' || value.length >= (minLength as number),
 	minimum: (value, {minimum}) => typeof value !== 'number' || value >= (minimum as number),
 	maximum: (value, {maximum}) => typeof value !== 'number' || value <= (maximum as number),

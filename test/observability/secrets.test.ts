@@ -106,6 +106,7 @@ beforeAll(async () => {
 		'static-token:header': {header: 'x-api-key', value: `${canary}-header`},
 		'static-token:query': {query: 'api-key', value: `${canary}-query`},
 		'static-token:basic': {username: 'alice', password: `${canary}-password`},
+		digest: {username: 'alice', password: `${canary}-digest`},
 		'wlcg-token': {},
 		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
 		'grid-certificate': {...tls.client},

@@ -1,7 +1,8 @@
 /** Accounts of an ACME server (RFC 8555 section 7.3): register, find, update, change the key, deactivate. */
+import type {ExternalAccountBinding} from '../../config/certificate-settings.ts';
 import {AcmeError} from '../../errors.ts';
 import type {AcmeConnection, Signer} from './connection.ts';
-import {type AccountKey, type BindingAlgorithm, bindExternalAccount} from './jws.ts';
+import {type AccountKey, bindExternalAccount} from './jws.ts';
 
 /** An account as its server describes it. */
 export interface AccountResource {
@@ -15,15 +16,6 @@ export interface Account extends Signer {
 	readonly key: AccountKey;
 	readonly accountUrl: string;
 	readonly resource: AccountResource;
-}
-
-/** What ties an account to one that the authority knows otherwise (RFC 8555 section 7.3.4). */
-export interface ExternalAccountBinding {
-	readonly kid: string;
-	/** In base64url, as authorities hand it out: a secret. */
-	readonly hmacKey: string;
-	/** Default: `HS256`. */
-	readonly algorithm?: BindingAlgorithm;
 }
 
 export interface Registration {

@@ -8,13 +8,9 @@ import {
 	type webcrypto,
 } from 'node:crypto';
 import {isIP} from 'node:net';
+import type {CertificateKeyType} from '../../config/certificate-settings.ts';
 import {GatepassError} from '../../errors.ts';
 import type {Identifier} from './order.ts';
-
-/** By certbot's names: `--key-type`, `--rsa-key-size` in bits, `--elliptic-curve`. */
-export type CertificateKeyType =
-	| {readonly type: 'ecdsa'; readonly curve?: 'secp256r1' | 'secp384r1' | undefined}
-	| {readonly type: 'rsa'; readonly size?: 2048 | 3072 | 4096 | undefined};
 
 const curves = {secp256r1: ['P-256', 'SHA-256'], secp384r1: ['P-384', 'SHA-384']} as const;
 

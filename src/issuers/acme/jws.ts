@@ -102,7 +102,11 @@ export function thumbprint(jwk: PublicJwk): string {
 
 /** Binds an account to one that the authority knows otherwise (RFC 8555 section 7.3.4). */
 export function bindExternalAccount(
-	{kid, hmacKey, algorithm = 'HS256'}: {kid: string; hmacKey: string; algorithm?: BindingAlgorithm},
+	{
+		kid,
+		hmacKey,
+		algorithm = 'HS256',
+	}: {kid: string; hmacKey: string; algorithm?: BindingAlgorithm | undefined},
 	url: string,
 	key: AccountKey,
 ): Jws {

@@ -1,6 +1,17 @@
 /** What a configuration says about certificates that renew themselves, and what stands where it says nothing. */
-import type {ExternalAccountBinding} from '../issuers/acme/account.ts';
-import type {CertificateKeyType} from '../issuers/acme/certificate-request.ts';
+/** By certbot's names: `--key-type`, `--rsa-key-size` in bits, `--elliptic-curve`. */
+export type CertificateKeyType =
+	| {readonly type: 'ecdsa'; readonly curve?: 'secp256r1' | 'secp384r1' | undefined}
+	| {readonly type: 'rsa'; readonly size?: 2048 | 3072 | 4096 | undefined};
+
+/** What ties an account to one that the authority knows otherwise (RFC 8555 section 7.3.4). */
+export interface ExternalAccountBinding {
+	readonly kid: string;
+	/** In base64url, as authorities hand it out: a secret. */
+	readonly hmacKey: string;
+	/** Default: `HS256`. */
+	readonly algorithm?: 'HS256' | 'HS384' | 'HS512' | undefined;
+}
 
 /** How challenges are answered. Other names are those of authenticators that were registered. */
 export type AuthenticatorSettings =

@@ -1,0 +1,245 @@
+/** The options that the ACME commands share, by certbot's names, and the certificates that they are about. */
+import process from 'node:process';
+import {type Command, InvalidArgumentError, Option} from 'commander';
+import type {AuthenticatorFactory} from '../certificates/factories.ts';
+import type {Certificates} from '../certificates/lazy.ts';
+import type {ObtainOptions} from '../certificates/ordering.ts';
+import type {
+	AuthenticatorSettings,
+	CertificateKeyType,
+	CertificateSettings,
+	ExternalAccountBinding,
+} from '../config/certificate-settings.ts';
+import {ConfigurationError} from '../errors.ts';
+import {resolvePath} from '../strategy/paths.ts';
+import {canAsk} from './cert-questions.ts';
+import {UsageError} from './failure.ts';
+import type {GlobalOptions} from './settings.ts';
+
+export interface AcmeOptions extends GlobalOptions {
+	readonly server?: string;
+	readonly configDir?: string;
+	readonly email?: string;
+	readonly agreeTos?: boolean;
+	readonly eabKid?: string;
+	readonly eabHmacKey?: string;
+	readonly eabHmacAlg?: 'HS256' | 'HS384' | 'HS512';
+	readonly standalone?: boolean;
+	readonly webroot?: boolean;
+	readonly webrootPath?: string;
+	readonly manual?: boolean;
+	readonly manualAuthHook?: string;
+	readonly manualCleanupHook?: string;
+	readonly tlsAlpn?: boolean;
+	readonly http01Port?: number;
+	readonly http01Address?: string;
+	readonly tlsAlpn01Port?: number;
+	readonly preferredChallenges?: string;
+	readonly keyType?: 'ecdsa' | 'rsa';
+	readonly rsaKeySize?: string;
+	readonly ellipticCurve?: string;
+	readonly reuseKey?: boolean;
+	readonly preferredChain?: string;
+	readonly profile?: string;
+	readonly dryRun?: boolean;
+	readonly deployHook?: string;
+}
+
+/** Where certificates are kept, and the server. */
+export function addServerOptions(command: Command): Command {
+	return command
+		.option('--server <url>', 'the directory of the ACME server')
+		.option('--config-dir <folder>', "where certificates are kept, in certbot's layout");
+}
+
+export function addAccountOptions(command: Command): Command {
+	return addServerOptions(command)
+		.option('-m, --email <address>', 'where the authority sends its mail')
+		.option('--agree-tos', "agree to the server's terms of service")
+		.option('--eab-kid <id>', 'the key identifier of an external account binding')
+		.option('--eab-hmac-key <key>', 'its key, in base64')
+		.addOption(
+			new Option('--eab-hmac-alg <algorithm>', 'its algorithm').choices(['HS256', 'HS384', 'HS512']),
+		);
+}
+
+export function addOrderOptions(command: Command): Command {
+	return addAccountOptions(command)
+		.option('--standalone', 'answer http-01 by a server of our own')
+		.option('--webroot', 'answer http-01 by files in the folder of a web server')
+		.option('-w, --webroot-path <folder>', 'that folder')
+		.option('--manual', 'answer challenges by hand, or by hooks')
+		.option('--manual-auth-hook <command>', 'puts the answer in place')
+		.option('--manual-cleanup-hook <command>', 'takes it away again')
+		.option('--tls-alpn', 'answer tls-alpn-01 by a server of our own')
+		.option('--http-01-port <port>', 'where to listen for http-01 (default: 80)', parsePort)
+		.option('--http-01-address <address>', 'the address to listen on (default: all)')
+		.option('--tls-alpn-01-port <port>', 'where to listen for tls-alpn-01 (default: 443)', parsePort)
+		.option('--preferred-challenges <list>', 'such as dns-01,http-01')
+		.addOption(new Option('--key-type <type>', 'the kind of key (default: ecdsa)').choices(['ecdsa', 'rsa']))
+		.addOption(new Option('--rsa-key-size <bits>', 'of an RSA key').choices(['2048', '3072', '4096']))
+		.addOption(new Option('--elliptic-curve <curve>', 'of an ECDSA key').choices(['secp256r1', 'secp384r1']))
+		.option('--reuse-key', 'keep the key over renewals')
+		.option('--preferred-chain <issuer>', 'the name of an issuer that is to be in the chain')
+		.option('--profile <name>', 'one of the profiles that the server offers')
+		.option('--dry-run', 'try it all, and keep nothing');
+}
+
+function parsePort(text: string): number {
+	const port = Number(text);
+	if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+	throw new InvalidArgumentError('It is no port. Give a number from 1 to 65535.');
+}
+
+/** What the options say of one certificate. */
+export function obtainOptions(options: AcmeOptions): ObtainOptions {
+	const {keyType, preferredChallenges, reuseKey, preferredChain, profile, dryRun, deployHook} = options;
+	const authenticator = authenticatorOf(options);
+	return {
+		...(keyType !== undefined && {keyType: keyTypeOf(options)}),
+		...(authenticator !== undefined && {authenticator}),
+		...(preferredChallenges !== undefined && {preferredChallenges: challengesIn(preferredChallenges)}),
+		...(reuseKey !== undefined && {reuseKey}),
+		...(preferredChain !== undefined && {preferredChain}),
+		...(profile !== undefined && {profile}),
+		...(dryRun !== undefined && {dryRun}),
+		...(deployHook !== undefined && {deployHook}),
+	};
+}
+
+/** certbot takes `dns` and `http` for the challenges, too. */
+function challengesIn(list: string): string[] {
+	return list.split(',').map(one => {
+		const name = one.trim();
+		return /^(?:dns|http|tls-alpn)$/.test(name) ? `${name}-01` : name;
+	});
+}
+
+function keyTypeOf({keyType, rsaKeySize, ellipticCurve}: AcmeOptions): CertificateKeyType {
+	if (keyType === 'rsa') return {type: 'rsa', size: Number(rsaKeySize ?? 2048) as 2048 | 3072 | 4096};
+	return {type: 'ecdsa', curve: (ellipticCurve ?? 'secp256r1') as 'secp256r1' | 'secp384r1'};
+}
+
+function authenticatorOf(options: AcmeOptions): AuthenticatorSettings | undefined {
+	const {standalone, webroot, webrootPath, manual, manualAuthHook, manualCleanupHook, tlsAlpn} = options;
+	const ways = [
+		standalone,
+		webroot ?? webrootPath !== undefined,
+		manual ?? manualAuthHook !== undefined,
+		tlsAlpn,
+	];
+	if (ways.filter(way => way === true).length > 1) {
+		throw new UsageError(
+			'Only one of --standalone, --webroot, --manual and --tls-alpn can answer challenges',
+		);
+	}
+	if (standalone === true || (ways.every(way => way !== true) && options.http01Port !== undefined)) {
+		return {name: 'http-01', address: options.http01Address, port: options.http01Port};
+	}
+	if (ways[1] === true) {
+		if (webrootPath === undefined) throw new UsageError('--webroot needs the folder: -w FOLDER');
+		return {name: 'webroot', path: resolvePath(webrootPath, process.cwd(), process.env)};
+	}
+	if (manualAuthHook !== undefined) {
+		const preferred = options.preferredChallenges;
+		return {
+			name: 'dns-command',
+			auth: manualAuthHook,
+			cleanup: manualCleanupHook,
+			...(preferred !== undefined && {challenges: challengesIn(preferred)}),
+		};
+	}
+	if (manual === true) return {name: 'manual'};
+	return tlsAlpn === true
+		? {name: 'tls-alpn-01', address: options.http01Address, port: options.tlsAlpn01Port}
+		: undefined;
+}
+
+function bindingOf({eabKid, eabHmacKey, eabHmacAlg}: AcmeOptions): ExternalAccountBinding | undefined {
+	if ((eabKid === undefined) !== (eabHmacKey === undefined)) {
+		throw new UsageError('--eab-kid and --eab-hmac-key belong together');
+	}
+	return eabKid === undefined || eabHmacKey === undefined
+		? undefined
+		: {kid: eabKid, hmacKey: eabHmacKey, algorithm: eabHmacAlg};
+}
+
+/** Do `work` with the certificates of the configuration, where there is one, as the options change it. */
+export async function withCertificates<Result>(
+	options: AcmeOptions,
+	work: (certificates: Certificates, settings: CertificateSettings) => Promise<Result>,
+): Promise<Result> {
+	const [
+		{loadConfiguration},
+		{builtInStrategies, compose},
+		{AuthenticatorFactory: token},
+		{container: root},
+	] = await Promise.all([
+		import('../config/load.ts'),
+		import('../container.ts'),
+		import('../certificates/factories.ts'),
+		// Does not start without the polyfill that the index brings along.
+		import('../index.ts').then(() => import('tsyringe')),
+	]);
+	const request = {cwd: process.cwd(), env: process.env, strategies: [], builtIn: builtInStrategies};
+	const loaded = await loadConfiguration({...request, config: options.config}).catch(error => {
+		// These commands can do without one.
+		if (options.config !== undefined || !isMissing(error)) throw error;
+		return loadConfiguration({...request, config: {cache: {url: 'memory:'}}});
+	});
+	const binding = bindingOf(options);
+	const {server, configDir, email, agreeTos} = options;
+	const certificates: CertificateSettings = {
+		...loaded.configuration.certificates,
+		...(server !== undefined && {server}),
+		...(configDir !== undefined && {folder: resolvePath(configDir, process.cwd(), process.env)}),
+		...(email !== undefined && {email}),
+		...(agreeTos === true && {termsOfServiceAgreed: true}),
+		...(binding !== undefined && {externalAccountBinding: binding}),
+	};
+	const parent = root.createChildContainer();
+	parent.register<AuthenticatorFactory>(token, {useValue: await manualFactory(options.json)});
+	const composition = compose({...loaded.configuration, certificates}, loaded.strategyOf, {parent});
+	try {
+		return await work(composition.certificates, certificates);
+	} finally {
+		await composition.close();
+		await parent.dispose();
+	}
+}
+
+/** Answers by a person: the terminal says what to do, and waits. */
+async function manualFactory(json: boolean | undefined): Promise<AuthenticatorFactory> {
+	return {
+		name: 'manual',
+		create: () => ({
+			name: 'manual',
+			challenges: ['dns-01', 'http-01'],
+			async perform({domain, type, token, keyAuthorization}) {
+				if (!canAsk(json)) {
+					throw new UsageError(
+						'Nobody is there to answer challenges by hand. Name a command with --manual-auth-hook',
+					);
+				}
+				const [{confirm, isCancel, note}, {dnsValue}] = await Promise.all([
+					import('@clack/prompts'),
+					import('../issuers/acme/authenticators/dns-command.ts'),
+				]);
+				const output = process.stderr;
+				const what =
+					type === 'dns-01'
+						? `Add a TXT record named\n_acme-challenge.${domain}\nwith the value\n${dnsValue(keyAuthorization)}`
+						: `Serve at\nhttp://${domain}/.well-known/acme-challenge/${token}\nthe text\n${keyAuthorization}`;
+				note(what, `${domain}: ${type}`, {output});
+				const answer = await confirm({message: 'Is it there?', output});
+				if (isCancel(answer) || answer !== true)
+					throw new UsageError(`The challenge for ${domain} was not answered`);
+				return async () => {};
+			},
+		}),
+	};
+}
+
+function isMissing(error: unknown): boolean {
+	return error instanceof ConfigurationError && error.problems[0]?.path === '(configuration)';
+}

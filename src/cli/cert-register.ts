@@ -1,0 +1,117 @@
+/** `gatepass cert register` and `gatepass cert account`: the account at an ACME server. */
+import process from 'node:process';
+import type {Command} from 'commander';
+import type {RegisterOptions} from '../certificates/accounts.ts';
+import type {Certificates} from '../certificates/lazy.ts';
+import {AcmeError} from '../errors.ts';
+import {type AcmeOptions, addAccountOptions, addServerOptions, withCertificates} from './acme-options.ts';
+import {canAsk} from './cert-questions.ts';
+import {exitCodes} from './exit-codes.ts';
+import {paint, print, printJson} from './output.ts';
+import {withProgress} from './progress.ts';
+import {examples, optionsOf} from './settings.ts';
+
+export function addCertRegisterCommand(group: Command): void {
+	const command = group
+		.command('register')
+		.summary('register an account at an ACME server')
+		.description('Register an account at an ACME server, or find the one that is there.');
+	addAccountOptions(command)
+		.addHelpText(
+			'after',
+			examples(
+				'gatepass cert register --server https://ca.example.org/acme/directory -m ops@example.org --agree-tos',
+				'gatepass cert register --eab-kid kid-1 --eab-hmac-key zWND… --agree-tos',
+			),
+		)
+		.action(async (_own: unknown, own: Command) => {
+			const options = optionsOf<AcmeOptions>(own);
+			await withCertificates(options, async certificates => {
+				const {url, id} = await confirmTerms(certificates, options);
+				if (options.json) printJson({url, id});
+				else print(`${paint('green', '✔')} the account is ${url}`);
+			});
+		});
+}
+
+/** The account; on a terminal the terms are shown, and a mail address that the server refuses is asked for again. */
+export async function confirmTerms(
+	certificates: Certificates,
+	options: AcmeOptions,
+): Promise<{url: string; id: string}> {
+	if (!canAsk(options.json)) {
+		return withProgress('Asking the authority', options.json !== true, () => certificates.register());
+	}
+	const {confirm, isCancel, text} = await import('@clack/prompts');
+	const output = process.stderr;
+	const ask: RegisterOptions = {
+		...(options.agreeTos !== true && {
+			async termsOfService(url: string) {
+				const answer = await confirm({
+					message: `Do you agree to the terms at ${url}?`,
+					initialValue: false,
+					output,
+				});
+				if (isCancel(answer)) process.exit(exitCodes.interrupted);
+				return answer;
+			},
+		}),
+	};
+	for (let email: string | undefined; ; ) {
+		try {
+			return await certificates.register(email === undefined ? ask : {...ask, email});
+		} catch (error) {
+			if (!(error instanceof AcmeError) || !/contact/i.test(error.type ?? '')) throw error;
+			const answer = await text({message: `${error.message}\nAnother address`, output});
+			if (isCancel(answer)) process.exit(exitCodes.interrupted);
+			email = answer;
+		}
+	}
+}
+
+export function addCertAccountCommand(group: Command): void {
+	const account = group
+		.command('account')
+		.summary('change or end the account at an ACME server')
+		.description('Change or end the account at an ACME server.');
+	addServerOptions(account.command('update').description('Change the mail address of the account.'))
+		.option('-m, --email <address>', 'the new address; without it, the account has none')
+		.action(async (_own: unknown, own: Command) => {
+			const options = optionsOf<AcmeOptions>(own);
+			await withCertificates(options, async certificates => {
+				await certificates.updateAccount(options.email);
+				if (options.json) printJson({email: options.email ?? null});
+				else print(`${paint('green', '✔')} the account is updated`);
+			});
+		});
+	addServerOptions(
+		account
+			.command('rollover')
+			.description('Give the account a new key. The old one is kept until the new one works.'),
+	).action(async (_own: unknown, own: Command) => {
+		const options = optionsOf<AcmeOptions>(own);
+		await withCertificates(options, async certificates => {
+			const {id} = await certificates.rolloverAccount();
+			if (options.json) printJson({id});
+			else print(`${paint('green', '✔')} the account has a new key`);
+		});
+	});
+	addServerOptions(
+		account.command('deactivate').description('End the account. Nothing is renewed with it any more.'),
+	).action(async (_own: unknown, own: Command) => {
+		const options = optionsOf<AcmeOptions>(own);
+		await withCertificates(options, async certificates => {
+			await certificates.deactivateAccount();
+			if (options.json) printJson({deactivated: true});
+			else print(`${paint('green', '✔')} the account is deactivated`);
+		});
+	});
+	account
+		.command('user-agent')
+		.description('Print what gatepass calls itself towards ACME servers.')
+		.action(async (_own: unknown, own: Command) => {
+			const {userAgent} = await import('../certificates/user-agent.ts');
+			if (optionsOf(own).json) printJson({userAgent: userAgent()});
+			else print(userAgent());
+		});
+}

@@ -1,0 +1,202 @@
+/** `gatepass cert` with an ACME server, as it is typed: certbot's words, and what people and machines see. */
+import {execFileSync} from 'node:child_process';
+import {existsSync, readFileSync} from 'node:fs';
+import {afterEach, beforeEach, expect, test} from 'vitest';
+import {describeWith} from '../servers/availability.ts';
+import {type Pebble, pebble, startPebble} from '../servers/pebble.ts';
+import {createWorkspace, type Workspace} from './command-line.ts';
+
+describeWith(pebble, 'with pebble', () => {
+	let server: Pebble;
+	let workspace: Workspace;
+	let standalone: string[];
+	const folder = ['--config-dir', 'letsencrypt'];
+
+	beforeEach(async () => {
+		server = await startPebble();
+		workspace = await createWorkspace({
+			cache: {url: 'memory:'},
+			trust: [{match: 'https://localhost:*', ca: server.ca}],
+		});
+		standalone = [
+			...['--standalone', '--http-01-address', '127.0.0.1', '--http-01-port', String(server.httpPort)],
+			...['--server', server.directoryUrl, ...folder],
+		];
+	});
+	afterEach(async () => {
+		await workspace.close();
+		await server.close();
+	});
+
+	test('obtains, lists, renews, revokes and deletes', async () => {
+		const obtained = await workspace.run([
+			...[
+				'cert',
+				'obtain',
+				'-d',
+				'a.example.test,b.example.test',
+				'-d',
+				'c.example.test',
+				'--agree-tos',
+				'-m',
+				'me@example.org',
+			],
+			...standalone,
+		]);
+		expect(obtained.stderr).toContain('→ a.example.test: challenge (http-01)');
+		expect(obtained.stderr).toContain('✔ c.example.test: issued');
+		expect(obtained.stdout).toMatch(/✔ obtained a\.example\.test, until 20\d\d-/);
+		expect(obtained.stdout).toMatch(/certificate {2}letsencrypt\/live\/a\.example\.test\/fullchain\.pem/);
+		expect(obtained.code).toBe(0);
+		expect(existsSync(workspace.path('letsencrypt/live/a.example.test/privkey.pem'))).toBe(true);
+
+		const listed = await workspace.run(['cert', 'list', ...folder]);
+		expect(listed.stdout).toMatch(/✔ a\.example\.test {2}.*UTC/);
+		expect(listed.stdout).toContain('a.example.test, b.example.test, c.example.test');
+		const [status] = JSON.parse((await workspace.run(['cert', 'list', '--json', ...folder])).stdout);
+		expect(status).toMatchObject({kind: 'lineage', name: 'a.example.test', due: false, version: 1});
+
+		const skipped = await workspace.run(['cert', 'renew', ...folder]);
+		expect(skipped).toMatchObject({code: 0, stdout: '1 certificate not due: a.example.test\n'});
+		const renewed = await workspace.run(['cert', 'renew', '--force-renewal', '--json', ...folder]);
+		expect(JSON.parse(renewed.stdout)).toMatchObject({
+			renewed: ['a.example.test'],
+			failed: [],
+			dryRun: false,
+		});
+		const [again] = JSON.parse((await workspace.run(['cert', 'list', '--json', ...folder])).stdout);
+		expect(again.serialNumber).not.toBe(status.serialNumber);
+
+		const revoked = await workspace.run([
+			'cert',
+			'revoke',
+			'--cert-name',
+			'a.example.test',
+			'--reason',
+			'superseded',
+			...folder,
+		]);
+		expect(revoked).toMatchObject({code: 0, stdout: '✔ revoked a.example.test\n'});
+		expect(await server.statusOf(again.serialNumber)).toBe('Revoked');
+		expect((await workspace.run(['cert', 'delete', '--cert-name', 'a.example.test', ...folder])).code).toBe(
+			0,
+		);
+		expect(JSON.parse((await workspace.run(['cert', 'list', '--json', ...folder])).stdout)).toEqual([]);
+	});
+
+	test('without leave to agree to the terms it says which, and does nothing', async () => {
+		const {code, stderr} = await workspace.run(['cert', 'obtain', '-d', 'a.example.test', ...standalone]);
+		expect(code).toBe(1);
+		expect(stderr).toMatch(/terms of service .* were not agreed to\. Read .*--agree-tos/s);
+		expect(existsSync(workspace.path('letsencrypt/live/a.example.test'))).toBe(false);
+	});
+
+	test('a dry run keeps nothing; a request from elsewhere is answered with a file, which is never written over', async () => {
+		const dry = await workspace.run([
+			'cert',
+			'obtain',
+			'-d',
+			'a.example.test',
+			'--dry-run',
+			'--agree-tos',
+			...standalone,
+		]);
+		expect(dry.stdout).toBe('✔ the dry run succeeded; nothing was kept\n');
+		execFileSync(
+			'openssl',
+			[
+				...['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/'],
+				...[
+					'-keyout',
+					workspace.path('k.pem'),
+					'-out',
+					workspace.path('r.pem'),
+					'-addext',
+					'subjectAltName=DNS:r.example.test',
+				],
+			],
+			{stdio: 'ignore'},
+		);
+		const request = [
+			'cert',
+			'obtain',
+			'--csr',
+			'r.pem',
+			'--cert-path',
+			'c.pem',
+			'--agree-tos',
+			...standalone,
+		];
+		expect((await workspace.run(request)).code).toBe(0);
+		expect(readFileSync(workspace.path('c.pem'), 'utf8').match(/BEGIN CERTIFICATE/g)?.length).toBeGreaterThan(
+			1,
+		);
+		expect((await workspace.run(request)).stderr).toMatch(/c\.pem cannot be written \(EEXIST\)/);
+		expect(JSON.parse((await workspace.run(['cert', 'list', '--json', ...folder])).stdout)).toEqual([]);
+	});
+
+	test('the account is registered, gets a new key, and ends', async () => {
+		const where = ['--server', server.directoryUrl, ...folder];
+		const first = JSON.parse(
+			(await workspace.run(['cert', 'register', '--agree-tos', '--json', ...where])).stdout,
+		);
+		expect(first.url).toMatch(/my-account/);
+		expect((await workspace.run(['cert', 'account', 'update', '-m', 'you@example.org', ...where])).code).toBe(
+			0,
+		);
+		const changed = JSON.parse(
+			(await workspace.run(['cert', 'account', 'rollover', '--json', ...where])).stdout,
+		);
+		expect(changed.id).not.toBe(first.id);
+		expect((await workspace.run(['cert', 'account', 'deactivate', ...where])).code).toBe(0);
+		expect((await workspace.run(['cert', 'account', 'user-agent'])).stdout).toMatch(
+			/^gatepass\/\d+\.\d+\.\d+ /,
+		);
+	});
+
+	test('on a terminal, the terms are asked for, and names move as they are proven', async () => {
+		const {stdout, code} = await workspace.runOnTerminal(
+			['cert', 'obtain', '-d', 'a.example.test', ...standalone],
+			{
+				answers: [['Do you agree to the terms', 'y']],
+			},
+		);
+		expect(stdout).toContain('a.example.test: issued');
+		expect(code).toBe(0);
+	});
+});
+
+test.each([
+	[['obtain'], /Name what the certificate is for: -d NAME/],
+	[['obtain', '-d', 'a.example.org', '--standalone', '--manual'], /Only one of --standalone/],
+	[['obtain', '-d', 'a.example.org', '--webroot'], /--webroot needs the folder/],
+	[['obtain', '-d', 'a.example.org', '--http-01-port', '0'], /It is no port/],
+	[['register', '--eab-kid', 'k'], /belong together/],
+	[['enhance', '-d', 'a.example.org'], /Say what to add/],
+	[['rollback', 'all'], /It is no number of changes/],
+])('gatepass cert %j is a mistake in usage', async (args, message) => {
+	const workspace = await createWorkspace();
+	try {
+		const {code, stderr} = await workspace.run(['cert', ...args]);
+		expect(stderr).toMatch(message);
+		expect(code).toBe(2);
+	} finally {
+		await workspace.close();
+	}
+});
+
+test('without a server, and without a certificate, it says so', async () => {
+	const workspace = await createWorkspace();
+	try {
+		const obtain = await workspace.run(['cert', 'obtain', '-d', 'a.example.org', '--config-dir', 'x']);
+		expect(obtain.stderr).toMatch(/There is no ACME server\. Name its directory/);
+		const renew = await workspace.run(['cert', 'renew', '--config-dir', 'x']);
+		expect(renew.stdout).toBe('There is no certificate to renew.\n');
+		const gone = await workspace.run(['cert', 'delete', '--cert-name', 'a', '--config-dir', 'x']);
+		expect(gone.stderr).toMatch(/There is no certificate 'a'/);
+		const back = await workspace.run(['cert', 'rollback', '--config-dir', 'x']);
+		expect(back.stderr).toMatch(/1 changes cannot be taken back\. There is none/);
+	} finally {
+		await workspace.close();
+	}
+});
