@@ -8,8 +8,7 @@
  */
 import {getCipherInfo} from 'node:crypto';
 import {deriveForHeaders} from './key-derivation.ts';
-import {type Cipher, decipher} from './old-ciphers.ts';
-import {UnsupportedScheme} from './passphrase-encryption.ts';
+import {type Cipher, decipher, UnsupportedScheme} from './old-ciphers.ts';
 
 /** Those that this OpenSSL has in a module only. */
 const old: Readonly<Record<string, Cipher>> = {

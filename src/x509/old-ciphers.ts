@@ -2,8 +2,19 @@
  * Ciphers in CBC mode, also those that OpenSSL 3 has only in a module that Node does not have: DES, which is 3DES with one
  * key three times, and RC2, which node-forge has.
  */
-import {createDecipheriv} from 'node:crypto';
+import {createDecipheriv, type Decipheriv} from 'node:crypto';
 import {setImmediate} from 'node:timers/promises';
+
+/** Something that a file may hold by the standard, and that cannot be opened here. */
+export class UnsupportedScheme extends Error {
+	/** For people: `RC4 (PKCS#12)`. */
+	readonly scheme: string;
+
+	constructor(scheme: string) {
+		super('It is encrypted in a way that is not supported');
+		this.scheme = scheme;
+	}
+}
 
 /** A cipher and the bytes of its key. */
 export interface Cipher {
@@ -27,9 +38,22 @@ export async function decipher({name}: Cipher, key: Buffer, iv: Buffer, data: Bu
 }
 
 function finish(name: string, key: Buffer, iv: Buffer, data: Buffer): Buffer {
-	const cipher = createDecipheriv(name, key, iv);
+	const cipher = open(name, key, iv);
 	return Buffer.concat([cipher.update(data), cipher.final()]);
 }
+
+function open(name: string, key: Buffer, iv: Buffer): Decipheriv {
+	try {
+		return createDecipheriv(name, key, iv);
+	} catch (error) {
+		// Of some, OpenSSL knows the name alone.
+		const {code = ''} = error as NodeJS.ErrnoException;
+		if (!missing.has(code)) throw error;
+		throw new UnsupportedScheme(name.toUpperCase());
+	}
+}
+
+const missing = new Set(['ERR_OSSL_EVP_UNSUPPORTED', 'ERR_CRYPTO_UNKNOWN_CIPHER']);
 
 /** So many bytes take a few milliseconds in JavaScript; between, others run. */
 const bytesAtATime = 16 * 1024;

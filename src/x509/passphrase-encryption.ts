@@ -11,19 +11,8 @@ import {
 	deriveByScrypt,
 	purpose,
 } from './key-derivation.ts';
-import {type Cipher, decipher} from './old-ciphers.ts';
-import type {WorkBudget} from './work-budget.ts';
-
-/** Something that a file may hold by the standard, and that cannot be opened here. */
-export class UnsupportedScheme extends Error {
-	/** For people: `RC4 (PKCS#12)`. */
-	readonly scheme: string;
-
-	constructor(scheme: string) {
-		super('It is encrypted in a way that is not supported');
-		this.scheme = scheme;
-	}
-}
+import {type Cipher, decipher, UnsupportedScheme} from './old-ciphers.ts';
+import {TooMuchWork, type WorkBudget} from './work-budget.ts';
 
 /** `null` is no passphrase at all, which PKCS#12 tells from an empty one. */
 export type Passphrase = string | null;
@@ -55,6 +44,7 @@ const ciphers: Readonly<Record<string, Cipher>> = {
 	'1.2.410.200046.1.1.2': {name: 'aria-128-cbc', keyLength: 16},
 	'1.2.410.200046.1.1.7': {name: 'aria-192-cbc', keyLength: 24},
 	'1.2.410.200046.1.1.12': {name: 'aria-256-cbc', keyLength: 32},
+	'1.2.156.10197.1.104.2': {name: 'sm4-cbc', keyLength: 16},
 	'1.2.840.113549.3.7': {name: 'des-ede3-cbc', keyLength: 24},
 	'1.3.14.3.2.7': {name: 'des-cbc', keyLength: 8},
 };
@@ -87,6 +77,9 @@ const unsupported: Readonly<Record<string, string>> = {
 	'1.2.840.113549.3.9': 'RC5 (PBES2)',
 	'2.16.840.1.101.3.4.1.6': 'AES-128-GCM (PBES2)',
 	'2.16.840.1.101.3.4.1.46': 'AES-256-GCM (PBES2)',
+	'1.2.840.113533.7.66.10': 'CAST5 (PBES2)',
+	'1.2.410.200004.1.4': 'SEED (PBES2)',
+	'1.3.6.1.4.1.3029.1.2': 'Blowfish (PBES2)',
 	'1.2.643.2.2.21': 'GOST 28147-89 (PBES2)',
 };
 
@@ -111,9 +104,16 @@ export async function decryptWithPassphrase(
 	const salt = octets(algorithm, saltElement);
 	const rounds = integer(algorithm, roundsElement);
 	if (old !== undefined) {
-		const secret = Buffer.from(passphrase ?? '');
-		const derived = await deriveByPbkdf1(secret, {salt, rounds, name: old.hash}, budget);
-		return decipher(old.cipher, derived.subarray(0, 8), derived.subarray(8, 16), data);
+		const open = async (secret: Buffer, ivStart: number): Promise<Buffer> => {
+			const derived = await deriveByPbkdf1(secret, {salt, rounds, name: old.hash}, budget);
+			const iv = derived.subarray(ivStart).subarray(0, 8);
+			return asElement(await decipher(old.cipher, derived.subarray(0, 8), iv, data));
+		};
+		return open(Buffer.from(passphrase ?? ''), 8).catch(error => {
+			if (error instanceof UnsupportedScheme || error instanceof TooMuchWork) throw error;
+			// NSS' pk12util takes the passphrase as PKCS#12 writes it, and the first block from the end: see findings/nss-pbes1.sh.
+			return open(bmpPassphrase(passphrase), -8);
+		});
 	}
 	const cipher = own as Cipher;
 	const secret = bmpPassphrase(passphrase);
@@ -121,6 +121,12 @@ export async function decryptWithPassphrase(
 		deriveByPkcs12(secret, {salt, rounds, length, name: 'sha1', id}, budget);
 	const key = await derive(purpose.key, cipher.keyLength);
 	return decipher(cipher, key, await derive(purpose.iv, 8), data);
+}
+
+/** What is encrypted is always an element; anything else came of a wrong passphrase. */
+function asElement(bytes: Buffer): Buffer {
+	if (bytes[0] !== derTag.sequence) throw malformed();
+	return bytes;
 }
 
 /** RFC 8018 section 6.2; the passphrase is taken as UTF-8, as OpenSSL takes it. */

@@ -3,7 +3,8 @@ import {createHmac, timingSafeEqual} from 'node:crypto';
 import type forge from 'node-forge';
 import {childrenOf, objectIdentifier, readElement} from './der.ts';
 import {bmpPassphrase, deriveByPkcs12, purpose} from './key-derivation.ts';
-import {deriveKey, hashOfHmac, type Passphrase, UnsupportedScheme} from './passphrase-encryption.ts';
+import {UnsupportedScheme} from './old-ciphers.ts';
+import {deriveKey, hashOfHmac, type Passphrase} from './passphrase-encryption.ts';
 import {type Forge, inside, integer, octets, oid, toDer} from './pkcs12-structure.ts';
 import type {WorkBudget} from './work-budget.ts';
 

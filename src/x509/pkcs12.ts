@@ -10,8 +10,9 @@ import type forge from 'node-forge';
 import {CertificateError} from '../errors.ts';
 import {withoutDuplicates} from './certificates.ts';
 import {derFormOf, formsOf} from './form.ts';
+import {UnsupportedScheme} from './old-ciphers.ts';
 import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
-import {decryptWithPassphrase, type Passphrase, UnsupportedScheme} from './passphrase-encryption.ts';
+import {decryptWithPassphrase, type Passphrase} from './passphrase-encryption.ts';
 import {isAuthentic} from './pkcs12-mac.ts';
 import {type Forge, inside, octets, oid, parse, toDer} from './pkcs12-structure.ts';
 import {decryptPkcs8} from './private-keys.ts';
@@ -161,7 +162,7 @@ function explained(error: UnsupportedScheme | TooMuchWork, file: string): Certif
 		);
 	}
 	return new CertificateError(
-		`The PKCS#12 file ${file} is protected with ${error.scheme}, which is not supported. Convert it: openssl pkcs12 -legacy -in ${file} -nodes | openssl pkcs12 -export -out ${file}.new`,
+		`The PKCS#12 file ${file} is protected with ${error.scheme}, which is not supported. Convert it: openssl pkcs12 -legacy -in ${file} -out ${file}.pem && openssl pkcs12 -export -in ${file}.pem -out ${file}.new`,
 	);
 }
 

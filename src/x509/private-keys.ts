@@ -4,8 +4,9 @@ import {CertificateError} from '../errors.ts';
 import {childrenOf, derTag, readElement} from './der.ts';
 import {derFormOf, formsOf, type KeyForm} from './form.ts';
 import {decryptByHeaders, isEncryptedByHeaders} from './header-encryption.ts';
+import {UnsupportedScheme} from './old-ciphers.ts';
 import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
-import {decryptWithPassphrase, UnsupportedScheme} from './passphrase-encryption.ts';
+import {decryptWithPassphrase} from './passphrase-encryption.ts';
 import {pemBlocks} from './pem.ts';
 import {TooMuchWork, WorkBudget} from './work-budget.ts';
 

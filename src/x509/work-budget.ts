@@ -3,7 +3,7 @@
 /** OpenSSL writes 2048 rounds, browsers 600,000, careful people a few millions. SHA-256 takes some three seconds for as many. */
 const mostAtOnce = 5_000_000;
 /** Of all that one file holds together: several identities have a key each. */
-const mostTogether = 20_000_000;
+const mostTogether = 12_000_000;
 
 /** A file asks for more work than is done for any file. */
 export class TooMuchWork extends Error {

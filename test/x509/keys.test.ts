@@ -4,8 +4,10 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {CertificateError} from '../../src/errors.ts';
+import {childrenOf, type DerElement, derTag, readElement} from '../../src/x509/der.ts';
 import {isPassphraseNeeded} from '../../src/x509/passphrase.ts';
-import {isEncryptedKey, openPrivateKey, parsePrivateKey} from '../../src/x509/private-keys.ts';
+import {decryptPkcs8, isEncryptedKey, openPrivateKey, parsePrivateKey} from '../../src/x509/private-keys.ts';
+import {TooMuchWork, WorkBudget} from '../../src/x509/work-budget.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
 import {type OpensslFolder, openOpensslFolder} from './openssl-folder.ts';
@@ -112,6 +114,80 @@ describeWith(opensslServer, 'private keys', () => {
 			/^The key k does not open: it asks for \d+ rounds of key derivation, more than are made for any file\. Encrypt it again: openssl pkcs8 -topk8 -in k -out k\.new$/,
 		);
 		expect(performance.now() - start).toBeLessThan(500);
+	});
+
+	/** Write the salt in pieces, as BER allows and DER does not; OpenSSL takes it all the same. */
+	function withSaltInPieces(der: Buffer): Buffer {
+		const encode = (tag: number, content: Buffer): Buffer => {
+			const length =
+				content.length < 128 ? [content.length] : [0x82, content.length >> 8, content.length & 0xff];
+			return Buffer.concat([Buffer.from([tag, ...length]), content]);
+		};
+		const rebuild = (element: DerElement): Buffer => {
+			const whole = der.subarray(element.start, element.end);
+			if (element.tag === derTag.sequence) {
+				return encode(element.tag, Buffer.concat(childrenOf(der, element).map(rebuild)));
+			}
+			// The salt is the only string of eight bytes.
+			return element.tag === derTag.octetString && whole.length === 10 ? encode(0x24, whole) : whole;
+		};
+		return rebuild(readElement(der) as DerElement);
+	}
+
+	test('a salt in pieces does not get past the bound: what is counted is what is derived', async () => {
+		const bytes = await written('ec', [
+			...pkcs8,
+			'-v2',
+			'aes-256-cbc',
+			'-iter',
+			'70000',
+			...secret,
+			'-outform',
+			'DER',
+		]);
+		const inPieces = withSaltInPieces(bytes);
+		// The attack is real: OpenSSL opens it.
+		const opened = createPrivateKey({key: inPieces, format: 'der', type: 'pkcs8', passphrase});
+		expect(opened.equals(keys.ec)).toBe(true);
+		const at = inPieces.indexOf(Buffer.from([0x02, 0x03, 0x01, 0x11, 0x70]));
+		inPieces.set([0x7f, 0xff, 0xff], at + 2);
+		const start = performance.now();
+		expect((await failureOf(() => openPrivateKey(inPieces, 'k', passphrase))).message).toMatch(
+			/does not open/,
+		);
+		expect(performance.now() - start).toBeLessThan(500);
+	});
+
+	test('the rounds of all that a file holds are counted together', async () => {
+		const der = await written('ec', [
+			...pkcs8,
+			'-v2',
+			'aes-256-cbc',
+			'-iter',
+			'70000',
+			...secret,
+			'-outform',
+			'DER',
+		]);
+		const budget = new WorkBudget();
+		await decryptPkcs8(der, passphrase, budget);
+		budget.spend(4_000_000);
+		budget.spend(4_000_000);
+		budget.spend(3_900_000);
+		await expect(decryptPkcs8(der, passphrase, budget)).rejects.toThrow(TooMuchWork);
+	});
+
+	test('others run while a key is derived', async () => {
+		const bytes = await written('ec', [...pkcs8, '-v2', 'aes-256-cbc', '-iter', '1500000', ...secret]);
+		const start = performance.now();
+		let ticks = 0;
+		const timer = setInterval(() => {
+			ticks += 1;
+		}, 5);
+		await openPrivateKey(bytes, 'k', passphrase);
+		clearInterval(timer);
+		const took = performance.now() - start;
+		expect(ticks).toBeGreaterThan(took / 50);
 	});
 
 	test('the same for scrypt, whose work is the product of three numbers', async () => {

@@ -135,7 +135,7 @@ describeWith(opensslServer, 'PKCS#12', () => {
 		[
 			'a cipher that is not supported',
 			() => exported('alice', ['-legacy', '-certpbe', 'PBE-SHA1-RC4-128']),
-			/^The PKCS#12 file f is protected with RC4 with 128 bits \(PKCS#12\), which is not supported\. Convert it: openssl pkcs12 -legacy -in f -nodes \| openssl pkcs12 -export -out f\.new$/,
+			/^The PKCS#12 file f is protected with RC4 with 128 bits \(PKCS#12\), which is not supported\. Convert it: openssl pkcs12 -legacy -in f -out f\.pem && openssl pkcs12 -export -in f\.pem -out f\.new$/,
 		],
 		[
 			'no key',
