@@ -4,9 +4,9 @@ import {existsSync, readdirSync} from 'node:fs';
 import {mkdir, rename, rm, writeFile} from 'node:fs/promises';
 import {basename, join, resolve} from 'node:path';
 import {GatepassError} from '../errors.ts';
-import {toPem} from '../x509/certificates.ts';
 import {readBoundedSync} from '../x509/files.ts';
 import {subjectHash} from '../x509/subject-hash.ts';
+import {toTrustedPem} from '../x509/trust-settings.ts';
 import {type Bundle, placesOf} from './bundle.ts';
 import type {Manifest, ManifestEntry} from './manifest.ts';
 import {type Provenance, provenanceOf} from './provenance.ts';
@@ -156,11 +156,12 @@ async function write(
 	const half = `${bundle.folder}.new`;
 	await rm(half, {recursive: true, force: true});
 	await mkdir(half, {recursive: true});
-	for (const found of taken) await writeFile(join(half, files.nameOf(found)), toPem(found.certificate));
+	for (const found of taken)
+		await writeFile(join(half, files.nameOf(found)), toTrustedPem(found.certificate));
 	for (const [name, bytes] of files.policies) await writeFile(join(half, name), bytes);
 	await rm(bundle.folder, {recursive: true, force: true});
 	await rename(half, bundle.folder);
-	const authorities = taken.map(({certificate, subject}) => `# ${subject}\n${toPem(certificate)}`);
+	const authorities = taken.map(({certificate, subject}) => `# ${subject}\n${toTrustedPem(certificate)}`);
 	await writeWhole(bundle.file, authorities.join('\n'));
 	await writeWhole(bundle.manifestFile, `${JSON.stringify(manifest, null, '\t')}\n`);
 }

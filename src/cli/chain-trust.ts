@@ -8,7 +8,9 @@ import {loadConfiguration} from '../config/load.ts';
 import {resolveAuthorities} from '../config/validate-trust.ts';
 import {builtInStrategies} from '../container.ts';
 import {CertificateError, ConfigurationError} from '../errors.ts';
+import type {ChainVerdict} from '../trust/trust-store.ts';
 import {createTrustSet, TrustStores} from '../trust/trust-stores.ts';
+import type {TrustPurpose} from '../x509/trust-settings.ts';
 
 export interface ChainTrust {
 	/** `complete`: it leads to a CA that one of them trusts. */
@@ -45,11 +47,11 @@ export async function judgeChain(
 	let revocation: ChainTrust['revocation'] = 'unknown';
 	for (const {name, entry} of [...configured.map(ofConfiguration), ...wellKnown()]) {
 		try {
-			const verdict = createTrustSet(entry).verifyChain(chain, {ownOnly: entry.only});
+			const verdict = verifyFor(url === undefined ? ['client', 'server'] : ['server'], entry, chain);
 			if (verdict.end === 'complete') trustedBy.push(name);
 			else if (verdict.end === 'incomplete' && outcome === 'unknown') outcome = 'incomplete';
-			if (verdict.end !== 'complete') continue;
-			outcome = 'complete';
+			if (verdict.end !== 'complete' && verdict.end !== 'rejected') continue;
+			if (verdict.end === 'complete') outcome = 'complete';
 			if (verdict.revocation === 'revoked' || revocation === 'unknown') revocation = verdict.revocation;
 			for (const {what, hint} of verdict.faults) {
 				problems.add(`${what.slice(0, 1).toUpperCase()}${what.slice(1)} (${name}). ${hint}`);
@@ -69,6 +71,17 @@ export async function judgeChain(
 		}
 	}
 	return {outcome, trustedBy, revocation, problems: [...problems]};
+}
+
+/** The first verdict that lets the chain pass, else the first of all: a certificate may be a client's or a server's. */
+function verifyFor(
+	purposes: readonly TrustPurpose[],
+	entry: TrustEntry,
+	chain: readonly X509Certificate[],
+): ChainVerdict {
+	const store = createTrustSet(entry);
+	const verdicts = purposes.map(purpose => store.verifyChain(chain, {ownOnly: entry.only, purpose}));
+	return (verdicts.find(({end}) => end === 'complete') ?? verdicts[0]) as ChainVerdict;
 }
 
 /** For a certificate, what is wrong with a configuration that nobody named does not matter. */

@@ -8,7 +8,8 @@ import {CertificateError} from '../errors.ts';
 import {readBoundedSync} from '../files/bounded-read.ts';
 import {type FileStamp, stampsOfSync} from '../files/stamp.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
-import {parseCertificates, toPem} from '../x509/certificates.ts';
+import {parseCertificates, withoutDuplicates} from '../x509/certificates.ts';
+import {toTrustedPem} from '../x509/trust-settings.ts';
 
 /** The largest file of CA certificates; that of Mozilla has 220 kB. */
 const largestFile = 16 * 1024 * 1024;
@@ -32,24 +33,23 @@ export interface Authorities {
  * @throws {CertificateError} where a file or folder cannot be used.
  */
 export function readAuthorities(files: readonly string[]): Authorities {
-	const found = new Map<string, X509Certificate>();
+	const found: X509Certificate[] = [];
 	const folders: string[] = [];
 	const leftOut: string[] = [];
 	let system: readonly string[] = [];
 	for (const file of files) {
-		let certificates: X509Certificate[] = [];
 		if (file === systemStore) {
 			system = getCACertificates('system');
 		} else if (isFolder(file)) {
 			folders.push(file);
-			certificates = readFolder(file, leftOut);
+			found.push(...readFolder(file, leftOut));
 		} else {
-			certificates = readFile(file, "Name another under 'trust'");
+			found.push(...readFile(file, "Name another under 'trust'"));
 		}
-		for (const certificate of certificates) found.set(certificate.fingerprint256, certificate);
 	}
 	const hasListUrls = folders.some(folder => readdirSync(folder).some(name => name.endsWith('.crl_url')));
-	return {certificates: [...found.values()], folders, hasListUrls, system, leftOut};
+	// Of one that is there with trust settings and without, OpenSSL takes the first, too.
+	return {certificates: withoutDuplicates(found), folders, hasListUrls, system, leftOut};
 }
 
 /**
@@ -146,5 +146,5 @@ export function bySubject(roots: readonly string[]): ReadonlyMap<string, X509Cer
 
 /** In PEM, each once. */
 export function pemOf({certificates, system}: Authorities, others: readonly string[]): readonly string[] {
-	return [...new Set([...certificates.map(toPem), ...system, ...others])];
+	return [...new Set([...certificates.map(toTrustedPem), ...system, ...others])];
 }

@@ -2,6 +2,7 @@
 import type {X509Certificate} from 'node:crypto';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {isNamesake, isSelfIssued} from '../x509/certificates.ts';
+import {standingOf, type TrustPurpose} from '../x509/trust-settings.ts';
 
 /** Longer chains are made to waste time. */
 const longestChain = 12;
@@ -12,10 +13,11 @@ export interface FollowedChain {
 	/** The leaf first, each followed by its issuer. */
 	readonly path: readonly X509Certificate[];
 	/**
-	 * Where it ends: at a root of the trust store (`complete`), at a root that is not among them (`unknown`), or at a
-	 * certificate whose issuer is not there (`incomplete`).
+	 * Where it ends: at a root of the trust store, or at another certificate that its trust settings make one (`complete`);
+	 * at one that they forbid to vouch (`rejected`); at a root that is not among them (`unknown`); or at a certificate whose
+	 * issuer is not there (`incomplete`).
 	 */
-	readonly end: 'complete' | 'incomplete' | 'unknown';
+	readonly end: 'complete' | 'rejected' | 'incomplete' | 'unknown';
 }
 
 /** Finds the trusted certificates that bear a name (in the form of `canonicalNames`), in groups: a later one is asked for only where it is needed. */
@@ -29,6 +31,7 @@ export function followChain(
 	leaf: X509Certificate,
 	others: readonly X509Certificate[],
 	findTrusted: FindTrusted,
+	purpose: TrustPurpose = 'server',
 ): FollowedChain {
 	const seen = new Set([leaf.fingerprint256]);
 	let signatures = 0;
@@ -52,15 +55,21 @@ export function followChain(
 
 	const follow = (path: readonly X509Certificate[]): FollowedChain | undefined => {
 		const last = path.at(-1) as X509Certificate;
-		if (isSelfIssued(last) && isAmong(last, findTrusted(canonicalNames(last).subject)))
-			return {path, end: 'complete'};
+		const isRoot = isSelfIssued(last);
+		const trusted = isRoot || path.length > 1 ? findAmong(last, findTrusted) : undefined;
+		const standing = trusted && standingOf(trusted, purpose);
+		if (standing === 'trusted' || (standing === 'usual' && isRoot)) return {path, end: 'complete'};
+		if (standing === 'rejected') {
+			firstEnd ??= {path, end: 'rejected'};
+			return undefined;
+		}
 		if (path.length < longestChain) {
 			for (const issuer of issuersOf(last)) {
 				const found = follow([...path, issuer]);
 				if (found !== undefined) return found;
 			}
 		}
-		firstEnd ??= {path, end: isSelfIssued(last) ? 'unknown' : 'incomplete'};
+		firstEnd ??= {path, end: isRoot ? 'unknown' : 'incomplete'};
 		return undefined;
 	};
 	return follow([leaf]) ?? (firstEnd as FollowedChain);
@@ -77,11 +86,13 @@ export function isSound(
 	return end === 'complete' && path.every(isValid) && path.slice(1).every(isAuthority);
 }
 
-function isAmong({fingerprint256}: X509Certificate, groups: ReturnType<FindTrusted>): boolean {
-	for (const group of groups) {
-		if (group.some(one => one.fingerprint256 === fingerprint256)) return true;
+/** The same certificate as the trust store has it, which may have settings. */
+function findAmong(certificate: X509Certificate, findTrusted: FindTrusted): X509Certificate | undefined {
+	for (const group of findTrusted(canonicalNames(certificate).subject)) {
+		const found = group.find(({fingerprint256}) => fingerprint256 === certificate.fingerprint256);
+		if (found !== undefined) return found;
 	}
-	return false;
+	return undefined;
 }
 
 function preferred(one: X509Certificate, other: X509Certificate): number {

@@ -5,6 +5,7 @@ export interface ChainFault {
 	readonly kind:
 		| 'revoked'
 		| 'outside namespace'
+		| 'not to vouch'
 		| 'unusable policy'
 		| 'no revocation list'
 		| 'unusable revocation list';

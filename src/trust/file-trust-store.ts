@@ -6,6 +6,7 @@ import {CertificateError} from '../errors.ts';
 import type {FileStamp} from '../files/stamp.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {rfc2253Subject} from '../x509/names.ts';
+import {type TrustPurpose, toTrustedPem, trustSettingsOf} from '../x509/trust-settings.ts';
 import {
 	type Authorities,
 	bySubject,
@@ -137,13 +138,13 @@ class FileTrustStore implements TrustStore {
 
 	verifyChain(
 		[leaf, ...others]: readonly X509Certificate[],
-		{ownOnly = false}: {ownOnly?: boolean} = {},
+		{ownOnly = false, purpose = 'server'}: {ownOnly?: boolean; purpose?: TrustPurpose} = {},
 	): ChainVerdict {
 		if (leaf === undefined) return {path: [], end: 'incomplete', revocation: 'unknown', faults: []};
 		const find: FindTrusted = ownOnly
 			? name => [this.#load().bySubject.get(name) ?? []]
 			: name => this.#findTrusted(name);
-		return this.#judge(followChain(leaf, others, find));
+		return this.#judge(followChain(leaf, others, find, purpose), purpose);
 	}
 
 	holds(certificate: X509Certificate): boolean {
@@ -170,10 +171,10 @@ class FileTrustStore implements TrustStore {
 		return this.checkServer(host, leaf, others);
 	}
 
-	#judge(followed: FollowedChain): ChainVerdict {
-		const {path} = followed;
+	#judge(followed: FollowedChain, purpose: TrustPurpose = 'server'): ChainVerdict {
+		const {path, end} = followed;
 		const folders = this.#folders();
-		const faults: ChainFault[] = [];
+		const faults: ChainFault[] = end === 'rejected' ? [explainRejected(path, purpose)] : [];
 		let revocation: ChainVerdict['revocation'] = 'good';
 		for (const [index, certificate] of path.entries()) {
 			const issuer = path[index + 1];
@@ -268,7 +269,22 @@ function textOf({text, isSettled}: FileStamp): string | undefined {
 	return isSettled ? text : undefined;
 }
 
+/** What the trust settings of the last certificate say. */
+function explainRejected(path: readonly X509Certificate[], purpose: TrustPurpose): ChainFault {
+	const authority = path.at(-1) as X509Certificate;
+	const name = rfc2253Subject(authority);
+	const file = trustSettingsOf(authority)?.file;
+	const place = file === undefined ? 'its trust settings' : `the trust settings in ${file}`;
+	return {
+		kind: 'not to vouch',
+		certificate: path[0] as X509Certificate,
+		...(file !== undefined && {file}),
+		what: `the CA ${name} is not to vouch for ${purpose}s, say ${place}`,
+		hint: 'Trust another CA, or change the settings, if the CA is to be believed',
+	};
+}
+
 function areSame(some: readonly X509Certificate[], others: readonly X509Certificate[]): boolean {
-	const known = new Set(some.map(({fingerprint256}) => fingerprint256));
-	return known.size === others.length && others.every(({fingerprint256}) => known.has(fingerprint256));
+	const known = new Set(some.map(toTrustedPem));
+	return known.size === others.length && others.every(other => known.has(toTrustedPem(other)));
 }

@@ -1,5 +1,5 @@
 /**
- * Names of certificates in the grid's form with slashes, and patterns for them. A pattern is matched in time in
+ * Names of certificates in the grid's form with slashes, and the patterns of namespaces files. A pattern is matched in time in
  * proportion to its length times the name's, whatever it holds: it is no regular expression of JavaScript's.
  */
 
@@ -13,9 +13,9 @@ const otherNames: Readonly<Record<string, string>> = {
 	sn: 'serialnumber',
 };
 
-/** A name in the form in which names are compared: case does not count (RFC 5280 section 7.1). */
+/** A name in the form in which names are compared: neither case nor the number of blanks counts (RFC 5280 section 7.1). */
 export function comparableName(name: string): string {
-	return withUsualAttributes(fromEscapes(name).toLowerCase());
+	return withUsualAttributes(fromEscapes(name).toLowerCase().replace(/ +/g, ' '));
 }
 
 function withUsualAttributes(name: string): string {
@@ -52,16 +52,6 @@ export class NamePattern {
 	private constructor(text: string, steps: readonly Step[]) {
 		this.text = text;
 		this.#steps = steps;
-	}
-
-	/** As a signing policy has it: `*` is any text, `?` any character. */
-	static fromWildcards(text: string): NamePattern {
-		const steps = Array.from(comparableName(text), (character): Step => {
-			if (character === '*') return {accepts: 'any', isChar: false, repeats: true};
-			if (character === '?') return {accepts: 'any', isChar: false, repeats: false};
-			return {accepts: character, isChar: true, repeats: false};
-		});
-		return new NamePattern(text, withoutRepetition(steps));
 	}
 
 	/**

@@ -6,22 +6,23 @@ import {KeptFile} from '../files/kept-file.ts';
 import {rfc2253Subject, slashSubject} from '../x509/names.ts';
 import {hashesOf} from './ca-folder.ts';
 import type {ChainFault} from './fault.ts';
-import {comparableName} from './name-pattern.ts';
 import {parseNamespaces} from './namespaces.ts';
-import {type NameRule, PolicySyntaxError, parseSigningPolicy} from './signing-policy.ts';
+import {onelineSubject} from './oneline-name.ts';
+import {type NamePolicy, PolicySyntaxError} from './policy.ts';
+import {parseSigningPolicy} from './signing-policy.ts';
 
 /** Real ones have a few kilobytes. */
 const largestFile = 256 * 1024;
 
 const kinds = [
-	{ending: 'namespaces', parse: parseNamespaces},
-	{ending: 'signing_policy', parse: parseSigningPolicy},
+	{ending: 'namespaces', parse: parseNamespaces, nameOf: slashSubject},
+	{ending: 'signing_policy', parse: parseSigningPolicy, nameOf: onelineSubject},
 ] as const;
 
 type Ending = (typeof kinds)[number]['ending'];
 
 export class NameRules {
-	readonly #files = new Map<string, KeptFile<readonly NameRule[]>>();
+	readonly #files = new Map<string, KeptFile<NamePolicy>>();
 
 	/**
 	 * Whether the issuer of `path[0]` may have given it its name; `path` goes on to the root. What a namespaces file
@@ -31,39 +32,50 @@ export class NameRules {
 	check(folders: readonly string[], path: readonly X509Certificate[]): ChainFault | undefined {
 		const [certificate, issuer, ...above] = path;
 		if (certificate === undefined || issuer === undefined) return undefined;
-		const hashes = hashesOf(issuer);
-		for (const {ending} of kinds) {
+		let mute: string | undefined;
+		for (const {ending, nameOf} of kinds) {
 			for (const folder of folders) {
 				// A signing policy speaks of its own CA only; a namespaces file also of those below it.
-				const authorities = ending === 'namespaces' ? [issuer, ...above] : [issuer];
+				const authorities: readonly X509Certificate[] =
+					ending === 'namespaces' ? [issuer, ...above] : [issuer];
 				for (const authority of authorities) {
-					try {
-						const found = this.#rulesFor(issuer, authority, folder, ending);
-						if (found !== undefined) return judge(certificate, issuer, found);
-					} catch (error) {
-						return explainUnusable(certificate, error as UnusablePolicy);
+					for (const file of filesOf(authority, folder, ending)) {
+						try {
+							const policy = this.#read(file, ending);
+							if (policy === undefined) continue;
+							const isOwn = authority === issuer;
+							const verdict = policy.judge(nameOf(issuer), nameOf(certificate), isOwn);
+							if (verdict?.permits) return undefined;
+							if (verdict !== undefined) {
+								return explainRefusal(certificate, issuer, nameOf(certificate), `${file}:${verdict.line}`);
+							}
+							if (isOwn) mute ??= file;
+						} catch (error) {
+							return explainUnusable(certificate, error as UnusablePolicy);
+						}
 					}
 				}
 			}
 		}
 		// Files of its own that do not speak of it permit nothing.
-		const mute = kinds
-			.flatMap(({ending}) => folders.flatMap(folder => hashes.map(hash => join(folder, `${hash}.${ending}`))))
-			.find(file => this.#files.get(file)?.read() !== undefined);
 		return mute === undefined ? undefined : explainMute(certificate, issuer, mute);
 	}
 
 	/** Mistakes in the policies of these CAs. */
-	problems(folders: readonly string[], authorities: readonly X509Certificate[]): ChainFault[] {
-		const found = new Map<string, ChainFault>();
+	problems(
+		folders: readonly string[],
+		authorities: readonly X509Certificate[],
+	): Pick<ChainFault, 'what' | 'hint'>[] {
+		const found = new Map<string, Pick<ChainFault, 'what' | 'hint'>>();
 		for (const {ending} of kinds) {
 			for (const authority of authorities) {
-				for (const folder of folders) {
+				for (const file of folders.flatMap(folder => filesOf(authority, folder, ending))) {
 					try {
-						this.#rulesFor(authority, authority, folder, ending);
+						for (const {line, what, hint} of this.#read(file, ending)?.warnings ?? []) {
+							found.set(`${file}:${line}`, {what: `of the policy ${file}:${line}, ${what}`, hint});
+						}
 					} catch (error) {
-						const fault = explainUnusable(authority, error as UnusablePolicy);
-						found.set((error as UnusablePolicy).file, fault);
+						found.set(file, explainUnusable(authority, error as UnusablePolicy));
 					}
 				}
 			}
@@ -71,25 +83,7 @@ export class NameRules {
 		return [...found.values()];
 	}
 
-	/** The rules for `issuer` in the file of `authority`; `undefined` where it has none for it. */
-	#rulesFor(
-		issuer: X509Certificate,
-		authority: X509Certificate,
-		folder: string,
-		ending: Ending,
-	): {file: string; rules: readonly NameRule[]} | undefined {
-		const name = comparableName(slashSubject(issuer));
-		for (const hash of hashesOf(authority)) {
-			const file = join(folder, `${hash}.${ending}`);
-			const rules = this.#read(file, ending)?.filter(rule =>
-				rule.issuer === undefined ? authority === issuer : rule.issuer === name,
-			);
-			if (rules !== undefined && rules.length > 0) return {file, rules};
-		}
-		return undefined;
-	}
-
-	#read(file: string, ending: Ending): readonly NameRule[] | undefined {
+	#read(file: string, ending: Ending): NamePolicy | undefined {
 		let kept = this.#files.get(file);
 		if (kept === undefined) {
 			const {parse} = kinds.find(kind => kind.ending === ending) as (typeof kinds)[number];
@@ -104,6 +98,10 @@ export class NameRules {
 	}
 }
 
+function filesOf(authority: X509Certificate, folder: string, ending: Ending): string[] {
+	return hashesOf(authority).map(hash => join(folder, `${hash}.${ending}`));
+}
+
 class UnusablePolicy extends Error {
 	readonly file: string;
 	/** `FILE:LINE` where there is a line. */
@@ -116,22 +114,17 @@ class UnusablePolicy extends Error {
 	}
 }
 
-function judge(
+function explainRefusal(
 	certificate: X509Certificate,
 	issuer: X509Certificate,
-	{file, rules}: {file: string; rules: readonly NameRule[]},
-): ChainFault | undefined {
-	const written = slashSubject(certificate);
-	const name = comparableName(written);
-	const matching = rules.filter(({subject}) => subject.matches(name));
-	const denying = matching.find(({permits}) => !permits);
-	if (denying === undefined && matching.length > 0) return undefined;
-	const line = (denying ?? rules[0])?.line;
+	name: string,
+	place: string,
+): ChainFault {
 	return {
 		kind: 'outside namespace',
 		certificate,
-		file,
-		what: `its CA (${rfc2253Subject(issuer)}) may not give the name ${written}, says ${file}:${line}`,
+		file: place.replace(/:\d+$/, ''),
+		what: `its CA (${rfc2253Subject(issuer)}) may not give the name ${name}, says ${place}`,
 		hint: 'Ask whoever runs the server for a certificate of a CA that may, or bring the CA folder up to date',
 	};
 }
@@ -146,7 +139,7 @@ function explainUnusable(
 		certificate,
 		file,
 		what: `which names its CA may give cannot be told from ${place}: ${reason}`,
-		hint: 'Mend the file, or bring the CA folder up to date',
+		hint: 'Correct the file, or bring the CA folder up to date',
 	};
 }
 

@@ -7,12 +7,45 @@
  *   PERMIT Subject "/DC=ch/DC=cern/.*"
  * ```
  */
-import {comparableName, NamePattern} from './name-pattern.ts';
-import {checkLength, type NameRule, PolicySyntaxError} from './signing-policy.ts';
+import {comparableName, longestPattern, NamePattern} from './name-pattern.ts';
+import {type NamePolicy, PolicySyntaxError, type PolicyVerdict} from './policy.ts';
+
+interface Rule {
+	/** The CA's comparable name; `undefined`: the CA whose file it is. */
+	readonly issuer: string | undefined;
+	readonly permits: boolean;
+	readonly subject: NamePattern;
+	/** Counted from 1. */
+	readonly line: number;
+}
 
 /** @throws {PolicySyntaxError} */
-export function parseNamespaces(bytes: Buffer): NameRule[] {
-	const rules: NameRule[] = [];
+export function parseNamespaces(bytes: Buffer): NamePolicy {
+	return new Namespaces(parseRules(bytes));
+}
+
+class Namespaces implements NamePolicy {
+	readonly warnings = [];
+	readonly #rules: readonly Rule[];
+
+	constructor(rules: readonly Rule[]) {
+		this.#rules = rules;
+	}
+
+	judge(issuer: string, subject: string, isOwn: boolean): PolicyVerdict | undefined {
+		const authority = comparableName(issuer);
+		const name = comparableName(subject);
+		const rules = this.#rules.filter(rule => (rule.issuer === undefined ? isOwn : rule.issuer === authority));
+		const [first] = rules;
+		if (first === undefined) return undefined;
+		const matching = rules.filter(rule => rule.subject.matches(name));
+		const decisive = matching.find(({permits}) => !permits) ?? matching[0];
+		return decisive === undefined ? {permits: false, line: first.line} : decisive;
+	}
+}
+
+function parseRules(bytes: Buffer): Rule[] {
+	const rules: Rule[] = [];
 	let statement = '';
 	let beginning = 1;
 	const lines = bytes.toString('latin1').split(/\r\n|\r|\n/);
@@ -35,7 +68,7 @@ export function parseNamespaces(bytes: Buffer): NameRule[] {
 	return rules;
 }
 
-function parseStatement(statement: string, line: number): NameRule {
+function parseStatement(statement: string, line: number): Rule {
 	const [to, issuerWord, issuer, verb, subjectWord, subject, ...others] = words(statement, line);
 	const isRight =
 		isKeyword(to, 'to') &&
@@ -49,7 +82,9 @@ function parseStatement(statement: string, line: number): NameRule {
 	if (!isRight) {
 		throw new PolicySyntaxError(line, `it should read: TO Issuer "/DC=…/CN=…" PERMIT Subject "/DC=…/.*"`);
 	}
-	checkLength(subject.text, line);
+	if (subject.text.length > longestPattern) {
+		throw new PolicySyntaxError(line, `it has a pattern of more than ${longestPattern} characters`);
+	}
 	return {
 		issuer: issuer.isQuoted ? comparableName(unescaped(issuer.text)) : undefined,
 		permits: isKeyword(verb, 'permit'),

@@ -2,6 +2,7 @@
 import {X509Certificate} from 'node:crypto';
 import type {DetailedPeerCertificate, PeerCertificate} from 'node:tls';
 import type {CertificateError} from '../errors.ts';
+import type {TrustPurpose} from '../x509/trust-settings.ts';
 import type {FollowedChain} from './chain.ts';
 import type {ChainFault} from './fault.ts';
 
@@ -60,9 +61,13 @@ export interface TrustStore {
 	/**
 	 * Judge any chain, also of a client or a proxy: the leaf first, what is missing is taken from the trust store.
 	 *
-	 * @param settings `ownOnly`: leave the system's roots and Node's out, which take their time to read.
+	 * @param settings `ownOnly`: leave the system's roots and Node's out, which take their time to read. `purpose`: whose
+	 * chain it is; default: a server's.
 	 */
-	verifyChain(chain: readonly X509Certificate[], settings?: {ownOnly?: boolean}): ChainVerdict;
+	verifyChain(
+		chain: readonly X509Certificate[],
+		settings?: {ownOnly?: boolean; purpose?: TrustPurpose},
+	): ChainVerdict;
 	/** Whether a certificate is among those of the entry itself. */
 	holds(certificate: X509Certificate): boolean;
 	/** Mistakes in the files that no connection has met yet; each a sentence with its hint. */

@@ -92,8 +92,9 @@ export class TrustStores {
 
 function judgeBy(set: TrustStore, chain: readonly X509Certificate[]): IdentityVerdict {
 	try {
-		const {path, end, faults, revocation} = set.verifyChain(chain, {ownOnly: true});
-		// Of other CAs, a trust store knows nothing.
+		const {path, end, faults, revocation} = set.verifyChain(chain, {ownOnly: true, purpose: 'client'});
+		// Of other CAs, a trust store knows nothing; and whom it does not trust, servers may.
+		if (end === 'rejected') return {outcome: 'unknown'};
 		if (!path.slice(1).some(certificate => set.holds(certificate))) return {outcome: 'unknown'};
 		// That a list is missing or outdated says nothing against a certificate; the server has lists of its own.
 		const fault = faults.find(({kind}) => kind === 'revoked' || kind === 'outside namespace');

@@ -4,9 +4,11 @@ import {CertificateError} from '../errors.ts';
 import {canonicalNames} from './canonical-name.ts';
 import {readElement} from './der.ts';
 import {derFormOf, formsOf} from './form.ts';
-import {pemBlocks} from './pem.ts';
+import {type PemBlock, pemBlocks} from './pem.ts';
+import {keepTrustSettings} from './trust-settings.ts';
 
 const certificateLabel = /^(?:X509 |TRUSTED )?CERTIFICATE$/;
+const trustedLabel = 'TRUSTED CERTIFICATE';
 
 /**
  * All certificates of a file, in its order, each once. All of them count, so all of them must be right.
@@ -21,15 +23,23 @@ export function parseCertificates(bytes: Buffer, file: string): X509Certificate[
 	try {
 		if (isDer) return [new X509Certificate(exactly(bytes))];
 		if (blocks.some(({isWhole}) => !isWhole)) throw new Error('One of them has no end, or is no base64');
-		const all = blocks.map(({base64}) => new X509Certificate(exactly(Buffer.from(base64, 'base64'))));
-		return withoutDuplicates(all);
+		return withoutDuplicates(blocks.map(block => parseBlock(block, file)));
 	} catch (error) {
 		const which = count === 1 ? 'The certificate' : 'A certificate';
 		throw new CertificateError(`${which} in ${file} is damaged or cut off. Copy it again`, {cause: error});
 	}
 }
 
-/** The certificate alone: behind it may stand OpenSSL's marks of trust, or a line end. */
+function parseBlock({label, base64}: PemBlock, file: string): X509Certificate {
+	const bytes = Buffer.from(base64, 'base64');
+	const der = exactly(bytes);
+	const certificate = new X509Certificate(der);
+	const behind = bytes.subarray(der.length);
+	if (label === trustedLabel && behind.length > 0) keepTrustSettings(certificate, behind, file);
+	return certificate;
+}
+
+/** The certificate alone: behind it may stand OpenSSL's trust settings, or a line end. */
 function exactly(der: Buffer): Buffer {
 	const element = readElement(der);
 	if (element === undefined) throw new Error('It is cut off');
@@ -78,7 +88,9 @@ export function isIssuedBy(certificate: X509Certificate, issuer: X509Certificate
 	}
 }
 
-/** Each certificate once, at its first place. */
+/** Each certificate once: the first of several. */
 export function withoutDuplicates(certificates: readonly X509Certificate[]): X509Certificate[] {
-	return [...new Map(certificates.map(one => [one.fingerprint256, one] as const)).values()];
+	return [...Map.groupBy(certificates, ({fingerprint256}) => fingerprint256).values()].map(
+		([first]) => first as X509Certificate,
+	);
 }

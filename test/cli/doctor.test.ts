@@ -133,21 +133,21 @@ test('a CA folder with a policy that nobody understands', async () => {
 	});
 	const {code, findings} = await examine('--network');
 	expect(code).toBe(1);
-	const what = `hich names its CA may give cannot be told from ${policy}:2: it begins with 'whatever', which no such file has`;
+	const what = `hich names its CA may give cannot be told from ${policy}:2: 'whatever' stands where 'access_id_CA' should`;
 	expect(notOk(findings)).toEqual([
 		{
 			check: 'trust',
 			outcome: 'warning',
 			what: `W${what}`,
 			where: `${workspace.path('gatepass.config.yaml')}:3`,
-			hint: 'Mend the file, or bring the CA folder up to date',
+			hint: 'Correct the file, or bring the CA folder up to date',
 		},
 		{
 			check: 'network',
 			outcome: 'failed',
 			what: `${new URL(mtls.url).host} cannot be trusted: w${what} (trust: ${workspace.path('gatepass.config.yaml')}:3)`,
 			where: `${mtls.url}/`,
-			hint: 'Mend the file, or bring the CA folder up to date',
+			hint: 'Correct the file, or bring the CA folder up to date',
 		},
 	]);
 });

@@ -211,7 +211,9 @@ describeWith(opensslServer, 'a chain', () => {
 		await writeFile(join(broken.path, 'ffffffff.0'), 'nothing');
 		expect(createTrustSet(entry(broken.path)).problems()).toEqual([
 			expect.stringMatching(/^The CA file .*ffffffff\.0 holds no certificate\. It is left out/),
-			expect.stringContaining(`cannot be told from ${policy}:1: it begins with 'nonsense'`),
+			expect.stringContaining(
+				`cannot be told from ${policy}:1: 'nonsense' stands where 'access_id_CA' should`,
+			),
 			expect.stringMatching(
 				new RegExp(`^The revocation list of CN=Grid,DC=org is outdated: ${list} .*fetch-crl`),
 			),
