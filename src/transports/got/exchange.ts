@@ -11,7 +11,7 @@ import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promis
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
-import type {RuleInfo} from '../../strategy/index.ts';
+import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {EarlyLeg} from './early-leg.ts';
 import type {LegAnswer} from './leg-answer.ts';
@@ -56,7 +56,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	readonly #body: unknown;
 	readonly #send: Send;
 	readonly #report: HopReport | undefined;
-	readonly #early: EarlyLeg;
+	#early: EarlyLeg | undefined;
 	#standIn: StandInRequest | undefined;
 	/** Ends the wait for an answer, once got has given the request up. */
 	readonly #givenUp = Promise.withResolvers<never>();
@@ -83,9 +83,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#native = native;
 		this.#body = body;
 		this.#send = send;
-		this.#report = reportHop(route, url, native.method ?? 'GET');
-		this.#early = new EarlyLeg(request => this.#makeLeg(request));
-		this.#early.beforeOpen = () => drain(this.#inHand?.message);
+		this.#report = route.events.isHeard('gatepass:request')
+			? reportHop(route, url, native.method ?? 'GET')
+			: undefined;
 		this.#givenUp.promise.catch(() => {});
 	}
 
@@ -94,7 +94,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		const context = this.#context;
 		// A function of the caller's is shown the whole request, so nothing can be made of it before.
 		if (context.sender !== 'caller') {
-			context.connect = (request, timeout) => this.#early.open(request, timeout);
+			context.connect = (request, timeout) => this.#openEarly(request, timeout);
 		}
 		const headers = {...(this.#native.headers as HeaderRecord)};
 		this.#request = new HopRequest(this.#url, this.#native.method ?? 'GET', headers, context, info);
@@ -107,7 +107,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#report?.countLeg();
 		this.#standIn?.letGoOfFirst();
 		const unwanted = this.#inHand?.message;
-		const leg = await (this.#early.isOpen ? this.#early.complete(request) : this.#makeLeg(request));
+		const leg = await (this.#early?.isOpen === true ? this.#early.complete(request) : this.#makeLeg(request));
 		if (this.#standIn === undefined) {
 			if (typeof leg.setHeader !== 'function') {
 				this.#open(leg);
@@ -141,7 +141,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			this.#report?.end(answer.message.statusCode, this.#request);
 			this.#standIn?.deliver(answer);
 		} catch (error) {
-			this.#early.abandon();
+			this.#early?.abandon();
 			this.#inHand?.message.destroy();
 			if (error === answeredElsewhere) {
 				this.#report?.end(((await this.opened) as {statusCode?: number}).statusCode);
@@ -151,6 +151,14 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			if (this.#standIn === undefined) this.#failToOpen(error);
 			else this.#standIn.fail(error as Error);
 		}
+	}
+
+	#openEarly(request: HopRequest, timeout: number): Promise<Connection | undefined> {
+		if (this.#early === undefined) {
+			this.#early = new EarlyLeg(wanted => this.#makeLeg(wanted));
+			this.#early.beforeOpen = () => drain(this.#inHand?.message);
+		}
+		return this.#early.open(request, timeout);
 	}
 
 	#makeLeg(request: HopRequest): ClientRequest | Promise<ClientRequest> {

@@ -34,7 +34,8 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 	const takeOver = (options: NormalizedOptions): void => {
 		const callers = currentCallers(options, router);
 		if (options.request !== callers) options.request = callers;
-		const setting = checkContext(options.context.gatepass);
+		const {gatepass: said} = options.context;
+		const setting = said === undefined ? {} : checkContext(said);
 		const chosen: Router = setting === false ? router.withoutRules : router;
 		const {fresh, tenant} = setting === false ? {} : setting;
 		const record: Installed = {callers, options, router};

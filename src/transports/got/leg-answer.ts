@@ -1,7 +1,8 @@
-/** The answer to one leg, as the loop of a hop wants it. */
+/** The answer to one leg: as the strategy sees it, as the loop of a hop wants it, and as the caller gets it. */
 import type {ClientRequest, IncomingMessage} from 'node:http';
+import {Readable} from 'node:stream';
 import type {Leg} from '../../hop/run.ts';
-import {type Received, receivedResponse} from './received-response.ts';
+import type {AuthResponse} from '../../strategy/index.ts';
 
 export interface LegAnswer extends Leg {
 	readonly message: IncomingMessage;
@@ -31,4 +32,45 @@ export function untilAnswered(leg: ClientRequest, onAnswer: () => void): Promise
 
 function closedEarly(): Error {
 	return Object.assign(new Error('socket hang up'), {code: 'ECONNRESET'});
+}
+
+export interface Received {
+	readonly response: AuthResponse;
+	/** What the caller gets: the message itself, unless the strategy withheld it. */
+	deliver(): IncomingMessage;
+}
+
+export function receivedResponse(message: IncomingMessage): Received {
+	let kept: readonly string[] | undefined;
+	return {
+		response: {
+			status: message.statusCode ?? 0,
+			headers: message.headers,
+			withhold(keepHeaders) {
+				kept = keepHeaders;
+			},
+		},
+		deliver: () => (kept === undefined ? message : withoutContent(message, kept)),
+	};
+}
+
+/** The same status with only some headers and no body. The body is drained, so that the connection can be used again. */
+function withoutContent(message: IncomingMessage, kept: readonly string[]): IncomingMessage {
+	message.on('error', () => {});
+	message.resume();
+	const headers = Object.fromEntries(Object.entries(message.headers).filter(([name]) => kept.includes(name)));
+	// What is delivered has no bytes; the length says so, or got would take it for cut off.
+	if ('content-length' in headers) headers['content-length'] = '0';
+	const empty = Object.assign(Readable.from([]), {
+		statusCode: message.statusCode,
+		statusMessage: message.statusMessage,
+		httpVersion: message.httpVersion,
+		headers,
+		rawHeaders: Object.entries(headers).flat(),
+		trailers: {},
+		rawTrailers: [],
+		complete: true,
+		socket: message.socket,
+	});
+	return empty as unknown as IncomingMessage;
 }

@@ -5,7 +5,6 @@ import type {ConnectionOptions as TlsConnectionOptions} from 'node:tls';
 import type {HeaderRecord, HopContext, HopRequest, Route} from '../../hop/request.ts';
 import {setPath} from '../../http/sent-headers.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
-import {addChanges} from './add-changes.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
 
@@ -95,4 +94,22 @@ function verifying(native: RequestOptions): RequestOptions {
 	const {rejectUnauthorized} = native as TlsConnectionOptions;
 	if (rejectUnauthorized !== undefined || process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return native;
 	return {...native, rejectUnauthorized: true} as RequestOptions;
+}
+
+/** Gives a request that is made, and not sent yet, what the strategy changed. */
+export function addChanges(leg: ClientRequest, {headers, target, addsQuery}: HopRequest): ClientRequest {
+	try {
+		for (const name of headers.changed) {
+			const value = headers.record[name];
+			if (value === undefined) leg.removeHeader(name);
+			else leg.setHeader(name, value);
+		}
+	} catch (error) {
+		// A value that cannot stand in a header. Nobody else knows of the request as yet.
+		leg.on('error', () => {});
+		leg.destroy();
+		throw error;
+	}
+	if (addsQuery) setPath(leg, target.pathname + target.search);
+	return leg;
 }

@@ -11,7 +11,6 @@ import {HopRequest} from '../../hop/request.ts';
 import {type Leg, runHop} from '../../hop/run.ts';
 import {scrubRequest} from '../../http/sent-headers.ts';
 import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
-import {receivedResponse} from '../got/received-response.ts';
 
 interface Target {
 	readonly host?: string | undefined;
@@ -92,7 +91,8 @@ async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}:
 				// It may break while the conversation decides; whoever uses it then is told.
 				socket.on('error', () => {});
 				resolve({
-					response: receivedResponse(message).response,
+					// Nobody sees a proxy's answer but the strategy.
+					response: {status: message.statusCode ?? 0, headers: message.headers, withhold: () => {}},
 					message,
 					socket,
 					discard: () => void socket.destroy(),
