@@ -140,7 +140,8 @@ export function compose(
 				return made;
 			},
 			makeAuthenticator: wanted => plugIns.makeAuthenticator(wanted, registered(AuthenticatorFactory)),
-			makeInstaller: wanted => plugIns.makeInstaller(wanted, registered(InstallerFactory)),
+			makeInstaller: (wanted, checkpoints) =>
+				plugIns.makeInstaller(wanted, checkpoints, registered(InstallerFactory)),
 			report: event => events.publish('gatepass:certificate:renewal', event),
 		});
 	});

@@ -4,7 +4,8 @@ import {basename, extname, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {lilconfig} from 'lilconfig';
 import {ConfigurationError} from '../errors.ts';
-import {type Source, sourceFromText, sourceFromValue} from './source.ts';
+import {type Source, sourceFromValue} from './source.ts';
+import {sourceFromText} from './source-text.ts';
 
 const searchPlaces = [
 	'gatepass.config.yaml',

@@ -84,6 +84,15 @@ const authenticators = [
 	z.strictObject({name: z.literal('manual')}),
 ] as const;
 
+const webServer = <Name extends string>(name: Name) =>
+	z.strictObject({
+		name: z.literal(name),
+		configuration: text.optional(),
+		testCommand: command.optional(),
+		reloadCommand: command.optional(),
+		port,
+	});
+
 const installers = [
 	z.strictObject({name: z.literal('identity')}),
 	z.strictObject({
@@ -99,6 +108,8 @@ const installers = [
 			.optional(),
 		reloadCommand: command.optional(),
 	}),
+	webServer('nginx'),
+	webServer('apache'),
 ] as const;
 
 export const certificatesSchema = z.strictObject({

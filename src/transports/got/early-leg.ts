@@ -6,7 +6,7 @@ import type {ClientRequest} from 'node:http';
 import {TLSSocket} from 'node:tls';
 import type {HopRequest} from '../../hop/request.ts';
 import type {Connection} from '../../strategy/index.ts';
-import {addChanges} from './add-changes.ts';
+import {addChanges} from './send-leg.ts';
 
 export class EarlyLeg {
 	readonly #make: (request: HopRequest) => ClientRequest | Promise<ClientRequest>;
