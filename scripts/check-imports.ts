@@ -34,10 +34,11 @@ const layers: readonly (readonly string[])[] = [
 	['src/x509/'],
 	['src/files/'],
 	['src/errors.ts', 'src/version.ts'],
+	['src/diagnostics/'],
 ];
 
 /** All that a strategy may import besides other strategies: what a user's own strategy has, too. */
-const openToStrategies = ['src/strategy/index.ts', 'src/strategy/challenges.ts', 'src/errors.ts'];
+const openToStrategies = ['src/strategy/index.ts', 'src/strategy/challenges.ts', 'src/errors.ts', 'src/diagnostics/diagnostic.ts'];
 
 /** One import that should not be. */
 export interface Violation {

@@ -9,6 +9,8 @@ export type {ObtainOptions} from './certificates/ordering.ts';
 export type {RenewalResult, RenewOptions} from './certificates/renewing.ts';
 export type {LineageStatus} from './certificates/status.ts';
 export type {ConfigurationInput} from './config/schema.ts';
+export type {DiagnosticCode} from './diagnostics/codes.ts';
+export type {AnyDiagnosticCode, Diagnostic, Finding, Severity} from './diagnostics/diagnostic.ts';
 export * from './errors.ts';
 export {
 	type Authorization,

@@ -32,6 +32,7 @@ export async function findConfiguration(cwd: string, file?: string): Promise<Sou
 				path: '(configuration)',
 				message: `there is none in ${cwd} or above it (looked for ${searchPlaces.join(', ')})`,
 				hint: "Write one with 'gatepass init', or name one with the option 'config' (-c on the command line)",
+				code: 'configuration-not-found',
 			},
 		]);
 	}
@@ -89,7 +90,10 @@ async function load(file: string): Promise<Source> {
 function cannotLoad(file: string | undefined, error: unknown): ConfigurationError {
 	const {message, hint} = describeFailure(file, error);
 	const place = file === undefined ? {} : {file};
-	return new ConfigurationError([{...place, path: '(configuration)', message, hint}], {cause: error});
+	return new ConfigurationError(
+		[{...place, path: '(configuration)', message, hint, code: 'configuration-unreadable'}],
+		{cause: error},
+	);
 }
 
 function describeFailure(file: string | undefined, error: unknown): {message: string; hint: string} {

@@ -1,5 +1,6 @@
 /** Collects mistakes, so that all of them can be reported at once. */
 import {normalize} from 'node:path';
+import type {AnyDiagnosticCode} from '../diagnostics/diagnostic.ts';
 import {ConfigurationError, type Problem} from '../errors.ts';
 import {formatPath, type Path, type Source} from './source.ts';
 
@@ -30,7 +31,7 @@ export class Problems {
 			.sort((a, b) => b.length - a.length);
 	}
 
-	add(path: Path, message: string, hint: string): void {
+	add(path: Path, message: string, hint: string, code: AnyDiagnosticCode = 'configuration-mistaken'): void {
 		const place = formatPath(path);
 		if (this.#unresolved.has(place)) return;
 		const {file} = this.#source;
@@ -41,12 +42,13 @@ export class Problems {
 			path: place,
 			message: this.#withoutSecrets(withoutFullStop(message)),
 			hint: this.#withoutSecrets(withoutFullStop(hint)),
+			code,
 		});
 	}
 
 	/** Add a mistake that leaves the value at `path` unknown, so that it is the only one there. */
-	addUnresolved(path: Path, message: string, hint: string): void {
-		this.add(path, message, hint);
+	addUnresolved(path: Path, message: string, hint: string, code?: AnyDiagnosticCode): void {
+		this.add(path, message, hint, code);
 		this.#unresolved.add(formatPath(path));
 	}
 

@@ -27,6 +27,7 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 	const problems: Problem[] = describeErrors(document, lines, text).map(found => ({
 		file,
 		path: '(text)',
+		code: 'configuration-syntax',
 		...found,
 	}));
 	let value: unknown;
@@ -34,7 +35,12 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 		try {
 			value = valueAt(document, prefix);
 		} catch (error) {
-			problems.push({file, path: '(text)', ...describeResolution(error as Error)});
+			problems.push({
+				file,
+				path: '(text)',
+				code: 'configuration-syntax',
+				...describeResolution(error as Error),
+			});
 		}
 	}
 	return {file, value, lineOf: path => lineOf(document, lines, [...prefix, ...path]), problems};

@@ -1,7 +1,6 @@
 /** Checks the bundles that a configuration names, and takes from them what they bring along. */
 import {existsSync} from 'node:fs';
 import {type Bundle, bundleNames, findBundle, isFolderName} from '../bundles/bundle.ts';
-import {splitMend} from '../bundles/fault.ts';
 import type {Preset} from '../bundles/preset.ts';
 import {GatepassError} from '../errors.ts';
 import {resolvePath} from '../strategy/paths.ts';
@@ -62,8 +61,7 @@ async function presetOf(bundle: Bundle, path: Path, {problems}: BundleContext): 
 		return readPreset(bundle);
 	} catch (error) {
 		if (!(error instanceof GatepassError)) throw error;
-		const {what, hint} = splitMend(error.message);
-		problems.add(path, what, hint);
+		for (const {what, hint, code} of error.diagnostics) problems.add(path, what, hint, code);
 		return undefined;
 	}
 }

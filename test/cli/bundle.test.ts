@@ -71,8 +71,8 @@ describe('verify', () => {
 		expect(
 			broken.faults.map(({severity, what}: {severity: string; what: string}) => [severity, what]),
 		).toEqual([
-			['failed', 'it is in the bundle, and not in the manifest'],
-			['failed', 'it is a leaf, not a CA certificate'],
+			['error', 'it is in the bundle, and not in the manifest'],
+			['error', 'it is a leaf, not a CA certificate'],
 		]);
 		// A folder may be named without a slash here: no bundle of gatepass's bears its name.
 		expect((await workspace.run(['bundle', 'verify', 'broken'])).code).toBe(1);
