@@ -51,14 +51,21 @@ export function readPreset({presetFile}: Bundle): Preset {
 	if (mistake !== undefined) {
 		const {line} = mistake.linePos?.[0] ?? {};
 		const place = line === undefined ? presetFile : `${presetFile}:${line}`;
-		throw new GatepassError(`${place} is no YAML. Put it right there`, {cause: mistake});
+		throw new GatepassError(
+			{code: 'bundle-damaged', what: `${place} is no YAML`, hint: 'Put it right there'},
+			{cause: mistake},
+		);
 	}
 	const parsed = presetSchema.safeParse(document.toJS({maxAliasCount: 100}) ?? {});
 	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;
 	const path = issue?.path.join('.') || 'its top';
 	throw new GatepassError(
-		`${presetFile} is no preset of a bundle: ${issue?.message} (at ${path}). Put it right there; its settings are ${Object.keys(presetSchema.shape).join(', ')}`,
+		{
+			code: 'bundle-damaged',
+			what: `${presetFile} is no preset of a bundle: ${issue?.message} (at ${path})`,
+			hint: `Put it right there; its settings are ${Object.keys(presetSchema.shape).join(', ')}`,
+		},
 		{cause: parsed.error},
 	);
 }

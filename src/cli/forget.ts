@@ -43,9 +43,11 @@ async function forget(gatepass: Gatepass, url: URL | undefined): Promise<Forgott
 function ruleFor(gatepass: Gatepass, url: URL): ForgottenRule {
 	const {rule} = gatepass.explain(url);
 	if (rule === undefined) {
-		throw new GatepassError(
-			`There is no rule for ${withoutSecrets(url)}, so nothing is kept for it. 'gatepass explain' says why no rule matches`,
-		);
+		throw new GatepassError({
+			code: 'no-rule-matches',
+			what: `There is no rule for ${withoutSecrets(url)}, so nothing is kept for it`,
+			hint: `'gatepass explain' says why no rule matches`,
+		});
 	}
 	return rule;
 }

@@ -59,18 +59,27 @@ async function writeNew(files: readonly NewFile[], force: boolean): Promise<void
 		} catch (error) {
 			const {code} = error as NodeJS.ErrnoException;
 			if (code === 'EEXIST') throw alreadyThere([path]);
-			throw new GatepassError(`${path} cannot be written (${code}). Choose another place with -c`, {
-				cause: error,
-			});
+			throw new GatepassError(
+				{
+					code: 'output-not-writable',
+					what: `${path} cannot be written (${code})`,
+					hint: 'Choose another place with -c',
+				},
+				{
+					cause: error,
+				},
+			);
 		}
 	}
 }
 
 function alreadyThere(paths: readonly string[]): GatepassError {
 	const verb = paths.length === 1 ? 'is' : 'are';
-	return new GatepassError(
-		`${paths.map(shortPath).join(' and ')} ${verb} there already. Nothing was written; --force writes over what is there`,
-	);
+	return new GatepassError({
+		code: 'output-exists',
+		what: `${paths.map(shortPath).join(' and ')} ${verb} there already`,
+		hint: 'Nothing was written; --force writes over what is there',
+	});
 }
 
 function describe(configuration: string, example: string): string {

@@ -115,7 +115,11 @@ function leafOf(certificates: readonly X509Certificate[], key: KeyObject | undef
 /** The chain that a server shows. Nothing is sent to it, so nothing has to be believed of it yet. */
 export async function inspectServer(url: URL): Promise<Inspected> {
 	if (url.protocol !== 'https:') {
-		throw new GatepassError(`${url.origin} shows no certificate: only https does. Name its https address`);
+		throw new GatepassError({
+			code: 'server-shows-no-certificate',
+			what: `${url.origin} shows no certificate: only https does`,
+			hint: 'Name its https address',
+		});
 	}
 	const host = url.hostname.replace(/^\[|\]$/g, '');
 	const isAddress = /^[\d.]+$|:/.test(host);
@@ -129,7 +133,12 @@ export async function inspectServer(url: URL): Promise<Inspected> {
 	try {
 		const peer = await peerOf(socket, url);
 		const [leaf, ...issuers] = chainOfPeer(peer);
-		if (leaf === undefined) throw new GatepassError(`${url.origin} showed no certificate. Check the server`);
+		if (leaf === undefined)
+			throw new GatepassError({
+				code: 'server-shows-no-certificate',
+				what: `${url.origin} showed no certificate`,
+				hint: 'Check the server',
+			});
 		const nameError = checkServerIdentity(host, peer);
 		const problems =
 			nameError === undefined
@@ -147,7 +156,11 @@ async function peerOf(socket: TLSSocket, url: URL): Promise<DetailedPeerCertific
 		await Promise.race([
 			once(socket, 'secureConnect'),
 			pause(timeout, undefined, {signal: late.signal}).then(() => {
-				throw new GatepassError(`${url.origin} did not answer in ${timeout / 1000} seconds. Try again`);
+				throw new GatepassError({
+					code: 'server-silent',
+					what: `${url.origin} did not answer in ${timeout / 1000} seconds`,
+					hint: 'Try again',
+				});
 			}),
 		]);
 	} catch (error) {

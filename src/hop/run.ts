@@ -108,7 +108,9 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 }
 
 function tooManyLegs({strategy, source}: RuleInfo): StrategyError {
-	return new StrategyError(
-		`The strategy '${strategy}' (${source}) sent one request more than ${mostYields} times. It should return once a response is to be accepted`,
-	);
+	return new StrategyError({
+		code: 'strategy-never-ends',
+		what: `The strategy '${strategy}' (${source}) sent one request more than ${mostYields} times`,
+		hint: 'It should return once a response is to be accepted',
+	});
 }

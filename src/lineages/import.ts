@@ -81,7 +81,11 @@ async function checkPlace(folder: IdentityFolder, force: boolean): Promise<void>
 	const {path} = folder;
 	if (!(await isThere(path))) return;
 	if (!(await stat(path)).isDirectory()) {
-		throw new GatepassError(`${path} is not a folder. Name another one with --to`);
+		throw new GatepassError({
+			code: 'folder-unusable',
+			what: `${path} is not a folder`,
+			hint: 'Name another one with --to',
+		});
 	}
 	await folder.checkOwner();
 	if (force) return;
@@ -92,9 +96,11 @@ async function checkPlace(folder: IdentityFolder, force: boolean): Promise<void>
 
 function alreadyThere(to: string, names: readonly string[]): GatepassError {
 	const what = names.length === 1 ? 'is' : 'are';
-	return new GatepassError(
-		`${names.join(' and ')} ${what} in ${to} already. Give --force to replace what is there, of which a copy is kept, or name another folder with --to`,
-	);
+	return new GatepassError({
+		code: 'output-exists',
+		what: `${names.join(' and ')} ${what} in ${to} already`,
+		hint: 'Give --force to replace what is there, of which a copy is kept, or name another folder with --to',
+	});
 }
 
 /** Where 'cert install' looks after the folder, what is imported becomes a version, so that one can go back from it. */

@@ -65,7 +65,11 @@ export function explainTlsFailure(
 				? "the system's CA certificates"
 				: `the CA certificates of ${trust.source} (${trust.files.join(', ')})`;
 		return new CertificateError(
-			`${host} cannot be trusted: ${reason}. It was verified against ${place}. If the server is right, add its CA under 'trust' in the configuration`,
+			{
+				code: 'server-untrusted',
+				what: `${host} cannot be trusted: ${reason}. It was verified against ${place}`,
+				hint: `If the server is right, add its CA under 'trust' in the configuration`,
+			},
 			{cause: error},
 		);
 	}
@@ -76,7 +80,11 @@ export function explainTlsFailure(
 			? 'no client certificate was shown'
 			: `${shown.files.certificate} (${shown.subject}) was shown`;
 	return new CertificateError(
-		`${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}. ${hintOf(ending, shown)}`,
+		{
+			code: 'client-certificate-refused',
+			what: `${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}`,
+			hint: `${hintOf(ending, shown)}`,
+		},
 		{cause: error},
 	);
 }

@@ -52,7 +52,11 @@ export class CircuitBreakerStore {
 			await this.#bounded(() => this.#store.delete(key));
 		} catch (error) {
 			throw new TokenCacheError(
-				"Deleting from the token store failed, so the token may still be there. Try again when the store answers; see 'gatepass doctor'",
+				{
+					code: 'token-not-forgotten',
+					what: 'Deleting from the token store failed, so the token may still be there',
+					hint: "Try again when the store answers; see 'gatepass doctor'",
+				},
 				{cause: bareError(error)},
 			);
 		}
@@ -110,7 +114,11 @@ export class CircuitBreakerStore {
 			this.#rest = Math.min(longestRest, this.#rest * 2);
 			this.#report(
 				new TokenCacheError(
-					`${doing.charAt(0).toUpperCase()}${doing.slice(1)} the token store failed; requests go on from memory. Run 'gatepass doctor'`,
+					{
+						code: 'token-store-failed',
+						what: `${doing.charAt(0).toUpperCase()}${doing.slice(1)} the token store failed; requests go on from memory`,
+						hint: `Run 'gatepass doctor'`,
+					},
 					{cause: bareError(error, secrets)},
 				),
 			);

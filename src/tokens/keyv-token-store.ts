@@ -91,7 +91,12 @@ export class KeyvTokenStore implements TokenStore {
 		const value = sealer === undefined ? content : sealer.seal(key, JSON.stringify(content));
 		const kept = await this.#keyv.set(nameOf(key), value, Math.max(1, Math.ceil(lifetime)));
 		// A keyv instance that does not throw says so by `false`.
-		if (!kept) throw new TokenCacheError('The token store did not keep a token');
+		if (!kept)
+			throw new TokenCacheError({
+				code: 'token-store-failed',
+				what: 'The token store did not keep a token',
+				hint: '',
+			});
 	}
 
 	async #read(name: string): Promise<Entry | undefined> {
@@ -125,9 +130,11 @@ export class KeyvTokenStore implements TokenStore {
 
 	#passOver(problem: string): undefined {
 		this.#settings.onGarbage?.(
-			new TokenCacheError(
-				`What the token store keeps for a token cannot be used: ${problem}. It is passed over`,
-			),
+			new TokenCacheError({
+				code: 'token-store-failed',
+				what: `What the token store keeps for a token cannot be used: ${problem}`,
+				hint: 'It is passed over',
+			}),
 		);
 		return undefined;
 	}

@@ -72,14 +72,22 @@ export class LazyTokenStore implements TokenStore {
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		if (this.#opening !== undefined)
-			this.#letGo(this.#opening, new TokenCacheError('The token store is closed'));
+			this.#letGo(
+				this.#opening,
+				new TokenCacheError({code: 'closed', what: 'The token store is closed', hint: ''}),
+			);
 	}
 
 	async #call<Result>(operation: (store: TokenStore) => Promise<Result>): Promise<Result> {
 		// What it fails with, `open` fails with, too.
 		this.#loaded ??= this.#load().catch(() => {});
 		await this.#loaded;
-		if (this.#isClosed) throw new TokenCacheError('The token store is closed. Make requests before close()');
+		if (this.#isClosed)
+			throw new TokenCacheError({
+				code: 'closed',
+				what: 'The token store is closed',
+				hint: 'Make requests before close()',
+			});
 		this.#opening ??= this.#begin();
 		const opening = this.#opening;
 		const {signal} = opening.abandon;

@@ -34,9 +34,11 @@ export function openTokenStore(
 	const kind = storeKindOf(source);
 	if (kind === undefined) {
 		// Not repeated: a URL of a store may hold a password.
-		throw new TokenCacheError(
-			"'cache.url' names no store that gatepass knows. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE",
-		);
+		throw new TokenCacheError({
+			code: 'token-store-unknown',
+			what: "'cache.url' names no store that gatepass knows",
+			hint: 'Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE',
+		});
 	}
 	if (kind === 'memory') return nowhere;
 	return new LazyTokenStore(openers[kind](source, settings, tls), {load: drivers[kind]});
@@ -97,7 +99,11 @@ async function needing<Module>(kind: StoreKind, load: () => Promise<Module>): Pr
 		const name = missingPackageOf(kind);
 		if (name === undefined) throw error;
 		throw new TokenCacheError(
-			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
+			{
+				code: 'package-missing',
+				what: `The token store of 'cache.url' needs the package ${name}, which is not installed`,
+				hint: `Run 'npm install ${name}'`,
+			},
 			{cause: error},
 		);
 	}

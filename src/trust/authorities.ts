@@ -90,9 +90,11 @@ function readFolder(folder: string, leftOut: string[]): X509Certificate[] {
 		}
 	}
 	if (certificates.length === 0) {
-		throw new CertificateError(
-			`The CA folder ${folder} holds no CA certificate that can be used. Fill it with files such as '5168735f.0' (openssl rehash), or name another under 'trust'`,
-		);
+		throw new CertificateError({
+			code: 'ca-folder-unusable',
+			what: `The CA folder ${folder} holds no CA certificate that can be used`,
+			hint: `Fill it with files such as '5168735f.0' (openssl rehash), or name another under 'trust'`,
+		});
 	}
 	return certificates;
 }
@@ -102,7 +104,10 @@ function readFile(file: string, hint: string): X509Certificate[] {
 	try {
 		({bytes} = readBoundedSync(file, largestFile));
 	} catch (error) {
-		throw new CertificateError(`The CA file ${file} ${(error as Error).message}. ${hint}`, {cause: error});
+		throw new CertificateError(
+			{code: 'ca-file-unusable', what: `The CA file ${file} ${(error as Error).message}`, hint: `${hint}`},
+			{cause: error},
+		);
 	}
 	try {
 		return parseCertificates(bytes, file);
@@ -110,8 +115,12 @@ function readFile(file: string, hint: string): X509Certificate[] {
 		const isDamaged = (error as Error).cause !== undefined;
 		throw new CertificateError(
 			isDamaged
-				? `A certificate in the CA file ${file} is damaged or cut off. ${hint}`
-				: `The CA file ${file} holds no certificate. ${hint}`,
+				? {
+						code: 'ca-file-unusable',
+						what: `A certificate in the CA file ${file} is damaged or cut off`,
+						hint: `${hint}`,
+					}
+				: {code: 'ca-file-unusable', what: `The CA file ${file} holds no certificate`, hint: `${hint}`},
 			{cause: error},
 		);
 	}

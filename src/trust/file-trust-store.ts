@@ -125,9 +125,11 @@ class FileTrustStore implements TrustStore {
 		const [fault] = faults;
 		if (fault === undefined) {
 			if (isSound(verdict, certificate => this.#isAuthority(certificate))) return undefined;
-			return new CertificateError(
-				`${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source}). Have it send the certificates of the CAs above its own, and no others`,
-			);
+			return new CertificateError({
+				code: 'server-chain-misleading',
+				what: `${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source})`,
+				hint: 'Have it send the certificates of the CAs above its own, and no others',
+			});
 		}
 		const isLeaf = fault.certificate === path[0];
 		const which = isLeaf ? '' : `of the CA certificate ${rfc2253Subject(fault.certificate)} in its chain: `;
@@ -165,7 +167,12 @@ class FileTrustStore implements TrustStore {
 
 	#checkPeer(host: string, peer: PeerCertificate): Error | undefined {
 		const [leaf, ...others] = chainOfPeer(peer);
-		if (leaf === undefined) return new CertificateError(`${host} showed no certificate. Check the server`);
+		if (leaf === undefined)
+			return new CertificateError({
+				code: 'server-shows-no-certificate',
+				what: `${host} showed no certificate`,
+				hint: 'Check the server',
+			});
 		// Nobody waits for it here; the next connection finds the list.
 		void this.prepare(leaf, others);
 		return this.checkServer(host, leaf, others);

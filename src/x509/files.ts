@@ -71,9 +71,18 @@ export function readBoundedSync(file: string): Buffer {
 /** How much to read: a little more than the file should have, so that one that grows is noticed. */
 function expectedSize(file: string, status: Stats): number {
 	if (status.isDirectory()) {
-		throw new CertificateError(`${file} is not a file but a folder. Name the file itself`);
+		throw new CertificateError({
+			code: 'named-file-unreadable',
+			what: `${file} is not a file but a folder`,
+			hint: 'Name the file itself',
+		});
 	}
-	if (!status.isFile()) throw new CertificateError(`${file} is not a file. Name the file itself`);
+	if (!status.isFile())
+		throw new CertificateError({
+			code: 'named-file-unreadable',
+			what: `${file} is not a file`,
+			hint: 'Name the file itself',
+		});
 	if (status.size > largestFile) throw tooLarge(file, `${status.size}`);
 	// Some file systems, such as Linux' /proc, tell no size.
 	return status.size === 0 ? largestFile + 1 : status.size + 1;
@@ -82,15 +91,21 @@ function expectedSize(file: string, status: Stats): number {
 function bounded(file: string, bytes: Buffer, length: number): Buffer {
 	if (length > largestFile) throw tooLarge(file, `more than ${largestFile}`);
 	if (length === bytes.length) {
-		throw new CertificateError(`${file} grew while it was read. Try again when it is written`);
+		throw new CertificateError({
+			code: 'named-file-unreadable',
+			what: `${file} grew while it was read`,
+			hint: 'Try again when it is written',
+		});
 	}
 	return bytes.subarray(0, length);
 }
 
 function tooLarge(file: string, size: string): CertificateError {
-	return new CertificateError(
-		`${file} has ${size} bytes, too many for a certificate or key. Name another file`,
-	);
+	return new CertificateError({
+		code: 'named-file-unreadable',
+		what: `${file} has ${size} bytes, too many for a certificate or key`,
+		hint: 'Name another file',
+	});
 }
 
 function explained(file: string, error: unknown): Error {
@@ -102,19 +117,45 @@ function explained(file: string, error: unknown): Error {
 		case 'ENOTDIR':
 			return new CredentialUnavailableError(
 				isLink(file)
-					? `${file} is a symbolic link to a file that is not there. Put that there, or name another place`
-					: `There is no file ${file}. Put the certificate or key there, or name another place`,
+					? {
+							code: 'named-file-missing',
+							what: `${file} is a symbolic link to a file that is not there`,
+							hint: 'Put that there, or name another place',
+						}
+					: {
+							code: 'named-file-missing',
+							what: `There is no file ${file}`,
+							hint: 'Put the certificate or key there, or name another place',
+						},
 				cause,
 			);
 		case 'ELOOP':
 			return new CertificateError(
-				`${file} is a symbolic link that leads back to itself. Let it point to a file`,
+				{
+					code: 'named-file-unreadable',
+					what: `${file} is a symbolic link that leads back to itself`,
+					hint: 'Let it point to a file',
+				},
 				cause,
 			);
 		case 'EISDIR':
-			return new CertificateError(`${file} is not a file but a folder. Name the file itself`, cause);
+			return new CertificateError(
+				{
+					code: 'named-file-unreadable',
+					what: `${file} is not a file but a folder`,
+					hint: 'Name the file itself',
+				},
+				cause,
+			);
 		default:
-			return new CertificateError(`${file} cannot be read (${code}). Make it readable for this user`, cause);
+			return new CertificateError(
+				{
+					code: 'named-file-unreadable',
+					what: `${file} cannot be read (${code})`,
+					hint: 'Make it readable for this user',
+				},
+				cause,
+			);
 	}
 }
 

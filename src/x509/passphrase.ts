@@ -6,9 +6,11 @@ const wrong = new WeakSet<object>();
 
 /** The error where something is encrypted and no passphrase was given. `what` begins a sentence and names the file. */
 export function passphraseNeeded(what: string): CertificateError {
-	const error = new CertificateError(
-		`${what} is encrypted. Give the option 'passphrase', as '\${NAME}' for a variable or '\${file:/path}' for a file`,
-	);
+	const error = new CertificateError({
+		code: 'passphrase-missing',
+		what: `${what} is encrypted`,
+		hint: `Give the option 'passphrase', as '\${NAME}' for a variable or '\${file:/path}' for a file`,
+	});
 	needed.add(error);
 	return error;
 }

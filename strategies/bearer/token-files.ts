@@ -24,9 +24,11 @@ export class TokenFiles {
 		const information = statSync(file);
 		const {mtimeMs, ctimeMs, ino, size} = information;
 		if (size > largestFile) {
-			throw new CredentialUnavailableError(
-				`${file} has ${size} bytes, too many for a token. Name another file`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'token-file-unusable',
+				what: `${file} has ${size} bytes, too many for a token`,
+				hint: 'Name another file',
+			});
 		}
 		check?.(information);
 		const version = `${mtimeMs} ${ctimeMs} ${ino} ${size}`;

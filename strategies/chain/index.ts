@@ -66,9 +66,11 @@ export class ChainStrategy implements AuthStrategy {
 		}
 		const reasons = this.#links.map(({name, passedOver}) => `  ${name}: ${passedOver}`);
 		const {match, source} = this.#rule;
-		throw new CredentialUnavailableError(
-			`No strategy of the chain for ${match} (${source}) has a credential:\n${reasons.join('\n')}`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'chain-exhausted',
+			what: `No strategy of the chain for ${match} (${source}) has a credential:\n${reasons.join('\n')}`,
+			hint: '',
+		});
 	}
 
 	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {

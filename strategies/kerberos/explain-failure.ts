@@ -112,9 +112,11 @@ const explanations: readonly Explanation[] = [
 /** The error for the user. */
 export function explainFailure(error: Error, circumstances: Circumstances): GatepassError {
 	if (error instanceof CallTimedOut) {
-		return new KerberosExchangeError(
-			`${error.message} for ${circumstances.rule}: most likely a KDC does not answer. Check it, or raise 'timeout'`,
-		);
+		return new KerberosExchangeError({
+			code: 'kerberos-kdc-unreachable',
+			what: `${error.message} for ${circumstances.rule}: most likely a KDC does not answer`,
+			hint: `Check it, or raise 'timeout'`,
+		});
 	}
 	if (!(error instanceof CallFailed)) {
 		return new KerberosExchangeError(

@@ -43,9 +43,11 @@ export async function* negotiate(
 	const {proxy, principal = ''} = options;
 	const isSecure = request.url.protocol === 'https:';
 	if (proxy === true && isSecure) {
-		throw new KerberosExchangeError(
-			`The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below. Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'`,
-		);
+		throw new KerberosExchangeError({
+			code: 'proxy-needs-url',
+			what: `The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below`,
+			hint: `Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'`,
+		});
 	}
 	// A connection may count for the server as the principal's from the first token on.
 	if (proxy !== true) request.connectionOwner = principal;
@@ -150,15 +152,19 @@ async function verify(
 	const token = findChallenge(response.headers[kind.challenge], 'negotiate');
 	if (token && context !== undefined) {
 		if (await proves(context, token)) return;
-		throw new MutualAuthenticationError(
-			`The server of ${rule.match} (${rule.source}) answered with a token that does not prove its identity. It may be another machine; do not trust the answer`,
-		);
+		throw new MutualAuthenticationError({
+			code: 'server-proof-wrong',
+			what: `The server of ${rule.match} (${rule.source}) answered with a token that does not prove its identity`,
+			hint: 'It may be another machine; do not trust the answer',
+		});
 	}
 	if (mutualAuthentication === 'optional') return;
 	if (response.status < 400) {
-		throw new MutualAuthenticationError(
-			`The server of ${rule.match} (${rule.source}) did not prove its identity. If it cannot, set 'mutualAuthentication: optional'`,
-		);
+		throw new MutualAuthenticationError({
+			code: 'server-not-proven',
+			what: `The server of ${rule.match} (${rule.source}) did not prove its identity`,
+			hint: `If it cannot, set 'mutualAuthentication: optional'`,
+		});
 	}
 	if (sanitizeErrorResponse) response.withhold(harmlessHeaders);
 }

@@ -35,7 +35,11 @@ export function tokenSource(
 ): TokenSource {
 	const unavailable = (what: string, options?: ErrorOptions): CredentialUnavailableError =>
 		new CredentialUnavailableError(
-			`The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
+			{
+				code: 'token-source-unusable',
+				what: `The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
+				hint: '',
+			},
 			options,
 		);
 	const nonEmpty = (text: unknown, where: string): string => {

@@ -27,9 +27,11 @@ export async function findClient(
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
 		const value = options[option] ?? environment[variable];
 		if (value) return value;
-		throw new CredentialUnavailableError(
-			`The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set. Set one of them`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'secret-missing',
+			what: `The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set`,
+			hint: 'Set one of them',
+		});
 	};
 	const clientId = find('clientId', 'SSO_CLIENT_ID');
 	const secret = (): string => find('clientSecret', 'SSO_CLIENT_SECRET');
@@ -77,9 +79,11 @@ const fewestRsaBits = 2048;
 async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.ClientAuth> {
 	const {privateKey = '', keyId, algorithm: named} = options;
 	const fail = (what: string, hint: string): GatepassError =>
-		new CredentialUnavailableError(
-			`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${hint}`,
-		);
+		new CredentialUnavailableError({
+			code: 'private-key-unusable',
+			what: `The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}`,
+			hint: `${hint}`,
+		});
 	const key = parseKey(privateKey);
 	if (key === undefined) {
 		throw fail(

@@ -24,7 +24,11 @@ export function refusal(
 ): TokenRequestError {
 	const {origin, pathname} = new URL(endpoint);
 	const place = `The ${name.replace('_', ' ')} ${origin}${pathname} (rule for ${rule.match}, ${rule.source})`;
-	return new TokenRequestError(`${place} ${what}. ${hint}`, details, options);
+	return new TokenRequestError(
+		{code: 'token-request-failed', what: `${place} ${what}`, hint: `${hint}`},
+		details,
+		options,
+	);
 }
 
 /** The error for whatever a request threw. */

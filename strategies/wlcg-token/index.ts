@@ -71,9 +71,11 @@ export class WlcgTokenStrategy implements AuthStrategy {
 		const found = this.#finder.find();
 		const expiresAt = jwtExpiry(found.token);
 		if (expiresAt !== undefined && expiresAt <= Date.now()) {
-			throw new CredentialUnavailableError(
-				`The token from ${found.place} ended on ${new Date(expiresAt).toISOString()}. Get a new one, for example with oidc-token or htgettoken`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'token-expired',
+				what: `The token from ${found.place} ended on ${new Date(expiresAt).toISOString()}`,
+				hint: 'Get a new one, for example with oidc-token or htgettoken',
+			});
 		}
 		return found;
 	}

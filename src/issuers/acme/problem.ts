@@ -74,12 +74,19 @@ export function refusal(
 	const until =
 		retryAfter === undefined ? '' : ` Ask again after ${new Date(Date.now() + retryAfter).toISOString()}.`;
 	const hint = hints[type] ?? hints[subproblems[0]?.type ?? ''] ?? 'Ask whoever runs the authority';
-	return new AcmeError(`${place} ${what} (${type}): ${words || 'it does not say why'}. ${hint}.${until}`, {
-		type,
-		...(status !== undefined && {status}),
-		...(retryAfter !== undefined && {retryAfter}),
-		...(subproblems.length > 0 && {subproblems}),
-	});
+	return new AcmeError(
+		{
+			code: 'acme-request-failed',
+			what: `${place} ${what} (${type}): ${words || 'it does not say why'}`,
+			hint: `${hint}.${until}`,
+		},
+		{
+			type,
+			...(status !== undefined && {status}),
+			...(retryAfter !== undefined && {retryAfter}),
+			...(subproblems.length > 0 && {subproblems}),
+		},
+	);
 }
 
 /**

@@ -41,9 +41,11 @@ export function preparePrivateFolder(file: string): void {
 	const {mode} = statSync(folder);
 	const [mayOthersWrite, isSticky] = [(mode & 0o002) !== 0, (mode & 0o1000) !== 0];
 	if (mayOthersWrite && !isSticky) {
-		throw new TokenCacheError(
-			`Anybody may replace files in ${folder}, so no token is written there. Take that right away with 'chmod o-w', or name another folder under 'cache.url'`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-replaceable',
+			what: `Anybody may replace files in ${folder}, so no token is written there`,
+			hint: `Take that right away with 'chmod o-w', or name another folder under 'cache.url'`,
+		});
 	}
 }
 
@@ -62,9 +64,11 @@ export function claimPrivateFile(path: string): PrivateFile {
 /** Look again, once sqlite has opened it and made its companions. */
 export function recheckPrivateFile({path, inode}: PrivateFile): void {
 	if (inodeOf(path) !== inode) {
-		throw new TokenCacheError(
-			`${path} was replaced while it was opened, so no token is written to it. Look who else uses it, or name another file under 'cache.url'`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-replaceable',
+			what: `${path} was replaced while it was opened, so no token is written to it`,
+			hint: `Look who else uses it, or name another file under 'cache.url'`,
+		});
 	}
 	ensurePrivateCompanions(path);
 }
@@ -110,14 +114,18 @@ function narrow(path: string, check: (path: string, stats: BigIntStats) => void)
 
 function refuse(path: string, stats: BigIntStats): void {
 	if (!stats.isFile()) {
-		throw new TokenCacheError(
-			`${path} is ${kindOf(stats)}, and tokens are kept in a regular file only. Name the file itself, or another one, under 'cache.url'`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-replaceable',
+			what: `${path} is ${kindOf(stats)}, and tokens are kept in a regular file only`,
+			hint: `Name the file itself, or another one, under 'cache.url'`,
+		});
 	}
 	if (hasOwners() && Number(stats.uid) !== process.geteuid?.()) {
-		throw new TokenCacheError(
-			`${path} belongs to another user (number ${stats.uid}), so no token is written to it. Remove it, or name another file under 'cache.url'`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-replaceable',
+			what: `${path} belongs to another user (number ${stats.uid}), so no token is written to it`,
+			hint: `Remove it, or name another file under 'cache.url'`,
+		});
 	}
 }
 

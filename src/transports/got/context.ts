@@ -22,17 +22,27 @@ export function checkContext(value: unknown): GatepassContext {
 	if (value === undefined) return {};
 	if (value === false) return false;
 	if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-		throw new StrategyError(
-			`context.gatepass is ${value === null ? 'null' : `a value of type ${Array.isArray(value) ? 'array' : typeof value}`}. Set it to false, or to an object with 'fresh' and 'tenant', or leave it out`,
-		);
+		throw new StrategyError({
+			code: 'context-invalid',
+			what: `context.gatepass is ${value === null ? 'null' : `a value of type ${Array.isArray(value) ? 'array' : typeof value}`}`,
+			hint: `Set it to false, or to an object with 'fresh' and 'tenant', or leave it out`,
+		});
 	}
 	for (const [name, field] of Object.entries(value)) {
 		const type = Object.hasOwn(fields, name) ? fields[name] : undefined;
 		if (type === undefined) {
-			throw new StrategyError(`context.gatepass has no field '${name}'. It takes 'fresh' and 'tenant'`);
+			throw new StrategyError({
+				code: 'context-invalid',
+				what: `context.gatepass has no field '${name}'`,
+				hint: `It takes 'fresh' and 'tenant'`,
+			});
 		}
 		if (field !== undefined && typeof field !== type) {
-			throw new StrategyError(`context.gatepass.${name} is no ${type}. Make it one, or leave it out`);
+			throw new StrategyError({
+				code: 'context-invalid',
+				what: `context.gatepass.${name} is no ${type}`,
+				hint: 'Make it one, or leave it out',
+			});
 		}
 	}
 	return value as GatepassContext;
