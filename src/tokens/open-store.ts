@@ -1,7 +1,7 @@
 /** From what the configuration names, or a caller hands in, to a token store. */
 import type {KeyObject} from 'node:crypto';
 import {Keyv, type KeyvStoreAdapter} from 'keyv';
-import {missingPackageOf, type StoreKind, storeKindOf} from '../config/store-url.ts';
+import {missingPackageOf, readStoreUrl, type StoreKind} from '../config/store-url.ts';
 import {TokenCacheError} from '../errors.ts';
 import {Sealer} from './encryption.ts';
 import {KeyvTokenStore, type KeyvTokenStoreSettings} from './keyv-token-store.ts';
@@ -31,15 +31,16 @@ export function openTokenStore(
 	const settings: KeyvTokenStoreSettings = {sealer, onGarbage};
 	if (isKeyv(source)) return new KeyvTokenStore(source, settings);
 	if (typeof source !== 'string') return new KeyvTokenStore(keyvOver(source), settings);
-	const kind = storeKindOf(source);
-	if (kind === undefined) {
+	const read = readStoreUrl(source);
+	if (read === undefined) {
 		// Not repeated: a URL of a store may hold a password.
 		throw new TokenCacheError(
-			"'cache.url' names no store that gatepass knows. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE",
+			"'cache.url' names no store that gatepass knows, or cannot be read. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded",
 		);
 	}
+	const {kind, url} = read;
 	if (kind === 'memory') return nowhere;
-	return new LazyTokenStore(openers[kind](source, settings, tls), {load: drivers[kind]});
+	return new LazyTokenStore(openers[kind](url, settings, tls), {load: drivers[kind]});
 }
 
 /** `memory:`. The token cache has all tokens in memory anyway. */
