@@ -1,6 +1,6 @@
 /** From what the configuration names, or a caller hands in, to a storage. */
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
-import {missingPackageOf, readStoreUrl, type StoreKind} from '../config/store-url.ts';
+import {packageOf, readStoreUrl, type StoreKind} from '../config/store-url.ts';
 import {TokenCacheError} from '../errors.ts';
 import type {Storage, StorageOpener} from './storage.ts';
 import type {ServerTrust} from './stores/server-trust.ts';
@@ -71,8 +71,9 @@ async function needing<Module>(kind: StoreKind, load: () => Promise<Module>): Pr
 	try {
 		return await load();
 	} catch (error) {
-		const name = missingPackageOf(kind);
-		if (name === undefined) throw error;
+		const name = packageOf(kind);
+		const {code, message} = error as NodeJS.ErrnoException;
+		if (name === undefined || code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(name)) throw error;
 		throw new TokenCacheError(
 			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
 			{cause: error},

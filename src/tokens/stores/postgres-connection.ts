@@ -1,5 +1,7 @@
 /** Connections to PostgreSQL, over a pool of `pg`: https://node-postgres.com/apis/pool */
 import {createRequire} from 'node:module';
+// For its copy of pg alone, which is no dependency of gatepass's. Where it is missing, this says so as any import does.
+import '@keyv/postgres';
 import {loginRefused} from './login-refused.ts';
 import {PostgresStore} from './postgres-store.ts';
 import type {ServerTrust} from './server-trust.ts';
@@ -14,7 +16,6 @@ interface Pool {
 	end(): Promise<void>;
 }
 
-// The copy that @keyv/postgres brings: pg itself is no dependency of gatepass's.
 const fromHere = createRequire(import.meta.url);
 const pg = createRequire(fromHere.resolve('@keyv/postgres'))('pg') as {
 	Pool: new (options: object) => Pool;
