@@ -6,7 +6,7 @@ import {type DependencyContainer, type InjectionToken, container as rootContaine
 import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
 import type {Configuration} from './config/configuration.ts';
-import {StrategyNotFoundError, type TokenCacheError} from './errors.ts';
+import {StrategyNotFoundError} from './errors.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
@@ -31,7 +31,7 @@ import {
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
-import {openTokenStore, type StoreSource} from './tokens/open-store.ts';
+import {openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
 import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
@@ -67,7 +67,7 @@ export interface Composition {
 export interface ComposeSettings {
 	readonly parent?: DependencyContainer | undefined;
 	/** Takes the place of the store that the configuration names. */
-	readonly store?: StoreSource | undefined;
+	readonly store?: StorageSource | undefined;
 	readonly events?: Events | undefined;
 }
 
@@ -110,9 +110,8 @@ export function compose(
 	const ownsTokens = !container.isRegistered(TokenCache, true);
 	const openCache = (): TokenCache => {
 		const {url, keys} = configuration.cache;
-		const report = (error: TokenCacheError): void => events.publish('gatepass:token:error', {error});
 		const tls = () => trust.find(asHttps(url))?.tlsOptions();
-		return new PersistentTokenCache(openTokenStore(store ?? url, {keys, tls, onGarbage: report}), {events});
+		return new PersistentTokenCache(openStorage(store ?? url, tls), {keys, events});
 	};
 	const tokens = provide(TokenCache, openCache);
 

@@ -38,15 +38,6 @@ export function preparePrivateFolder(file: string): void {
 	if (!hasOwners()) return;
 	const isOwn = basename(folder) === 'gatepass' && !lstatSync(folder).isSymbolicLink();
 	if (isOwn && isWide(statSync(folder, {bigint: true}))) narrow(folder, () => {});
-	const {mode} = statSync(folder);
-	const [mayOthersWrite, isSticky] = [(mode & 0o002) !== 0, (mode & 0o1000) !== 0];
-	if (mayOthersWrite && !isSticky) {
-		throw new TokenCacheError({
-			code: 'token-store-replaceable',
-			what: `Anybody may replace files in ${folder}, so no token is written there`,
-			hint: `Take that right away with 'chmod o-w', or name another folder under 'cache.url'`,
-		});
-	}
 }
 
 /** Make the file where it is missing: it never has other rights than 0600, not even for a moment. */
@@ -64,11 +55,9 @@ export function claimPrivateFile(path: string): PrivateFile {
 /** Look again, once sqlite has opened it and made its companions. */
 export function recheckPrivateFile({path, inode}: PrivateFile): void {
 	if (inodeOf(path) !== inode) {
-		throw new TokenCacheError({
-			code: 'token-store-replaceable',
-			what: `${path} was replaced while it was opened, so no token is written to it`,
-			hint: `Look who else uses it, or name another file under 'cache.url'`,
-		});
+		throw new TokenCacheError(
+			`${path} was replaced while it was opened, so no token is written to it. Look who else uses it, or name another file under 'cache.url'`,
+		);
 	}
 	ensurePrivateCompanions(path);
 }
@@ -114,18 +103,14 @@ function narrow(path: string, check: (path: string, stats: BigIntStats) => void)
 
 function refuse(path: string, stats: BigIntStats): void {
 	if (!stats.isFile()) {
-		throw new TokenCacheError({
-			code: 'token-store-replaceable',
-			what: `${path} is ${kindOf(stats)}, and tokens are kept in a regular file only`,
-			hint: `Name the file itself, or another one, under 'cache.url'`,
-		});
+		throw new TokenCacheError(
+			`${path} is ${kindOf(stats)}, and tokens are kept in a regular file only. Name the file itself, or another one, under 'cache.url'`,
+		);
 	}
 	if (hasOwners() && Number(stats.uid) !== process.geteuid?.()) {
-		throw new TokenCacheError({
-			code: 'token-store-replaceable',
-			what: `${path} belongs to another user (number ${stats.uid}), so no token is written to it`,
-			hint: `Remove it, or name another file under 'cache.url'`,
-		});
+		throw new TokenCacheError(
+			`${path} belongs to another user (number ${stats.uid}), so no token is written to it. Remove it, or name another file under 'cache.url'`,
+		);
 	}
 }
 
