@@ -157,7 +157,7 @@ export function compose(
 			throw new StrategyNotFoundError({
 				code: 'strategy-not-found',
 				what: `'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered`,
-				hint: `Name it under 'nested' of its definition, so that it is checked with the configuration`,
+				hint: "Name it under 'nested' of its definition, so that it is checked with the configuration",
 			});
 		}
 		const built = scope.resolve(wanted as new (...services: unknown[]) => AuthStrategy);

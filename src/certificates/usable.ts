@@ -27,7 +27,7 @@ export function refusePublicAuthority(server: string): void {
 	throw new GatepassError({
 		code: 'authority-issues-no-client-certificates',
 		what: `${name} (${hostname}) issues no certificates for clients (since ${since}), so none from there can be an identity`,
-		hint: `Use a private authority, such as step-ca, FreeIPA or Vault's PKI, or take another installer`,
+		hint: "Use a private authority, such as step-ca, FreeIPA or Vault's PKI, or take another installer",
 	});
 }
 
@@ -48,7 +48,7 @@ export function checkForClients(
 		throw new CertificateError({
 			code: 'client-certificate-not-for-clients',
 			what: `${which} from ${place} is not for clients (its extended key usage lacks clientAuth), and servers would refuse it`,
-			hint: `It is not put into use; ask the authority for a profile for clients, and name it under 'profile'`,
+			hint: "It is not put into use; ask the authority for a profile for clients, and name it under 'profile'",
 		});
 	}
 }

@@ -46,7 +46,7 @@ function ruleFor(gatepass: Gatepass, url: URL): ForgottenRule {
 		throw new GatepassError({
 			code: 'no-rule-matches',
 			what: `There is no rule for ${withoutSecrets(url)}, so nothing is kept for it`,
-			hint: `'gatepass explain' says why no rule matches`,
+			hint: "'gatepass explain' says why no rule matches",
 		});
 	}
 	return rule;

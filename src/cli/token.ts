@@ -63,7 +63,7 @@ async function bearerToken(gatepass: Gatepass, url: URL, fresh: boolean): Promis
 		throw new GatepassError({
 			code: 'no-rule-matches',
 			what: `There is no rule for ${withoutSecrets(url)}, so there is no token for it`,
-			hint: `'gatepass explain' says why no rule matches`,
+			hint: "'gatepass explain' says why no rule matches",
 		});
 	}
 	const {headers} = await gatepass.authorize(url, {fresh});
@@ -72,7 +72,7 @@ async function bearerToken(gatepass: Gatepass, url: URL, fresh: boolean): Promis
 		throw new GatepassError({
 			code: 'rule-has-no-token',
 			what: `The rule for ${rule.match} (${shortPath(rule.source)}) uses ${rule.strategy}, which shows no bearer token`,
-			hint: `Use 'gatepass request' to reach the URL`,
+			hint: "Use 'gatepass request' to reach the URL",
 		});
 	}
 	const status = (await gatepass.status()).find(({source, strategy}) => {

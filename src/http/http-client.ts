@@ -1,6 +1,7 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
 import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
+import {CertificateError} from '../errors.ts';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';

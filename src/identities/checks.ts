@@ -68,7 +68,7 @@ export function checkKeyFile(
 		throw new CertificateError({
 			code: 'key-of-another-user',
 			what: `The key ${file} is owned by another user (${status.uid}; this one is ${user})`,
-			hint: `Make it your own with 'chown', or copy it to a file of your own`,
+			hint: "Make it your own with 'chown', or copy it to a file of your own",
 		});
 	}
 	const rights = status.mode & 0o777;
@@ -103,7 +103,7 @@ export function checkValidity(chain: readonly X509Certificate[], file: string, n
 			throw new CertificateError({
 				code: 'certificate-not-yet-valid',
 				what: `${what}${subject} ${file} begins on ${instant(begin)}`,
-				hint: `Check this machine's clock, or use an older one until then`,
+				hint: "Check this machine's clock, or use an older one until then",
 			});
 		}
 	}
@@ -186,7 +186,7 @@ export function checkRobot(chain: readonly X509Certificate[], file: string): voi
 	throw new CertificateError({
 		code: 'not-a-robot',
 		what: `The certificate ${file} is ${found}, but 'requireRobot' is set`,
-		hint: `Name a robot's, or take 'requireRobot' out`,
+		hint: "Name a robot's, or take 'requireRobot' out",
 	});
 }
 

@@ -79,7 +79,7 @@ export class FilesInstaller implements Installer {
 				{
 					code: 'install-failed',
 					what: `The certificate could not be put into ${certificate} and ${key}: ${(error as Error).message}. What was there before is restored`,
-					hint: `Check the folder's rights and the reload command`,
+					hint: "Check the folder's rights and the reload command",
 				},
 				{cause: error},
 			);

@@ -23,7 +23,7 @@ export function parseNginx(text: string, file: string): Directive[] {
 		throw new GatepassError({
 			code: 'web-server-configuration-malformed',
 			what: `${file}:${line}: ${what}`,
-			hint: `Check it with 'nginx -t'`,
+			hint: "Check it with 'nginx -t'",
 		});
 	};
 	const read = (depth: number): Directive[] => {
@@ -86,7 +86,7 @@ function tokenize(text: string, file: string): Token[] {
 		throw new GatepassError({
 			code: 'web-server-configuration-malformed',
 			what: `${file}:${line}: a quotation is not closed`,
-			hint: `Check it with 'nginx -t'`,
+			hint: "Check it with 'nginx -t'",
 		});
 	}
 	return tokens;

@@ -115,7 +115,7 @@ export class CommandIssuer implements Issuer {
 			return new GatepassError({
 				code: 'authority-unusable',
 				what: `${this.#program} may not be run`,
-				hint: `Make it executable with 'chmod +x'`,
+				hint: "Make it executable with 'chmod +x'",
 			});
 		}
 		if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {

@@ -17,7 +17,7 @@ export async function readChecklist(file: string): Promise<Checklist> {
 		throw new GatepassError({
 			code: 'checklist-unusable',
 			what: `${file}:${lineOf(broken.pos[0])}: this is neither YAML nor JSON: ${broken.message}`,
-			hint: `Write one answer a line, such as 'forwardsMail: true'`,
+			hint: "Write one answer a line, such as 'forwardsMail: true'",
 		});
 	}
 	const value: unknown = document.toJS();

@@ -17,7 +17,7 @@ export async function collect(path: string): Promise<Collected> {
 		throw new GatepassError({
 			code: 'request-not-pending',
 			what: `No request is pending in ${path}`,
-			hint: `Name the file of the certificate, or make a request with 'gatepass cert request'`,
+			hint: "Name the file of the certificate, or make a request with 'gatepass cert request'",
 		});
 	}
 	const authority = await issuerOf(pending.authority);
@@ -27,7 +27,7 @@ export async function collect(path: string): Promise<Collected> {
 		throw new GatepassError({
 			code: 'request-not-submitted',
 			what: `The request in ${path} was not handed in yet`,
-			hint: `Run 'gatepass cert request' again, with the same options`,
+			hint: "Run 'gatepass cert request' again, with the same options",
 		});
 	}
 	const {state, detail} = await authority.poll(reference);
@@ -43,7 +43,7 @@ export async function collect(path: string): Promise<Collected> {
 		throw new GatepassError({
 			code: 'request-refused',
 			what: `The authority has refused the request${why}`,
-			hint: `Put that right, and make a new one with 'gatepass cert request --new'`,
+			hint: "Put that right, and make a new one with 'gatepass cert request --new'",
 		});
 	}
 	return {bytes: await authority.collect(reference), source: `the authority's answer to ${reference}`};

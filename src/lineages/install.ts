@@ -93,7 +93,7 @@ export async function goBack(path: string): Promise<Installation> {
 		throw new GatepassError({
 			code: 'nothing-to-roll-back',
 			what: `There is no certificate before the present one in ${path}`,
-			hint: `'gatepass cert list' shows what is kept`,
+			hint: "'gatepass cert list' shows what is kept",
 		});
 	}
 	const certificate = await certificateIn(version);
@@ -108,14 +108,14 @@ export async function goBack(path: string): Promise<Installation> {
 		throw new CertificateError({
 			code: 'nothing-to-roll-back',
 			what: `The certificate before the present one in ${path} is revoked`,
-			hint: `Ask for a new one with 'gatepass cert request'`,
+			hint: "Ask for a new one with 'gatepass cert request'",
 		});
 	}
 	if (certificate.validToDate.getTime() < Date.now()) {
 		throw new CertificateError({
 			code: 'nothing-to-roll-back',
 			what: `The certificate before the present one in ${path} ended on ${certificate.validToDate.toISOString().slice(0, 10)}`,
-			hint: `Ask for a new one with 'gatepass cert request'`,
+			hint: "Ask for a new one with 'gatepass cert request'",
 		});
 	}
 	await writingInto(path, async () => {
@@ -139,7 +139,7 @@ async function findKept(
 			throw new CertificateError({
 				code: 'certificate-revoked',
 				what: `That certificate was revoked on ${new Date(version.revokedAt).toISOString().slice(0, 10)}`,
-				hint: `Ask for a new one with 'gatepass cert request'`,
+				hint: "Ask for a new one with 'gatepass cert request'",
 			});
 		}
 		return {version, certificate};

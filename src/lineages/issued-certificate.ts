@@ -81,14 +81,14 @@ export function checkIssued(certificate: X509Certificate, source: string, now = 
 		throw new CertificateError({
 			code: 'certificate-expired',
 			what: `The certificate in ${source} ended on ${minute(end)}`,
-			hint: `Ask for a new one with 'gatepass cert request --new'`,
+			hint: "Ask for a new one with 'gatepass cert request --new'",
 		});
 	}
 	if (now < begin) {
 		throw new CertificateError({
 			code: 'certificate-not-yet-valid',
 			what: `The certificate in ${source} begins on ${minute(begin)}`,
-			hint: `Check this machine's clock, or install it then`,
+			hint: "Check this machine's clock, or install it then",
 		});
 	}
 	const {refused, doubts} = judgeClientUse([certificate], source);

@@ -53,7 +53,7 @@ export async function readPending(folder: IdentityFolder): Promise<PendingReques
 			{
 				code: 'request-damaged',
 				what: `${file} is damaged, so what is known about the pending request is lost`,
-				hint: `Make a new one with 'gatepass cert request --new'`,
+				hint: "Make a new one with 'gatepass cert request --new'",
 			},
 			{cause: error},
 		);

@@ -68,7 +68,7 @@ export function explainTlsFailure(
 			{
 				code: 'server-untrusted',
 				what: `${host} cannot be trusted: ${reason}. It was verified against ${place}`,
-				hint: `If the server is right, add its CA under 'trust' in the configuration`,
+				hint: "If the server is right, add its CA under 'trust' in the configuration",
 			},
 			{cause: error},
 		);

@@ -37,7 +37,7 @@ export class IssuerBackoffs {
 			{
 				code: 'token-request-delayed',
 				what: `${message} (It asked to be left alone, for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again`,
-				hint: `'gatepass forget' ends that)`,
+				hint: "'gatepass forget' ends that)",
 			},
 			{...details, retryAfter},
 		);

@@ -17,9 +17,11 @@ export function openStorage(source: StorageSource, trust: FindTrust = () => unde
 	const read = readStoreUrl(source);
 	if (read === undefined) {
 		// Not repeated: a URL of a store may hold a password.
-		throw new TokenCacheError(
-			"'cache.url' names no store that gatepass knows, or cannot be read. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded",
-		);
+		throw new TokenCacheError({
+			code: 'token-store-unknown',
+			what: "'cache.url' names no store that gatepass knows, or cannot be read",
+			hint: 'Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded',
+		});
 	}
 	return openers[read.kind](read.url, trust);
 }
@@ -54,9 +56,11 @@ const nothing: Storage = {
 function handedIn(source: Exclude<StorageSource, string>): StorageOpener {
 	for (const method of ['get', 'set', 'delete', 'clear'] as const) {
 		if (typeof source?.[method] === 'function') continue;
-		throw new TokenCacheError(
-			`What was given as 'cache' is no keyv adapter or instance: it has no method '${method}'. Give one, or take it out`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-failed',
+			what: `What was given as 'cache' is no keyv adapter or instance: it has no method '${method}'`,
+			hint: 'Give one, or take it out',
+		});
 	}
 	let storage: Promise<Storage> | undefined;
 	return {
@@ -75,7 +79,11 @@ async function needing<Module>(kind: StoreKind, load: () => Promise<Module>): Pr
 		const {code, message} = error as NodeJS.ErrnoException;
 		if (name === undefined || code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(name)) throw error;
 		throw new TokenCacheError(
-			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
+			{
+				code: 'package-missing',
+				what: `The token store of 'cache.url' needs the package ${name}, which is not installed`,
+				hint: `Run 'npm install ${name}'`,
+			},
 			{cause: error},
 		);
 	}

@@ -33,7 +33,12 @@ export class StorageConnection {
 		// What it fails with, `open` fails with, too.
 		this.#loaded ??= this.#opener.load?.().catch(() => {}) ?? Promise.resolve();
 		await this.#loaded;
-		if (this.#isClosed) throw new TokenCacheError('The token store is closed. Make requests before close()');
+		if (this.#isClosed)
+			throw new TokenCacheError({
+				code: 'closed',
+				what: 'The token store is closed',
+				hint: 'Make requests before close()',
+			});
 		this.#opening ??= this.#begin();
 		const opening = this.#opening;
 		const {signal} = opening.abandon;
@@ -59,7 +64,10 @@ export class StorageConnection {
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		if (this.#opening !== undefined)
-			this.#letGo(this.#opening, new TokenCacheError('The token store is closed'));
+			this.#letGo(
+				this.#opening,
+				new TokenCacheError({code: 'closed', what: 'The token store is closed', hint: ''}),
+			);
 	}
 
 	#begin(): Opening {

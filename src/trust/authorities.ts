@@ -93,7 +93,7 @@ function readFolder(folder: string, leftOut: string[]): X509Certificate[] {
 		throw new CertificateError({
 			code: 'ca-folder-unusable',
 			what: `The CA folder ${folder} holds no CA certificate that can be used`,
-			hint: `Fill it with files such as '5168735f.0' (openssl rehash), or name another under 'trust'`,
+			hint: "Fill it with files such as '5168735f.0' (openssl rehash), or name another under 'trust'",
 		});
 	}
 	return certificates;

@@ -170,7 +170,7 @@ function explained(error: UnsupportedScheme | TooMuchWork, file: string): Certif
 		return new CertificateError({
 			code: 'key-derivation-too-long',
 			what: `The PKCS#12 file ${file} does not open: it asks for ${error.rounds} rounds of key derivation, more than are made for any file`,
-			hint: `Export it again with 'openssl pkcs12 -export'`,
+			hint: "Export it again with 'openssl pkcs12 -export'",
 		});
 	}
 	return new CertificateError({

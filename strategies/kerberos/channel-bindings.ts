@@ -28,7 +28,7 @@ export async function bindingsFor(
 	throw new KerberosExchangeError({
 		code: 'channel-bindings-impossible',
 		what: `The rule for ${rule.match} (${rule.source}) requires channel bindings, and ${reason}`,
-		hint: `Use https with gatepass.got, or set 'channelBindings: true', which does without them where it must`,
+		hint: "Use https with gatepass.got, or set 'channelBindings: true', which does without them where it must",
 	});
 }
 

@@ -13,6 +13,6 @@ export function checkDelegation(
 	throw new InsecureTransportError({
 		code: 'delegation-insecure',
 		what: `The rule for ${rule.match} (${rule.source}) delegates its ticket to the server, and ${url.origin} is plain http`,
-		hint: `Use https, or set 'delegate: policy' or 'false'`,
+		hint: "Use https, or set 'delegate: policy' or 'false'",
 	});
 }

@@ -115,7 +115,7 @@ export function explainFailure(error: Error, circumstances: Circumstances): Gate
 		return new KerberosExchangeError({
 			code: 'kerberos-kdc-unreachable',
 			what: `${error.message} for ${circumstances.rule}: most likely a KDC does not answer`,
-			hint: `Check it, or raise 'timeout'`,
+			hint: "Check it, or raise 'timeout'",
 		});
 	}
 	if (!(error instanceof CallFailed)) {

@@ -46,7 +46,7 @@ export async function* negotiate(
 		throw new KerberosExchangeError({
 			code: 'proxy-needs-url',
 			what: `The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below`,
-			hint: `Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'`,
+			hint: "Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'",
 		});
 	}
 	// A connection may count for the server as the principal's from the first token on.
@@ -163,7 +163,7 @@ async function verify(
 		throw new MutualAuthenticationError({
 			code: 'server-not-proven',
 			what: `The server of ${rule.match} (${rule.source}) did not prove its identity`,
-			hint: `If it cannot, set 'mutualAuthentication: optional'`,
+			hint: "If it cannot, set 'mutualAuthentication: optional'",
 		});
 	}
 	if (sanitizeErrorResponse) response.withhold(harmlessHeaders);

@@ -50,7 +50,7 @@ async function discover(
 			{
 				code: 'issuer-metadata-unusable',
 				what: `The metadata of the issuer ${issuer.href} (rule for ${rule.match}, ${rule.source}) cannot be used: ${what}`,
-				hint: `Check 'issuer', or name the endpoint in 'tokenEndpoint'`,
+				hint: "Check 'issuer', or name the endpoint in 'tokenEndpoint'",
 			},
 			response === undefined ? {} : {status: response.status, ...retryAfterOf(response)},
 		);
@@ -100,13 +100,13 @@ function checkEndpoint(endpoint: unknown, name: string, issuer: string, rule: Ru
 		throw new TokenRequestError({
 			code: 'issuer-metadata-unusable',
 			what: `The metadata of the issuer ${issuer} (rule for ${rule.match}, ${rule.source}) has a ${name} that is no URL`,
-			hint: `Have the server put right, or name the endpoint in 'tokenEndpoint'`,
+			hint: "Have the server put right, or name the endpoint in 'tokenEndpoint'",
 		});
 	}
 	if (url.protocol === 'https:' || rule.allowInsecure || isLoopback(url.hostname)) return;
 	throw new InsecureTransportError({
 		code: 'insecure-transport',
 		what: `The metadata of the issuer ${issuer} names the ${name} ${url.origin}${url.pathname}, which is plain http`,
-		hint: `Have the server put right, or write 'allowInsecure: true' in the rule if every machine on the way may read the secret`,
+		hint: "Have the server put right, or write 'allowInsecure: true' in the rule if every machine on the way may read the secret",
 	});
 }

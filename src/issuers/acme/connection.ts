@@ -142,7 +142,7 @@ export class AcmeConnection {
 				{
 					code: 'acme-answer-unusable',
 					what: `${directoryUrl} is no ACME directory (it answered ${status})`,
-					hint: `Name the directory's own address, as the authority documents it`,
+					hint: "Name the directory's own address, as the authority documents it",
 				},
 				{status},
 			);
@@ -183,7 +183,7 @@ export class AcmeConnection {
 				{
 					code: 'acme-unreachable',
 					what: `${this.place} cannot be reached: ${(error as Error).message}`,
-					hint: `Check the address, the network and, under 'trust', the CA of the server`,
+					hint: "Check the address, the network and, under 'trust', the CA of the server",
 				},
 				{},
 				{cause: error},

@@ -162,7 +162,7 @@ export class ConfigObject {
 		throw new GatepassError({
 			code: 'lineage-file-malformed',
 			what: `${this.#file}:${line + 1}: ${what}`,
-			hint: `The file has the format of Python's ConfigObj; put the line right, or restore the file`,
+			hint: "The file has the format of Python's ConfigObj; put the line right, or restore the file",
 		});
 	}
 }

@@ -25,7 +25,7 @@ export function checkContext(value: unknown): GatepassContext {
 		throw new StrategyError({
 			code: 'context-invalid',
 			what: `context.gatepass is ${value === null ? 'null' : `a value of type ${Array.isArray(value) ? 'array' : typeof value}`}`,
-			hint: `Set it to false, or to an object with 'fresh' and 'tenant', or leave it out`,
+			hint: "Set it to false, or to an object with 'fresh' and 'tenant', or leave it out",
 		});
 	}
 	for (const [name, field] of Object.entries(value)) {
@@ -34,7 +34,7 @@ export function checkContext(value: unknown): GatepassContext {
 			throw new StrategyError({
 				code: 'context-invalid',
 				what: `context.gatepass has no field '${name}'`,
-				hint: `It takes 'fresh' and 'tenant'`,
+				hint: "It takes 'fresh' and 'tenant'",
 			});
 		}
 		if (field !== undefined && typeof field !== type) {
