@@ -13,7 +13,10 @@ import {loadUndici} from './load.ts';
 import type {UndiciPools} from './pools.ts';
 import {type Target, targetOf} from './target.ts';
 
-type Options = Dispatcher.DispatchOptions & {readonly gatepass?: GatepassContext};
+type Options = Dispatcher.DispatchOptions & {
+	readonly gatepass?: GatepassContext;
+	readonly dispatcher?: unknown;
+};
 type Handler = Dispatcher.DispatchHandler;
 
 /** A dispatcher of any copy and version of undici from 7 on. */
@@ -58,7 +61,8 @@ class Authentication {
 	}
 
 	dispatch(given: Options, handler: Handler): boolean {
-		const {gatepass, ...options} = given;
+		// undici 7 leaves its own name for this dispatcher among the options, which undici 8 does not take.
+		const {gatepass, dispatcher: _, ...options} = given;
 		const setting = checkSetting(gatepass, 'gatepass');
 		const target = targetOf(options, handler, this.#connections.origin);
 		const router = setting === false || target === undefined ? this.#router.withoutRules : this.#router;

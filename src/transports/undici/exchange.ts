@@ -44,6 +44,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#answer: Answer | undefined;
 	#rawTrailers: RawHeaders = null;
 	#isPaused = false;
+	#isAborted = false;
+	/** Why it failed, or was broken off. */
 	#reason: Error | null = null;
 	/** The handler has been told the end, or why there is none. */
 	#isOver = false;
@@ -160,9 +162,15 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#answer = answer;
 		const shown = carriesCredential ? marked(headers) : headers;
 		if (upgraded !== undefined) {
+			// The connection is the handler's now.
 			this.#ready = undefined;
+			try {
+				handler.onRequestUpgrade?.(this, status, shown, upgraded);
+			} catch (error) {
+				upgraded.destroy();
+				throw error;
+			}
 			this.#close();
-			handler.onRequestUpgrade?.(this, status, shown, upgraded);
 			return;
 		}
 		handler.onResponseStarted?.();
@@ -188,22 +196,29 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 
 	end(trailers: IncomingHttpHeaders, rawTrailers: RawHeaders): void {
 		if (this.#isOver) return;
+		const {handler} = this.#settings;
 		this.#rawTrailers = rawTrailers;
 		this.#close();
-		this.#settings.handler.onResponseEnd?.(this, trailers);
+		try {
+			handler.onResponseEnd?.(this, trailers);
+		} catch (error) {
+			// undici's retries say so that they want none of it.
+			handler.onResponseError?.(this, error as Error);
+		}
 	}
 
 	failed(error: Error): void {
 		if (this.#isOver) return;
 		const {route, target, handler} = this.#settings;
 		// Why the caller breaks off may be anything.
-		const told =
-			this.#reason === null
-				? (explainTlsFailure(error, route.trust, this.#request.identity, target.url) ?? error)
-				: error;
-		this.#reason ??= error;
+		const {identity} = this.#request;
+		const explained = this.#isAborted
+			? undefined
+			: explainTlsFailure(error, route.trust, identity, target.url);
+		const told = explained ?? error;
+		this.#reason = error;
 		this.#isOver = true;
-		this.#leg?.abort(this.#reason);
+		this.#leg?.abort(error);
 		this.#report?.end(undefined, this.#request);
 		this.#close();
 		handler.onResponseError?.(this, told);
@@ -216,11 +231,11 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	}
 
 	get aborted(): boolean {
-		return this.#reason !== null;
+		return this.#isAborted;
 	}
 
 	get reason(): Error | null {
-		return this.#reason;
+		return this.#isAborted ? this.#reason : null;
 	}
 
 	get paused(): boolean {
@@ -238,7 +253,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 
 	abort(reason: Error): void {
 		if (this.#isOver) return;
-		this.#reason = reason;
+		this.#isAborted = true;
 		this.failed(reason);
 	}
 

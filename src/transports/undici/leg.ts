@@ -108,7 +108,9 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 			this.#receiver.data(this.#chunks.shift() as Buffer);
 		}
 		if (this.#state !== 'accepted' || isPaused()) return;
-		if (this.#failure !== undefined) this.#finish(() => this.#receiver.failed(this.#failure as Error));
+		const failure = this.#failure;
+		// fetch is deaf to it in the same turn as it hears of the answer.
+		if (failure !== undefined) setImmediate(() => this.#finish(() => this.#receiver.failed(failure)));
 		else if (this.#isReceived) this.#finish(() => this.#end());
 		else this.#controller?.resume();
 	}

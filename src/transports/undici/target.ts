@@ -58,8 +58,11 @@ function originOf(origin: string | URL | undefined): string | undefined {
 	return /^https?:\/\/[\w.:[\]-]+$/.test(origin) ? origin : URL.parse(origin)?.origin;
 }
 
-/** As undici writes it, which takes no query besides one in the path. */
+/** @throws {Error} as undici does, which takes no query besides one in the path. */
 function withQuery(path: string, query: Record<string, unknown>): string {
+	if (/[?#]/.test(path)) {
+		throw new Error('Query params cannot be passed when url already contains "?" or "#".');
+	}
 	const text = stringify(query as Record<string, string>);
 	return text === '' ? path : `${path}?${text}`;
 }
