@@ -19,6 +19,7 @@ import {
 } from './services.ts';
 
 export {inject, injectable} from 'tsyringe';
+export {redact} from '../observability/redact.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';
