@@ -47,6 +47,14 @@ export class Problems {
 		return this.#found.some(problem => problem.path === place);
 	}
 
+	/** Whether there is a mistake at this path or inside of it. */
+	hasWithin(path: Path): boolean {
+		const place = formatPath(path);
+		return this.#found.some(
+			({path = ''}) => path === place || (path.startsWith(place) && '.['.includes(path.charAt(place.length))),
+		);
+	}
+
 	/** @throws {ConfigurationError} if there are any. */
 	throwIfAny(): void {
 		if (this.#found.length === 0) return;

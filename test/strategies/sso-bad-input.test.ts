@@ -506,7 +506,6 @@ describe('the client and the endpoint', () => {
 	});
 
 	test.each<[Record<string, string>, string]>([
-		[{}, 'auth.cern.ch'],
 		[{server: 'sso.example.org'}, 'sso.example.org'],
 		[{server: 'sso.example.org:8443', realm: 'lab'}, 'sso.example.org:8443'],
 	])('%j is a Keycloak server as CERN runs it', async (options, host) => {
