@@ -154,7 +154,11 @@ async function request(
 		if (response.statusCode >= 400) {
 			process.exitCode = exitCodes.failed;
 			if (!json && !silent) {
-				note(`${paint('red', 'error:', process.stderr)} the server answered ${statusOf(response)}`);
+				const why =
+					gatepass.explain(withoutUserInformation(response.url), {method}).rule === undefined
+						? unmatched(response)
+						: '';
+				note(`${paint('red', 'error:', process.stderr)} the server answered ${statusOf(response)}${why}`);
 			}
 		}
 	} catch (error) {
@@ -218,6 +222,13 @@ function withoutUserInformation(text: string): string {
 	url.username = '';
 	url.password = '';
 	return url.href;
+}
+
+/** What a person wonders about first. */
+function unmatched({statusCode}: Response): string {
+	return statusCode === 401 || statusCode === 403
+		? ", and no host rule matches it, so nothing was shown. 'gatepass explain' says why"
+		: '';
 }
 
 /** What `-v` prints. */
