@@ -171,14 +171,16 @@ export function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
+	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, events, configuration.strict);
 	return {
-		router: new HostRuleRouter(matcher, rules, trust, agents, owned, events),
+		router,
 		matcher,
 		rules,
 		tokens,
 		certificates,
 		pools,
 		async close() {
+			router.close();
 			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
 			agents.close();
 			owned.close();

@@ -146,7 +146,7 @@ export interface Gatepass extends AsyncDisposable {
 	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
-	/** End renewals in the background and connections, and let go of the token store. Make no requests after it. */
+	/** End renewals in the background and connections, and let go of the token store. A request after it is a {@link ClosedError}. */
 	close(): Promise<void>;
 }
 
@@ -197,6 +197,7 @@ class ConfiguredGatepass implements Gatepass {
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
 	#dispatcher: GatepassDispatcher | undefined;
+	#closing: Promise<void> | undefined;
 
 	constructor(loaded: LoadedConfiguration, composition: Composition, base: Got, extend: (got: Got) => Got) {
 		this.#loaded = loaded;
@@ -233,7 +234,7 @@ class ConfiguredGatepass implements Gatepass {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const inUse = router.ruleFor(target, verb);
-		const trust = router.route(target, verb)?.trust?.source;
+		const trust = router.trustFor(target)?.source;
 		const notes = [
 			...(inUse?.rule.notes ?? []),
 			...(inUse?.strategy.explain?.() ?? []),
@@ -242,7 +243,8 @@ class ConfiguredGatepass implements Gatepass {
 				: []),
 		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
-		return notes.length === 0 ? explanation : {...explanation, notes};
+		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
+		return {...explanation, ...(isRefused && {refused: true}), ...(notes.length > 0 && {notes})};
 	}
 
 	async authorize(url: string | URL, options: AuthorizeOptions = {}): Promise<Authorization> {
@@ -265,6 +267,7 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	async status({signal, ...settings}: {verify?: boolean; signal?: AbortSignal} = {}): Promise<RuleStatus[]> {
+		this.#composition.router.checkOpen();
 		const statuses = this.#composition.rules.map(rule => async (): Promise<RuleStatus> => {
 			const {match, strategy, source} = rule.info;
 			return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
@@ -278,6 +281,7 @@ class ConfiguredGatepass implements Gatepass {
 
 	async #forget(url?: string | URL): Promise<void> {
 		const {rules, router} = this.#composition;
+		router.checkOpen();
 		const chosen = url === undefined ? rules : router.rulesFor(parseUrl(url));
 		// A rule that fails, for want of a variable for example, keeps no other from forgetting.
 		const results = await Promise.allSettled(chosen.map(async rule => rule.strategy.forget?.()));
@@ -285,7 +289,8 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	async close(): Promise<void> {
-		await this.#composition.close();
+		this.#closing ??= this.#composition.close();
+		await this.#closing;
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
