@@ -13,8 +13,8 @@ import {
 } from '../../src/strategy/index.ts';
 import {credentialSource} from './credential-source.ts';
 import type {CredentialSource} from './gss-messages.ts';
-import {KoffiProvider} from './koffi-provider.ts';
 import {KnownServers} from './known-servers.ts';
+import {KoffiProvider} from './koffi-provider.ts';
 import {negotiate} from './negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from './options.ts';
 import {servicesOf} from './service-names.ts';

@@ -6,19 +6,23 @@
 /** A wildcard rule may meet any number of them. */
 const most = 1000;
 
+/** `proves`: it has proven itself. `remembers`: after that, it has answered without a challenge. */
+export type Known = 'proves' | 'remembers';
+
 export class KnownServers {
 	/** In the order in which they were last met. */
-	readonly #names = new Set<string>();
+	readonly #servers = new Map<string, Known>();
 
-	add(name: string): void {
-		this.#names.delete(name);
-		this.#names.add(name);
-		if (this.#names.size <= most) return;
-		const [oldest] = this.#names;
-		this.#names.delete(oldest as string);
+	get(name: string): Known | undefined {
+		return this.#servers.get(name);
 	}
 
-	has(name: string): boolean {
-		return this.#names.has(name);
+	note(name: string, isSilent: boolean): void {
+		const known = isSilent ? 'remembers' : (this.#servers.get(name) ?? 'proves');
+		this.#servers.delete(name);
+		this.#servers.set(name, known);
+		if (this.#servers.size <= most) return;
+		const [oldest] = this.#servers.keys();
+		this.#servers.delete(oldest as string);
 	}
 }

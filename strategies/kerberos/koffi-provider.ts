@@ -26,8 +26,6 @@ export class KoffiProvider implements GssProvider {
 	}
 
 	async whose({target, canonicalizeHostname}: GssService): Promise<string | undefined> {
-		const {principal} = this.#settings.source;
-		if (principal !== undefined) return principal;
 		try {
 			return await this.#thread.whose({service: {target, canonicalizeHostname}});
 		} catch {
@@ -93,11 +91,13 @@ interface Calls {
 
 class KoffiContext implements GssContext {
 	readonly token: Uint8Array;
+	readonly principal: string | undefined;
 	readonly #calls: Calls;
 	isComplete: boolean;
 
-	constructor({token, isComplete}: Progress, calls: Calls) {
+	constructor({token, isComplete, principal}: Progress, calls: Calls) {
 		this.token = token;
+		this.principal = principal;
 		this.isComplete = isComplete;
 		this.#calls = calls;
 	}

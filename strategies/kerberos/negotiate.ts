@@ -9,7 +9,7 @@ import type {AuthRequest, AuthResponse, Conversation, RuleInfo} from '../../src/
 import {bindingsFor} from './channel-bindings.ts';
 import {checkDelegation} from './delegation.ts';
 import type {GssContext, GssProvider} from './gss-provider.ts';
-import type {KnownServers} from './known-servers.ts';
+import type {Known, KnownServers} from './known-servers.ts';
 import type {KerberosOptions} from './options.ts';
 import {isChallenge, ofProxy, ofServer, proofIn} from './proof.ts';
 import {hostOf} from './service-names.ts';
@@ -28,6 +28,8 @@ export interface Negotiation {
 	readonly rule: RuleInfo;
 	/** The servers that have proven themselves to the rule. */
 	readonly known: KnownServers;
+	/** Whose connection it goes over, where that is settled before. */
+	readonly owner?: string | undefined;
 }
 
 /** Hold the conversation for one request: with the server, or with the proxy in between. */
@@ -42,15 +44,15 @@ export async function* negotiate(request: AuthRequest, negotiation: Negotiation)
 		);
 	}
 	if (typeof proxy !== 'string') {
-		// What goes to the proxy by other means goes over connections that are not gatepass's to choose.
-		if (proxy === false) await claimConnection(request, negotiation);
+		await claimConnection(request, negotiation);
 		yield* converse(request, negotiation);
 		return;
 	}
 	const url = new URL(proxy);
 	const ofThisProxy = {...negotiation, options: {...options, hostname: options.hostname ?? hostOf(url)}};
 	await claimConnection(request, ofThisProxy);
-	const authenticate = (tunnel: AuthRequest): Conversation => converse(tunnel, withoutProof(ofThisProxy));
+	const authenticate = (tunnel: AuthRequest): Conversation =>
+		converse(tunnel, {...withoutProof(ofThisProxy), owner: request.connectionOwner});
 	request.proxy = {url, timeout: options.timeout, authenticate};
 	// What goes through the tunnel is between the caller and the server, which proves itself by TLS.
 	if (isSecure) yield;
@@ -58,8 +60,10 @@ export async function* negotiate(request: AuthRequest, negotiation: Negotiation)
 }
 
 /** A connection may count for the server as the principal's from the first token on. */
-async function claimConnection(request: AuthRequest, negotiation: Negotiation): Promise<void> {
-	request.connectionOwner = await negotiation.provider.whose(serviceOf(request, negotiation.options));
+async function claimConnection(request: AuthRequest, {options, provider}: Negotiation): Promise<void> {
+	// What goes to the proxy by other means goes over connections that are not gatepass's to choose.
+	if (options.proxy === true) return;
+	request.connectionOwner = (await provider.whose(serviceOf(request, options))) ?? '';
 }
 
 function serviceOf(
@@ -83,6 +87,7 @@ async function* converse(request: AuthRequest, negotiation: Negotiation): Conver
 	const hasToProve = options.mutualAuthentication === 'required';
 	let context: GssContext | undefined;
 	let attempts = 0;
+	let wasSilent = false;
 	const authorize = async (challenge?: AuthResponse): Promise<void> => {
 		context?.dispose();
 		context = undefined;
@@ -91,21 +96,23 @@ async function* converse(request: AuthRequest, negotiation: Negotiation): Conver
 		request.headers.set(kind.answer, `Negotiate ${Buffer.from(context.token).toString('base64')}`);
 	};
 	try {
-		// A body that can be sent only once cannot wait for a challenge.
-		if (options.preemptive || !request.replayable || (hasToProve && known.has(server))) await authorize();
+		// A body that can be sent only once cannot wait for a challenge, nor can a request that may not get one.
+		const isExpected = hasToProve && mayBeSilent(known.get(server), request);
+		if (options.preemptive || !request.replayable || isExpected) await authorize();
 		for (;;) {
 			const response = yield;
 			const proof = await proofIn(response, kind, context);
-			if (hasToProve && proof === 'valid') known.add(server);
+			if (hasToProve && proof === 'valid') known.note(server, wasSilent);
 			// A refusal that is proven is what the server means: the user is known, and not allowed.
 			const isAsking = proof !== 'valid' && isChallenge(response, kind);
 			// It knows the connection or the session from before, and proves itself to whoever sends a token.
 			const isSilent = hasToProve && attempts === 0 && response.status < 400 && isSafe(request);
+			wasSilent ||= isSilent;
 			if (request.replayable && ((isAsking && attempts < mostAttempts) || isSilent)) {
 				await authorize(response);
 				continue;
 			}
-			if (response.status === kind.status) refuse({request, response, kind, proof, context, options});
+			if (response.status === kind.status) refuse({request, response, kind, proof, context});
 			else accept({request, response, kind, proof, context, options, rule});
 			return;
 		}
@@ -114,39 +121,51 @@ async function* converse(request: AuthRequest, negotiation: Negotiation): Conver
 	}
 }
 
+/** Whether a server may execute the request without a challenge, and so without a proof, so that it is too late then. */
+function mayBeSilent(known: Known | undefined, request: AuthRequest): boolean {
+	return known === 'remembers' || (known === 'proves' && !isSafe(request));
+}
+
 function isSafe({method}: AuthRequest): boolean {
 	return safeMethods.has(method);
 }
 
+/** The tickets may be another principal's by now than when the connection was chosen: then once more, on its own. */
 async function beginContext(
 	request: AuthRequest,
-	{options, provider, rule}: Negotiation,
+	negotiation: Negotiation,
 	{renew, challenge}: {renew: boolean; challenge: AuthResponse | undefined},
 ): Promise<GssContext> {
-	const channelBindings = await bindingsFor(request, options, rule);
+	const {options, provider, rule} = negotiation;
 	try {
-		const context = await provider.createContext({
-			...serviceOf(request, options),
-			mechanism: options.mechanism,
-			mutualAuthentication: options.mutualAuthentication !== 'disabled',
-			delegate: options.delegate,
-			channelBindings,
-			renew,
-		});
-		checkOwner(context, request, rule);
-		return context;
+		for (let tries = 0; tries < mostAttempts; tries++) {
+			const {owner} = negotiation;
+			if (owner === undefined && (challenge !== undefined || tries > 0)) {
+				await claimConnection(request, negotiation);
+			}
+			const context = await provider.createContext({
+				...serviceOf(request, options),
+				mechanism: options.mechanism,
+				mutualAuthentication: options.mutualAuthentication !== 'disabled',
+				delegate: options.delegate,
+				channelBindings: await bindingsFor(request, options, rule),
+				renew,
+			});
+			const {principal} = context;
+			if (
+				options.proxy === true ||
+				principal === undefined ||
+				principal === (owner ?? request.connectionOwner)
+			) {
+				return context;
+			}
+			context.dispose();
+		}
 	} catch (error) {
 		throw challenge === undefined ? error : withResponse(error, challenge);
 	}
-}
-
-/** The tickets may be another principal's since the connection was chosen. */
-function checkOwner(context: GssContext, {connectionOwner}: AuthRequest, rule: RuleInfo): void {
-	const {principal} = context;
-	if (!connectionOwner || principal === undefined || principal === connectionOwner) return;
-	context.dispose();
 	throw new KerberosExchangeError(
-		`The tickets for ${rule.match} (${rule.source}) were ${connectionOwner}'s and are now ${principal}'s: they changed while a request was on its way. Send it again`,
+		`The tickets for ${rule.match} (${rule.source}) changed while a request was on its way, twice. Send it again`,
 	);
 }
 

@@ -22,15 +22,11 @@ export interface Outcome {
 	readonly options: KerberosOptions;
 }
 
-/** A 401 or 407 after all attempts: the caller has to see that it was refused, and by which challenges. */
-export function refuse({request, response, kind, proof, context, options}: Outcome): void {
+/** A 401 or 407 after all attempts is delivered as it came: there is nothing in it to trust. */
+export function refuse({request, response, kind, proof, context}: Omit<Outcome, 'options'>): void {
 	if (proof === 'valid') return;
 	const token = tokenIn(response, kind);
 	if (token !== undefined) request.refusal = context?.refusal?.(token);
-	const {mutualAuthentication, sanitizeErrorResponse} = options;
-	if (mutualAuthentication === 'required' && sanitizeErrorResponse) {
-		response.withhold([...harmlessHeaders, kind.challenge]);
-	}
 }
 
 /** Any other response: the table of requests-kerberos. Throws where it is not to be believed. */
