@@ -7,11 +7,11 @@ import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {CertificateError, GatepassError} from './errors.ts';
-import {beginHop} from './hop/request.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
+import {prepareFirstLeg} from './transports/first-leg.ts';
 import {beginFlow, type Flow, type FlowOptions, type TlsMaterial} from './transports/flow.ts';
 import {
 	type AnyDispatcher,
@@ -255,10 +255,9 @@ class ConfiguredGatepass implements Gatepass {
 		if (route === undefined) return {headers: {}};
 		const ca = route.trust?.tlsOptions() ?? {};
 		if (route.rule === undefined) return {headers: {}, tls: ca};
-		const {run, request} = await beginHop(route.rule, {fresh, tenant, replayable: true}, target, verb, {});
-		await run.end();
-		const tls = {...request.identity?.material(), ...ca};
-		const headers = request.headers.record as Record<string, string>;
+		const {identity, headers: set} = await prepareFirstLeg(route.rule, target, verb, {fresh, tenant});
+		const tls = {...identity?.material(), ...ca};
+		const headers = set.record as Record<string, string>;
 		return {headers, ...(Object.keys(tls).length > 0 && {tls})};
 	}
 

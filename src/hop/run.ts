@@ -1,59 +1,9 @@
 /** Runs a strategy's conversation for one hop. Knows no HTTP library: a transport sends and asks what to do next. */
 import {StrategyError} from '../errors.ts';
-import type {AuthRequest, AuthResponse, AuthStrategy, Conversation, RuleInfo} from '../strategy/index.ts';
+import type {AuthRequest, AuthResponse, AuthStrategy, RuleInfo} from '../strategy/index.ts';
 
 /** More legs than any scheme needs; a conversation that goes on is broken. */
 const mostYields = 10;
-
-/** What the transport does with a response. */
-export type Verdict = 'deliver' | 'send again';
-
-export class ConversationRun {
-	readonly #conversation: Conversation;
-	readonly #rule: RuleInfo;
-	#yields = 0;
-	#done = false;
-
-	constructor(conversation: Conversation, rule: RuleInfo) {
-		this.#conversation = conversation;
-		this.#rule = rule;
-	}
-
-	/** Run up to the first `yield`. After this the request is as the strategy wants it sent. */
-	async prepare(): Promise<void> {
-		const {done} = await this.#conversation.next();
-		if (done === true) this.#done = true;
-		else this.#yields = 1;
-	}
-
-	/** Whether the strategy has nothing more to say, whatever the response is. */
-	get isDone(): boolean {
-		return this.#done;
-	}
-
-	/** Hand over a response. */
-	async receive(response: AuthResponse): Promise<Verdict> {
-		if (this.#done) return 'deliver';
-		const {done} = await this.#conversation.next(response);
-		if (done === true) {
-			this.#done = true;
-			return 'deliver';
-		}
-		this.#yields += 1;
-		if (this.#yields > mostYields) {
-			await this.end();
-			throw tooManyLegs(this.#rule);
-		}
-		return 'send again';
-	}
-
-	/** End the conversation where it stands, so that it can let go of what it holds. */
-	async end(): Promise<void> {
-		if (this.#done) return;
-		this.#done = true;
-		await this.#conversation.return();
-	}
-}
 
 /** The answer to one leg. */
 export interface Leg {
