@@ -7,12 +7,13 @@ import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {CertificateError, GatepassError} from './errors.ts';
+import type {Router} from './hop/request.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
-import {prepareFirstLeg} from './transports/first-leg.ts';
-import {beginFlow, type Flow, type FlowOptions, type TlsMaterial} from './transports/flow.ts';
+import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import {checkSetting} from './transports/request-setting.ts';
 import {
 	type AnyDispatcher,
 	createDispatcher,
@@ -217,7 +218,10 @@ class ConfiguredGatepass implements Gatepass {
 	async flow(url: string | URL, options: FlowOptions = {}): Promise<Flow> {
 		const target = parseUrl(url);
 		const method = (options.method ?? 'GET').toUpperCase();
-		return beginFlow(this.#composition.router.route(target, method), target, options);
+		const setting = checkSetting(options.gatepass, 'options.gatepass');
+		const router: Router =
+			setting === false ? this.#composition.router.withoutRules : this.#composition.router;
+		return beginFlow(router.route(target, method), target, method, {...options, ...(setting || {})});
 	}
 
 	get certificates(): Certificates {
@@ -247,18 +251,17 @@ class ConfiguredGatepass implements Gatepass {
 
 	async #authorize(
 		url: string | URL,
-		{method = 'GET', fresh = false, tenant}: AuthorizeOptions,
+		{method = 'GET', ...options}: AuthorizeOptions,
 	): Promise<Authorization> {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
-		const route = this.#composition.router.route(target, verb);
-		if (route === undefined) return {headers: {}};
-		const ca = route.trust?.tlsOptions() ?? {};
-		if (route.rule === undefined) return {headers: {}, tls: ca};
-		const {identity, headers: set} = await prepareFirstLeg(route.rule, target, verb, {fresh, tenant});
-		const tls = {...identity?.material(), ...ca};
-		const headers = set.record as Record<string, string>;
-		return {headers, ...(Object.keys(tls).length > 0 && {tls})};
+		const {headers, tls} = await prepareLeg(
+			this.#composition.router.route(target, verb),
+			target,
+			verb,
+			options,
+		);
+		return {headers, ...(tls !== undefined && {tls})};
 	}
 
 	async status({signal, ...settings}: {verify?: boolean; signal?: AbortSignal} = {}): Promise<RuleStatus[]> {

@@ -1,4 +1,4 @@
-/** One request to one URL: which rule and trust store it uses, and the conversation that its strategy holds. */
+/** One request to one URL: which rule and trust store it uses, and what its strategy sees and changes of it. */
 import type {Agent as HttpAgent} from 'node:http';
 import type {Agent} from 'node:https';
 import {type GatepassError, StrategyError} from '../errors.ts';

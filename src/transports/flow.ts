@@ -5,10 +5,11 @@
 import type {PeerCertificate} from 'node:tls';
 import {StrategyError} from '../errors.ts';
 import {type HopReport, reportHop} from '../hop/report.ts';
-import {HopRequest, type Route} from '../hop/request.ts';
+import {type HopContext, HopRequest, type Route} from '../hop/request.ts';
 import {type Leg, runHop, type Transport} from '../hop/run.ts';
 import type {AuthResponse} from '../strategy/index.ts';
 import {canBeSentAgain} from './reopenable-body.ts';
+import type {GatepassContext} from './request-setting.ts';
 import {untilAborted} from './until-aborted.ts';
 
 /** What a request that another client sends is to have. It is meant for this very URL and no other. */
@@ -72,10 +73,16 @@ export interface FlowOptions {
 	readonly body?: unknown;
 	/** Ends the conversation, and what it waits for. */
 	readonly signal?: AbortSignal;
+	/** As for gatepass's other clients: without authentication, past the token cache, or as which tenant. */
+	readonly gatepass?: GatepassContext;
+}
+
+/** What a conversation is about besides its URL and method. */
+export interface ConversationOptions extends Pick<FlowOptions, 'body' | 'signal'> {
 	/** Pass the token cache over, once. */
-	readonly fresh?: boolean;
+	readonly fresh?: boolean | undefined;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
-	readonly tenant?: string;
+	readonly tenant?: string | undefined;
 }
 
 interface ToldAnswer extends Leg {
@@ -86,11 +93,13 @@ interface ToldAnswer extends Leg {
 export async function beginFlow(
 	route: Route | undefined,
 	url: URL,
-	{method = 'GET', body, signal, fresh = false, tenant}: FlowOptions,
+	method: string,
+	{body, signal, fresh = false, tenant}: ConversationOptions,
 ): Promise<Flow> {
-	const verb = method.toUpperCase();
 	const replayable = body === undefined || body === null || body instanceof Blob || canBeSentAgain(body);
-	const conversation = new FlowConversation(route, url, verb, {fresh, tenant, replayable, signal});
+	const report = route && reportHop(route, url, method);
+	const context = {fresh, tenant, replayable, signal, report};
+	const conversation = new FlowConversation(route, url, method, context);
 	const first = await conversation.begin();
 	return {
 		...first,
@@ -101,6 +110,19 @@ export async function beginFlow(
 		end: () => conversation.end(),
 		[Symbol.asyncDispose]: () => conversation.end(),
 	};
+}
+
+/** What the first leg of a hop is to have, where nobody tells of its answer. */
+export async function prepareLeg(
+	route: Route | undefined,
+	url: URL,
+	method: string,
+	{fresh = false, tenant}: ConversationOptions,
+): Promise<FlowLeg> {
+	const conversation = new FlowConversation(route, url, method, {fresh, tenant, replayable: true});
+	const first = await conversation.begin();
+	await conversation.end();
+	return first;
 }
 
 class FlowConversation implements Transport<HopRequest, ToldAnswer> {
@@ -122,15 +144,12 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		route: Route | undefined,
 		url: URL,
 		method: string,
-		{
-			signal,
-			...context
-		}: {fresh: boolean; tenant?: string | undefined; replayable: boolean; signal: AbortSignal | undefined},
+		{report, ...context}: HopContext & {readonly report?: HopReport | undefined},
 	) {
 		this.#route = route;
-		this.#signal = signal;
+		this.#signal = context.signal;
 		this.#request = new HopRequest(url, method, {}, context, route?.rule?.info);
-		this.#report = route && reportHop(route, url, method);
+		this.#report = report;
 	}
 
 	async begin(): Promise<FlowLeg> {

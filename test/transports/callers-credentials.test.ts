@@ -232,12 +232,10 @@ describe.each(clients.filter(({name}) => name !== 'got').map(client => ({client,
 		});
 		afterAll(async () => others.close());
 
-		const off = ['with gatepass off', '/ruled', {gatepass: false}] as const;
-		describe.each<readonly [string, string, Pick<Sent, 'gatepass'>]>([
+		describe.each<[string, string, Pick<Sent, 'gatepass'>]>([
 			['with a rule', '/ruled', {}],
 			['without a rule', '/unruled', {}],
-			// A flow that is not begun is none of gatepass's business, nor is who answers.
-			...(client.name === 'flow' ? [] : [off]),
+			['with gatepass off', '/ruled', {gatepass: false}],
 		])('%s', (_name, path, setting) => {
 			const headers = {cookie: 'session=1', authorization: 'Bearer own', 'proxy-authorization': 'Basic own'};
 			const go = (url: string): ReturnType<TestClient['send']> =>

@@ -84,10 +84,22 @@ describe('what is told to the strategy', () => {
 			seen = {method, tenant, fresh};
 			yield;
 		};
-		await using _first = await stage.gatepass.flow(url(), {method: 'post', tenant: 'alice', fresh: true});
+		await using _first = await stage.gatepass.flow(url(), {
+			method: 'post',
+			gatepass: {tenant: 'alice', fresh: true},
+		});
 		expect(seen).toEqual({method: 'POST', tenant: 'alice', fresh: true});
 		await using _second = await stage.gatepass.flow(new URL(url()));
 		expect(seen).toEqual({method: 'GET', tenant: undefined, fresh: false});
+	});
+
+	test('nothing, where gatepass is switched off', async () => {
+		const flow = await stage.gatepass.flow(url(), {gatepass: false});
+		expect(flow.headers).toEqual({});
+		expect(await flow.next(refused)).toBeUndefined();
+		expect(stage.begun).toBe(0);
+		const wrong = stage.gatepass.flow(url(), {gatepass: 0 as never});
+		expect(await failure(wrong)).toMatchObject({name: 'StrategyError'});
 	});
 
 	test.each<[string, unknown, boolean]>([
