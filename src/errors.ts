@@ -100,6 +100,8 @@ const generalCodes: Readonly<Record<GatepassErrorName, DiagnosticCode>> = {
 	InsecureTransportError: 'insecure-transport',
 	AcmeError: 'acme-request-failed',
 	CheckpointError: 'checkpoint-failed',
+	ClosedError: 'closed',
+	NoRuleError: 'no-rule-matches',
 };
 
 /** One mistake in the configuration. */

@@ -164,7 +164,11 @@ async function request(
 	} catch (error) {
 		if (!timer?.aborted) throw error;
 		throw new GatepassError(
-			`${url.host} gave no whole answer within ${Number(maxTime) / 1000} seconds (--max-time). Allow more, or see with -v what takes so long`,
+			{
+				code: 'server-silent',
+				what: `${url.host} gave no whole answer within ${Number(maxTime) / 1000} seconds (--max-time)`,
+				hint: 'Allow more, or see with -v what takes so long',
+			},
 			{cause: error},
 		);
 	} finally {

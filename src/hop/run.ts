@@ -67,9 +67,11 @@ function conversationOf(
 	if (typeof next === 'function' && typeof end === 'function') return conversation as Conversation;
 	// What an `async` function without the star would throw is not the fault that is told.
 	if (conversation instanceof Promise) conversation.catch(() => {});
-	throw new StrategyError(
-		`'authenticate' of the strategy '${info.strategy}' (${info.source}) is no generator. Write 'async *authenticate(request) { …; yield; }', with the star`,
-	);
+	throw new StrategyError({
+		code: 'strategy-broken',
+		what: `'authenticate' of the strategy '${info.strategy}' (${info.source}) is no generator`,
+		hint: `Write 'async *authenticate(request) { …; yield; }', with the star`,
+	});
 }
 
 function tooManyLegs({strategy, source}: RuleInfo): StrategyError {

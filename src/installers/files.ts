@@ -71,7 +71,7 @@ export class FilesInstaller implements Installer {
 			}
 			for (const [temporary, path] of written) await putInPlace(temporary, path);
 			const failure = reloadCommand === undefined ? undefined : await runHook(reloadCommand, {});
-			if (failure !== undefined) throw new GatepassError(failure);
+			if (failure !== undefined) throw new GatepassError({code: 'hook-failed', what: failure, hint: ''});
 		} catch (error) {
 			await restore(before);
 			if (reloadCommand !== undefined) await runHook(reloadCommand, {});

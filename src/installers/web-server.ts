@@ -82,7 +82,7 @@ export class WebServerInstaller implements Installer {
 			for (const [path, text] of changes) await change.write(path, text);
 			for (const command of [testCommand, reloadCommand]) {
 				const failure = await runHook(command, {});
-				if (failure !== undefined) throw new GatepassError(failure);
+				if (failure !== undefined) throw new GatepassError({code: 'hook-failed', what: failure, hint: ''});
 			}
 			await change.finish();
 		} catch (error) {

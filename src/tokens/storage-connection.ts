@@ -46,7 +46,11 @@ export class StorageConnection {
 		const fail = (): void => reject(signal.reason);
 		signal.addEventListener('abort', fail, {once: true});
 		const timer = setTimeout(() => {
-			const reason = `The token store did not answer within ${this.#patience} ms. Look whether its server is overloaded or out of reach`;
+			const reason = {
+				code: 'token-store-failed',
+				what: `The token store did not answer within ${this.#patience} ms`,
+				hint: 'Look whether its server is overloaded or out of reach',
+			} as const;
 			this.#letGo(opening, new TokenCacheError(reason));
 		}, this.#patience);
 		try {

@@ -38,7 +38,11 @@ export class TokenFiles {
 			// Somebody is writing it: what it held before still counts.
 			const before = error.reason === 'growing' ? kept.read() : undefined;
 			if (before !== undefined) return before;
-			throw new CredentialUnavailableError(`${file} ${error.message}. Name a file that holds just the token`);
+			throw new CredentialUnavailableError({
+				code: 'token-file-unusable',
+				what: `${file} ${error.message}`,
+				hint: 'Name a file that holds just the token',
+			});
 		}
 	}
 }
@@ -47,9 +51,11 @@ export class TokenFiles {
 function refuseToken(file: string): void {
 	const name = file.slice(file.lastIndexOf('/') + 1);
 	if (name.length <= longestName && !/\n|eyJ[\w-]+\.[\w-]+\./.test(name)) return;
-	throw new CredentialUnavailableError(
-		'What is given as the name of a token file is the text of a token, or is too long for a name. Name a file that holds the token',
-	);
+	throw new CredentialUnavailableError({
+		code: 'token-file-unusable',
+		what: 'What is given as the name of a token file is the text of a token, or is too long for a name',
+		hint: 'Name a file that holds the token',
+	});
 }
 
 /** Why it was not read, in brackets: `ENOENT`. */
