@@ -34,8 +34,9 @@ export function addCertInspectCommand(group: Command): void {
 		.action(async (named: string | undefined, _own: unknown, command: Command) => {
 			const options = optionsOf<PassphraseOptions>(command);
 			const url = named?.includes('://') ? parseUrl(named) : undefined;
-			const [{inspectFile, inspectServer}, {judgeChain}, {describeCertificate}] = await Promise.all([
+			const [{inspectFile}, {inspectServer}, {judgeChain}, {describeCertificate}] = await Promise.all([
 				import('./inspected-files.ts'),
+				import('./inspected-server.ts'),
 				import('./chain-trust.ts'),
 				import('./inspected-certificate.ts'),
 			]);

@@ -1,17 +1,12 @@
-/** What `gatepass cert inspect` looks at: a file, a folder, the identity that is found, or the chain of a server. */
+/** What `gatepass cert inspect` looks at on this machine: a file, a folder, or the identity that is found. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
-import {once} from 'node:events';
 import {type Stats, statSync} from 'node:fs';
 import process from 'node:process';
-import {setTimeout as pause} from 'node:timers/promises';
-import {checkServerIdentity, connect, type DetailedPeerCertificate, type TLSSocket} from 'node:tls';
-import {GatepassError} from '../errors.ts';
 import {warningsAbout} from '../identities/checks.ts';
 import {type ClientUse, judgeClientUse} from '../identities/client-use.ts';
 import {discover, nothingFound} from '../identities/discover.ts';
 import type {IdentityPlace} from '../identities/read-identity.ts';
 import {resolvePath} from '../strategy/paths.ts';
-import {chainOfPeer} from '../trust/trust-store.ts';
 import {isNamesake, parseCertificates} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
 import {formsOf} from '../x509/form.ts';
@@ -42,9 +37,6 @@ export interface Inspected {
 	/** What needs attention although it can be used. */
 	readonly warnings: readonly string[];
 }
-
-/** Milliseconds for a server to show its certificate. */
-const timeout = 10_000;
 
 /** A file in any form, or a folder that holds an identity; without a name, the identity that is found. */
 export async function inspectFile(
@@ -110,55 +102,6 @@ function leafOf(certificates: readonly X509Certificate[], key: KeyObject | undef
 	const own = key && certificates.find(certificate => certificate.checkPrivateKey(key));
 	const last = certificates.find(one => !certificates.some(other => other !== one && isNamesake(one, other)));
 	return own ?? last ?? (certificates[0] as X509Certificate);
-}
-
-/** The chain that a server shows. Nothing is sent to it, so nothing has to be believed of it yet. */
-export async function inspectServer(url: URL): Promise<Inspected> {
-	if (url.protocol !== 'https:') {
-		throw new GatepassError(`${url.origin} shows no certificate: only https does. Name its https address`);
-	}
-	const host = url.hostname.replace(/^\[|\]$/g, '');
-	const isAddress = /^[\d.]+$|:/.test(host);
-	const socket = connect({
-		host,
-		port: Number(url.port || 443),
-		...(!isAddress && {servername: host}),
-		ALPNProtocols: ['http/1.1'],
-		rejectUnauthorized: false,
-	});
-	try {
-		const peer = await peerOf(socket, url);
-		const [leaf, ...issuers] = chainOfPeer(peer);
-		if (leaf === undefined) throw new GatepassError(`${url.origin} showed no certificate. Check the server`);
-		const nameError = checkServerIdentity(host, peer);
-		const problems =
-			nameError === undefined
-				? []
-				: [`Its certificate is not for ${host}. Use a name that it is for, or have it issued for this one`];
-		return {source: url.origin, chain: [leaf, ...issuers], others: 0, problems, warnings: []};
-	} finally {
-		socket.destroy();
-	}
-}
-
-async function peerOf(socket: TLSSocket, url: URL): Promise<DetailedPeerCertificate> {
-	const late = new AbortController();
-	try {
-		await Promise.race([
-			once(socket, 'secureConnect'),
-			pause(timeout, undefined, {signal: late.signal}).then(() => {
-				throw new GatepassError(`${url.origin} did not answer in ${timeout / 1000} seconds. Try again`);
-			}),
-		]);
-	} catch (error) {
-		// A server that demands a client certificate ends a handshake without one, but has shown its own by then.
-		const shown = socket.getPeerCertificate(true);
-		if (shown?.raw === undefined) throw error;
-		return shown;
-	} finally {
-		late.abort();
-	}
-	return socket.getPeerCertificate(true);
 }
 
 function isFolder(path: string): boolean {
