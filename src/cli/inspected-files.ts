@@ -1,6 +1,6 @@
 /** What `gatepass cert inspect` looks at on this machine: a file, a folder, or the identity that is found. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
-import {type Stats, statSync} from 'node:fs';
+import {statSync} from 'node:fs';
 import process from 'node:process';
 import {warningsAbout} from '../identities/checks.ts';
 import {type ClientUse, judgeClientUse} from '../identities/client-use.ts';
@@ -8,7 +8,7 @@ import {discover, nothingFound} from '../identities/discover.ts';
 import type {IdentityPlace} from '../identities/read-identity.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {isNamesake, parseCertificates} from '../x509/certificates.ts';
-import {readWithStatus} from '../x509/files.ts';
+import {type FileStatus, readWithStatus} from '../x509/files.ts';
 import {formsOf} from '../x509/form.ts';
 import {chooseChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
@@ -19,7 +19,7 @@ import {type PassphraseOptions, withPassphrase} from './passphrase-input.ts';
 export interface InspectedKey {
 	readonly file: string;
 	readonly isEncrypted: boolean;
-	readonly status: Stats;
+	readonly status: FileStatus;
 	/** Absent where it is encrypted and was not opened: it is not needed to look at the certificate. */
 	readonly key?: KeyObject;
 }
@@ -74,7 +74,7 @@ async function inspectPlace(place: IdentityPlace, options: PassphraseOptions): P
 	return inspected(file, certificates, hasKey ? describeKey(bytes, file, status) : undefined);
 }
 
-function describeKey(bytes: Buffer, file: string, status: Stats): InspectedKey {
+function describeKey(bytes: Buffer, file: string, status: FileStatus): InspectedKey {
 	const isEncrypted = isEncryptedKey(bytes);
 	return {file, isEncrypted, status, ...(!isEncrypted && {key: parsePrivateKey(bytes, file)})};
 }

@@ -1,9 +1,9 @@
 /** What is looked at before a server sees an identity; each failure is a `CertificateError` with the hint. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
-import type {Stats} from 'node:fs';
 import process from 'node:process';
 import {CertificateError} from '../errors.ts';
 import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
+import type {FileStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import type {OwnChain} from '../x509/own-chain.ts';
@@ -51,7 +51,7 @@ export function findOwnCertificate(
  */
 export function checkKeyFile(
 	file: string,
-	status: Pick<Stats, 'mode' | 'uid'>,
+	status: FileStatus,
 	user: number | undefined = process.geteuid?.(),
 ): void {
 	// Windows has neither such rights nor such owners.

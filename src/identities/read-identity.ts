@@ -1,10 +1,9 @@
 /** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
-import type {Stats} from 'node:fs';
 import {CertificateError} from '../errors.ts';
 import type {CertificateKind, Identity} from '../strategy/services.ts';
 import {parseCertificates, toPem} from '../x509/certificates.ts';
-import {readWithStatus} from '../x509/files.ts';
+import {type FileStatus, readWithStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {chooseChain, type OwnChain} from '../x509/own-chain.ts';
@@ -130,7 +129,7 @@ async function sufficient(own: OwnChain, judge: JudgeChain | undefined): Promise
 interface Parts {
 	readonly certificates: readonly X509Certificate[];
 	readonly key: KeyObject;
-	readonly keyFileStatus: Stats;
+	readonly keyFileStatus: FileStatus;
 }
 
 async function readParts({kind, certificate, key, passphrase}: IdentityPlace): Promise<Parts> {
