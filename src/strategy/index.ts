@@ -19,6 +19,9 @@ import {
 } from './services.ts';
 
 export {inject, injectable} from 'tsyringe';
+export {FileReadError, type ReadFailure} from '../files/bounded-read.ts';
+export {KeptFile, type KeptFileSettings} from '../files/kept-file.ts';
+export {type FileStamp, stampOfSync} from '../files/stamp.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';
