@@ -252,7 +252,7 @@ export class CertificateManager {
 	}
 
 	#installer(settings = this.#parts.settings.installer) {
-		if (settings !== undefined) return this.#parts.makeInstaller(settings);
+		if (settings !== undefined) return this.#parts.makeInstaller(settings, this.#checkpoints);
 		throw new GatepassError("There is no installer. Name one under 'certificates' in the configuration");
 	}
 

@@ -6,6 +6,7 @@ import type {
 	InstallerSettings,
 } from '../config/certificate-settings.ts';
 import {GatepassError} from '../errors.ts';
+import type {Checkpoints} from '../installers/checkpoints.ts';
 import type {Installer} from '../installers/installer.ts';
 import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
 import type {AcmeConnection} from '../issuers/acme/connection.ts';
@@ -26,7 +27,7 @@ export interface ManagerParts {
 	/** A connection to the server with this directory. */
 	readonly connect: (server: string) => AcmeConnection;
 	readonly makeAuthenticator: (settings: AuthenticatorSettings) => Authenticator;
-	readonly makeInstaller: (settings: InstallerSettings) => Installer;
+	readonly makeInstaller: (settings: InstallerSettings, checkpoints: Checkpoints) => Installer;
 	/** Told of what goes on without anybody waiting for it. */
 	readonly report?: (event: CertificateEvent) => void;
 }

@@ -2,8 +2,12 @@
 
 import type {AuthenticatorSettings, InstallerSettings} from '../config/certificate-settings.ts';
 import {GatepassError} from '../errors.ts';
+import {apacheInstaller} from '../installers/apache.ts';
+import type {Checkpoints} from '../installers/checkpoints.ts';
 import {FilesInstaller, type FilesSettings} from '../installers/files.ts';
 import type {Installer} from '../installers/installer.ts';
+import {nginxInstaller} from '../installers/nginx.ts';
+import type {WebServerSettings} from '../installers/web-server.ts';
 import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
 import {CommandAuthenticator, type CommandSettings} from '../issuers/acme/authenticators/dns-command.ts';
 import {StandaloneAuthenticator, WebrootAuthenticator} from '../issuers/acme/authenticators/http-01.ts';
@@ -19,31 +23,35 @@ const authenticators: Factories<Authenticator> = {
 	'dns-command': (options: CommandSettings) => new CommandAuthenticator(options),
 };
 
-const installers: Factories<Installer> = {
+const installers: Readonly<Record<string, (options: never, checkpoints: Checkpoints) => Installer>> = {
 	// A rule that names the lineage reads it where it is: there is nothing to copy.
 	identity: () => ({name: 'identity', deploy: async () => {}}),
 	files: (options: FilesSettings) => new FilesInstaller(options),
+	nginx: (options: WebServerSettings, checkpoints) => nginxInstaller(options, checkpoints),
+	apache: (options: WebServerSettings, checkpoints) => apacheInstaller(options, checkpoints),
 };
 
 export function makeAuthenticator(
 	settings: AuthenticatorSettings,
 	registered: readonly AuthenticatorFactory[] = [],
 ): Authenticator {
-	return make('authenticator', settings, authenticators, registered);
+	return make('authenticator', settings, authenticators, registered, undefined);
 }
 
 export function makeInstaller(
 	settings: InstallerSettings,
+	checkpoints: Checkpoints,
 	registered: readonly InstallerFactory[] = [],
 ): Installer {
-	return make('installer', settings, installers, registered);
+	return make('installer', settings, installers, registered, checkpoints);
 }
 
-function make<Made>(
+function make<Made, Context>(
 	kind: string,
 	{name, ...options}: {readonly name: string},
-	builtIn: Factories<Made>,
+	builtIn: Readonly<Record<string, (options: never, context: Context) => Made>>,
 	registered: readonly {readonly name: string; create(options: Readonly<Record<string, unknown>>): Made}[],
+	context: Context,
 ): Made {
 	const own = registered.find(factory => factory.name === name);
 	if (own !== undefined) return own.create(options);
@@ -54,5 +62,5 @@ function make<Made>(
 			`There is no ${kind} '${name}'. There are ${known.join(', ')}; register your own in the container`,
 		);
 	}
-	return factory(options as never);
+	return factory(options as never, context);
 }

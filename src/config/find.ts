@@ -4,7 +4,8 @@ import {basename, dirname, extname, join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {ConfigurationError} from '../errors.ts';
 import {FileReadError, readBounded} from '../files/bounded-read.ts';
-import {type Source, sourceFromText, sourceFromValue} from './source.ts';
+import {type Source, sourceFromValue} from './source.ts';
+import {sourceFromText} from './source-text.ts';
 
 const manifest = 'package.json';
 

@@ -4,7 +4,6 @@ import type {StrategyClass} from '../strategy/index.ts';
 import type {Environment} from '../strategy/services.ts';
 import type {Configuration} from './configuration.ts';
 import {readEnvironment} from './environment.ts';
-import {findConfiguration} from './find.ts';
 import {interpolate} from './interpolate.ts';
 import {Problems} from './problems.ts';
 import type {ConfigurationInput} from './schema.ts';
@@ -41,7 +40,10 @@ export async function loadConfiguration(request: LoadRequest): Promise<LoadedCon
 	const cwd = resolve(request.cwd);
 	// From JavaScript anything may come; what is no file name is taken for the configuration, and checked as such.
 	const isPlace = config === undefined || typeof config === 'string';
-	const source = isPlace ? await findConfiguration(cwd, config) : sourceFromValue(config);
+	// What looks for files, and reads YAML, is loaded only where there is something to look for.
+	const source = isPlace
+		? await (await import('./find.ts')).findConfiguration(cwd, config)
+		: sourceFromValue(config);
 	const problems = new Problems(source);
 	problems.throwIfAny();
 	const folder = source.file === undefined ? cwd : dirname(source.file);

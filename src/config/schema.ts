@@ -46,10 +46,11 @@ export const cacheSchema = z.strictObject({
 		.describe(
 			'Where tokens are kept: sqlite:FILE, memory:, redis://…, rediss://… or postgres://…. Default: sqlite:~/.cache/gatepass/tokens.sqlite',
 		),
-	encryptionKey: oneOrMore(z.string().min(1))
+	encryptionKey: z
+		.union([z.string().min(1), z.array(z.string()).min(1)])
 		.optional()
 		.describe(
-			'What tokens are encrypted with in the store: base64 of 32 bytes, or a list, of which the first encrypts and all decrypt',
+			'What tokens are encrypted with in the store: base64 of 32 bytes, or a list, of which the first encrypts and all decrypt; a later one may be empty',
 		),
 	encryption: z.literal('off').optional().describe('Leave to keep tokens in a shared store as they are'),
 });
@@ -84,6 +85,15 @@ const authenticators = [
 	z.strictObject({name: z.literal('manual')}),
 ] as const;
 
+const webServer = <Name extends string>(name: Name) =>
+	z.strictObject({
+		name: z.literal(name),
+		configuration: text.optional(),
+		testCommand: command.optional(),
+		reloadCommand: command.optional(),
+		port,
+	});
+
 const installers = [
 	z.strictObject({name: z.literal('identity')}),
 	z.strictObject({
@@ -99,6 +109,8 @@ const installers = [
 			.optional(),
 		reloadCommand: command.optional(),
 	}),
+	webServer('nginx'),
+	webServer('apache'),
 ] as const;
 
 export const certificatesSchema = z.strictObject({

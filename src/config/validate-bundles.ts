@@ -2,7 +2,7 @@
 import {existsSync} from 'node:fs';
 import {type Bundle, bundleNames, findBundle, isFolderName} from '../bundles/bundle.ts';
 import {splitMend} from '../bundles/fault.ts';
-import {type Preset, readPreset} from '../bundles/preset.ts';
+import type {Preset} from '../bundles/preset.ts';
 import {GatepassError} from '../errors.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {BundleDefaults} from './bundle-defaults.ts';
@@ -23,7 +23,10 @@ export interface UsedBundles {
 }
 
 /** Find the bundles, in the order of the configuration. Where two bring the same, the later one wins. */
-export function validateBundles(names: readonly (string | undefined)[], context: BundleContext): UsedBundles {
+export async function validateBundles(
+	names: readonly (string | undefined)[],
+	context: BundleContext,
+): Promise<UsedBundles> {
 	const bundles: Bundle[] = [];
 	const trust: TrustEntry[] = [];
 	const defaults = new Map<string, BundleDefaults>();
@@ -40,7 +43,7 @@ export function validateBundles(names: readonly (string | undefined)[], context:
 			continue;
 		}
 		bundles.push(bundle);
-		const preset = presetOf(bundle, path, context);
+		const preset = await presetOf(bundle, path, context);
 		const source = `bundle:${bundle.id}`;
 		if (preset !== undefined && preset.servers.length > 0) {
 			trust.push({patterns: preset.servers, files: [bundle.folder], only: false, source});
@@ -52,7 +55,9 @@ export function validateBundles(names: readonly (string | undefined)[], context:
 	return {bundles, trust, defaults};
 }
 
-function presetOf(bundle: Bundle, path: Path, {problems}: BundleContext): Preset | undefined {
+async function presetOf(bundle: Bundle, path: Path, {problems}: BundleContext): Promise<Preset | undefined> {
+	// It reads YAML, which is loaded only where there is some.
+	const {readPreset} = await import('../bundles/preset.ts');
 	try {
 		return readPreset(bundle);
 	} catch (error) {

@@ -30,7 +30,7 @@ export async function validate(
 	for (const [index, module] of (input.strategies ?? []).entries()) {
 		if (module !== undefined) await registry.registerModule(module, ['strategies', index]);
 	}
-	const {bundles, defaults, ...ofBundles} = validateBundles(input.bundles ?? [], request);
+	const {bundles, defaults, ...ofBundles} = await validateBundles(input.bundles ?? [], request);
 	const context = {...request, defaults};
 	const own = (input.trust ?? []).map((entry, index) => validateTrust(entry ?? {}, index, context));
 	const hostRules: HostRule[] = [];

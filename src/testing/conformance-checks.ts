@@ -4,7 +4,7 @@ import {inspect} from 'node:util';
 import type {Composition} from '../container.ts';
 import {GatepassError, StrategyError} from '../errors.ts';
 import {HopRequest} from '../hop/request.ts';
-import {ConversationRun, type Verdict} from '../hop/run.ts';
+import {runHop} from '../hop/run.ts';
 import {type AuthResponse, definitionOf, type StrategyClass} from '../strategy/index.ts';
 
 /** What a check works on. Each check has one of its own. */
@@ -32,13 +32,12 @@ export const checks: Readonly<Record<string, Check>> = {
 	},
 
 	'it prepares a request and accepts a success': async subject => {
-		const {verdicts, failure} = await converse(subject, [200, 200, 200]);
+		const {isAccepted, failure} = await converse(subject, [200, 200, 200]);
 		assert.ok(
 			failure === undefined || failure instanceof GatepassError,
 			`it threw ${describe(failure)}, which is no GatepassError`,
 		);
-		if (failure === undefined)
-			assert.ok(verdicts.at(-1) === 'deliver', 'it went on sending after three successes');
+		if (failure === undefined) assert.ok(isAccepted, 'it went on sending after three successes');
 	},
 
 	'it does not send again for ever when it is refused': async subject => {
@@ -97,10 +96,12 @@ export const checks: Readonly<Record<string, Check>> = {
 	},
 
 	'it can be ended before it is finished': async subject => {
-		const {run} = begin(subject);
-		await settle(run.prepare());
-		await run.end();
-		assert.ok(run.isDone);
+		const brokenOff = new Error('broken off');
+		const ended = hold(subject, 'GET', async () => {
+			throw brokenOff;
+		});
+		const failure = await ended.outcome.catch(error => error);
+		assert.ok(failure === brokenOff || failure instanceof GatepassError, `it threw ${describe(failure)}`);
 	},
 
 	'its errors hold none of its options': async subject => {
@@ -134,47 +135,50 @@ export const checks: Readonly<Record<string, Check>> = {
 
 interface Held {
 	readonly request: HopRequest;
-	readonly verdicts: readonly Verdict[];
+	/** Whether the strategy accepted one of the answers. */
+	readonly isAccepted: boolean;
 	readonly failure: Error | undefined;
 }
 
-function begin({composition, url}: Subject, method = 'GET'): {run: ConversationRun; request: HopRequest} {
+/** The server has no more answers: what the strategy would do next is its business. */
+class NoMoreAnswers extends Error {}
+
+interface PlayedAnswer {
+	readonly response: AuthResponse;
+	discard(): void;
+}
+
+function hold(
+	{composition, url}: Subject,
+	method: string,
+	send: () => Promise<PlayedAnswer>,
+): {request: HopRequest; outcome: Promise<PlayedAnswer>} {
 	const [rule] = composition.rules;
 	assert.ok(rule !== undefined);
 	const request = new HopRequest(url, method, {'x-caller': 'kept'}, {fresh: false, replayable: true});
-	return {run: new ConversationRun(rule.strategy.authenticate(request), rule.info), request};
+	return {request, outcome: runHop(rule, request, {send})};
 }
 
 /** Hold a conversation in which the server answers with these statuses, one after the other. */
-async function converse(subject: Subject, statuses: readonly number[], method?: string): Promise<Held> {
-	const {run, request} = begin(subject, method);
-	const verdicts: Verdict[] = [];
+async function converse(subject: Subject, statuses: readonly number[], method = 'GET'): Promise<Held> {
+	const answers = statuses.values();
+	const {request, outcome} = hold(subject, method, async () => {
+		const {value: status, done} = answers.next();
+		if (done === true) throw new NoMoreAnswers();
+		return {response: respond(status), discard: () => {}};
+	});
 	try {
-		await run.prepare();
-		for (const status of statuses) {
-			if (run.isDone) break;
-			const verdict = await run.receive(respond(status));
-			verdicts.push(verdict);
-			if (verdict === 'deliver') break;
-		}
-		return {request, verdicts, failure: undefined};
+		await outcome;
+		return {request, isAccepted: true, failure: undefined};
 	} catch (error) {
-		return {
-			request,
-			verdicts,
-			failure: error instanceof Error ? error : new Error(`it threw ${inspect(error)}`),
-		};
-	} finally {
-		await settle(run.end());
+		if (error instanceof NoMoreAnswers) return {request, isAccepted: false, failure: undefined};
+		const failure = error instanceof Error ? error : new Error(`it threw ${inspect(error)}`);
+		return {request, isAccepted: false, failure};
 	}
 }
 
 function respond(status: number): AuthResponse {
 	return {status, headers: {date: new Date().toUTCString()}, withhold: () => {}};
-}
-
-async function settle(promise: Promise<unknown>): Promise<void> {
-	await promise.catch(() => {});
 }
 
 function describe(error: Error | undefined): string {

@@ -5,6 +5,7 @@
  * strategy adds goes into that copy only: it never enters got's own options, so it cannot follow a redirect to
  * the next hop, nor show up in got's errors and events. See docs/decisions/0002-below-got.md.
  */
+import type {ClientRequest, IncomingMessage} from 'node:http';
 import type {Agents, Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
 import {GatepassError} from '../../errors.ts';
 import type {HopContext, Route, Router, SwitchableRouter} from '../../hop/request.ts';
@@ -33,12 +34,13 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 	const takeOver = (options: NormalizedOptions): void => {
 		const callers = currentCallers(options, router);
 		if (options.request !== callers) options.request = callers;
-		const setting = checkContext(options.context.gatepass);
+		const {gatepass: said} = options.context;
+		const setting = said === undefined ? {} : checkContext(said);
 		const chosen: Router = setting === false ? router.withoutRules : router;
 		const {fresh, tenant} = setting === false ? {} : setting;
 		const record: Installed = {callers, options, router};
 		const request = ((...parameters: RequestParameters) => {
-			const {url, native, send} = senderOf(options, callers, chosen, parameters);
+			const {url, native, send, onResponse} = senderOf(options, callers, chosen, parameters);
 			const route = chosen.route(url, native.method ?? 'GET');
 			record.route = route;
 			// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
@@ -50,7 +52,8 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 				sender: callers === undefined ? 'transport' : 'caller',
 				signal: options.signal,
 			};
-			return exchange(route, record.context, url, native, options.body, send);
+			const request = exchange(route, record.context, url, native, options.body, send);
+			return onResponse === undefined ? request : shownTo(request, onResponse);
 		}) as unknown as RequestFunction;
 		installed.set(request, record);
 		options.request = request;
@@ -79,6 +82,16 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 			beforeError: [explainFailure],
 		},
 	});
+}
+
+/** got's cache waits for the response by itself. */
+async function shownTo(
+	request: ClientRequest | Promise<ClientRequest>,
+	onResponse: (response: IncomingMessage) => void,
+): Promise<ClientRequest> {
+	const opened = await request;
+	opened.once('response', onResponse);
+	return opened;
 }
 
 /**

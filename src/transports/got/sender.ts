@@ -3,7 +3,7 @@ import http, {type ClientRequest, type IncomingMessage, type RequestOptions} fro
 import https from 'node:https';
 import type {NormalizedOptions, RequestFunction} from 'got';
 import type {Router} from '../../hop/request.ts';
-import type {Send} from './exchange.ts';
+import type {Send} from './send-leg.ts';
 
 type OnResponse = (response: IncomingMessage) => void;
 type SendFunction = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
@@ -17,6 +17,8 @@ export interface Sender {
 	readonly url: URL;
 	readonly native: RequestOptions;
 	readonly send: Send;
+	/** Who else is to be shown the response: got's cache. */
+	readonly onResponse?: OnResponse;
 }
 
 export function senderOf(
@@ -84,16 +86,11 @@ function cacheSender(
 	native: RequestOptions,
 	onResponse: OnResponse,
 ): Sender {
-	let listener: OnResponse | undefined = onResponse;
 	return {
 		url,
 		native,
-		send(_url, sent) {
-			const request = (functionOf(options, callers) as unknown as SendFromCache)(sent, listener);
-			// The first leg emits the response that is accepted, of whichever leg.
-			listener = undefined;
-			return request;
-		},
+		send: (_url, sent) => (functionOf(options, callers) as unknown as SendFromCache)(sent, undefined),
+		onResponse,
 	};
 }
 

@@ -8,10 +8,9 @@ import {Agent as TlsAgent} from 'node:https';
 import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {HopRequest} from '../../hop/request.ts';
-import {ConversationRun} from '../../hop/run.ts';
+import {type Leg, runHop} from '../../hop/run.ts';
 import {scrubRequest} from '../../http/sent-headers.ts';
 import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
-import {receivedResponse} from '../got/received-response.ts';
 
 interface Target {
 	readonly host?: string | undefined;
@@ -54,30 +53,23 @@ async function openTunnel({host = '', port = 443}: Target, proxy: HopProxy, rule
 		{fresh: false, replayable: true},
 		rule,
 	);
-	const run = new ConversationRun(proxy.authenticate(request), rule);
-	try {
-		await run.prepare();
-		for (;;) {
-			const {response, socket} = await askForTunnel(authority, request, proxy);
-			const verdict = await run.receive(receivedResponse(response).response).catch(error => {
-				socket.destroy();
-				throw error;
-			});
-			const {statusCode: status = 0, statusMessage} = response;
-			if (verdict === 'deliver' && status >= 200 && status < 300) return socket;
-			socket.destroy();
-			if (verdict === 'deliver') {
-				const message = `The proxy ${proxy.url.origin} opens no tunnel to ${authority}: it answered ${status} ${statusMessage}`;
-				throw Object.assign(new Error(message), {code: 'ERR_PROXY_TUNNEL'});
-			}
-		}
-	} finally {
-		await run.end();
-	}
+	const strategy = {authenticate: () => proxy.authenticate(request)};
+	const {message, socket} = await runHop({info: rule, strategy}, request, {
+		send: () => askForTunnel(authority, request, proxy),
+	});
+	const {statusCode: status = 0, statusMessage} = message;
+	if (status >= 200 && status < 300) return socket;
+	socket.destroy();
+	throw Object.assign(
+		new Error(
+			`The proxy ${proxy.url.origin} opens no tunnel to ${authority}: it answered ${status} ${statusMessage}`,
+		),
+		{code: 'ERR_PROXY_TUNNEL'},
+	);
 }
 
-interface Answer {
-	readonly response: IncomingMessage;
+interface Answer extends Leg {
+	readonly message: IncomingMessage;
 	readonly socket: Duplex;
 }
 
@@ -93,12 +85,18 @@ async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}:
 	});
 	try {
 		return await new Promise((resolve, reject) => {
-			leg.once('connect', (response, socket, head) => {
+			leg.once('connect', (message, socket, head) => {
 				// Nobody speaks first here; what comes this early belongs to a refusal.
 				if (head.length > 0) socket.unshift(head);
 				// It may break while the conversation decides; whoever uses it then is told.
 				socket.on('error', () => {});
-				resolve({response, socket});
+				resolve({
+					// Nobody sees a proxy's answer but the strategy.
+					response: {status: message.statusCode ?? 0, headers: message.headers, withhold: () => {}},
+					message,
+					socket,
+					discard: () => void socket.destroy(),
+				});
 			});
 			leg.on('error', ({name, code, message}: NodeJS.ErrnoException) => {
 				const isLate = name === 'AbortError';

@@ -1,7 +1,38 @@
-/** A response of Node's, as a strategy sees it and as the caller gets it. */
-import type {IncomingMessage} from 'node:http';
+/** The answer to one leg: as the strategy sees it, as the loop of a hop wants it, and as the caller gets it. */
+import type {ClientRequest, IncomingMessage} from 'node:http';
 import {Readable} from 'node:stream';
+import type {Leg} from '../../hop/run.ts';
 import type {AuthResponse} from '../../strategy/index.ts';
+
+export interface LegAnswer extends Leg {
+	readonly message: IncomingMessage;
+	readonly received: Received;
+}
+
+/** Wait for it. An answered leg can still fail while its body is on its way; what counts is the answer. */
+export function untilAnswered(leg: ClientRequest, onAnswer: () => void): Promise<LegAnswer> {
+	return new Promise((resolve, reject) => {
+		leg.once('response', (message: IncomingMessage) => {
+			onAnswer();
+			const received = receivedResponse(message);
+			resolve({
+				response: received.response,
+				message,
+				received,
+				discard() {
+					message.on('error', () => {});
+					message.resume();
+				},
+			});
+		});
+		leg.on('error', reject);
+		leg.once('close', () => reject(closedEarly()));
+	});
+}
+
+function closedEarly(): Error {
+	return Object.assign(new Error('socket hang up'), {code: 'ECONNRESET'});
+}
 
 export interface Received {
 	readonly response: AuthResponse;

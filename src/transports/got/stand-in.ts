@@ -1,0 +1,211 @@
+/**
+ * The request that got is given in the place of Node's: one for the whole hop, however many legs it takes.
+ *
+ * To got it is the first leg, whose answer comes late: what got writes goes there, and so do its timeouts. Where the
+ * conversation sends again, later legs are sent from here, and got sees the answer that is accepted in the end. So
+ * got's retries, redirects, streams and timeouts work as ever. `response.req` stays Node's own request: with another
+ * one there, Node would not use its connection again.
+ */
+import {EventEmitter} from 'node:events';
+import type {ClientRequest, IncomingMessage} from 'node:http';
+import type {Socket} from 'node:net';
+import {scrubRequest} from '../../http/sent-headers.ts';
+import {refusalBehind} from '../../tls/rejections.ts';
+import {isIterable} from '../reopenable-body.ts';
+import {type LegAnswer, untilAnswered} from './leg-answer.ts';
+import {upload} from './upload.ts';
+
+type Callback = (error?: Error | null) => void;
+
+/** What got hears of a leg besides answers and errors. */
+const forwarded = ['socket', 'connect', 'continue', 'information', 'upgrade', 'drain', 'finish', 'abort'];
+
+export interface StandInSettings {
+	/** The error to show in the place of one of a write; `undefined`: it needs no explanation. */
+	readonly explain: (error: Error) => Error | undefined;
+	/** Once an abort is asked for, got does not only let go of the first leg. */
+	readonly signal: AbortSignal | undefined;
+	readonly body: unknown;
+	/** Nobody waits for an answer any more: got gave the request up. */
+	readonly onGivenUp: (reason: Error) => void;
+}
+
+export class StandInRequest extends EventEmitter {
+	/** The response that got has seen. */
+	res: IncomingMessage | undefined;
+	readonly #first: ClientRequest;
+	readonly #settings: StandInSettings;
+	/** The leg that is under way, so that a timeout or an abort ends that one. */
+	#current: ClientRequest;
+	/** got's `timeout.socket`, in milliseconds: it holds for every leg. */
+	#idleTimeout: number | undefined;
+	#isAnswered = false;
+	/** got has let go of the first leg, because it sees that it is answered. */
+	#isReleased = false;
+	#isOver = false;
+	/** Writes that Node has not told of: it forgets those that a request still has when it is destroyed. */
+	readonly #pending = new Set<Callback>();
+
+	constructor(first: ClientRequest, settings: StandInSettings) {
+		super();
+		this.#first = first;
+		this.#current = first;
+		this.#settings = settings;
+		for (const event of forwarded)
+			first.on(event, (...values: unknown[]) => void this.emit(event, ...values));
+		this.#watch(first);
+		first.once('close', () => {
+			for (const callback of [...this.#pending]) callback();
+		});
+	}
+
+	/** The answer to the leg that is under way. */
+	answer(): Promise<LegAnswer> {
+		const leg = this.#current;
+		return untilAnswered(leg, () => {
+			if (leg === this.#first) this.#isAnswered = true;
+			scrubRequest(leg);
+		});
+	}
+
+	/** Send another leg in the place of the one before, with the body from its beginning. */
+	next(leg: ClientRequest): void {
+		const {body} = this.#settings;
+		this.#current = leg;
+		this.#watch(leg);
+		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
+		if (isIterable(body)) upload(body, leg, error => leg.destroy(error));
+		else leg.end(body as string | Uint8Array | undefined);
+	}
+
+	/** Before another leg: what is still to be uploaded of a stream would hold up the one that is opened now. */
+	letGoOfFirst(): void {
+		const isUploading = isIterable(this.#settings.body) && !this.#first.writableEnded;
+		if (this.#isReleased || isUploading) this.#first.destroy();
+	}
+
+	get isOver(): boolean {
+		return this.#isOver;
+	}
+
+	/** The answer that is accepted: got may see it. */
+	deliver({message, received}: LegAnswer): void {
+		// Its end came while the conversation was still deciding; got would wait for it for ever.
+		if (message.destroyed && !message.complete) {
+			this.fail(cutOff());
+			return;
+		}
+		this.#isOver = true;
+		if (this.#isReleased && this.#current === this.#first) {
+			message.once('close', () => this.#first.destroy());
+		}
+		message.once('close', () => this.emit('close'));
+		const response = received.deliver();
+		this.res = response;
+		this.emit('response', response);
+	}
+
+	/** There is no answer. */
+	fail(error: Error): void {
+		if (this.#isOver) return;
+		this.#end();
+		this.emit('error', error);
+		this.emit('close');
+	}
+
+	get socket(): Socket | null {
+		return this.#first.socket;
+	}
+
+	get socketPath(): string | undefined {
+		return (this.#first as {socketPath?: string}).socketPath;
+	}
+
+	get reusedSocket(): boolean {
+		return this.#first.reusedSocket;
+	}
+
+	get destroyed(): boolean {
+		return this.#first.destroyed || (this.#isOver && this.res === undefined);
+	}
+
+	get writable(): boolean {
+		return this.#first.writable;
+	}
+
+	get writableEnded(): boolean {
+		return this.#first.writableEnded;
+	}
+
+	get writableFinished(): boolean {
+		return this.#first.writableFinished;
+	}
+
+	setTimeout(milliseconds: number, onTimeout?: () => void): this {
+		this.#idleTimeout = milliseconds;
+		if (onTimeout !== undefined) this.once('timeout', onTimeout);
+		this.#current.setTimeout(milliseconds);
+		return this;
+	}
+
+	write(chunk: unknown, encoding: BufferEncoding, onWritten?: Callback): boolean {
+		// got takes a write that fails for a failure of the request, also once that is answered, and waits for each.
+		const callback: Callback = error => {
+			if (!this.#pending.delete(callback)) return;
+			if (error == null || (this.#isAnswered && isIterable(this.#settings.body))) onWritten?.();
+			else onWritten?.(this.#settings.explain(refusalBehind(error, this.#first.socket)) ?? error);
+		};
+		this.#pending.add(callback);
+		return this.#first.write(chunk, encoding, callback);
+	}
+
+	end(...parameters: unknown[]): this {
+		this.#first.end(...(parameters as []));
+		return this;
+	}
+
+	destroy(error?: Error): this {
+		if (this.#isOver) {
+			this.#current.destroy(error);
+		} else if (error === undefined && this.#isAnswered && this.#isRelease()) {
+			this.#isReleased = true;
+			if (this.#current !== this.#first) this.#first.destroy();
+		} else {
+			this.#end(error);
+			this.#settings.onGivenUp(error ?? new Error('The request was given up'));
+			if (error !== undefined) this.emit('error', error);
+			this.emit('close');
+		}
+		return this;
+	}
+
+	/**
+	 * got destroys a request without an error for two reasons: it gives the whole request up, or it stops uploading
+	 * because it sees an answer. HTTP/2 requests destroy themselves once they are answered.
+	 */
+	#isRelease(): boolean {
+		const first = this.#first as ClientRequest & {isGotHttp2Request?: boolean};
+		if (this.#isReleased || this.#settings.signal?.aborted === true) return false;
+		return !first.writableEnded || first.isGotHttp2Request === true;
+	}
+
+	#watch(leg: ClientRequest): void {
+		leg.on('timeout', () => void this.emit('timeout'));
+		// Whoever waits for the answer is told, and what comes later is no news.
+		leg.on('error', () => {});
+	}
+
+	#end(error?: Error): void {
+		this.#isOver = true;
+		for (const leg of new Set([this.#current, this.#first])) {
+			leg.destroy(error);
+			scrubRequest(leg);
+		}
+	}
+}
+
+function cutOff(): Error {
+	return Object.assign(new Error('The server closed the connection in the middle of its response'), {
+		code: 'ECONNRESET',
+	});
+}

@@ -1,0 +1,191 @@
+/** Debian's nginx with certificates of ours: what it shows, and what is there after a failure. */
+import {type ChildProcess, spawn} from 'node:child_process';
+import {existsSync} from 'node:fs';
+import {mkdir, readFile, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {setTimeout as pause} from 'node:timers/promises';
+import {describe, expect, onTestFinished, test} from 'vitest';
+import {nginxInstaller} from '../../src/installers/nginx.ts';
+import {parseNginx} from '../../src/installers/nginx-configuration.ts';
+import {describeWith, findProgram} from '../servers/availability.ts';
+import {freePorts} from '../servers/free-port.ts';
+import {nginx} from '../servers/nginx.ts';
+import {stopProcess} from '../servers/process.ts';
+import {visit, type WebServerStage, webServerStage} from './web-server-stage.ts';
+
+interface Running {
+	readonly configuration: string;
+	readonly site: string;
+	readonly httpPort: number;
+	readonly httpsPort: number;
+	readonly settings: {configuration: string; testCommand: string; reloadCommand: string; port: number};
+}
+
+async function startNginx(
+	stage: WebServerStage,
+	siteOf: (http: number, https: number) => string,
+): Promise<Running> {
+	const {folder} = stage;
+	await mkdir(join(folder, 'sites'));
+	const [httpPort = 0, httpsPort = 0] = await freePorts(2);
+	const site = join(folder, 'sites/site.conf');
+	await writeFile(site, siteOf(httpPort, httpsPort));
+	const configuration = join(folder, 'nginx.conf');
+	const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+		name => `${name}_temp_path ${folder}/${name};`,
+	);
+	await writeFile(
+		configuration,
+		`# a comment with ; and { in it
+daemon off;
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log warn;
+events {}
+http {
+	access_log off;
+	${temporary.join(' ')}
+	include sites/*.conf;
+}
+`,
+	);
+	const program = findProgram('nginx') as string;
+	const server: ChildProcess = spawn(program, ['-p', folder, '-c', configuration], {stdio: 'ignore'});
+	onTestFinished(() => stopProcess(server, 'SIGTERM'));
+	while (server.exitCode === null && !existsSync(join(folder, 'nginx.pid'))) await pause(20);
+	const command = (what: string): string => `${program} ${what} -p ${folder} -c ${configuration}`;
+	return {
+		configuration,
+		site,
+		httpPort,
+		httpsPort,
+		settings: {
+			configuration,
+			port: httpsPort,
+			testCommand: command('-t -q'),
+			reloadCommand: command('-s reload'),
+		},
+	};
+}
+
+const plainSite = (http: number): string => `server {
+	listen 127.0.0.1:${http}; # by http alone
+	server_name www.example.test "other.example.test";
+	location / { default_type text/plain; return 200 "a { brace; in a string"; }
+}
+server { listen 127.0.0.1:${http}; server_name elsewhere.example.test; return 204; }
+`;
+
+describeWith(nginx, 'nginx', () => {
+	test('shows a certificate where it had none, and the renewed one after a reload', async () => {
+		const stage = await webServerStage();
+		const server = await startNginx(stage, plainSite);
+		const installer = nginxInstaller(server.settings, stage.checkpoints);
+		const lineage = await stage.lineage('www', ['www.example.test', 'other.example.test']);
+		await installer.deploy(lineage);
+		await expect
+			.poll(() =>
+				visit('https', server.httpsPort, 'www.example.test').then(
+					({serialNumber}) => serialNumber,
+					() => '',
+				),
+			)
+			.toBe(lineage.serialNumber);
+		const text = await readFile(server.site, 'utf8');
+		expect(text).toContain(`\tssl_certificate ${lineage.paths.fullchain};\n`);
+		// Nothing else was touched.
+		expect(
+			text
+				.split('\n')
+				.filter(line => !/ssl/.test(line))
+				.join('\n'),
+		).toBe(plainSite(server.httpPort));
+		const renewed = await stage.lineage('www', ['www.example.test', 'other.example.test']);
+		await installer.deploy(renewed);
+		await expect
+			.poll(() =>
+				visit('https', server.httpsPort, 'www.example.test').then(
+					({serialNumber}) => serialNumber,
+					() => '',
+				),
+			)
+			.toBe(renewed.serialNumber);
+		// The paths are the same, so there was nothing to change.
+		expect(await stage.checkpoints.history()).toHaveLength(1);
+		await stage.checkpoints.rollback(1);
+		expect(await readFile(server.site, 'utf8')).toBe(plainSite(server.httpPort));
+	});
+
+	test('redirects and announces https, once', async () => {
+		const stage = await webServerStage();
+		const server = await startNginx(stage, plainSite);
+		const installer = nginxInstaller(server.settings, stage.checkpoints);
+		const lineage = await stage.lineage('www', ['www.example.test']);
+		await installer.deploy(lineage);
+		const enhance = () =>
+			installer.enhance(lineage, {redirect: true, hsts: true, headers: {'X-Frame-Options': 'DENY'}});
+		await enhance();
+		await expect
+			.poll(() => visit('http', server.httpPort, 'www.example.test').then(({status}) => status))
+			.toBe(301);
+		// A worker from before the reload may answer for a moment.
+		await expect
+			.poll(() => visit('https', server.httpsPort, 'www.example.test').then(({headers}) => headers))
+			.toMatchObject({'strict-transport-security': 'max-age=31536000', 'x-frame-options': 'DENY'});
+		const text = await readFile(server.site, 'utf8');
+		await enhance();
+		expect(await readFile(server.site, 'utf8')).toBe(text);
+		await expect
+			.poll(() => visit('http', server.httpPort, 'elsewhere.example.test').then(({status}) => status))
+			.toBe(204);
+	});
+
+	test('a configuration that nginx refuses is taken back', async () => {
+		const stage = await webServerStage();
+		const server = await startNginx(stage, plainSite);
+		const installer = nginxInstaller(server.settings, stage.checkpoints);
+		const lineage = await stage.lineage('www', ['www.example.test']);
+		const broken = plainSite(server.httpPort).replace(
+			'server_name www',
+			'ssl_protocols nonsense; server_name www',
+		);
+		await writeFile(server.site, broken);
+		await expect(installer.deploy(lineage)).rejects.toThrow(
+			/nginx: deploy www failed: .*from before is restored/s,
+		);
+		expect(await readFile(server.site, 'utf8')).toBe(broken);
+		expect((await visit('http', server.httpPort, 'www.example.test')).status).toBe(200);
+		expect(await stage.checkpoints.history()).toEqual([]);
+		await writeFile(lineage.paths.fullchain, 'no certificate');
+		await expect(installer.deploy(lineage)).rejects.toThrow(/are not a certificate and its key/);
+	});
+
+	test('names that no server has are told', async () => {
+		const stage = await webServerStage();
+		const server = await startNginx(stage, plainSite);
+		const lineage = await stage.lineage('none', ['none.example.test']);
+		await expect(nginxInstaller(server.settings, stage.checkpoints).deploy(lineage)).rejects.toThrow(
+			/No part of nginx's configuration .* is for none\.example\.test/,
+		);
+	});
+
+	test('stapling is refused where the authority has no OCSP', async () => {
+		const stage = await webServerStage();
+		const server = await startNginx(stage, plainSite);
+		const lineage = await stage.lineage('www', ['www.example.test']);
+		await expect(
+			nginxInstaller(server.settings, stage.checkpoints).enhance(lineage, {stapling: true}),
+		).rejects.toThrow(/names no OCSP server in this certificate/);
+	});
+});
+
+describe('what is no configuration', () => {
+	test.each([
+		['server {', /x:1: a block is not closed/],
+		['a b;\nserver { listen 80 }', /x:2: a directive is not finished/],
+		['}', /x:1: a brace closes nothing/],
+		['a "b;', /x:1: a quotation is not closed/],
+		['a { '.repeat(30), /nested too deep/],
+	])('%s', (text, message) => {
+		expect(() => parseNginx(text, 'x')).toThrow(message);
+	});
+});
