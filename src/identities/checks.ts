@@ -1,5 +1,5 @@
 /** What is looked at before a server sees an identity; each failure is a `CertificateError` with the hint. */
-import type {KeyObject, X509Certificate} from 'node:crypto';
+import type {X509Certificate} from 'node:crypto';
 import type {Stats} from 'node:fs';
 import process from 'node:process';
 import {CertificateError} from '../errors.ts';
@@ -19,24 +19,9 @@ export interface ChainVerdict {
 /** Judges a chain, leaf first. */
 export type JudgeChain = (chain: readonly X509Certificate[]) => ChainVerdict | Promise<ChainVerdict>;
 
-/**
- * The certificate that the key belongs to. Where a file holds it renewed as well, the one that is valid, and the latest.
- *
- * @throws {CertificateError} where the key belongs to none of them.
- */
-export function findOwnCertificate(
-	certificates: readonly X509Certificate[],
-	key: KeyObject,
-	files: {readonly certificate: string; readonly key: string},
-): X509Certificate {
-	const own = certificates.filter(certificate => certificate.checkPrivateKey(key));
-	const now = Date.now();
-	const valid = own.filter(one => one.validFromDate.getTime() <= now && now <= one.validToDate.getTime());
-	const [best] = (valid.length > 0 ? valid : own).toSorted(
-		(one, other) => other.validToDate.getTime() - one.validToDate.getTime(),
-	);
-	if (best !== undefined) return best;
-	throw new CertificateError(
+/** The error where the key belongs to none of the certificates. */
+export function notTogether(files: {readonly certificate: string; readonly key: string}): CertificateError {
+	return new CertificateError(
 		files.certificate === files.key
 			? `The key in ${files.key} does not belong to any certificate in it. Put the pair into it that was issued together`
 			: `The key ${files.key} does not belong to the certificate ${files.certificate}. Name the pair that was issued together`,

@@ -189,7 +189,7 @@ class Search {
 	}
 
 	#place(kind: IdentityPlace['kind'], files: readonly string[], namedBy: string): IdentityPlace {
-		const {passphrase, requireRobot} = this.#source;
+		const {passphrase, requireRobot, alias, thumbprint} = this.#source;
 		const [certificate = '', key = certificate] = files;
 		return {
 			kind: kind === 'pair' && certificate === key ? 'proxy' : kind,
@@ -198,6 +198,8 @@ class Search {
 			namedBy,
 			...(passphrase !== undefined && {passphrase}),
 			...(requireRobot !== undefined && {requireRobot}),
+			...(alias !== undefined && {alias}),
+			...(thumbprint !== undefined && {thumbprint}),
 		};
 	}
 
