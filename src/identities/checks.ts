@@ -29,9 +29,10 @@ export function notTogether(files: {readonly certificate: string; readonly key: 
 }
 
 /**
- * Whether the key file is for its owner only, and this user is the owner.
+ * Whether the key file is for this user only: their own and at most 0600, or mounted for them by an orchestrator, which
+ * is root's, for a group to read and nobody else.
  *
- * That holds for root too, who could read any file: whoever owns a key file can put another key in its place, so
+ * The first holds for root too, who could read any file: whoever owns a key file can put another key in its place, so
  * that root would act under a name that somebody else chose.
  */
 export function checkKeyFile(
@@ -40,11 +41,13 @@ export function checkKeyFile(
 	user: number | undefined = process.geteuid?.(),
 ): void {
 	// Windows has neither such rights nor such owners.
-	if (user === undefined) return;
+	if (user === undefined || isMountedFor(user, status)) return;
 	if (status.uid !== user) {
 		throw new CertificateError(
 			`The key ${file} is owned by another user (${status.uid}; this one is ${user}). ` +
-				`Make it your own with 'chown', or copy it to a file of your own`,
+				(status.uid === 0
+					? `Make it your own with 'chown', or have it mounted with mode 0440 for a group of this user`
+					: `Make it your own with 'chown', or copy it to a file of your own`),
 		);
 	}
 	const rights = status.mode & 0o777;
@@ -55,6 +58,15 @@ export function checkKeyFile(
 			`The key ${file} ${who} (mode 0${rights.toString(8).padStart(3, '0')}). Run 'chmod 600 ${file}'`,
 		);
 	}
+}
+
+/**
+ * As Kubernetes mounts with an `fsGroup`, Docker with a `gid`, and systemd with an access list, whose mask stands where
+ * the rights of the group do. That this user can read it is root's doing; nobody else may.
+ */
+function isMountedFor(user: number, {mode, uid}: Pick<Stats, 'mode' | 'uid'>): boolean {
+	const rights = mode & 0o777;
+	return uid === 0 && user !== 0 && (rights & ~0o640) === 0 && (rights & 0o040) !== 0;
 }
 
 /** Whether the certificate itself, and all that stands behind it in the file, is valid now. */
