@@ -21,7 +21,7 @@ import {
 export {inject, injectable} from 'tsyringe';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
-export {resolvePath} from './paths.ts';
+export {isFileContent, resolvePath} from './paths.ts';
 export * from './services.ts';
 
 /** The headers that a strategy adds. Names are compared without regard to case. */

@@ -1,7 +1,14 @@
 /** The options of `grid-certificate`. Without any, the certificate is searched for. */
 import {z} from 'zod';
+import {isFileContent} from '../../src/strategy/index.ts';
 
-const path = z.string().min(1).optional();
+const path = z
+	.string()
+	.min(1)
+	.refine(written => !isFileContent(written), {
+		error: 'holds text where the name of a file belongs; write it into a file, and name that',
+	})
+	.optional();
 
 export const gridCertificateOptions = z
 	.strictObject({
