@@ -29,7 +29,14 @@ export async function inspectServer(url: URL): Promise<Inspected> {
 				: [`Its certificate is not for ${host}. Use a name that it is for, or have it issued for this one`];
 		const [, ...issuers] = orderChain([leaf, ...sent], leaf);
 		const others = sent.length - issuers.length;
-		return {source: url.origin, chain: [leaf, ...issuers], others, problems, warnings: []};
+		return {
+			source: url.origin,
+			chain: [leaf, ...issuers],
+			otherIdentities: [],
+			others,
+			problems,
+			warnings: [],
+		};
 	} finally {
 		socket.destroy();
 	}
