@@ -9,8 +9,13 @@ export class Problems {
 	/** Paths of values that could not be filled in: whatever else is wrong there follows from that. */
 	readonly #unresolved = new Set<string>();
 	#secrets: readonly string[] = [];
+	readonly #passOver: boolean;
+	/** What could not be filled in and was passed over. */
+	readonly passedOver: {readonly path: Path; readonly message: string}[] = [];
 
-	constructor(source: Source) {
+	/** @param passOver whether a value that cannot be filled in is no mistake where it does not decide on a rule. */
+	constructor(source: Source, passOver = false) {
+		this.#passOver = passOver;
 		this.#source = source;
 		this.#found = [...source.problems];
 	}
@@ -46,7 +51,8 @@ export class Problems {
 
 	/** Add a mistake that leaves the value at `path` unknown, so that it is the only one there. */
 	addUnresolved(path: Path, message: string, hint: string): void {
-		this.add(path, message, hint);
+		if (this.#passOver && !decides(path)) this.passedOver.push({path, message});
+		else this.add(path, message, hint);
 		this.#unresolved.add(formatPath(path));
 	}
 
@@ -54,6 +60,12 @@ export class Problems {
 	has(path: Path): boolean {
 		const place = formatPath(path);
 		return this.#found.some(problem => problem.path === place);
+	}
+
+	/** Whether the value there, or a part of it, could not be filled in. */
+	isUnresolved(path: Path): boolean {
+		const place = formatPath(path);
+		return [...this.#unresolved].some(found => found === place || found.startsWith(`${place}[`));
 	}
 
 	/** @throws {ConfigurationError} if there are any. */
@@ -68,6 +80,11 @@ export class Problems {
 		for (const secret of this.#secrets) hidden = hidden.replaceAll(secret, '…');
 		return hidden;
 	}
+}
+
+/** Whether the value has a say in which rule is chosen for a URL. */
+function decides([section, _index, setting]: Path): boolean {
+	return section === 'hostRules' ? setting !== 'options' && setting !== 'tenant' : section === 'strategies';
 }
 
 function withoutFullStop(text: string): string {

@@ -42,7 +42,7 @@ export class TokenFinder {
 		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
 		if (found !== undefined) return found;
 		throw new CredentialUnavailableError(
-			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualFiles().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
+			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#describeUsualFiles()}. Get one, for example with oidc-token or htgettoken`,
 		);
 	}
 
@@ -70,6 +70,14 @@ export class TokenFinder {
 		const name = `bt_u${process.geteuid?.() ?? 0}`;
 		const runtime = this.#environment.XDG_RUNTIME_DIR;
 		return [...(runtime ? [join(runtime, name)] : []), join('/tmp', name)];
+	}
+
+	/** All places of the discovery, so that nobody puts a token where it is not looked for in this environment. */
+	#describeUsualFiles(): string {
+		const files = this.#usualFiles().join(' or ');
+		return this.#environment.XDG_RUNTIME_DIR
+			? files
+			: `${files}, nor in $XDG_RUNTIME_DIR, as that variable is not set`;
 	}
 
 	/** `namedBy`: who named the file; one that nobody named may be missing. */
