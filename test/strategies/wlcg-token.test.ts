@@ -88,7 +88,7 @@ describe('what stops the search', () => {
 		}
 		expect(set).not.toContain('$XDG');
 		const unset = (await shown({}).catch(error => error)).message;
-		expect(unset).toContain('nor in $XDG_RUNTIME_DIR, as that variable is not set');
+		expect(unset).toContain('(the variable XDG_RUNTIME_DIR is not set)');
 	});
 
 	test('a file with something else in it', async () => {
