@@ -14,6 +14,7 @@ import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
 import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import {loadGot} from './transports/got/load.ts';
 import {checkSetting} from './transports/request-setting.ts';
 import {
 	type AnyDispatcher,
@@ -191,11 +192,10 @@ async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Pr
 		store: settings.cache,
 		events: new Events(await listenersFor(settings)),
 	});
-	const base = settings.got ?? (await import('got')).default;
 	return new ConfiguredGatepass(
 		loaded,
 		composition,
-		base,
+		() => settings.got ?? loadGot(),
 		got => extendGot(got, composition.router),
 		withoutSecrets,
 	);
@@ -210,19 +210,20 @@ async function listenersFor({logger, telemetry}: GatepassSettings): Promise<Even
 }
 
 class ConfiguredGatepass implements Gatepass {
-	readonly got: Got;
 	readonly extend: (got: Got) => Got;
 	readonly fetch: GatepassFetch;
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
 	readonly #withoutSecrets: boolean;
+	readonly #base: () => Got;
+	#got: Got | undefined;
 	#dispatcher: GatepassDispatcher | undefined;
 	#closing: Promise<void> | undefined;
 
 	constructor(
 		loaded: LoadedConfiguration,
 		composition: Composition,
-		base: Got,
+		base: () => Got,
 		extend: (got: Got) => Got,
 		withoutSecrets: boolean,
 	) {
@@ -230,8 +231,13 @@ class ConfiguredGatepass implements Gatepass {
 		this.#loaded = loaded;
 		this.#composition = composition;
 		this.extend = extend;
-		this.got = extend(base);
+		this.#base = base;
 		this.fetch = createFetch(callers => (callers === undefined ? this.dispatcher : this.intercept(callers)));
+	}
+
+	get got(): Got {
+		this.#got ??= this.extend(this.#base());
+		return this.#got;
 	}
 
 	get dispatcher(): GatepassDispatcher {
