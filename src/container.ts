@@ -88,7 +88,8 @@ export function compose(
 		return container.resolve(token);
 	};
 
-	const got = import('got').then(module => module.default);
+	// Loaded at the first request of gatepass's own.
+	const got = async () => (await import('got')).default;
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),

@@ -20,12 +20,12 @@ const largestBody = 1024 * 1024;
 const passingStatuses = [502, 503, 504];
 
 export class GotHttpClient implements HttpClient {
-	readonly #got: Promise<Got>;
+	readonly #got: () => Promise<Got>;
 	readonly #trust: TrustStores;
 	readonly #agents: TlsAgents;
 	readonly #settings: HttpClientSettings;
 
-	constructor(got: Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
+	constructor(got: () => Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
 		this.#got = got;
 		this.#trust = trust;
 		this.#agents = agents;
@@ -35,7 +35,7 @@ export class GotHttpClient implements HttpClient {
 	async fetch(input: string | URL, init: RequestInit & {identity?: Identity} = {}): Promise<Response> {
 		const url = new URL(input);
 		const {timeout, retries} = this.#settings;
-		const got = await this.#got;
+		const got = await this.#got();
 		const trust = this.#trust.find(url);
 		const useOwnAgent = url.protocol === 'https:' && (trust !== undefined || init.identity !== undefined);
 		const tooLarge = new AbortController();
