@@ -46,10 +46,9 @@ function current(kept: KeptFile<TokenFile>): TokenFile {
 		// Somebody is writing it: what it held before still counts.
 		const before = error.reason === 'growing' ? kept.read() : undefined;
 		if (before !== undefined) return before;
-		throw new CredentialUnavailableError(
-			`${kept.file} ${error.message}. Name a file that holds just the token`,
-			{cause: error},
-		);
+		const {size, message} = error;
+		const what = size === undefined ? message : `has ${size} bytes, too many for a token`;
+		throw new CredentialUnavailableError(`${kept.file} ${what}. Name another file`, {cause: error});
 	}
 }
 
