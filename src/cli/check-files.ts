@@ -5,21 +5,34 @@ import process from 'node:process';
 import type {Configuration} from '../config/configuration.ts';
 import {storeKindOf} from '../config/store-url.ts';
 import {diagnostic, warning} from '../diagnostics/diagnostic.ts';
+import {checkKeyFile as checkRights} from '../identities/checks.ts';
 import {type Finding, ok, told} from './finding.ts';
 
 /** What nobody but the owner may do. */
 const others = 0o077;
 const writeByOthers = 0o022;
 
-/** A private key: at most 0600. */
+/** A private key: at most 0600, or mounted by root for a group of this user. */
 export function checkKeyFile(file: string): Finding[] {
 	const rights = rightsOf(file);
 	if (rights === undefined) return [];
 	if ((rights & others) === 0)
 		return [ok('key file', `${inOctal(rights)}: only its owner may read it`, file)];
+	if (isAccepted(file)) {
+		return [ok('key file', `${inOctal(rights)}: root has it for a group to read, and nobody else`, file)];
+	}
 	const what = `Others may read or change it (${inOctal(rights)})`;
 	const hint = `Run 'chmod 600 ${file}'`;
 	return [told('key file', diagnostic({code: 'key-readable-by-others', what, hint, where: file}))];
+}
+
+function isAccepted(file: string): boolean {
+	try {
+		checkRights(file, statSync(file));
+		return true;
+	} catch {
+		return false;
+	}
 }
 
 /** `.env`: holds secrets in plain text, where it is used. */

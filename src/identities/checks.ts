@@ -1,9 +1,9 @@
 /** What is looked at before a server sees an identity; each failure is a `CertificateError` with the hint. */
-import type {KeyObject, X509Certificate} from 'node:crypto';
-import type {Stats} from 'node:fs';
+import type {X509Certificate} from 'node:crypto';
 import process from 'node:process';
 import {CertificateError} from '../errors.ts';
 import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
+import type {FileStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import type {OwnChain} from '../x509/own-chain.ts';
@@ -19,68 +19,54 @@ export interface ChainVerdict {
 /** Judges a chain, leaf first. */
 export type JudgeChain = (chain: readonly X509Certificate[]) => ChainVerdict | Promise<ChainVerdict>;
 
-/**
- * The certificate that the key belongs to. Where a file holds it renewed as well, the one that is valid, and the latest.
- *
- * @throws {CertificateError} where the key belongs to none of them.
- */
-export function findOwnCertificate(
-	certificates: readonly X509Certificate[],
-	key: KeyObject,
-	files: {readonly certificate: string; readonly key: string},
-): X509Certificate {
-	const own = certificates.filter(certificate => certificate.checkPrivateKey(key));
-	const now = Date.now();
-	const valid = own.filter(one => one.validFromDate.getTime() <= now && now <= one.validToDate.getTime());
-	const [best] = (valid.length > 0 ? valid : own).toSorted(
-		(one, other) => other.validToDate.getTime() - one.validToDate.getTime(),
-	);
-	if (best !== undefined) return best;
-	throw new CertificateError(
+/** The error where the key belongs to none of the certificates. */
+export function notTogether(files: {readonly certificate: string; readonly key: string}): CertificateError {
+	return new CertificateError(
 		files.certificate === files.key
-			? {
-					code: 'key-does-not-match',
-					what: `The key in ${files.key} does not belong to any certificate in it`,
-					hint: 'Put the pair into it that was issued together',
-				}
-			: {
-					code: 'key-does-not-match',
-					what: `The key ${files.key} does not belong to the certificate ${files.certificate}`,
-					hint: 'Name the pair that was issued together',
-				},
+			? `The key in ${files.key} does not belong to any certificate in it. Put the pair into it that was issued together`
+			: `The key ${files.key} does not belong to the certificate ${files.certificate}. Name the pair that was issued together`,
 	);
 }
 
 /**
- * Whether the key file is for its owner only, and this user is the owner.
+ * Whether the key file is for this user only: their own and at most 0600, or mounted for them by an orchestrator, which
+ * is root's, for a group to read and nobody else.
  *
- * That holds for root too, who could read any file: whoever owns a key file can put another key in its place, so
+ * The first holds for root too, who could read any file: whoever owns a key file can put another key in its place, so
  * that root would act under a name that somebody else chose.
  */
 export function checkKeyFile(
 	file: string,
-	status: Pick<Stats, 'mode' | 'uid'>,
+	status: FileStatus,
 	user: number | undefined = process.geteuid?.(),
 ): void {
 	// Windows has neither such rights nor such owners.
-	if (user === undefined) return;
+	if (user === undefined || isMountedFor(user, status)) return;
 	if (status.uid !== user) {
-		throw new CertificateError({
-			code: 'key-of-another-user',
-			what: `The key ${file} is owned by another user (${status.uid}; this one is ${user})`,
-			hint: "Make it your own with 'chown', or copy it to a file of your own",
-		});
+		throw new CertificateError(
+			`The key ${file} is owned by another user (${status.uid}; this one is ${user}). ` +
+				(status.uid === 0
+					? `Make it your own with 'chown', or have it mounted with mode 0440 for a group of this user`
+					: `Make it your own with 'chown', or copy it to a file of your own`),
+		);
 	}
 	const rights = status.mode & 0o777;
 	// More than reading and writing by the owner.
 	if ((rights & ~0o600) !== 0) {
 		const who = (rights & 0o077) === 0 ? 'may be executed' : 'may be read or changed by others';
-		throw new CertificateError({
-			code: 'key-readable-by-others',
-			what: `The key ${file} ${who} (mode 0${rights.toString(8).padStart(3, '0')})`,
-			hint: `Run 'chmod 600 ${file}'`,
-		});
+		throw new CertificateError(
+			`The key ${file} ${who} (mode 0${rights.toString(8).padStart(3, '0')}). Run 'chmod 600 ${file}'`,
+		);
 	}
+}
+
+/**
+ * As Kubernetes mounts with an `fsGroup`, Docker with a `gid`, and systemd with an access list, whose mask stands where
+ * the rights of the group do. That this user can read it is root's doing; nobody else may.
+ */
+function isMountedFor(user: number, {mode, uid}: FileStatus): boolean {
+	const rights = mode & 0o777;
+	return uid === 0 && user !== 0 && (rights & ~0o640) === 0 && (rights & 0o040) !== 0;
 }
 
 /** Whether the certificate itself, and all that stands behind it in the file, is valid now. */
@@ -92,19 +78,15 @@ export function checkValidity(chain: readonly X509Certificate[], file: string, n
 		const what = isLeaf ? (isProxy ? 'The proxy' : 'The certificate') : 'The certificate of';
 		const end = certificate.validToDate.getTime();
 		if (now > end) {
-			throw new CertificateError({
-				code: 'certificate-expired',
-				what: `${what}${subject} ${file} ended on ${instant(end)}`,
-				hint: `${mendForEnd(certificate, isLeaf, isProxy)}`,
-			});
+			throw new CertificateError(
+				`${what}${subject} ${file} ended on ${instant(end)}. ${mendForEnd(certificate, isLeaf, isProxy)}`,
+			);
 		}
 		const begin = certificate.validFromDate.getTime();
 		if (now < begin) {
-			throw new CertificateError({
-				code: 'certificate-not-yet-valid',
-				what: `${what}${subject} ${file} begins on ${instant(begin)}`,
-				hint: "Check this machine's clock, or use an older one until then",
-			});
+			throw new CertificateError(
+				`${what}${subject} ${file} begins on ${instant(begin)}. Check this machine's clock, or use an older one until then`,
+			);
 		}
 	}
 }
@@ -135,11 +117,9 @@ export function checkSelfSigned(leaf: X509Certificate, file: string): void {
 	const hint = leaf.ca
 		? 'Name a certificate that this CA issued'
 		: 'Have one issued by a certificate authority that the server trusts';
-	throw new CertificateError({
-		code: 'certificate-self-signed',
-		what: `The certificate ${file} is ${leaf.ca ? 'that of a certificate authority' : 'self-signed, so servers refuse it'}`,
-		hint: `${hint}`,
-	});
+	throw new CertificateError(
+		`The certificate ${file} is ${leaf.ca ? 'that of a certificate authority' : 'self-signed, so servers refuse it'}. ${hint}`,
+	);
 }
 
 /**
@@ -151,26 +131,21 @@ export function checkProxies(chain: readonly X509Certificate[], file: string): v
 		if (proxyInfoOf(proxy) === undefined) return;
 		const issuer = chain[index + 1];
 		if (issuer === undefined) {
-			throw new CertificateError({
-				code: 'proxy-incomplete',
-				what: `The proxy ${file} lacks the certificate that it was made from`,
-				hint: `${makeProxyAgain}`,
-			});
+			throw new CertificateError(
+				`The proxy ${file} lacks the certificate that it was made from. ${makeProxyAgain}`,
+			);
 		}
 		if (proxy.validToDate > issuer.validToDate) {
-			throw new CertificateError({
-				code: 'proxy-outlives-certificate',
-				what: `The proxy ${file} lasts until ${instant(proxy.validToDate.getTime())}, but what it was made from ends on ${instant(issuer.validToDate.getTime())}`,
-				hint: 'Make a shorter one, or renew the certificate first',
-			});
+			throw new CertificateError(
+				`The proxy ${file} lasts until ${instant(proxy.validToDate.getTime())}, ` +
+					`but what it was made from ends on ${instant(issuer.validToDate.getTime())}. Make a shorter one, or renew the certificate first`,
+			);
 		}
 		const allowed = proxyInfoOf(issuer)?.pathLength;
 		if (allowed !== undefined && allowed < index + 1) {
-			throw new CertificateError({
-				code: 'proxy-too-deep',
-				what: `The proxy ${file} was made from a proxy that allows ${allowed} more`,
-				hint: 'Make it from the certificate itself',
-			});
+			throw new CertificateError(
+				`The proxy ${file} was made from a proxy that allows ${allowed} more. Make it from the certificate itself`,
+			);
 		}
 	}
 }
@@ -183,11 +158,9 @@ export function checkRobot(chain: readonly X509Certificate[], file: string): voi
 	const kind = holder && kindOf(holder);
 	if (kind === 'robot') return;
 	const found = kind === undefined ? 'not known to be that of a robot' : `that of a ${kind}`;
-	throw new CertificateError({
-		code: 'not-a-robot',
-		what: `The certificate ${file} is ${found}, but 'requireRobot' is set`,
-		hint: "Name a robot's, or take 'requireRobot' out",
-	});
+	throw new CertificateError(
+		`The certificate ${file} is ${found}, but 'requireRobot' is set. Name a robot's, or take 'requireRobot' out`,
+	);
 }
 
 /** Whether the chain leads to a CA, as far as `judge` can tell. */
@@ -201,16 +174,8 @@ export async function checkChain(
 	const reason = detail === undefined ? '' : `: ${detail}`;
 	throw new CertificateError(
 		outcome === 'incomplete'
-			? {
-					code: 'certificate-chain-incomplete',
-					what: `The chain of ${file} is not complete${reason}`,
-					hint: 'Append the certificates of its CA to it',
-				}
-			: {
-					code: 'certificate-unusable',
-					what: `The certificate ${file} is refused${reason}`,
-					hint: 'Have a new one issued',
-				},
+			? `The chain of ${file} is not complete${reason}. Append the certificates of its CA to it`
+			: `The certificate ${file} is refused${reason}. Have a new one issued`,
 	);
 }
 
