@@ -20,6 +20,9 @@ import {
 } from './services.ts';
 
 export {inject, injectable} from 'tsyringe';
+export {FileReadError} from '../files/bounded-read.ts';
+export {KeptFile, type KeptFileSettings} from '../files/kept-file.ts';
+export {redact} from '../observability/redact.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';

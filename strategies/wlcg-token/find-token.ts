@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import {type Environment, resolvePath} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
-import {TokenFiles} from '../bearer/token-files.ts';
+import {reasonOf, TokenFiles} from '../bearer/token-files.ts';
 
 export interface FoundToken {
 	/** A secret. */
@@ -35,19 +35,15 @@ export class TokenFinder {
 			const file = resolvePath(this.#file, this.#folder, this.#environment);
 			const found = this.#fromFile(file, "the option 'file'");
 			if (found !== undefined) return found;
-			throw new CredentialUnavailableError({
-				code: 'token-file-unusable',
-				what: `The file ${file}, named by the option 'file', is empty`,
-				hint: 'Write the token into it',
-			});
+			throw new CredentialUnavailableError(
+				`The file ${file}, named by the option 'file', is empty. Write the token into it`,
+			);
 		}
 		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
 		if (found !== undefined) return found;
-		throw new CredentialUnavailableError({
-			code: 'token-missing',
-			what: `There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualFiles().join(' or ')}`,
-			hint: 'Get one, for example with oidc-token or htgettoken',
-		});
+		throw new CredentialUnavailableError(
+			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualPlaces().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
+		);
 	}
 
 	#fromVariable(): FoundToken | undefined {
@@ -71,9 +67,14 @@ export class TokenFinder {
 	}
 
 	#usualFiles(): string[] {
-		const name = `bt_u${process.geteuid?.() ?? 0}`;
 		const runtime = this.#environment.XDG_RUNTIME_DIR;
-		return [...(runtime ? [join(runtime, name)] : []), join('/tmp', name)];
+		return [...(runtime ? [join(runtime, fileName())] : []), join('/tmp', fileName())];
+	}
+
+	/** For a person, with the place that is passed over where the variable for it is missing. */
+	#usualPlaces(): string[] {
+		const missing = `$XDG_RUNTIME_DIR/${fileName()} (the variable XDG_RUNTIME_DIR is not set)`;
+		return [...(this.#environment.XDG_RUNTIME_DIR ? [] : [missing]), ...this.#usualFiles()];
 	}
 
 	/** `namedBy`: who named the file; one that nobody named may be missing. */
@@ -86,36 +87,32 @@ export class TokenFinder {
 		try {
 			return this.#files.read(file, ({uid}) => {
 				// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
-				if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
-					throw new CredentialUnavailableError({
-						code: 'token-file-unusable',
-						what: `${file} belongs to another user`,
-						hint: 'Remove it, or name your own in BEARER_TOKEN_FILE',
-					});
+				if (namedBy === undefined && Number(uid) !== process.geteuid?.() && uid !== 0n) {
+					throw new CredentialUnavailableError(
+						`${file} belongs to another user. Remove it, or name your own in BEARER_TOKEN_FILE`,
+					);
 				}
 			});
 		} catch (error) {
 			if (error instanceof CredentialUnavailableError) throw error;
-			const {code} = error as NodeJS.ErrnoException;
-			if (namedBy === undefined && code === 'ENOENT') return undefined;
+			const reason = reasonOf(error);
+			if (namedBy === undefined && reason === 'ENOENT') return undefined;
 			const by = namedBy === undefined ? '' : `, named by ${namedBy},`;
 			throw new CredentialUnavailableError(
-				{
-					code: 'token-file-unusable',
-					what: `The token file ${file}${by} cannot be read (${code})`,
-					hint: 'Put it right, or name another',
-				},
+				`The token file ${file}${by} cannot be read (${reason}). Put it right, or name another`,
 				{cause: error},
 			);
 		}
 	}
 }
 
+function fileName(): string {
+	return `bt_u${process.geteuid?.() ?? 0}`;
+}
+
 function check(token: string, place: string): FoundToken {
 	if (isBearerToken(token)) return {token, place};
-	throw new CredentialUnavailableError({
-		code: 'token-malformed',
-		what: `What ${place} holds is no bearer token: it has characters that none may have (RFC 6750 section 2.1)`,
-		hint: 'Write the token alone',
-	});
+	throw new CredentialUnavailableError(
+		`What ${place} holds is no bearer token: it has characters that none may have (RFC 6750 section 2.1). Write the token alone`,
+	);
 }

@@ -25,7 +25,7 @@ export interface RunSettings {
 	readonly input?: string;
 	/** What is typed, each as soon as stdout has shown the text before it; on a terminal. */
 	readonly answers?: readonly (readonly [text: string, typed: string])[];
-	/** How wide the terminal is; 120 where nothing is said. */
+	/** How wide the terminal is. Default: 120. */
 	readonly columns?: number;
 	/** Told of stdout as it comes. */
 	readonly onOutput?: (text: string) => void;
