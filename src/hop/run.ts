@@ -70,7 +70,7 @@ function conversationOf(
 	throw new StrategyError({
 		code: 'strategy-broken',
 		what: `'authenticate' of the strategy '${info.strategy}' (${info.source}) is no generator`,
-		hint: `Write 'async *authenticate(request) { …; yield; }', with the star`,
+		hint: "Write 'async *authenticate(request) { …; yield; }', with the star",
 	});
 }
 

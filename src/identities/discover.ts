@@ -222,9 +222,11 @@ class Search {
 	/** Of a key that is given instead of the name of its file, nothing is repeated. */
 	#path(namedBy: string, written: string, folder: string): string {
 		if (!isFileContent(written)) return resolvePath(written, folder, this.#environment);
-		throw new CredentialUnavailableError(
-			`${namedBy.slice(0, 1).toUpperCase()}${namedBy.slice(1)} holds text where the name of a file belongs. Write it into a file, and name that`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'file-is-text',
+			what: `${namedBy.slice(0, 1).toUpperCase()}${namedBy.slice(1)} holds text where the name of a file belongs`,
+			hint: 'Write it into a file, and name that',
+		});
 	}
 
 	#passOver(place: string, reason: string): undefined {

@@ -8,9 +8,11 @@
  *
  * The key is written without a passphrase, as there: a service starts with nobody there to type one.
  */
+
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import {constants, copyFile, link, mkdir, rename, rm, stat} from 'node:fs/promises';
 import {basename, join} from 'node:path';
+import {render} from '../diagnostics/diagnostic.ts';
 import {GatepassError} from '../errors.ts';
 import {isThere, syncFolder, temporaryBeside, writeToDisk, writingInto} from '../files/durable.ts';
 import {warningsAbout} from '../identities/checks.ts';
@@ -82,9 +84,9 @@ export async function importPkcs12({
 	const use = judgeClientUse(chain, file);
 	const warnings = [
 		...warningsOf(leaf),
-		...(use.refused === undefined ? [] : [use.refused]),
-		...use.doubts,
-		...(own.isEnough ? warningsAbout(own, file) : []),
+		...(use.refused === undefined ? [] : [render(use.refused)]),
+		...use.doubts.map(render),
+		...(own.isEnough ? warningsAbout(own, file).map(render) : []),
 	];
 	return {certificate: folder.certificate, key: folder.key, chain, backups, alias, others, warnings};
 }

@@ -1,5 +1,7 @@
 /** Puts an issued certificate into use, and goes back to the one before. */
+
 import type {X509Certificate} from 'node:crypto';
+import {render} from '../diagnostics/diagnostic.ts';
 import {CertificateError, GatepassError} from '../errors.ts';
 import {writingInto} from '../files/durable.ts';
 import {judgeClientUse} from '../identities/client-use.ts';
@@ -57,7 +59,7 @@ export async function install({
 	const warnings = checkSubject(certificate, installed?.[0], source, allowNewSubject);
 	const {chain, warning} = chainOf(certificate, issued, installed ?? [], source);
 	if (warning !== undefined) warnings.push(warning);
-	warnings.push(...judgeClientUse(chain, source).doubts);
+	warnings.push(...judgeClientUse(chain, source).doubts.map(render));
 
 	return writingInto(path, async () => {
 		await folder.prepare();

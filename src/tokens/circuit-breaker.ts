@@ -74,7 +74,7 @@ export class CircuitBreaker {
 				{
 					code: 'token-not-forgotten',
 					what: 'Deleting from the token store failed, so the token may still be there',
-					hint: `${reason}`,
+					hint: reason,
 				},
 				{cause},
 			);
@@ -109,7 +109,7 @@ export class CircuitBreaker {
 				{
 					code: 'token-store-failed',
 					what: `${doing} the token store failed; requests go on from memory`,
-					hint: `${reason}`,
+					hint: reason,
 				},
 				{cause},
 			),

@@ -26,7 +26,7 @@ export function checkSetting(value: unknown, place: string): GatepassContext {
 		throw new StrategyError({
 			code: 'context-invalid',
 			what: `${place} is ${value === null ? 'null' : `a value of type ${Array.isArray(value) ? 'array' : typeof value}`}`,
-			hint: `Set it to false, or to an object with 'fresh' and 'tenant', or leave it out`,
+			hint: "Set it to false, or to an object with 'fresh' and 'tenant', or leave it out",
 		});
 	}
 	for (const [name, field] of Object.entries(value)) {
@@ -35,7 +35,7 @@ export function checkSetting(value: unknown, place: string): GatepassContext {
 			throw new StrategyError({
 				code: 'context-invalid',
 				what: `${place} has no field '${name}'`,
-				hint: `It takes 'fresh' and 'tenant'`,
+				hint: "It takes 'fresh' and 'tenant'",
 			});
 		}
 		if (field !== undefined && typeof field !== type) {

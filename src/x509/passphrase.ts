@@ -21,8 +21,8 @@ export function isPassphraseNeeded(error: unknown): boolean {
 }
 
 /** The error where something does not open: the passphrase is wrong, or the file damaged, which nobody can tell apart. */
-export function passphraseWrong(message: string): CertificateError {
-	const error = new CertificateError(message);
+export function passphraseWrong(what: string, hint: string): CertificateError {
+	const error = new CertificateError({code: 'passphrase-wrong', what, hint});
 	wrong.add(error);
 	return error;
 }

@@ -108,7 +108,8 @@ async function openFile(
 	}
 	if (!passphrase) throw passphraseNeeded(`The file ${file}`);
 	throw passphraseWrong(
-		`The file ${file} does not open with the passphrase given. Check the passphrase, and that the file is whole`,
+		`The file ${file} does not open with the passphrase given`,
+		'Check the passphrase, and that the file is whole',
 	);
 }
 

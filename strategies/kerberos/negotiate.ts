@@ -42,7 +42,7 @@ export async function* negotiate(request: AuthRequest, negotiation: Negotiation)
 		throw new KerberosExchangeError({
 			code: 'proxy-needs-url',
 			what: `The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below`,
-			hint: `Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'`,
+			hint: "Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'",
 		});
 	}
 	if (typeof proxy !== 'string') {

@@ -91,7 +91,7 @@ async function signWithKey(
 		new CredentialUnavailableError({
 			code: 'private-key-unusable',
 			what: `The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}`,
-			hint: `${hint}`,
+			hint: hint,
 		});
 	const key = parseKey(privateKey);
 	if (key === undefined) {

@@ -44,7 +44,7 @@ export class Lineage {
 				{
 					code: 'lineage-not-found',
 					what: `There is no certificate '${name}' in ${folder.path}`,
-					hint: `${known}`,
+					hint: known,
 				},
 				{
 					cause: error,
