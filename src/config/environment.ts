@@ -20,7 +20,12 @@ export function readEnvironment(folder: string, environment: Environment, proble
 		if (!(error instanceof FileReadError)) throw error;
 		// A folder of that name is somebody else's: Python keeps its virtual environments so.
 		if (error.reason !== 'missing' && error.reason !== 'folder') {
-			problems.add([], `${file} ${error.message}`, 'Make it a file that this user may read, or remove it');
+			problems.add(
+				[],
+				`${file} ${error.message}`,
+				'Make it a file that this user may read, or remove it',
+				'configuration-unreadable',
+			);
 		}
 		return environment;
 	}

@@ -34,6 +34,7 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 				path,
 				"'${' is not closed",
 				"Add the '}', or write '$${' for the characters themselves",
+				'reference-malformed',
 			);
 		}
 		return parts
@@ -52,6 +53,7 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 				path.slice(0, 2),
 				`it is nested more than ${deepest} deep, or contains itself`,
 				'Write it flat',
+				'setting-malformed',
 			);
 			return undefined;
 		}
@@ -93,6 +95,7 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 			path,
 			`'\${${name}}' names no variable`,
 			"Write ${NAME}, ${NAME:-default} or ${file:PATH}, or '$${' for the characters themselves",
+			'reference-malformed',
 		);
 		return '';
 	}
@@ -101,6 +104,7 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 			path,
 			`the default of ${name} has a reference inside`,
 			'Write a plain text for the default; one reference cannot stand inside of another',
+			'reference-malformed',
 		);
 		return '';
 	}
@@ -114,6 +118,7 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 			path,
 			`the variable ${name} is not set`,
 			`Set it in the environment or in the .env beside the configuration, or write \${${name}:-default}`,
+			'variable-not-set',
 		);
 		return '';
 	}
@@ -127,7 +132,7 @@ function readSecretFile(
 ): string {
 	const file = resolvePath(written, folder, environment);
 	const fail = (what: string, hint: string): string => {
-		problems.addUnresolved(path, `${file} ${what}`, hint);
+		problems.addUnresolved(path, `${file} ${what}`, hint, 'secret-file-unusable');
 		return '';
 	};
 	try {

@@ -64,6 +64,7 @@ export class StrategyRegistry {
 				path,
 				`${origin} is no strategy`,
 				'Decorate the class with @authStrategy or make it with defineStrategy',
+				'strategy-invalid',
 			);
 			return;
 		}
@@ -72,12 +73,18 @@ export class StrategyRegistry {
 				path,
 				`${origin} has the name '${name}'`,
 				'Use lower-case letters, digits and hyphens',
+				'strategy-invalid',
 			);
 			return;
 		}
 		const taken = this.#strategies.get(name);
 		if ((taken !== undefined && taken !== strategy) || Object.hasOwn(this.#builtIn, name)) {
-			this.#problems.add(path, `${origin} has the name '${name}', which is taken`, 'Give it another name');
+			this.#problems.add(
+				path,
+				`${origin} has the name '${name}', which is taken`,
+				'Give it another name',
+				'strategy-invalid',
+			);
 			return;
 		}
 		this.#strategies.set(name, strategy as StrategyClass);
@@ -92,7 +99,8 @@ export class StrategyRegistry {
 			exported = await import(pathToFileURL(file).href);
 		} catch (error) {
 			this.#hasFailed = true;
-			this.#problems.add(path, ...describeFailure(specifier, file, this.#folder, error));
+			const [message, hint] = describeFailure(specifier, file, this.#folder, error);
+			this.#problems.add(path, message, hint, 'strategy-not-loaded');
 			return;
 		}
 		const strategies = new Set(exportsOf(exported).filter(value => definitionOf(value) !== undefined));
@@ -101,6 +109,7 @@ export class StrategyRegistry {
 				path,
 				`'${specifier}' exports no strategy`,
 				'Export a class with @authStrategy, or defineStrategy({…})',
+				'strategy-invalid',
 			);
 		}
 		for (const strategy of strategies) this.register(strategy, path, `a strategy of '${specifier}'`);

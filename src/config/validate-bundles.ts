@@ -38,7 +38,12 @@ export async function validateBundles(
 			continue;
 		}
 		if (bundles.some(({root}) => root === bundle.root)) {
-			context.problems.add(path, `the bundle '${written}' is there twice`, 'Take one of them out');
+			context.problems.add(
+				path,
+				`the bundle '${written}' is there twice`,
+				'Take one of them out',
+				'setting-malformed',
+			);
 			continue;
 		}
 		bundles.push(bundle);
@@ -70,7 +75,12 @@ function addMissing(written: string, path: Path, {folder, environment, problems}
 	if (isFolderName(written)) {
 		const root = resolvePath(written, folder, environment);
 		const what = existsSync(root) ? 'holds no bundle (there is no manifest.json)' : 'does not exist';
-		problems.add(path, `${root} ${what}`, "Name a folder that 'gatepass bundle build' has written");
+		problems.add(
+			path,
+			`${root} ${what}`,
+			"Name a folder that 'gatepass bundle build' has written",
+			'bundle-not-found',
+		);
 		return;
 	}
 	const names = bundleNames();
@@ -83,5 +93,6 @@ function addMissing(written: string, path: Path, {folder, environment, problems}
 		path,
 		`there is no bundle '${written}'`,
 		similar === undefined ? hint : `Did you mean ${similar}?`,
+		'bundle-not-found',
 	);
 }
