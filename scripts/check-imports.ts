@@ -38,7 +38,12 @@ const layers: readonly (readonly string[])[] = [
 ];
 
 /** All that a strategy may import besides other strategies: what a user's own strategy has, too. */
-const openToStrategies = ['src/strategy/index.ts', 'src/strategy/challenges.ts', 'src/errors.ts', 'src/diagnostics/diagnostic.ts'];
+const openToStrategies = [
+	'src/strategy/index.ts',
+	'src/strategy/challenges.ts',
+	'src/errors.ts',
+	'src/diagnostics/diagnostic.ts',
+];
 
 /** One import that should not be. */
 export interface Violation {
