@@ -62,8 +62,7 @@ describeWith(esbuild, 'esbuild', () => {
 	afterAll(async () => project?.close());
 
 	test.each(['app.mjs', 'app.cjs'])('%s works alone, with the CA certificates of CERN', async name => {
-		const command = commands.find(text => text.includes(`out/${name}`));
-		expect(command).toBeDefined();
+		const command = commands.find(text => text.includes(`out/${name}`)) ?? 'false';
 		const own = createRequire(import.meta.url).resolve('esbuild/package.json');
 		const PATH = [join(dirname(own), 'bin'), process.env.PATH].join(delimiter);
 		const {stderr} = await run('bash', ['-c', `${command.trim()} --log-level=warning`], {

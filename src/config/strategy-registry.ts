@@ -1,14 +1,17 @@
 /** The strategies by name: built in, handed over by the caller, or exported by the modules of the configuration. */
-import {readFileSync} from 'node:fs';
 import {createRequire, findPackageJSON} from 'node:module';
 import {dirname, isAbsolute, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
+import {readBoundedSync} from '../files/bounded-read.ts';
 import {definitionOf, type StrategyClass} from '../strategy/index.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import {describeModuleFailure} from './module-failure.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
+
+/** Real manifests have some kilobytes. */
+const largestManifest = 4 * 1024 * 1024;
 
 export class StrategyRegistry {
 	readonly #builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>;
@@ -150,7 +153,9 @@ function resolveImportOnly(specifier: string, base: string): string {
 	const [, name = '', subpath = ''] = /^((?:@[^/]+\/)?[^/]+)(.*)$/.exec(specifier) ?? [];
 	const manifest = findPackageJSON(name, pathToFileURL(base));
 	const {exports}: {exports?: unknown} =
-		manifest === undefined ? {} : JSON.parse(readFileSync(manifest, 'utf8'));
+		manifest === undefined
+			? {}
+			: JSON.parse(readBoundedSync(manifest, largestManifest).bytes.toString('utf8'));
 	const target = pickImport(exportedAt(exports, `.${subpath}`));
 	if (manifest === undefined || target === undefined) throw notExported(specifier);
 	return join(dirname(manifest), target);

@@ -3,6 +3,7 @@ import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
+import {sameFailure} from '../tls/peer-certificates.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';
 import {sendBelow} from './below-got.ts';
 
@@ -126,5 +127,5 @@ function detach(error: RequestError, url: URL): Error {
 	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
 	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);
 	Object.defineProperty(detached, 'name', {value: error.name, configurable: true});
-	return Object.assign(detached, {code: error.code});
+	return sameFailure(Object.assign(detached, {code: error.code}), error);
 }
