@@ -53,12 +53,17 @@ export function readPreset({presetFile}: Bundle): Preset {
 	const document = parseDocument(readBoundedSync(presetFile, largestFile).bytes.toString('utf8'), {
 		prettyErrors: true,
 	});
-	const [mistake] = document.errors;
+	// What has a tag that nobody knows would be taken for text.
+	const [mistake] = [...document.errors, ...document.warnings];
 	if (mistake !== undefined) {
 		const {line} = mistake.linePos?.[0] ?? {};
 		const place = line === undefined ? presetFile : `${presetFile}:${line}`;
+		const what =
+			mistake.code === 'TAG_RESOLVE_FAILED'
+				? "has a tag ('!') that has no meaning in a preset"
+				: 'is no YAML';
 		throw new GatepassError(
-			{code: 'bundle-damaged', what: `${place} is no YAML`, hint: 'Put it right there'},
+			{code: 'bundle-damaged', what: `${place} ${what}`, hint: 'Put it right there'},
 			{cause: mistake},
 		);
 	}
