@@ -142,7 +142,8 @@ function detach(error: RequestError, url: URL): Error {
 	const [ours] = [error, error.cause].filter(one => one instanceof CertificateError);
 	const [found] = ours?.diagnostics ?? [];
 	if (found !== undefined) {
-		return new CertificateError({...found, what: `${url.origin}${url.pathname}: ${found.what}`});
+		const what = `${url.origin}${url.pathname}: ${found.what}`;
+		return new CertificateError({...found, what}, {diagnostics: [found]});
 	}
 	const reason = error.name === 'AbortError' && error.cause instanceof Error ? error.cause : error;
 	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;

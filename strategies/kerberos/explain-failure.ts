@@ -1,5 +1,5 @@
 /** Says in plain words what a failure of the GSS-API means, and what to do. */
-import type {DiagnosticCode} from '../../src/diagnostics/codes.ts';
+import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {CredentialUnavailableError, type GatepassError, KerberosExchangeError} from '../../src/errors.ts';
 import {minorOf} from './codes.ts';
 import {reachesNoSocket} from './descriptor-limit.ts';
@@ -16,7 +16,7 @@ export interface Circumstances {
 }
 
 interface Explanation {
-	readonly code: DiagnosticCode;
+	readonly code: AnyDiagnosticCode;
 	/** What is wrong has to do with the user's own ticket, not with the exchange. */
 	readonly isCredential?: boolean;
 	/** What the library was doing; the same code means another thing where a server says it. */

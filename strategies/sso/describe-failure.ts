@@ -1,6 +1,6 @@
 /** Puts into words why an authorization server refused: which rule, which endpoint, what came back, what to try. */
 import * as oauth from 'oauth4webapi';
-import type {DiagnosticCode} from '../../src/diagnostics/codes.ts';
+import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
 import {type RuleInfo, redact} from '../../src/strategy/index.ts';
 
@@ -18,7 +18,7 @@ export interface Exchange {
 /** An error that names the endpoint and the rule. */
 export function refusal(
 	{name, endpoint, rule}: Exchange,
-	{code = 'token-request-failed', what, hint}: {code?: DiagnosticCode; what: string; hint: string},
+	{code = 'token-request-failed', what, hint}: {code?: AnyDiagnosticCode; what: string; hint: string},
 	details: TokenRequestDetails,
 	options?: ErrorOptions,
 ): TokenRequestError {
@@ -65,7 +65,7 @@ export function describeFailure(
 	return refusal(exchange, finding, {status, ...(retryAfter !== undefined && {retryAfter})});
 }
 
-function codeForStatus(status: number): DiagnosticCode {
+function codeForStatus(status: number): AnyDiagnosticCode {
 	if (status === 404 || status === 405) return 'token-endpoint-wrong';
 	if (status === 200) return 'token-answer-unusable';
 	if (status === 429 || status === 503) return 'token-request-delayed';
@@ -174,7 +174,7 @@ function whatCameInstead(error: unknown, type: string | undefined): string {
 	return `answered with something that is no token (${message ?? 'unknown'})`;
 }
 
-function adviceFor(code: string): {code: DiagnosticCode; hint: string} {
+function adviceFor(code: string): {code: AnyDiagnosticCode; hint: string} {
 	switch (code) {
 		case 'invalid_client':
 			return {

@@ -100,7 +100,7 @@ describe('rules that replace each other', () => {
 		const [finding] = checkRules(rules(['https://a.example', 'GET', 'PUT'], ['https://a.example', 'PUT']));
 		expect(finding).toMatchObject({
 			where: 'rules:0',
-			what: 'the rule for https://a.example (PUT) never wins: the one for https://a.example at rules:1 is equally specific and stands later',
+			what: 'The rule for https://a.example (PUT) never wins: the one for https://a.example at rules:1 is equally specific and stands later',
 		});
 	});
 });
