@@ -7,7 +7,7 @@ import {TlsAgents} from '../tls/agents.ts';
 import {explainTlsFailure, isRefusal} from '../tls/explain.ts';
 import {TrustStores, usualListFolder} from '../trust/trust-stores.ts';
 import {compareClocks} from './check-clock.ts';
-import {type Finding, failed, ok, splitMend} from './finding.ts';
+import {type Finding, failed, ok, splitMend, warning} from './finding.ts';
 
 /** Milliseconds for one host. */
 const timeout = 5000;
@@ -44,13 +44,26 @@ async function ask(url: URL, client: GotHttpClient, trust: TrustStores): Promise
 	const where = `${url.origin}${url.pathname}`;
 	try {
 		const {status, headers} = await client.fetch(url, {method: 'HEAD'});
-		const reached = ok('network', `it answers (${status})`, where);
+		const reached = describeStatus(status, url, where);
 		const date = headers.get('date');
 		const clock = date === null ? undefined : compareClocks(date, Date.now(), where);
 		return clock === undefined ? [reached] : [reached, clock];
 	} catch (error) {
 		return [describeFailure(error as Error & {code?: string}, url, where, trust)];
 	}
+}
+
+/** A path that somebody wrote down is there; that a server has nothing at its root is usual. */
+function describeStatus(status: number, {pathname}: URL, where: string): Finding {
+	if ((status !== 404 && status !== 410) || pathname === '/')
+		return ok('network', `it answers (${status})`, where);
+	const what = `it answers ${status}: there is nothing at this address`;
+	return warning(
+		'network',
+		what,
+		'Check the path, unless it shows itself only to whoever has a credential',
+		where,
+	);
 }
 
 function describeFailure(
