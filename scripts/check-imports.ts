@@ -10,7 +10,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/cli/'],
 	['src/testing/'],
 	['src/cern/'],
-	['src/index.ts', 'src/gatepass.ts'],
+	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
 	['src/container.ts'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
 	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],

@@ -110,7 +110,7 @@ export interface Problem {
 	readonly file?: string;
 	/** The line in that file, counted from 1; absent where the format gives none (JavaScript, TypeScript). */
 	readonly line?: number;
-	/** Where in the configuration, for example `hostRules[0].options.audience`. */
+	/** Where in the configuration, for example `hostRules[0].options.audience`; `(none)` where there is no configuration at all. */
 	readonly path: string;
 	/** What is wrong. */
 	readonly message: string;
@@ -289,6 +289,9 @@ function toDiagnostic({file, line, path, message, hint, code}: Problem): Diagnos
 }
 
 function describeProblems(problems: readonly Problem[]): string {
+	const [first] = problems;
+	// There is none at all.
+	if (first?.path === '(none)') return `${first.message}. ${first.hint}`;
 	const lines = problems.map(({file, line, path, message, hint}) => {
 		const place = file === undefined ? path : `${file}${line === undefined ? '' : `:${line}`}: ${path}`;
 		return `  ${place}: ${message}. ${hint}`;

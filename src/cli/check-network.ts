@@ -1,6 +1,6 @@
 /** Do the hosts of the rules answer, and does their time agree? Asks them without any credential. */
 import type {Configuration} from '../config/configuration.ts';
-import {diagnostic} from '../diagnostics/diagnostic.ts';
+import {diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import {fileFetcher} from '../http/fetch-file.ts';
 import {GotHttpClient} from '../http/http-client.ts';
@@ -45,13 +45,22 @@ async function ask(url: URL, client: GotHttpClient, trust: TrustStores): Promise
 	const where = `${url.origin}${url.pathname}`;
 	try {
 		const {status, headers} = await client.fetch(url, {method: 'HEAD'});
-		const reached = ok('network', `it answers (${status})`, where);
+		const reached = describeStatus(status, url, where);
 		const date = headers.get('date');
 		const clock = date === null ? undefined : compareClocks(date, Date.now(), where);
 		return clock === undefined ? [reached] : [reached, clock];
 	} catch (error) {
 		return [describeFailure(error as Error & {code?: string}, url, where, trust)];
 	}
+}
+
+/** A path that somebody wrote down is there; that a server has nothing at its root is usual. */
+function describeStatus(status: number, {pathname}: URL, where: string): Finding {
+	if ((status !== 404 && status !== 410) || pathname === '/')
+		return ok('network', `it answers (${status})`, where);
+	const what = `It answers ${status}: there is nothing at this address`;
+	const hint = 'Check the path, unless it shows itself only to whoever has a credential';
+	return told('network', warning({code: 'address-wrong', what, hint, where}));
 }
 
 function describeFailure(

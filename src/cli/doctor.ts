@@ -22,7 +22,10 @@ export function addDoctorCommand(program: Command): void {
 			"Check Node's version, the configuration, each rule's credential, the rights of key and cache files, " +
 				'and the clock. Asks no server, unless --network is given. Exit code 1 when a check failed.',
 		)
-		.option('--network', "also ask the rules' hosts, KDCs and authorization servers, and compare clocks")
+		.option(
+			'--network',
+			"also ask the rules' hosts, KDCs and authorization servers, fetch a token for each rule, compare clocks",
+		)
 		.option('--explain <code>', 'check nothing; say what a diagnostic means, and what to do about it')
 		.addHelpText(
 			'after',

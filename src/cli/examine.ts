@@ -17,6 +17,7 @@ import {checkCacheFiles, checkEnvironmentFile, checkKeyFile} from './check-files
 import {checkNetwork} from './check-network.ts';
 import {checkNode} from './check-node.ts';
 import {checkRules} from './check-rules.ts';
+import {checkTokens} from './check-tokens.ts';
 import {type Finding, ok, told} from './finding.ts';
 import {WatchedIdentities} from './known-identities.ts';
 import {count, describeTime} from './output.ts';
@@ -54,7 +55,7 @@ export async function examine({config, network, passphrases}: Examination): Prom
 	// Before the cache is opened, which sets its rights right and so would hide what they were.
 	findings.push(...checkCacheFiles(configuration.cache));
 	const identities = new WatchedIdentities(configuration, passphrases);
-	findings.push(...(await checkCredentials(config, identities, network)));
+	findings.push(...(await checkCredentials(config, identities, network ? loaded : undefined)));
 	for (const key of identities.keys) {
 		// A key that others may read is not used, which was told above.
 		const isTold = findings.some(({hint}) => hint?.includes(`chmod 600 ${key}'`));
@@ -94,14 +95,16 @@ function checkTrust({trust}: Configuration): Finding[] {
 async function checkCredentials(
 	config: string | undefined,
 	identities: WatchedIdentities,
-	network: boolean,
+	/** For a look at the network. */
+	asked: LoadedConfiguration | undefined,
 ): Promise<Finding[]> {
 	const container = rootContainer.createChildContainer();
 	container.register(Identities, {useValue: identities});
 	const gatepass = await createGatepass({container, ...(config !== undefined && {config})});
 	const store = watchTokenStore();
 	try {
-		const findings = (await gatepass.status({verify: network})).flatMap(describeCredential);
+		const findings = (await gatepass.status({verify: asked !== undefined})).flatMap(describeCredential);
+		if (asked !== undefined) findings.push(...(await checkTokens(gatepass, asked)));
 		for (const {files, notBefore, notAfter} of identities.identities) {
 			if (notAfter - Date.now() > Math.min(soon, (notAfter - notBefore) / 3)) continue;
 			const what = `The certificate ends at ${describeTime(notAfter)}`;

@@ -88,8 +88,8 @@ export function addRequestCommand(program: Command): void {
 		.addHelpText(
 			'after',
 			examples(
-				'gatepass request https://cmsoms.cern.ch/agg/api/v1/runs',
-				'gatepass request -v -o runs.json https://cmsoms.cern.ch/agg/api/v1/runs',
+				'gatepass request https://api.example.org/runs',
+				'gatepass request -v -o runs.json https://api.example.org/runs',
 				`gatepass request -H 'Content-Type: application/json' -d '{"name":"a"}' \\`,
 				'  https://api.example.org/runs',
 				'gatepass request -X PUT --data-binary @archive.tar \\',

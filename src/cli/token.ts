@@ -34,10 +34,10 @@ export function addTokenCommand(program: Command): void {
 		.addHelpText(
 			'after',
 			examples(
-				'gatepass token https://cmsoms.cern.ch/agg',
-				'gatepass token --show https://cmsoms.cern.ch/agg |',
-				"  sed 's/^/Authorization: Bearer /' | curl -H @- https://cmsoms.cern.ch/agg",
-				'gatepass token --show --json https://cmsoms.cern.ch/agg | jq .expiresAt',
+				'gatepass token https://api.example.org/runs',
+				'gatepass token --show https://api.example.org/runs |',
+				"  sed 's/^/Authorization: Bearer /' | curl -H @- https://api.example.org/runs",
+				'gatepass token --show --json https://api.example.org/runs | jq .expiresAt',
 			),
 		)
 		.action(async (text: string, _own: unknown, command: Command) => {

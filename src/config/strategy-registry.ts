@@ -7,6 +7,7 @@ import {definitionOf, type StrategyClass} from '../strategy/index.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import {describeModuleFailure} from './module-failure.ts';
+import {whyNotTrusted} from './ownership.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -19,6 +20,8 @@ export class StrategyRegistry {
 	readonly #environment: Environment;
 	readonly #problems: Problems;
 	readonly #strategies = new Map<string, StrategyClass>();
+	/** Whether the configuration was found, and not named: then its own modules have to be this user's, too. */
+	readonly #wasFound: boolean;
 	#hasFailed = false;
 
 	constructor(
@@ -26,7 +29,9 @@ export class StrategyRegistry {
 		folder: string,
 		environment: Environment,
 		problems: Problems,
+		wasFound = false,
 	) {
+		this.#wasFound = wasFound;
 		this.#builtIn = builtIn;
 		this.#folder = folder;
 		this.#environment = environment;
@@ -96,6 +101,14 @@ export class StrategyRegistry {
 		let file = '';
 		try {
 			file = this.#resolve(specifier);
+			const reason = this.#wasFound && isPath(specifier) ? whyNotTrusted(file) : undefined;
+			if (reason !== undefined) {
+				this.#hasFailed = true;
+				const what = `the strategy module '${specifier}' ${reason}, so it is not loaded`;
+				const hint = 'Make it yours, or name the configuration with -c';
+				this.#problems.add(path, what, hint, 'configuration-unsafe');
+				return;
+			}
 			exported = await import(pathToFileURL(file).href);
 		} catch (error) {
 			this.#hasFailed = true;
@@ -116,7 +129,7 @@ export class StrategyRegistry {
 	}
 
 	#resolve(specifier: string): string {
-		if (specifier.startsWith('.') || specifier.startsWith('~/') || isAbsolute(specifier)) {
+		if (isPath(specifier)) {
 			return resolvePath(specifier, this.#folder, this.#environment);
 		}
 		const base = join(this.#folder, 'gatepass.config.js');
@@ -127,6 +140,11 @@ export class StrategyRegistry {
 			return resolveImportOnly(specifier, base);
 		}
 	}
+}
+
+/** Whether it names a file, and not a package. */
+function isPath(specifier: string): boolean {
+	return specifier.startsWith('.') || specifier.startsWith('~/') || isAbsolute(specifier);
 }
 
 /** From CommonJS come one object with everything in it, and some of its properties beside. */

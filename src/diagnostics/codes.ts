@@ -106,6 +106,7 @@ export const diagnosticTitles = {
 
 	// Servers and their certificates.
 	'server-unreachable': 'A server cannot be reached',
+	'address-wrong': 'There is nothing at the address',
 	'server-name-unknown': 'There is no host of that name',
 	'server-silent': 'A server does not answer in time',
 	'server-untrusted': 'No trusted CA vouches for the server',
