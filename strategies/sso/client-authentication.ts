@@ -3,7 +3,7 @@ import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
-import {formEncoded} from './describe-failure.ts';
+import {formEncoded} from '../bearer/printable.ts';
 import type {SsoOptions} from './options.ts';
 
 /** The client of a rule: its name, and what adds the proof to a request. */

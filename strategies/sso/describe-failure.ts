@@ -2,6 +2,7 @@
 import * as oauth from 'oauth4webapi';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
 import type {RuleInfo} from '../../src/strategy/index.ts';
+import {printable} from '../bearer/printable.ts';
 
 /** The endpoints that secrets are sent to, by their names in the metadata. */
 export type EndpointName = 'token_endpoint' | 'revocation_endpoint' | 'introspection_endpoint';
@@ -171,25 +172,6 @@ function adviceFor(code: string): string {
 		default:
 			return 'Check the options of the rule';
 	}
-}
-
-/** A server may repeat what it was sent, and may send anything. A JWT is a credential, whoever made it. */
-export function printable(text: string, secrets: readonly string[] = []): string {
-	let hidden = text.replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '…');
-	for (const secret of secrets) {
-		for (const form of formsOf(secret)) hidden = hidden.replaceAll(form, '…');
-	}
-	return hidden.replaceAll(/[^\x20-\x7E…]/g, ' ').slice(0, 300);
-}
-
-/** A secret as it is, as it travels in a URL and in a form, and as a form looks that is half decoded. */
-function formsOf(secret: string): string[] {
-	return [secret, encodeURIComponent(secret), formEncoded(secret), secret.replaceAll(' ', '+')];
-}
-
-/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
-export function formEncoded(text: string): string {
-	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */

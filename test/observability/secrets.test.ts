@@ -107,6 +107,16 @@ beforeAll(async () => {
 		'static-token:query': {query: 'api-key', value: `${canary}-query`},
 		'static-token:basic': {username: 'alice', password: `${canary}-password`},
 		digest: {username: 'alice', password: `${canary}-digest`},
+		command: {command: ['/bin/sh', '-c', `echo ${canary}-printed; echo ${canary}-printed >&2`]},
+		'command:json': {
+			command: ['/bin/sh', '-c', 'echo $ANSWER'],
+			format: 'json',
+			env: {ANSWER: JSON.stringify({access_token: `${canary}-in-json`})},
+		},
+		'command:failing': {
+			command: ['/bin/sh', '-c', `echo $SECRET; echo $SECRET >&2; exit 1`, '--token', secret],
+			env: {SECRET: secret},
+		},
 		'wlcg-token': {},
 		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
 		'grid-certificate': {...tls.client},
@@ -180,7 +190,7 @@ test('no canary is in what gatepass tells', async () => {
 		metrics.disable();
 		return reader.shutdown();
 	});
-	const events = listenTo([...eventNames, ...gotChannels]);
+	const events = listenTo([...eventNames, 'gatepass:strategy:notice', ...gotChannels]);
 	const gatepass = await createGatepass({
 		config: {
 			cache: {encryption: 'off'},
@@ -215,13 +225,19 @@ test('no canary is in what gatepass tells', async () => {
 		'chained',
 		'parameter',
 		'subject-token',
+		'printed',
+		'in-json',
 	]) {
 		expect(arrived).toContain(`${canary}-${shown}`);
 	}
 	for (const shown of [secret, basic('reports', secret), basic('alice', `${canary}-password`), ticket])
 		expect(arrived).toContain(shown);
 	expect(tls.requests.length).toBeGreaterThan(0);
-	for (const name of eventNames.filter(name => name !== 'gatepass:token:refresh')) {
+	const expected = [
+		...eventNames.filter(name => name !== 'gatepass:token:refresh'),
+		'gatepass:strategy:notice',
+	];
+	for (const name of expected) {
 		expect(
 			events.some(event => event.name === name),
 			name,
