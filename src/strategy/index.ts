@@ -23,6 +23,7 @@ export {type Challenge, parseChallenges, parseParameters} from './challenges.ts'
 export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';
 export * from './services.ts';
+export {FileReadError, type ReadFailure, TextFiles} from './text-files.ts';
 
 /** The headers that a strategy adds. Names are compared without regard to case. */
 export interface AuthHeaders {

@@ -40,7 +40,6 @@ function formsOf(secret: string): string[] {
 	return [secret, encodeURIComponent(secret), formEncoded(secret), secret.replaceAll(' ', '+')];
 }
 
-/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
-export function formEncoded(text: string): string {
+function formEncoded(text: string): string {
 	return new URLSearchParams({'': text}).toString().slice(1);
 }

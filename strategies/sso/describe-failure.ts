@@ -13,6 +13,8 @@ export interface Exchange {
 	readonly endpoint: string;
 	readonly rule: RuleInfo;
 	readonly secrets: readonly string[];
+	/** What the server may not have liked, a sentence each. */
+	readonly doubts?: () => readonly string[];
 }
 
 /** An error that names the endpoint and the rule. */
@@ -114,6 +116,14 @@ const knownCodes: ReadonlySet<string> = new Set([
 	...['invalid_dpop_proof', 'use_dpop_nonce', 'temporarily_unavailable', 'server_error'],
 ]);
 
+/** Codes for which an assertion may be the reason (RFC 7521 section 4.1.1 and 4.2.1, and what servers make of it). */
+const aboutAssertions: ReadonlySet<string> = new Set([
+	'invalid_client',
+	'invalid_grant',
+	'invalid_request',
+	'unauthorized_client',
+]);
+
 function oauthErrorIn(error: unknown): OauthError | undefined {
 	if (error instanceof oauth.ResponseBodyError) return error;
 	if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return undefined;
@@ -140,7 +150,9 @@ function describeOauthError(
 		...retryAfterOf(response),
 	};
 	// The library's error is no cause: it holds the answer, which could repeat the request.
-	return refusal(exchange, `refused: ${code}${quoted}`, adviceFor(code), details);
+	const doubts = (aboutAssertions.has(code) && exchange.doubts?.()) || [];
+	const hint = doubts.length > 0 ? doubts.join('. ') : adviceFor(code);
+	return refusal(exchange, `refused: ${code}${quoted}`, hint, details);
 }
 
 /** The library's messages name fields, never values. */
@@ -155,7 +167,7 @@ function whatCameInstead(error: unknown, type: string | undefined): string {
 function adviceFor(code: string): string {
 	switch (code) {
 		case 'invalid_client':
-			return "Check 'clientId', 'clientSecret' or 'privateKey', and 'clientAuthentication'";
+			return "Check 'clientId', 'clientSecret', 'clientAssertion' or 'privateKey', and 'clientAuthentication'";
 		case 'invalid_scope':
 			return "Check 'scope'";
 		case 'invalid_target':

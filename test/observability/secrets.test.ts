@@ -87,6 +87,11 @@ beforeAll(async () => {
 		...others,
 	});
 	const subjectToken = {variable: 'SUBJECT_TOKEN'};
+	const assertion = (server: TestServer) => ({
+		clientId: 'reports',
+		tokenEndpoint: `${server.url}/token`,
+		clientAssertion: {variable: 'CI_TOKEN'},
+	});
 	const {clientSecret: _, ...signing} = sso(tokens, {
 		clientAuthentication: 'private_key_jwt',
 		privateKey: key,
@@ -100,6 +105,7 @@ beforeAll(async () => {
 		'sso-client-credentials:jwt': signing,
 		'sso-client-credentials:refused': sso(echo),
 		'sso-client-credentials:refused-post': sso(echo, {clientAuthentication: 'client_secret_post'}),
+		'sso-client-credentials:assertion': assertion(tokens),
 		'sso-token-exchange': sso(tokens, {subjectToken}),
 		'sso-token-exchange:refused': sso(echo, {subjectToken}),
 		'static-token': {token: `${canary}-static-token`},
@@ -201,7 +207,11 @@ test('no canary is in what gatepass tells', async () => {
 				...(rule !== 'none' && {options}),
 			})),
 		},
-		env: {SUBJECT_TOKEN: `${canary}-subject-token`, BEARER_TOKEN: `${canary}-bearer-token`},
+		env: {
+			CI_TOKEN: `${canary}-assertion`,
+			SUBJECT_TOKEN: `${canary}-subject-token`,
+			BEARER_TOKEN: `${canary}-bearer-token`,
+		},
 		cache: tattlingStore(),
 		logger,
 		telemetry: true,
@@ -226,6 +236,7 @@ test('no canary is in what gatepass tells', async () => {
 		'parameter',
 		'subject-token',
 		'printed',
+		'assertion',
 		'in-json',
 	]) {
 		expect(arrived).toContain(`${canary}-${shown}`);
