@@ -48,6 +48,7 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
+	'sso-jwt-bearer': async () => (await import('../strategies/sso-jwt-bearer/index.ts')).SsoJwtBearerStrategy,
 	'sso-token-exchange': async () =>
 		(await import('../strategies/sso-token-exchange/index.ts')).SsoTokenExchangeStrategy,
 	'static-token': async () => (await import('../strategies/static-token/index.ts')).StaticTokenStrategy,

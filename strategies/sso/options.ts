@@ -71,6 +71,8 @@ const shared = z.strictObject(ssoShape);
 export type SsoOptions = z.output<typeof shared> & {
 	/** Where the token endpoint is below the realm's own address; the strategy's to say, not the rule's. */
 	readonly endpointInRealm?: string;
+	/** Whether the grant alone may be enough; likewise. */
+	readonly isClientOptional?: boolean;
 };
 
 /** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */

@@ -106,6 +106,8 @@ beforeAll(async () => {
 		'sso-client-credentials:refused': sso(echo),
 		'sso-client-credentials:refused-post': sso(echo, {clientAuthentication: 'client_secret_post'}),
 		'sso-client-credentials:assertion': assertion(tokens),
+		'sso-jwt-bearer': {...assertion(tokens), clientAssertion: undefined, assertion: {variable: 'CI_TOKEN'}},
+		'sso-jwt-bearer:own': {clientId: 'reports', tokenEndpoint: `${tokens.url}/token`, privateKey: key},
 		'sso-token-exchange': sso(tokens, {subjectToken}),
 		'sso-token-exchange:refused': sso(echo, {subjectToken}),
 		'static-token': {token: `${canary}-static-token`},

@@ -15,11 +15,12 @@ export const clients = {
 } as const;
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+export const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /** The metadata of each (RFC 7591). `keys`: the public ones of `private-key-jwt`. */
 export function knownClients(scope: string, keys: readonly JWK[]): ClientMetadata[] {
 	const common = {
-		grant_types: ['client_credentials', tokenExchangeGrant],
+		grant_types: ['client_credentials', tokenExchangeGrant, jwtBearerGrant],
 		response_types: [],
 		redirect_uris: [],
 		scope,
@@ -52,7 +53,7 @@ export function knownClients(scope: string, keys: readonly JWK[]): ClientMetadat
 		},
 		{
 			...common,
-			grant_types: [tokenExchangeGrant],
+			grant_types: [tokenExchangeGrant, jwtBearerGrant],
 			client_id: clients.public.clientId,
 			token_endpoint_auth_method: 'none',
 		},

@@ -14,6 +14,7 @@ import {type Configuration, errors, type KoaContextWithOIDC, Provider} from 'oid
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {memoryAdapter} from './memory-adapter.ts';
 import {knownClients} from './oidc-clients.ts';
+import {addJwtBearer} from './oidc-jwt-bearer.ts';
 import {addTokenExchange, exchangeClaims} from './oidc-token-exchange.ts';
 
 export {clients} from './oidc-clients.ts';
@@ -23,7 +24,7 @@ export interface OidcProviderSettings {
 	readonly scheme?: 'https' | 'http';
 	/** Vouches for the server, and for clients with a certificate. Default: one of its own. */
 	readonly authority?: Pick<TestAuthority, 'ca' | 'issue'>;
-	/** Public keys of the client `private-key-jwt`. */
+	/** Public keys of the client `private-key-jwt`, and of whoever makes assertions (RFC 7523 section 2.1). */
 	readonly clientKeys?: readonly JWK[];
 	/** Whether proofs must have a nonce of the server's (RFC 9449 section 8). Default: it gives none. */
 	readonly demandsNonce?: boolean;
@@ -112,6 +113,12 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 		...(settings.metadata !== undefined && {discovery: settings.metadata}),
 	});
 	addTokenExchange(provider, {issuer, jwks: {keys: [signing.publicJwk]}, lifetime: lifetime / 1000, scope});
+	addJwtBearer(provider, {
+		audiences: [issuer, issuer + tokenPath],
+		keys: settings.clientKeys ?? [],
+		lifetime: lifetime / 1000,
+		scope,
+	});
 	const tokenRequests: TokenRequestSeen[] = [];
 	const forms: Record<string, string | string[] | undefined>[] = [];
 	const requests: string[] = [];
