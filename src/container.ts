@@ -46,6 +46,7 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
+	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
 	'sso-jwt-bearer': async () => (await import('../strategies/sso-jwt-bearer/index.ts')).SsoJwtBearerStrategy,

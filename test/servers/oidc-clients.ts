@@ -12,6 +12,8 @@ export const clients = {
 	mtls: {clientId: 'mtls'},
 	/** It has no secret, so it may exchange tokens and nothing else. */
 	public: {clientId: 'public'},
+	/** Acts for a user, by a refresh token: oidc-agent. */
+	agent: {clientId: 'oidc-agent', clientSecret: 's3cret-of-oidc-agent'},
 } as const;
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -56,6 +58,15 @@ export function knownClients(scope: string, keys: readonly JWK[]): ClientMetadat
 			grant_types: [tokenExchangeGrant, jwtBearerGrant],
 			client_id: clients.public.clientId,
 			token_endpoint_auth_method: 'none',
+		},
+		{
+			client_id: clients.agent.clientId,
+			client_secret: clients.agent.clientSecret,
+			token_endpoint_auth_method: 'client_secret_basic',
+			grant_types: ['authorization_code', 'refresh_token'],
+			response_types: ['code'],
+			redirect_uris: ['http://localhost:4242'],
+			scope: `openid offline_access ${scope}`,
 		},
 	];
 }
