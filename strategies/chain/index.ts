@@ -13,6 +13,7 @@ import {
 	StrategyOptions,
 } from '../../src/strategy/index.ts';
 import {nestedStrategy} from './nested-strategy.ts';
+import {resume} from './resume.ts';
 
 /** The options of `chain`. */
 export const chainOptions = z.strictObject({
@@ -120,15 +121,5 @@ export class ChainStrategy implements AuthStrategy {
 			link.passedOver = error.message;
 			return undefined;
 		}
-	}
-}
-
-/** `yield*` for a conversation that has been begun already. */
-async function* resume(conversation: Conversation, begun: IteratorResult<void, void>): Conversation {
-	let step = begun;
-	try {
-		while (step.done !== true) step = await conversation.next(yield);
-	} finally {
-		if (step.done !== true) await conversation.return();
 	}
 }

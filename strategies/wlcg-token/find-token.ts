@@ -11,6 +11,9 @@ export interface FoundToken {
 	readonly place: string;
 }
 
+/** There is no token, or one that has expired: what a renewal is for. Whatever else is wrong, somebody has to put right. */
+export class NoValidToken extends CredentialUnavailableError {}
+
 export class TokenFinder {
 	readonly #file: string | undefined;
 	readonly #environment: Environment;
@@ -34,13 +37,13 @@ export class TokenFinder {
 			const file = resolvePath(this.#file, this.#folder, this.#environment);
 			const found = this.#fromFile(file, "the option 'file'");
 			if (found !== undefined) return found;
-			throw new CredentialUnavailableError(
+			throw new NoValidToken(
 				`The file ${file}, named by the option 'file', is empty. Write the token into it`,
 			);
 		}
 		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
 		if (found !== undefined) return found;
-		throw new CredentialUnavailableError(
+		throw new NoValidToken(
 			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualFiles().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
 		);
 	}
@@ -92,7 +95,8 @@ export class TokenFinder {
 			const {reason, code, message} = error;
 			if (namedBy === undefined && reason === 'missing') return undefined;
 			const by = namedBy === undefined ? '' : `, named by ${namedBy},`;
-			throw new CredentialUnavailableError(
+			const kind = reason === 'missing' ? NoValidToken : CredentialUnavailableError;
+			throw new kind(
 				`The token file ${file}${by} ${code === undefined ? message : `cannot be read (${code})`}. Put it right, or name another`,
 				{cause: error},
 			);
