@@ -6,7 +6,7 @@ import {type DependencyContainer, type InjectionToken, container as rootContaine
 import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
 import type {Configuration} from './config/configuration.ts';
-import {StrategyNotFoundError, type TokenCacheError} from './errors.ts';
+import {StrategyNotFoundError} from './errors.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
@@ -32,8 +32,9 @@ import {
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
-import {openTokenStore, type StoreSource} from './tokens/open-store.ts';
+import {openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
+import {UndiciPools} from './transports/undici/pools.ts';
 import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
@@ -63,6 +64,8 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** The connections of what undici sends. */
+	readonly pools: UndiciPools;
 	/** End renewals and connections. */
 	close(): Promise<void>;
 }
@@ -71,7 +74,7 @@ export interface Composition {
 export interface ComposeSettings {
 	readonly parent?: DependencyContainer | undefined;
 	/** Takes the place of the store that the configuration names. */
-	readonly store?: StoreSource | undefined;
+	readonly store?: StorageSource | undefined;
 	readonly events?: Events | undefined;
 }
 
@@ -96,6 +99,7 @@ export function compose(
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
+	const pools = new UndiciPools();
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
@@ -105,6 +109,7 @@ export function compose(
 		const retire = (identity: Identity): void => {
 			agents.retire(identity);
 			owned.retire(identity);
+			pools.retire(identity);
 		};
 		const judge: JudgeChain = chain => trust.judgeIdentity(chain);
 		const lineages = configuration.certificates.folder;
@@ -114,9 +119,8 @@ export function compose(
 	const ownsTokens = !container.isRegistered(TokenCache, true);
 	const openCache = (): TokenCache => {
 		const {url, keys} = configuration.cache;
-		const report = (error: TokenCacheError): void => events.publish('gatepass:token:error', {error});
 		const tls = () => trust.find(asHttps(url))?.tlsOptions();
-		return new PersistentTokenCache(openTokenStore(store ?? url, {keys, tls, onGarbage: report}), {events});
+		return new PersistentTokenCache(openStorage(store ?? url, tls), {keys, events});
 	};
 	const tokens = provide(TokenCache, openCache);
 
@@ -179,16 +183,20 @@ export function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
+	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, events, configuration.strict);
 	return {
-		router: new HostRuleRouter(matcher, rules, trust, agents, owned, events),
+		router,
 		matcher,
 		rules,
 		tokens,
 		certificates,
+		pools,
 		async close() {
+			router.close();
 			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
 			agents.close();
 			owned.close();
+			await pools.destroy();
 			trust.close();
 			if (ownsTokens) await tokens.close();
 			await container.dispose();

@@ -113,11 +113,11 @@ class RememberedTokens implements TokenCache {
 	readonly #ends = new Map<string, number>();
 
 	static async inMemory(): Promise<RememberedTokens> {
-		const [{openTokenStore}, {PersistentTokenCache}] = await Promise.all([
-			import('../tokens/open-store.ts'),
+		const [{openStorage}, {PersistentTokenCache}] = await Promise.all([
+			import('../tokens/open-storage.ts'),
 			import('../tokens/token-cache.ts'),
 		]);
-		return new RememberedTokens(new PersistentTokenCache(openTokenStore('memory:')));
+		return new RememberedTokens(new PersistentTokenCache(openStorage('memory:')));
 	}
 
 	constructor(cache: TokenCache) {

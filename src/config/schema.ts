@@ -46,10 +46,11 @@ export const cacheSchema = z.strictObject({
 		.describe(
 			'Where tokens are kept: sqlite:FILE, memory:, redis://…, rediss://… or postgres://…. Default: sqlite:~/.cache/gatepass/tokens.sqlite',
 		),
-	encryptionKey: oneOrMore(z.string().min(1))
+	encryptionKey: z
+		.union([z.string().min(1), z.array(z.string()).min(1)])
 		.optional()
 		.describe(
-			'What tokens are encrypted with in the store: base64 of 32 bytes, or a list, of which the first encrypts and all decrypt',
+			'What tokens are encrypted with in the store: base64 of 32 bytes, or a list, of which the first encrypts and all decrypt; a later one may be empty',
 		),
 	encryption: z.literal('off').optional().describe('Leave to keep tokens in a shared store as they are'),
 });
@@ -172,6 +173,10 @@ export const configurationSchema = z.strictObject({
 	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
 	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
 	certificates: certificatesSchema.optional().describe('Certificates that renew themselves'),
+	strict: z
+		.boolean()
+		.optional()
+		.describe('Whether a request that no host rule matches is an error. Default: it is sent as it is'),
 	hostRules: z
 		.array(hostRuleSchema)
 		.optional()

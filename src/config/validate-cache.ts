@@ -6,7 +6,7 @@ import type {ValidationContext} from './context.ts';
 import {readEncryptionKey} from './encryption-key.ts';
 import type {ConfigurationInput} from './schema.ts';
 import type {Salvaged} from './settings.ts';
-import {isSharedKind, missingPackageOf, storeKindOf} from './store-url.ts';
+import {isSharedKind, missingPackageOf, readStoreUrl, storeKindOf} from './store-url.ts';
 
 type CacheInput = Salvaged<NonNullable<ConfigurationInput['cache']>>;
 
@@ -37,27 +37,33 @@ export function validateCache(input: CacheInput, context: ValidationContext): Co
 
 function validateUrl(url: string | undefined, {folder, environment, problems}: ValidationContext): string {
 	if (url === undefined) return `sqlite:${homeFolder(environment)}/.cache/gatepass/tokens.sqlite`;
-	const kind = storeKindOf(url);
-	if (kind === undefined || url === 'sqlite:') {
+	const read = readStoreUrl(url);
+	if (read === undefined || url === 'sqlite:') {
 		// Not repeated: a URL of a store may hold a password.
+		const isKnown = storeKindOf(url) !== undefined && url !== 'sqlite:';
 		problems.add(
 			['cache', 'url'],
-			'it names no store that gatepass knows',
-			'Write sqlite:FILE, memory:, redis://HOST, rediss://HOST or postgres://HOST/DATABASE',
+			isKnown ? 'it cannot be read as a URL' : 'it names no store that gatepass knows',
+			isKnown
+				? 'Write it as redis://USER:PASSWORD@HOST:PORT or postgres://USER:PASSWORD@HOST:PORT/DATABASE, and what is special in USER and PASSWORD percent-encoded: %2F for /, %23 for #, %3F for ?, %25 for %, %40 for @'
+				: 'Write sqlite:FILE, memory:, redis://HOST, rediss://HOST or postgres://HOST/DATABASE',
 		);
 		return 'memory:';
 	}
+	const {kind} = read;
 	const missing = missingPackageOf(kind);
 	if (missing !== undefined) {
 		problems.add(['cache', 'url'], `the package ${missing} is not installed`, `Run 'npm install ${missing}'`);
 	}
-	if (kind !== 'sqlite') return url;
+	if (kind !== 'sqlite') return read.url;
 	return `sqlite:${resolvePath(url.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, ''), folder, environment)}`;
 }
 
 function validateKeys(written: CacheInput['encryptionKey'], {problems}: ValidationContext): KeyObject[] {
 	const keys: KeyObject[] = [];
 	for (const [index, text] of (written === undefined ? [] : [written].flat()).entries()) {
+		// The variable of a previous key is there before there is one, and stays when it is over.
+		if (index > 0 && text?.trim() === '') continue;
 		const key = readEncryptionKey(text ?? '');
 		if (key !== undefined) {
 			keys.push(key);

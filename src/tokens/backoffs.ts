@@ -3,10 +3,10 @@
  * asks again before that time, here or in another process that shares the store.
  */
 import {TokenRequestError} from '../errors.ts';
-import type {CircuitBreakerStore} from './circuit-breaker.ts';
 import {ExpiringMap} from './expiring-map.ts';
 import {steadyNow} from './steady-clock.ts';
-import type {Backoff} from './token-store.ts';
+import type {Backoff} from './stored-token.ts';
+import type {TokenStore} from './token-store.ts';
 
 /** Milliseconds for which an issuer is heeded, whatever it says: a slip of its own must not keep a service down for days. */
 const longestBackoff = 600_000;
@@ -19,10 +19,10 @@ interface RememberedBackoff {
 }
 
 export class IssuerBackoffs {
-	readonly #store: CircuitBreakerStore;
+	readonly #store: TokenStore;
 	readonly #known = new ExpiringMap<RememberedBackoff>(mostBackoffs);
 
-	constructor(store: CircuitBreakerStore) {
+	constructor(store: TokenStore) {
 		this.#store = store;
 	}
 

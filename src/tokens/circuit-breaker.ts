@@ -1,140 +1,135 @@
 /**
- * A token store that never fails and never keeps anybody waiting for long: what goes wrong is reported, and the
- * store is left alone for a while. It recovers by itself when the store comes back.
+ * Between the token cache and its storage: no call fails, or keeps anybody waiting for long. What goes wrong is reported,
+ * and the storage is left alone for a while. It is used again when it has recovered.
  */
-import {TokenCacheError} from '../errors.ts';
-import type {Token} from '../strategy/services.ts';
+import {GatepassError, TokenCacheError} from '../errors.ts';
 import {bareError} from './bare-error.ts';
 import {steadyNow} from './steady-clock.ts';
-import type {Backoff, StoredToken, TokenStore} from './token-store.ts';
+import type {Storage, StorageOpener} from './storage.ts';
+import {StorageConnection} from './storage-connection.ts';
 
 /** Milliseconds that a call may take. A store that is slower is of no use: issuing takes about as long. */
 const patience = 1000;
 const patienceSteps = 10;
-/** Milliseconds that a failed store is left alone; doubled with each further failure, up to the longest. */
+/** Milliseconds for which the circuit is open after a failure; doubled with each further one, up to the longest. */
 const shortestRest = 500;
 const longestRest = 30_000;
 
-export class CircuitBreakerStore {
-	readonly #store: TokenStore;
+type Operation<Result> = (storage: Storage) => Promise<Result>;
+
+export class CircuitBreaker {
+	readonly #connection: StorageConnection;
 	readonly #report: (error: TokenCacheError) => void;
 	readonly #pending = new Set<Promise<unknown>>();
+	/** Until then the circuit is open. */
 	#restUntil = 0;
 	#rest = shortestRest;
+	/** What was reported last, if the storage has not worked since. */
+	#reported: string | undefined;
 	/** Where a fleet starts at once, loading a driver and connecting takes longer than a call may. */
 	#firstOpening: Promise<void> | undefined;
+	#wasOpened = false;
 
-	constructor(store: TokenStore, report: (error: TokenCacheError) => void) {
-		this.#store = store;
+	/** @param report called with what goes wrong: with the same but once, until the storage has worked again. */
+	constructor(opener: StorageOpener, report: (error: TokenCacheError) => void) {
+		this.#connection = new StorageConnection(opener);
 		this.#report = report;
 	}
 
-	/** Whether several processes may be fetching for this store. */
-	get hasLeases(): boolean {
-		return this.#store.leases !== undefined && !this.#isResting();
-	}
-
-	get(key: string): Promise<StoredToken | undefined> {
-		return this.#call('reading from', undefined, () => this.#store.get(key));
-	}
-
-	set(key: string, token: StoredToken, lifetime: number): Promise<void> {
-		return this.#call('writing to', undefined, () => this.#store.set(key, token, lifetime), [token.value]);
+	/**
+	 * What comes of an operation; `undefined` where the storage fails, or is left alone.
+	 *
+	 * @param doing begins the message of a failure.
+	 * @param secrets texts that must not show up in it.
+	 */
+	async attempt<Result>(
+		doing: string,
+		operation: Operation<Result>,
+		secrets: readonly string[] = [],
+	): Promise<Result | undefined> {
+		if (steadyNow() < this.#restUntil) return undefined;
+		try {
+			const result = await this.#tracked(this.#whenOpen(operation));
+			this.#rest = shortestRest;
+			this.#reported = undefined;
+			return result;
+		} catch (error) {
+			this.#fail(doing, bareError(error, secrets));
+			return undefined;
+		}
 	}
 
 	/**
-	 * Here a failure is told, and the store is asked even while it rests: whoever deletes a token wants it gone.
+	 * The same for whoever deletes a token and wants it gone: the storage is asked even while it is left alone.
 	 *
 	 * @throws {TokenCacheError} where the token may still be there.
 	 */
-	async delete(key: string): Promise<void> {
+	async insistOnDeleting(operation: Operation<unknown>): Promise<void> {
 		try {
-			await this.#bounded(() => this.#store.delete(key));
+			await this.#tracked(this.#whenOpen(operation));
 		} catch (error) {
+			const cause = bareError(error);
+			const reason = reasonOf(cause) ?? "Try again when the store answers; see 'gatepass doctor'";
 			throw new TokenCacheError(
-				"Deleting from the token store failed, so the token may still be there. Try again when the store answers; see 'gatepass doctor'",
-				{cause: bareError(error)},
+				`Deleting from the token store failed, so the token may still be there. ${reason}`,
+				{cause},
 			);
 		}
 	}
 
-	deleteIf(key: string, token: Token): Promise<void> {
-		return this.#call('writing to', undefined, () => this.#store.deleteIf(key, token), [token.value]);
+	/** Do what does no harm where it fails, unless the storage is left alone. */
+	async tryTo(operation: () => Promise<unknown>): Promise<void> {
+		if (steadyNow() < this.#restUntil) return;
+		await this.#tracked(withinPatience(operation)).catch(() => {});
 	}
 
-	/** `undefined`: the store could not say. */
-	acquireLease(key: string, holder: string, duration: number): Promise<boolean | undefined> {
-		const {leases} = this.#store;
-		return this.#call('taking a lease in', undefined, async () => leases?.acquire(key, holder, duration));
-	}
-
-	releaseLease(key: string, holder: string): Promise<void> {
-		const {leases} = this.#store;
-		return this.#call('giving back a lease in', undefined, async () => leases?.release(key, holder));
-	}
-
-	getBackoff(key: string): Promise<Backoff | undefined> {
-		return this.#call('reading from', undefined, async () => this.#store.backoffs?.get(key));
-	}
-
-	setBackoff(key: string, backoff: Backoff, lifetime: number): Promise<void> {
-		return this.#call('writing to', undefined, async () => this.#store.backoffs?.set(key, backoff, lifetime));
-	}
-
-	/** Wait for what is under way, but not for long, and let go of the store. */
+	/** Wait for what is under way, but not for long, and let go of the storage. */
 	async close(): Promise<void> {
 		await withinPatience(() => Promise.allSettled(this.#pending)).catch(() => {});
-		this.#restUntil = 0;
-		// Not opened to be closed.
-		this.#firstOpening = Promise.resolve();
-		await this.#call('closing', undefined, () => this.#store.close());
+		await this.#connection.close();
 	}
 
-	#isResting(): boolean {
-		return steadyNow() < this.#restUntil;
-	}
-
-	async #call<Result>(
-		doing: string,
-		otherwise: Result,
-		operation: () => Promise<Result>,
-		secrets: readonly string[] = [],
-	): Promise<Result> {
-		if (this.#isResting()) return otherwise;
-		try {
-			const result = await this.#bounded(operation);
-			this.#rest = shortestRest;
-			return result;
-		} catch (error) {
-			this.#restUntil = steadyNow() + this.#rest;
+	#fail(doing: string, cause: Error): void {
+		const now = steadyNow();
+		// Those that were under way together fail together, and count once.
+		if (now >= this.#restUntil) {
+			this.#restUntil = now + this.#rest;
 			this.#rest = Math.min(longestRest, this.#rest * 2);
-			this.#report(
-				new TokenCacheError(
-					`${doing.charAt(0).toUpperCase()}${doing.slice(1)} the token store failed; requests go on from memory. Run 'gatepass doctor'`,
-					{cause: bareError(error, secrets)},
-				),
-			);
-			return otherwise;
 		}
+		const what = `${cause.name}: ${cause.message}`;
+		if (this.#reported === what) return;
+		this.#reported = what;
+		const reason = reasonOf(cause) ?? "Run 'gatepass doctor'";
+		this.#report(
+			new TokenCacheError(`${doing} the token store failed; requests go on from memory. ${reason}`, {cause}),
+		);
 	}
 
-	/** Within patience, and known to `close` as long as it is under way. */
-	async #bounded<Result>(operation: () => Promise<Result>): Promise<Result> {
-		const bounded = this.#whenOpen(operation);
-		this.#pending.add(bounded);
+	/** Known to `close` as long as it is under way. */
+	async #tracked<Result>(call: Promise<Result>): Promise<Result> {
+		this.#pending.add(call);
 		try {
-			return await bounded;
+			return await call;
 		} finally {
-			this.#pending.delete(bounded);
+			this.#pending.delete(call);
 		}
 	}
 
-	/** Only the first opening is waited for apart: later ones are part of a call, as the store was there before. */
-	async #whenOpen<Result>(operation: () => Promise<Result>): Promise<Result> {
-		this.#firstOpening ??= this.#store.open?.().catch(() => {}) ?? Promise.resolve();
-		await this.#firstOpening;
-		return withinPatience(operation);
+	/** Only the first opening is waited for apart: later ones are part of a call, as the storage was there before. */
+	async #whenOpen<Result>(operation: Operation<Result>): Promise<Result> {
+		if (!this.#wasOpened) {
+			this.#firstOpening ??= this.#connection.open().finally(() => {
+				this.#wasOpened = true;
+			});
+			await this.#firstOpening;
+		}
+		return withinPatience(() => this.#connection.use(operation));
 	}
+}
+
+/** What gatepass itself says is fit to be shown; what a library says may hold a URL with its password. */
+function reasonOf(cause: Error): string | undefined {
+	return cause instanceof GatepassError ? cause.message : undefined;
 }
 
 /**
@@ -144,7 +139,12 @@ export class CircuitBreakerStore {
 async function withinPatience<Result>(operation: () => Promise<Result>): Promise<Result> {
 	let timer: NodeJS.Timeout | undefined;
 	const timeout = new Promise<never>((_, reject) => {
-		const giveUp = (): void => reject(new Error(`The store did not answer within ${patience} ms`));
+		const giveUp = (): void =>
+			reject(
+				new TokenCacheError(
+					`It did not answer within ${patience} ms. Look whether its server is overloaded or out of reach`,
+				),
+			);
 		const wait = (stepsLeft: number): void => {
 			const next = stepsLeft === 0 ? giveUp : () => wait(stepsLeft - 1);
 			timer = setTimeout(next, patience / patienceSteps);

@@ -1,7 +1,7 @@
 /** Work that is under way: shared by all who ask for it, called off where it is not wanted any more, and waited for within bounds. */
 
 /** Why those reject who waited for work that was called off. */
-export class CalledOff extends Error {}
+class CalledOff extends Error {}
 
 interface Flight<Result> {
 	readonly promise: Promise<Result>;
@@ -75,6 +75,17 @@ export async function unlessCalledOff<Result>(work: Promise<Result>, signal: Abo
 		return await Promise.race([work, promise]);
 	} finally {
 		signal.removeEventListener('abort', give);
+	}
+}
+
+/** Work that was called off is begun again, for those who still wait. */
+export async function untilWanted<Result>(work: () => Promise<Result>): Promise<Result> {
+	for (;;) {
+		try {
+			return await work();
+		} catch (error) {
+			if (!(error instanceof CalledOff)) throw error;
+		}
 	}
 }
 

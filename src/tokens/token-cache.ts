@@ -4,22 +4,24 @@
  * A token is fetched once for all who want it: in the process they share one promise, across processes one of them
  * holds a lease and the others wait for what it puts into the store.
  */
-import {randomUUID} from 'node:crypto';
+import {type KeyObject, randomUUID} from 'node:crypto';
 import {setTimeout as delay} from 'node:timers/promises';
 import {GatepassError, TokenCacheError, TokenRequestError} from '../errors.ts';
 import {Events} from '../observability/events.ts';
 import type {Token, TokenCache} from '../strategy/services.ts';
 import {boundedBackoff, IssuerBackoffs} from './backoffs.ts';
-import {CircuitBreakerStore} from './circuit-breaker.ts';
-import {checkToken} from './is-token.ts';
-import {CalledOff, SingleFlight, unlessCalledOff} from './single-flight.ts';
+import {SingleFlight, unlessCalledOff, untilWanted} from './single-flight.ts';
 import {steadyNow} from './steady-clock.ts';
+import type {StorageOpener} from './storage.ts';
+import {checkToken, type StoredToken} from './stored-token.ts';
 import {type RememberedToken, TokenMemory} from './token-memory.ts';
-import type {StoredToken, TokenStore} from './token-store.ts';
+import {TokenStore} from './token-store.ts';
 
 export interface TokenCacheSettings {
 	/** Milliseconds for which one process may keep others from fetching. Default: 30,000. */
 	readonly leaseDuration?: number;
+	/** What the store's entries are encrypted with: the first encrypts, all decrypt. None: they are kept as they are. */
+	readonly keys?: readonly KeyObject[];
 	readonly events?: Events;
 }
 
@@ -45,7 +47,7 @@ interface Order {
 
 export class PersistentTokenCache implements TokenCache {
 	readonly #memory = new TokenMemory();
-	readonly #store: CircuitBreakerStore;
+	readonly #store: TokenStore;
 	readonly #backoffs: IssuerBackoffs;
 	readonly #events: Events;
 	readonly #leaseDuration: number;
@@ -57,10 +59,14 @@ export class PersistentTokenCache implements TokenCache {
 	readonly #closing = new AbortController();
 	#closed: Promise<void> | undefined;
 
-	constructor(store: TokenStore, {leaseDuration = 30_000, events = new Events()}: TokenCacheSettings = {}) {
+	constructor(
+		storage: StorageOpener | undefined,
+		{leaseDuration = 30_000, keys = [], events = new Events()}: TokenCacheSettings = {},
+	) {
 		this.#events = events;
 		this.#leaseDuration = leaseDuration;
-		this.#store = new CircuitBreakerStore(store, error => events.publish('gatepass:token:error', {error}));
+		const report = (error: TokenCacheError): void => events.publish('gatepass:token:error', {error});
+		this.#store = new TokenStore(storage, {keys, report});
 		this.#backoffs = new IssuerBackoffs(this.#store);
 	}
 
@@ -153,16 +159,16 @@ export class PersistentTokenCache implements TokenCache {
 		const holder = randomUUID();
 		// Longer than one holder may take; after that, two tokens are better than none.
 		const deadline = steadyNow() + 2 * this.#leaseDuration;
-		while (this.#store.hasLeases && steadyNow() < deadline) {
-			const acquired = await this.#store.acquireLease(key, holder, this.#leaseDuration);
-			if (acquired === undefined) break;
+		while (steadyNow() < deadline) {
+			const lease = await this.#store.lease(key, holder, this.#leaseDuration);
+			if (lease === undefined) break;
 			const stored = await this.#take(key, signal);
 			const isNews = stored !== undefined && stored.value !== known?.value;
-			if (acquired) {
+			if (lease !== 'held') {
 				try {
 					return isNews ? stored : await this.#fetch(order);
 				} finally {
-					await this.#store.releaseLease(key, holder);
+					await lease.giveBack();
 				}
 			}
 			if (isNews) return stored;
@@ -234,16 +240,5 @@ export class PersistentTokenCache implements TokenCache {
 			});
 		this.#writes.set(key, settled);
 		return written;
-	}
-}
-
-/** Work that was called off is begun again, for those who still wait. */
-async function untilWanted(work: () => Promise<Token>): Promise<Token> {
-	for (;;) {
-		try {
-			return await work();
-		} catch (error) {
-			if (!(error instanceof CalledOff)) throw error;
-		}
 	}
 }

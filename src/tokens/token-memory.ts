@@ -6,7 +6,7 @@ import {createHash} from 'node:crypto';
 import type {Token} from '../strategy/services.ts';
 import {ExpiringMap} from './expiring-map.ts';
 import {steadyNow} from './steady-clock.ts';
-import type {StoredToken} from './token-store.ts';
+import type {StoredToken} from './stored-token.ts';
 
 /** A token is not used in its last moments: it could end on its way to the server. */
 const longestLeeway = 10_000;

@@ -2,9 +2,9 @@
 import {performance} from 'node:perf_hooks';
 import type {Token} from 'gatepass';
 import type * as servicesModule from '../../src/strategy/services.ts';
-import type * as openModule from '../../src/tokens/open-store.ts';
+import type * as openModule from '../../src/tokens/open-storage.ts';
+import type {Storage} from '../../src/tokens/storage.ts';
 import type * as cacheModule from '../../src/tokens/token-cache.ts';
-import type {TokenStore} from '../../src/tokens/token-store.ts';
 import {loadBuilt} from './built.ts';
 import {answerParent, tellParent} from './child.ts';
 
@@ -28,18 +28,17 @@ interface LookUps {
 }
 
 const {PersistentTokenCache} = await loadBuilt<typeof cacheModule>('src/tokens/token-cache.js');
-const {openTokenStore} = await loadBuilt<typeof openModule>('src/tokens/open-store.js');
-const {tokenKey} = await loadBuilt<typeof servicesModule>('src/services.js');
+const {openStorage} = await loadBuilt<typeof openModule>('src/tokens/open-storage.js');
+const {tokenKey} = await loadBuilt<typeof servicesModule>('src/strategy/services.js');
 const {gc} = globalThis;
 if (gc === undefined) throw new Error('This script needs --expose-gc');
 
 /** A store that is not in this process, such as Redis: nothing that it keeps is in this heap. */
-const elsewhere: TokenStore = {
+const elsewhere: Storage = {
 	get: async () => undefined,
 	set: async () => {},
 	delete: async () => {},
-	deleteIf: async () => {},
-	close: async () => {},
+	compareAndDelete: async () => {},
 };
 
 interface Filled {
@@ -76,7 +75,9 @@ async function fill({size, length, store}: Filling): Promise<number> {
 	filled.delete(size);
 	const before = heapUsed();
 	const keys = makeKeys(size);
-	const cache = new PersistentTokenCache(store === 'memory' ? openTokenStore('memory:') : elsewhere);
+	const cache = new PersistentTokenCache(
+		store === 'memory' ? openStorage('memory:') : {open: async () => elsewhere},
+	);
 	// A thousand at a time: what is under way would take more than what is kept.
 	for (let start = 0; start < size; start += 1000) {
 		await Promise.all(keys.slice(start, start + 1000).map(key => cache.get(key, () => issue(length))));

@@ -3,16 +3,20 @@ import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {DatabaseSync} from 'node:sqlite';
-import {openTokenStore, type StoreSource, type TokenStoreSettings} from '../../src/tokens/open-store.ts';
-import type {TokenStore} from '../../src/tokens/token-store.ts';
+import {Keyv, type KeyvStoreAdapter} from 'keyv';
+import {openStorage, type StorageSource} from '../../src/tokens/open-storage.ts';
+import {TokenStore, type TokenStoreSettings} from '../../src/tokens/token-store.ts';
 import type {RealServer} from '../servers/availability.ts';
 import {type Postgres, postgresServer, startPostgres} from '../servers/postgres.ts';
 import {type Redis, redisServer, startRedis} from '../servers/redis.ts';
+import {openerOf} from './raw-store.ts';
 
 /** A place for tokens that several stores can be opened on. */
 export interface Backend {
-	readonly source: StoreSource;
+	readonly source: StorageSource;
 	open(settings?: TokenStoreSettings): TokenStore;
+	/** A keyv on the same place, as a user would open it. */
+	keyv(): Promise<Keyv>;
 	/** All that is kept, raw: text by name. */
 	entries(): Promise<Map<string, string>>;
 	/** Put a raw text in the place of another. */
@@ -41,7 +45,8 @@ const memory: BackendKind = {
 		const source = new Map<string, unknown>();
 		return {
 			source,
-			open: settings => openTokenStore(source, settings),
+			open: settings => new TokenStore(openStorage(source), settings),
+			keyv: async () => new Keyv({store: source, namespace: 'gatepass'}),
 			entries: async () => new Map(source as Map<string, string>),
 			put: async (name, text) => void source.set(name, text),
 			clear: async () => source.clear(),
@@ -67,7 +72,8 @@ export const sqlite: BackendKind<Backend & {readonly source: string}> = {
 		};
 		return {
 			source,
-			open: settings => openTokenStore(source, settings),
+			open: settings => new TokenStore(openStorage(source), settings),
+			keyv: () => keyvOn(source),
 			entries: () =>
 				using(database => {
 					const rows = database.prepare('SELECT key, value FROM gatepass_entries').all();
@@ -91,9 +97,10 @@ export const redis: BackendKind<ServerBackend & {readonly server: Redis}> = {
 		return {
 			server,
 			source: server.url,
-			open: settings => openTokenStore(server.url, settings),
+			open: settings => new TokenStore(openStorage(server.url), settings),
+			keyv: () => keyvOn(server.url),
 			async entries() {
-				const names = (await server.run('KEYS', 'gatepass::*')).split('\n').filter(name => name !== '');
+				const names = (await server.run('KEYS', 'gatepass:*')).split('\n').filter(name => name !== '');
 				return new Map(
 					await Promise.all(names.map(async name => [name, await server.run('GET', name)] as const)),
 				);
@@ -113,23 +120,30 @@ export const postgres: BackendKind<ServerBackend & {readonly server: Postgres}> 
 		return {
 			server,
 			source: server.url,
-			open: settings => openTokenStore(server.url, settings),
+			open: settings => new TokenStore(openStorage(server.url), settings),
+			keyv: () => keyvOn(server.url),
 			async entries() {
-				const rows = await server.run('SELECT json_build_array(key, value) FROM gatepass_tokens');
+				const rows = await server.run('SELECT json_build_array(key, value) FROM gatepass_entries');
 				const lines = rows.split('\n').filter(line => line !== '');
 				return new Map(lines.map(line => JSON.parse(line) as [string, string]));
 			},
 			put: async (name, text) =>
 				void (await server.run(
-					`UPDATE gatepass_tokens SET value = ${quote(text)} WHERE key = ${quote(name)}`,
+					`UPDATE gatepass_entries SET value = ${quote(text)} WHERE key = ${quote(name)}`,
 				)),
-			clear: async () => void (await server.run('DELETE FROM gatepass_tokens; DELETE FROM gatepass_leases')),
+			clear: async () => void (await server.run('DELETE FROM gatepass_entries')),
 			close: () => server.close(),
 		};
 	},
 };
 
 export const backends: readonly BackendKind[] = [memory, sqlite, redis, postgres];
+
+/** Over the adapter that gatepass itself opens for a URL. */
+async function keyvOn(url: string): Promise<Keyv> {
+	const adapter = await openerOf(url).open(new AbortController().signal);
+	return new Keyv({store: adapter as unknown as KeyvStoreAdapter, namespace: 'gatepass'});
+}
 
 function quote(text: string): string {
 	return `'${text.replaceAll("'", "''")}'`;

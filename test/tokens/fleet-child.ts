@@ -4,7 +4,7 @@ import {TokenCacheError, TokenRequestError} from '../../src/errors.ts';
 import type {Token} from '../../src/strategy/services.ts';
 // Loaded before the process becomes a user who may not read it.
 import '../../src/tokens/stores/sqlite-store.ts';
-import {openTokenStore} from '../../src/tokens/open-store.ts';
+import {openStorage} from '../../src/tokens/open-storage.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
 import type {Answer, Order} from './fleet.ts';
 
@@ -68,7 +68,7 @@ async function obey(order: Order): Promise<Answer | undefined> {
 			if (order.user !== undefined) process.seteuid?.(order.user);
 			tokenEndpoint = order.tokenEndpoint;
 			heedsDate = order.heedsDate ?? false;
-			cache = new PersistentTokenCache(openTokenStore(order.storeUrl), order);
+			cache = new PersistentTokenCache(openStorage(order.storeUrl), order);
 			return undefined;
 		case 'ask':
 			return ask(order);

@@ -2,15 +2,15 @@
  * One process of those that contend for leases: `node lease-child.ts STORE-URL`. Says `ready`, then does what each
  * message says and answers with what came of it.
  */
-import {openTokenStore} from '../../src/tokens/open-store.ts';
 import type {LeaseAnswer, LeaseRequest} from './lease-processes.ts';
+import {openerOf, RawStore} from './raw-store.ts';
 
 const [storeUrl = ''] = process.argv.slice(2);
-const store = openTokenStore(storeUrl);
+const store = new RawStore(openerOf(storeUrl));
 
 async function execute({call, key, holder, duration}: LeaseRequest): Promise<boolean | undefined> {
-	if (call === 'acquire') return store.leases?.acquire(key, holder, duration);
-	await store.leases?.release(key, holder);
+	if (call === 'acquire') return store.acquire(key, holder, duration);
+	await store.release(key, holder);
 	return undefined;
 }
 

@@ -1,11 +1,10 @@
 /** Leases between processes: who holds one, who is killed or paused with it, and what a store that goes away does. */
 import {DatabaseSync} from 'node:sqlite';
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
-import {openTokenStore} from '../../src/tokens/open-store.ts';
-import type {Leases, TokenStore} from '../../src/tokens/token-store.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Backend, type BackendKind, postgres, redis, type ServerBackend, sqlite} from './backends.ts';
 import {LeaseProcess} from './lease-processes.ts';
+import {openerOf, RawStore} from './raw-store.ts';
 
 const minute = 60_000;
 /** Milliseconds. Short, so that the tests need not wait for long; long enough to act before its end. */
@@ -42,20 +41,18 @@ function startsProcesses(
 
 function leaseTests({start}: BackendKind<SharedBackend>): void {
 	let backend: SharedBackend;
-	let store: TokenStore;
-	let leases: Leases;
+	let leases: RawStore;
 	const startProcess = startsProcesses(() => backend);
 
 	beforeAll(async () => {
 		backend = await start();
 	});
 	beforeEach(async () => {
-		store = backend.open();
-		leases = store.leases as Leases;
+		leases = new RawStore(openerOf(backend.source));
 		await leases.acquire('makes the table', 'test', 1);
 	});
 	afterEach(async () => {
-		await store.close();
+		await leases.close();
 		await backend.clear();
 	});
 	afterAll(() => backend?.close());
@@ -83,13 +80,13 @@ function leaseTests({start}: BackendKind<SharedBackend>): void {
 	});
 
 	test('it has nothing to do with the token of its key', async () => {
+		const store = backend.open();
 		await store.set('key', {value: 'a-token', type: 'Bearer'}, minute);
-		expect(await leases.acquire('key', 'one', minute)).toBe(true);
-		await leases.release('key', 'one');
+		expect(await store.lease('key', 'one', minute)).toHaveProperty('giveBack');
 		expect((await store.get('key'))?.value).toBe('a-token');
-		await leases.acquire('key', 'one', minute);
 		await store.delete('key');
-		expect(await leases.acquire('key', 'another', minute)).toBe(false);
+		expect(await store.lease('key', 'another', minute)).toBe('held');
+		await store.close();
 	});
 
 	test('it ends after its time, not before', async () => {
@@ -190,10 +187,10 @@ function serverTests({start}: BackendKind<ServerBackend>): void {
 
 test('a lease in sqlite that was taken in the future is void: the clock was set back', async () => {
 	const backend = await sqlite.start();
-	const store = openTokenStore(backend.source);
+	const store = new RawStore(openerOf(backend.source));
 	try {
-		expect(await store.leases?.acquire('key', 'one', minute)).toBe(true);
-		expect(await store.leases?.acquire('key', 'another', minute)).toBe(false);
+		expect(await store.acquire('key', 'one', minute)).toBe(true);
+		expect(await store.acquire('key', 'another', minute)).toBe(false);
 		const takeLater = (milliseconds: number): void => {
 			const database = new DatabaseSync(backend.source.slice('sqlite:'.length));
 			database
@@ -203,9 +200,9 @@ test('a lease in sqlite that was taken in the future is void: the clock was set 
 		};
 		// A little later: the other looked at the clock, and this one was quicker to write.
 		takeLater(30_000);
-		expect(await store.leases?.acquire('key', 'another', minute)).toBe(false);
+		expect(await store.acquire('key', 'another', minute)).toBe(false);
 		takeLater(3_600_000);
-		expect(await store.leases?.acquire('key', 'another', minute)).toBe(true);
+		expect(await store.acquire('key', 'another', minute)).toBe(true);
 	} finally {
 		await store.close();
 		await backend.close();

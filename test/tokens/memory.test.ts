@@ -14,9 +14,9 @@ const tokens = 200_000;
 async function grownBy(storeUrl: string, count: number): Promise<number> {
 	const program = `
 		const {PersistentTokenCache} = await import(${source('tokens/token-cache.ts')});
-		const {openTokenStore} = await import(${source('tokens/open-store.ts')});
+		const {openStorage} = await import(${source('tokens/open-storage.ts')});
 		const {setTimeout: delay} = await import('node:timers/promises');
-		const cache = new PersistentTokenCache(openTokenStore(process.argv[1]));
+		const cache = new PersistentTokenCache(openStorage(process.argv[1]));
 		const value = number => Buffer.alloc(1500, 'token ' + number + ' ').toString('latin1');
 		const issue = number => async () => {
 			const now = Date.now();

@@ -146,14 +146,6 @@ describe.skipIf(!isRoot)('what belongs to somebody else is refused', () => {
 	});
 });
 
-test('a folder in which anybody may replace files is refused, unless it is sticky', async () => {
-	chmodSync(folder, 0o777);
-	expect(refusal()).toMatch(/Anybody may replace files in .*chmod o-w/);
-	expect(existsSync(file)).toBe(false);
-	chmodSync(folder, 0o1777);
-	await open().set('key', 'value');
-});
-
 test('a file that is replaced while it is opened is noticed', () => {
 	const claimed = claimPrivateFile(file);
 	recheckPrivateFile(claimed);

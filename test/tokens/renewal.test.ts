@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {TokenRequestError} from '../../src/errors.ts';
 import type {Token} from '../../src/strategy/services.ts';
-import {openTokenStore} from '../../src/tokens/open-store.ts';
+import {openStorage} from '../../src/tokens/open-storage.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
 
 const second = 1000;
@@ -17,7 +17,7 @@ afterEach(() => {
 	vi.useRealTimers();
 });
 
-function cacheOver(store = openTokenStore(new Map())): PersistentTokenCache {
+function cacheOver(store = openStorage(new Map())): PersistentTokenCache {
 	const cache = new PersistentTokenCache(store);
 	onTestFinished(() => cache.close());
 	return cache;
@@ -153,7 +153,7 @@ describe('an issuer that is down', () => {
 describe('a failure is never kept', () => {
 	test('neither in memory nor in the store: each call asks again', async () => {
 		const map = new Map<string, unknown>();
-		const cache = cacheOver(openTokenStore(map));
+		const cache = cacheOver(openStorage(map));
 		const issuer = new Issuer(hour);
 		issuer.failure = new TokenRequestError('refused', {status: 400});
 		for (let calls = 1; calls <= 5; calls++) {

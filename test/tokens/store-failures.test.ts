@@ -5,7 +5,7 @@ import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {chmod, chown, mkdir, rm, writeFile} from 'node:fs/promises';
 import {dirname} from 'node:path';
 import {setTimeout as delay} from 'node:timers/promises';
-import {promisify} from 'node:util';
+import {inspect, promisify} from 'node:util';
 import type {KeyvStoreAdapter} from 'keyv';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {type Gatepass, TokenCacheError} from '../../src/index.ts';
@@ -129,7 +129,7 @@ testTroubles<Backend & {readonly source: string; readonly server: Postgres}>(pos
 	},
 	'locked by somebody who takes long': {
 		begin: async ({server}) => {
-			const wait = 'BEGIN; LOCK TABLE gatepass_tokens, gatepass_leases; SELECT pg_sleep(60)';
+			const wait = 'BEGIN; LOCK TABLE gatepass_entries; SELECT pg_sleep(60)';
 			void server.run(wait).catch(() => {});
 			const held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted";
 			await expect.poll(() => server.run(held)).not.toBe('0');
@@ -137,6 +137,33 @@ testTroubles<Backend & {readonly source: string; readonly server: Postgres}>(pos
 		end: ({server}) => server.run(endSessions),
 	},
 });
+
+for (const kind of [redis, postgres] as readonly BackendKind<Backend & {source: string}>[]) {
+	describeWith(kind.needs, `a wrong password for ${kind.name}`, () => {
+		test('is told once, as such, and hidden', async () => {
+			const backend = await kind.start();
+			onTestFinished(() => backend.close());
+			const url = new URL(backend.source);
+			url.password = 'the-wrong-one';
+			const gatepass = await createClient(endpoint, {cacheUrl: url.href});
+			// Long enough for the store to be asked several times.
+			const until = performance.now() + 2500;
+			for (let count = 0; performance.now() < until; count++) {
+				await tokenOf(gatepass, `tenant ${count}`);
+				await delay(100);
+			}
+			expect(reports.map(({message}) => message)).toEqual([
+				expect.stringMatching(
+					/requests go on from memory\. .*refuses the user name or password in 'cache\.url'/,
+				),
+			]);
+			await expect(gatepass.forget()).rejects.toThrow(
+				/may still be there\. .*refuses the user name or password/,
+			);
+			expect(inspect(reports, {depth: 10})).not.toContain('the-wrong-one');
+		});
+	});
+}
 
 describe('sqlite', () => {
 	test('a folder in the place of its file', async () => {

@@ -2,31 +2,31 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
-import {type AddressInfo, createServer, type Server, type Socket} from 'node:net';
-import {Keyv} from 'keyv';
+import {type AddressInfo, connect, createServer, type Server, type Socket} from 'node:net';
 import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
 import {TokenCacheError} from '../../src/errors.ts';
-import type {Token} from '../../src/strategy/services.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
-import {KeyvTokenStore} from '../../src/tokens/keyv-token-store.ts';
-import {LazyTokenStore} from '../../src/tokens/lazy-token-store.ts';
-import {openTokenStore} from '../../src/tokens/open-store.ts';
-import {openRedis} from '../../src/tokens/stores/redis-store.ts';
-import type {TokenStore} from '../../src/tokens/token-store.ts';
+import type {FindTrust} from '../../src/tokens/open-storage.ts';
+import type {StorageOpener} from '../../src/tokens/storage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Postgres, postgresServer, startPostgres} from '../servers/postgres.ts';
 import {type Redis, redisServer, startRedis} from '../servers/redis.ts';
 import {type BackendKind, postgres, redis, type ServerBackend} from './backends.ts';
+import {openerOf, RawStore} from './raw-store.ts';
 
-const token: Token = {value: 'a-token', type: 'Bearer'};
+const text = '{"value":"a text"}';
 const minute = 60_000;
 /** Milliseconds within which a call has to end, whatever the store does. It has five seconds; a slow machine more. */
 const bound = 9000;
 /** For a server that says at once that it is not there. */
 const promptly = 3000;
 
-let opened: TokenStore[] = [];
-const track = <Store extends TokenStore>(store: Store): Store => {
+let opened: RawStore[] = [];
+const open = (
+	source: string | StorageOpener,
+	{trust, patience}: {trust?: FindTrust; patience?: number} = {},
+) => {
+	const store = new RawStore(typeof source === 'string' ? openerOf(source, trust) : source, patience);
 	opened.push(store);
 	return store;
 };
@@ -36,28 +36,28 @@ afterEach(async () => {
 });
 
 /** Every call of a store, none of which may last longer than `within`. */
-async function failuresOf(store: TokenStore, within: number): Promise<unknown[]> {
+async function failuresOf(store: RawStore, within: number): Promise<unknown[]> {
 	const began = performance.now();
 	const calls = [
 		store.get('key'),
-		store.set('key', token, minute),
+		store.set('key', text, minute),
 		store.delete('key'),
-		store.deleteIf('key', token),
-		store.leases?.acquire('key', 'holder', minute),
-		store.leases?.release('key', 'holder'),
+		store.compareAndDelete('key', text),
+		store.acquire('lock', 'holder', minute),
+		store.release('lock', 'holder'),
 	];
 	const outcomes = await Promise.allSettled(calls);
 	expect(performance.now() - began).toBeLessThan(within);
 	return outcomes.map(outcome => (outcome.status === 'rejected' ? outcome.reason : undefined));
 }
 
-async function untilItWorks(store: TokenStore): Promise<void> {
+async function untilItWorks(store: RawStore): Promise<void> {
 	await expect
-		.poll(() => store.set('key', token, minute).then(() => 'works', String), {timeout: 20_000})
+		.poll(() => store.set('key', text, minute).then(() => 'works', String), {timeout: 20_000})
 		.toBe('works');
-	expect(await store.get('key')).toEqual(token);
-	expect(await store.leases?.acquire('key', 'holder', minute)).toBe(true);
-	await store.leases?.release('key', 'holder');
+	expect(await store.get('key')).toBe(text);
+	expect(await store.acquire('lock', 'holder', minute)).toBe(true);
+	await store.release('lock', 'holder');
 }
 
 for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
@@ -69,7 +69,7 @@ for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
 		afterAll(() => backend?.close());
 
 		test('while it is down every call fails at once; when it is back, they work again', async () => {
-			const store = track(backend.open());
+			const store = open(backend.source);
 			await untilItWorks(store);
 			for (let outage = 0; outage < 2; outage++) {
 				await backend.server.kill();
@@ -81,14 +81,14 @@ for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
 
 		test('it may be down at the first call', async () => {
 			await backend.server.kill();
-			const store = track(backend.open());
+			const store = open(backend.source);
 			for (const failure of await failuresOf(store, promptly)) expect(failure).toBeInstanceOf(Error);
 			await backend.server.restart();
 			await untilItWorks(store);
 		});
 
 		test("a connection that breaks between calls is nobody's error", async () => {
-			const store = track(backend.open());
+			const store = open(backend.source);
 			await untilItWorks(store);
 			await backend.server.kill();
 			await backend.server.restart();
@@ -98,7 +98,7 @@ for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
 		test('the wrong password is told, and never shown', async () => {
 			const url = new URL(backend.source);
 			url.password = 'the-wrong-password';
-			const store = track(openTokenStore(url.href));
+			const store = open(url.href);
 			for (const failure of await failuresOf(store, promptly)) {
 				expect(failure).toBeInstanceOf(Error);
 				expect(String(failure)).toMatch(/password/i);
@@ -107,7 +107,7 @@ for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
 		});
 
 		test('after close every call fails, and the server has no connection left', async () => {
-			const store = backend.open();
+			const store = open(backend.source);
 			await untilItWorks(store);
 			await store.close();
 			await store.close();
@@ -117,12 +117,13 @@ for (const kind of [redis, postgres] as readonly BackendKind<ServerBackend>[]) {
 		});
 
 		test('a process that forgets to close it ends all the same, with all calls done', async () => {
-			const openStore = new URL('../../src/tokens/open-store.ts', import.meta.url);
+			const source = (name: string) => new URL(`../../src/tokens/${name}.ts`, import.meta.url);
 			const script = `
-				const {openTokenStore} = await import('${openStore}');
-				const store = openTokenStore('${backend.source}');
+				const {openStorage} = await import('${source('open-storage')}');
+				const {TokenStore} = await import('${source('token-store')}');
+				const store = new TokenStore(openStorage('${backend.source}'));
 				await store.set('key of the process', {value: 'a-token', type: 'Bearer'}, 60000);
-				await store.leases.acquire('lease of the process', 'it', 60000);
+				await store.lease('key of the process', 'it', 60000);
 				console.log((await store.get('key of the process')).value);
 			`;
 			const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
@@ -164,7 +165,7 @@ describe('a server that accepts connections and says nothing', () => {
 
 	test.for(['redis', 'postgres'])('keeps no call to %s waiting for ever, and no connection', async scheme => {
 		const {port} = server.address() as AddressInfo;
-		const store = track(openTokenStore(`${scheme}://user:password@127.0.0.1:${port}/0`));
+		const store = open(`${scheme}://user:password@127.0.0.1:${port}/0`);
 		for (const failure of await failuresOf(store, bound)) expect(failure).toBeInstanceOf(Error);
 		await store.close();
 		await expect.poll(() => sockets.size, {timeout: bound}).toBe(0);
@@ -180,13 +181,13 @@ describeWith(redisServer, 'Redis in trouble', () => {
 
 	test('one that hangs is let go after a while, and works again when it wakes up', async () => {
 		let openings = 0;
-		const open = async (signal: AbortSignal): Promise<TokenStore> => {
-			openings += 1;
-			return new KeyvTokenStore(
-				new Keyv({store: await openRedis(server.url, {signal}), useKeyPrefix: false, throwOnErrors: true}),
-			);
+		const opener: StorageOpener = {
+			open(signal) {
+				openings += 1;
+				return openerOf(server.url).open(signal);
+			},
 		};
-		const store = track(new LazyTokenStore(open, {patience: 300}));
+		const store = open(opener, {patience: 300});
 		await untilItWorks(store);
 		server.pause();
 		try {
@@ -201,12 +202,51 @@ describeWith(redisServer, 'Redis in trouble', () => {
 		expect(openings).toBeGreaterThan(1);
 	});
 
+	test('one that was the primary until a failover is left for the new one, although its connection lasts', async () => {
+		const successor = await startRedis();
+		// What leads to the primary, whichever that is: a name, or an address that moves.
+		let primary = server.url;
+		const sockets = new Set<Socket>();
+		const entrance = createServer(socket => {
+			const onward = connect(Number(new URL(primary).port), '127.0.0.1');
+			for (const end of [socket, onward]) sockets.add(end.on('error', () => {}));
+			socket.pipe(onward).pipe(socket);
+		});
+		await new Promise<void>(resolve => entrance.listen(0, '127.0.0.1', resolve));
+		onTestFinished(async () => {
+			for (const socket of sockets) socket.destroy();
+			entrance.close();
+			await server.run('REPLICAOF', 'NO', 'ONE');
+			await successor.close();
+		});
+		const url = new URL(server.url);
+		url.port = String((entrance.address() as AddressInfo).port);
+		const calls: ((store: RawStore) => Promise<unknown>)[] = [
+			store => store.set('key', text, minute),
+			store => store.compareAndDelete('key', text),
+			store => store.delete('key'),
+			store => store.acquire('lock', 'holder', minute),
+		];
+		for (const call of calls) {
+			await server.run('REPLICAOF', 'NO', 'ONE');
+			await successor.clear();
+			primary = server.url;
+			const store = open(url.href);
+			await untilItWorks(store);
+			await server.run('REPLICAOF', '127.0.0.1', '1');
+			primary = successor.url;
+			await expect(call(store)).rejects.toThrow(/READONLY/);
+			await untilItWorks(store);
+			expect(await successor.run('GET', 'key')).toBe(text);
+		}
+	});
+
 	test('one that is full refuses what is to be kept, and gives what it has', async () => {
-		const store = track(openTokenStore(server.url));
-		await store.set('key', token, minute);
+		const store = open(server.url);
+		await store.set('key', text, minute);
 		await server.run('CONFIG', 'SET', 'maxmemory', '1');
-		await expect(store.set('another', token, minute)).rejects.toThrow(/OOM/);
-		expect(await store.get('key')).toEqual(token);
+		await expect(store.set('another', text, minute)).rejects.toThrow(/OOM/);
+		expect(await store.get('key')).toBe(text);
 		await server.run('CONFIG', 'SET', 'maxmemory', '0');
 		await untilItWorks(store);
 	});
@@ -220,57 +260,57 @@ describeWith(postgresServer, 'PostgreSQL in trouble', () => {
 	afterAll(() => server?.close());
 
 	test('one that may only be read refuses what is to be kept, and gives what it has', async () => {
-		await track(openTokenStore(server.url)).set('key', token, minute);
+		await open(server.url).set('key', text, minute);
 		await server.run('ALTER DATABASE postgres SET default_transaction_read_only = on');
-		const store = track(openTokenStore(server.url));
-		expect(await store.get('key')).toEqual(token);
-		await expect(store.set('another', token, minute)).rejects.toThrow(/read-only/);
+		const store = open(server.url);
+		expect(await store.get('key')).toBe(text);
+		await expect(store.set('another', text, minute)).rejects.toThrow(/read-only/);
 		await server.run('BEGIN READ WRITE; ALTER DATABASE postgres RESET ALL; COMMIT');
-		await untilItWorks(track(openTokenStore(server.url)));
+		await untilItWorks(open(server.url));
 	});
 
 	test('a role that may not make tables uses those that are there', async () => {
-		await untilItWorks(track(openTokenStore(server.url)));
+		await untilItWorks(open(server.url));
 		await server.run(
 			"CREATE ROLE guest LOGIN PASSWORD 'guest'; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO guest",
 		);
 		const url = new URL(server.url);
 		Object.assign(url, {username: 'guest', password: 'guest'});
-		await untilItWorks(track(openTokenStore(url.href)));
+		await untilItWorks(open(url.href));
 	});
 
-	test('tokens and leases that have expired are cleared away', async () => {
-		const before = track(openTokenStore(server.url));
-		await before.set('ended', token, 1);
-		await before.set('lasting', token, minute);
-		await before.leases?.acquire('ended', 'holder', 1);
-		await expect.poll(() => before.get('ended')).toBeUndefined();
-		const count = (table: string): Promise<string> => server.run(`SELECT count(*) FROM ${table}`);
-		await server.run("DELETE FROM gatepass_tokens WHERE value LIKE '%another%'");
-		const tokens = Number(await count('gatepass_tokens'));
-		await track(openTokenStore(server.url)).leases?.release('any', 'holder');
-		expect(Number(await count('gatepass_tokens'))).toBe(tokens - 1);
-		expect(await count('gatepass_leases')).toBe('0');
-		expect(await before.get('lasting')).toEqual(token);
+	test('tokens and leases that have expired are cleared away, also while the store is in use', async () => {
+		await server.clear();
+		const store = open(server.url);
+		const count = async (): Promise<number> =>
+			Number(await server.run('SELECT count(*) FROM gatepass_entries'));
+		await store.set('lasting', text, minute);
+		await store.acquire('lock', 'holder', 1);
+		for (let number = 0; number < 1200; number++) {
+			await store.set(`ended ${number}`, text, 1);
+			if (number % 300 === 0) expect(await count()).toBeLessThan(600);
+		}
+		expect(await store.get('lasting')).toBe(text);
+		// Whoever begins removes what others have left.
+		await open(server.url).set('another', text, minute);
+		await expect.poll(count).toBe(2);
 	});
 
 	test('many that begin at once on an empty database make its tables but once', async () => {
 		await server.clear();
-		const stores = Array.from({length: 8}, () => track(openTokenStore(server.url)));
-		const taken = await Promise.all(
-			stores.map((store, index) => store.leases?.acquire('key', `${index}`, minute)),
-		);
+		const stores = Array.from({length: 8}, () => open(server.url));
+		const taken = await Promise.all(stores.map((store, index) => store.acquire('lock', `${index}`, minute)));
 		expect(taken.filter(Boolean)).toHaveLength(1);
-		await Promise.all(stores.map((store, index) => store.set(`${index}`, token, minute)));
-		expect(await server.run('SELECT count(*) FROM gatepass_tokens')).toBe('8');
+		await Promise.all(stores.map((store, index) => store.set(`${index}`, text, minute)));
+		expect(await server.run('SELECT count(*) FROM gatepass_entries')).toBe('9');
 	});
 });
 
 /** A store at `url` works with the CA that the configuration names, and not without. */
 async function expectVerified(url: string, authority: TestAuthority): Promise<void> {
 	const ca = await readFile(authority.ca, 'utf8');
-	await untilItWorks(track(openTokenStore(url, {tls: () => ({ca: [ca]})})));
-	for (const failure of await failuresOf(track(openTokenStore(url)), promptly)) {
+	await untilItWorks(open(url, {trust: () => ({ca: [ca]})}));
+	for (const failure of await failuresOf(open(url), promptly)) {
 		expect((failure as Error).message).toMatch(/certificate/);
 	}
 }
@@ -297,9 +337,7 @@ describeWith(postgresServer, 'PostgreSQL over TLS', () => {
 		try {
 			await expectVerified(`${server.url}?sslmode=require`, authority);
 			await expectVerified(`${server.url}?sslmode=verify-full`, authority);
-			await untilItWorks(
-				track(openTokenStore(`${server.url}?sslmode=verify-full&sslrootcert=${authority.ca}`)),
-			);
+			await untilItWorks(open(`${server.url}?sslmode=verify-full&sslrootcert=${authority.ca}`));
 		} finally {
 			await server.close();
 			await authority.close();

@@ -38,13 +38,6 @@ export function preparePrivateFolder(file: string): void {
 	if (!hasOwners()) return;
 	const isOwn = basename(folder) === 'gatepass' && !lstatSync(folder).isSymbolicLink();
 	if (isOwn && isWide(statSync(folder, {bigint: true}))) narrow(folder, () => {});
-	const {mode} = statSync(folder);
-	const [mayOthersWrite, isSticky] = [(mode & 0o002) !== 0, (mode & 0o1000) !== 0];
-	if (mayOthersWrite && !isSticky) {
-		throw new TokenCacheError(
-			`Anybody may replace files in ${folder}, so no token is written there. Take that right away with 'chmod o-w', or name another folder under 'cache.url'`,
-		);
-	}
 }
 
 /** Make the file where it is missing: it never has other rights than 0600, not even for a moment. */

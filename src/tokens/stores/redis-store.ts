@@ -1,52 +1,90 @@
-/** A connection to Redis or Valkey for `@keyv/redis`: one whose calls fail at once while the server is away. */
-import KeyvRedis, {createClient} from '@keyv/redis';
-import type {ServerTrust} from './server-trust.ts';
+/** Tokens in Redis or Valkey, over a client of node-redis; a keyv adapter, too. Redis itself judges the time. */
+import {EventEmitter} from 'node:events';
+import type {KeyvStoreAdapter} from 'keyv';
+import type {Storage, Unlock} from '../storage.ts';
 
-/** Milliseconds for a connection. */
-const patience = 5000;
-/** The client reconnects by itself, for as long as it takes. */
-const longestReconnectPause = 1000;
-
-export interface RedisSettings {
-	/** What verifies the server of a `rediss:` URL. Absent: the system's CA certificates. */
-	readonly trust?: ServerTrust | undefined;
-	/** Ends the connection, also one that is not there yet. */
-	readonly signal: AbortSignal;
+/** What is used of the clients (single, cluster, sentinel): https://github.com/redis/node-redis */
+export interface RedisClient {
+	get(key: string): Promise<string | null>;
+	set(key: string, value: string, options?: {PX: number}): Promise<unknown>;
+	del(keys: string | string[]): Promise<number>;
+	eval(script: string, options: {keys: string[]; arguments: string[]}): Promise<unknown>;
+	scanIterator?(options: {MATCH: string; COUNT: number}): AsyncIterable<string[]>;
+	isOpen: boolean;
+	destroy(): void;
 }
 
-/** Connect. Rejects at the first failure, while the client alone would go on trying. */
-export async function openRedis(url: string, {trust, signal}: RedisSettings): Promise<KeyvRedis<unknown>> {
-	const isTls = new URL(url).protocol === 'rediss:';
-	const client = createClient({
-		url,
-		// A command waits for no connection.
-		disableOfflineQueue: true,
-		socket: {
-			connectTimeout: patience,
-			reconnectStrategy: attempt =>
-				Math.min(longestReconnectPause, 50 * 2 ** Math.min(attempt, 10)) * (0.75 + Math.random() / 2),
-			...(isTls && {tls: true, rejectUnauthorized: true, ...trust}),
-		},
-	});
-	const adapter = new KeyvRedis<unknown>(client as never, {throwOnErrors: true});
-	// Emitted also between calls; a call that suffers from it rejects by itself.
-	adapter.on('error', () => {});
-	const disconnect = (): void => {
-		if (client.isOpen) client.destroy();
-	};
-	try {
-		await new Promise<void>((resolve, reject) => {
-			signal.throwIfAborted();
-			signal.addEventListener('abort', () => reject(signal.reason), {once: true});
-			client.once('error', reject);
-			client.connect().then(() => resolve(), reject);
-		});
-	} catch (error) {
-		disconnect();
-		throw error;
+/** As scripts, so that each is one step. */
+const compareAndDelete = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`;
+const lock = `
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0`;
+
+const keysPerScan = 1000;
+
+export class RedisStore extends EventEmitter implements Storage, KeyvStoreAdapter {
+	readonly opts = {dialect: 'redis', url: 'redis:'};
+	namespace?: string | undefined;
+	readonly #client: () => Promise<RedisClient>;
+
+	/** @param client gives the client; asked for each time. */
+	constructor(client: () => Promise<unknown>) {
+		super();
+		this.#client = client as () => Promise<RedisClient>;
 	}
-	signal.addEventListener('abort', disconnect, {once: true});
-	// A connection that nobody waits for keeps no process from ending. Who waits has a timer that runs.
-	client.unref();
-	return adapter;
+
+	/** Of any type, as keyv wants it: it is the text. */
+	async get<Value = string>(key: string): Promise<Value | undefined> {
+		return ((await (await this.#client()).get(key)) ?? undefined) as Value | undefined;
+	}
+
+	async set(key: string, value: string, ttl?: number): Promise<void> {
+		await (await this.#client()).set(key, value, ttl === undefined ? undefined : {PX: Math.ceil(ttl)});
+	}
+
+	async delete(key: string): Promise<boolean> {
+		return (await (await this.#client()).del(key)) > 0;
+	}
+
+	async compareAndDelete(key: string, value: string): Promise<boolean> {
+		return (await this.#run(compareAndDelete, key, value)) === 1;
+	}
+
+	async lock(key: string, holder: string, duration: number): Promise<Unlock | undefined> {
+		const isLocked = (await this.#run(lock, key, holder, String(Math.ceil(duration)))) === 1;
+		return isLocked ? () => this.compareAndDelete(key, holder) : undefined;
+	}
+
+	async clear(): Promise<void> {
+		const client = await this.#client();
+		for await (const keys of this.#scan(this.namespace)) await client.del(keys);
+	}
+
+	async *iterator<Value>(
+		namespace?: string,
+	): AsyncGenerator<Array<string | Awaited<Value> | undefined>, void> {
+		for await (const keys of this.#scan(namespace)) {
+			for (const key of keys) yield [key, await this.get<Awaited<Value>>(key)];
+		}
+	}
+
+	async disconnect(): Promise<void> {
+		const client = await this.#client();
+		if (client.isOpen) client.destroy();
+	}
+
+	async *#scan(namespace: string | undefined): AsyncGenerator<string[], void> {
+		const prefix = namespace === undefined ? '' : `${namespace}:`;
+		const options = {MATCH: `${prefix.replace(/[\\[\]*?]/g, '\\$&')}*`, COUNT: keysPerScan};
+		for await (const keys of (await this.#client()).scanIterator?.(options) ?? []) {
+			if (keys.length > 0) yield keys;
+		}
+	}
+
+	async #run(script: string, key: string, ...values: string[]): Promise<unknown> {
+		return (await this.#client()).eval(script, {keys: [key], arguments: values});
+	}
 }

@@ -6,7 +6,8 @@
 import {EventEmitter} from 'node:events';
 import {performance} from 'node:perf_hooks';
 import type {DatabaseSync, StatementSync} from 'node:sqlite';
-import type {KeyvStoreAdapter, StoredData} from 'keyv';
+import type {KeyvStoreAdapter} from 'keyv';
+import type {Storage, Unlock} from '../storage.ts';
 import {FileIsLocked, whenFree} from './sqlite-busy.ts';
 import {openSqliteFile, removeDamaged} from './sqlite-file.ts';
 
@@ -25,7 +26,7 @@ type Statements = Record<
 	StatementSync
 >;
 
-export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
+export class SqliteStore extends EventEmitter implements Storage, KeyvStoreAdapter {
 	readonly opts: {url: string};
 	namespace?: string | undefined;
 	readonly #file: string;
@@ -53,31 +54,14 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 		}
 	}
 
-	async get<Value>(key: string): Promise<StoredData<Value> | undefined> {
-		const row = this.#statements.get.get({key, now: Date.now()});
-		return row?.value as StoredData<Value> | undefined;
-	}
-
-	async getMany<Value>(keys: string[]): Promise<Array<StoredData<Value | undefined>>> {
-		return Promise.all(keys.map(async key => this.get<Value>(key)));
+	/** Of any type, as keyv wants it: it is the text. */
+	async get<Value = string>(key: string): Promise<Value | undefined> {
+		return this.#statements.get.get({key, now: Date.now()})?.value as Value | undefined;
 	}
 
 	async set(key: string, value: string, ttl?: number): Promise<void> {
 		await this.#write(() => this.#statements.set.run(newRow(key, value, ttl)));
 		this.#sweepIfDue();
-	}
-
-	async setMany(values: Array<{key: string; value: string; ttl?: number}>): Promise<void> {
-		await this.#write(() => {
-			this.#database.exec('BEGIN IMMEDIATE');
-			try {
-				for (const {key, value, ttl} of values) this.#statements.set.run(newRow(key, value, ttl));
-				this.#database.exec('COMMIT');
-			} catch (error) {
-				this.#database.exec('ROLLBACK');
-				throw error;
-			}
-		});
 	}
 
 	/** Delete an entry so that nothing of it stays: neither here nor in the log nor in what was put aside. */
@@ -94,26 +78,16 @@ export class SqliteStore extends EventEmitter implements KeyvStoreAdapter {
 		return Number(changes) > 0;
 	}
 
-	/** Put a text where there is none, or the same one: one statement. */
-	async lock(key: string, value: string, ttl: number): Promise<boolean> {
+	async lock(key: string, holder: string, duration: number): Promise<Unlock | undefined> {
 		const {changes} = await this.#write(() => {
-			const row = newRow(key, value, ttl);
+			const row = newRow(key, holder, duration);
 			return this.#statements.lock.run({...row, now: row.kept});
 		});
-		return Number(changes) > 0;
-	}
-
-	async deleteMany(keys: string[]): Promise<boolean> {
-		const results = await Promise.all(keys.map(async key => this.delete(key)));
-		return results.every(Boolean);
+		return Number(changes) > 0 ? () => this.compareAndDelete(key, holder) : undefined;
 	}
 
 	async clear(): Promise<void> {
 		await this.#write(() => this.#statements.clear.run({prefix: prefixOf(this.namespace)}));
-	}
-
-	async has(key: string): Promise<boolean> {
-		return (await this.get(key)) !== undefined;
 	}
 
 	async *iterator<Value>(

@@ -1,7 +1,28 @@
-/** Tells a token from what is none: a store may hold anything, and a strategy may issue anything. */
+/**
+ * What the token cache keeps in a store, and how it is told from what is none: a store may hold anything, and a strategy
+ * may issue anything.
+ */
 import {StrategyError} from '../errors.ts';
 import type {Token} from '../strategy/services.ts';
-import type {Backoff, StoredToken} from './token-store.ts';
+
+/** A token as the store keeps it. */
+export interface StoredToken extends Token {
+	/**
+	 * Milliseconds that the issuer's clock was ahead of the clock of whoever fetched the token; `expiresAt` is by the
+	 * issuer's. Absent: not known.
+	 */
+	readonly skew?: number;
+}
+
+/** What an issuer said that asked to be left alone for a while (`Retry-After`). Holds no secret. */
+export interface Backoff {
+	/** Milliseconds since 1970. */
+	readonly until: number;
+	readonly message: string;
+	readonly status?: number;
+	readonly error?: string;
+	readonly errorDescription?: string;
+}
 
 export function isToken(value: unknown): value is StoredToken {
 	if (typeof value !== 'object' || value === null) return false;
