@@ -46,6 +46,7 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
+	macaroon: async () => (await import('../strategies/macaroon/index.ts')).MacaroonStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
 	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
 	'sso-client-credentials': async () =>
