@@ -97,8 +97,12 @@ export class GotHttpClient implements HttpClient {
 }
 
 /** Nothing is asked for packed, but some balancers pack all the same. */
+/** In a plain object, names stay as they are written: some servers know them by that alone (XRootD: `Content-Type`). */
 function headersOf(headers: RequestInit['headers']): Record<string, string> {
-	return {'accept-encoding': 'identity', ...Object.fromEntries(new Headers(headers))};
+	const checked = new Headers(headers);
+	const isPlain = headers !== undefined && !(Symbol.iterator in headers);
+	const written = isPlain ? headers : Object.fromEntries(checked);
+	return {...(!checked.has('accept-encoding') && {'accept-encoding': 'identity'}), ...written};
 }
 
 /** The content of an answer that came packed by gzip; the header that says so goes. */

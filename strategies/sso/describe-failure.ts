@@ -2,7 +2,8 @@
 import * as oauth from 'oauth4webapi';
 import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
-import {type RuleInfo, redact} from '../../src/strategy/index.ts';
+import type {RuleInfo} from '../../src/strategy/index.ts';
+import {printable} from '../bearer/printable.ts';
 
 /** The endpoints that secrets are sent to, by their names in the metadata. */
 export type EndpointName = 'token_endpoint' | 'revocation_endpoint' | 'introspection_endpoint';
@@ -13,6 +14,8 @@ export interface Exchange {
 	readonly endpoint: string;
 	readonly rule: RuleInfo;
 	readonly secrets: readonly string[];
+	/** What the server may not have liked, a sentence each. */
+	readonly doubts?: () => readonly string[];
 }
 
 /** An error that names the endpoint and the rule. */
@@ -136,6 +139,14 @@ const knownCodes: ReadonlySet<string> = new Set([
 	...['invalid_dpop_proof', 'use_dpop_nonce', 'temporarily_unavailable', 'server_error'],
 ]);
 
+/** Codes for which an assertion may be the reason (RFC 7521 section 4.1.1 and 4.2.1, and what servers make of it). */
+const aboutAssertions: ReadonlySet<string> = new Set([
+	'invalid_client',
+	'invalid_grant',
+	'invalid_request',
+	'unauthorized_client',
+]);
+
 function oauthErrorIn(error: unknown): OauthError | undefined {
 	if (error instanceof oauth.ResponseBodyError) return error;
 	if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return undefined;
@@ -162,7 +173,10 @@ function describeOauthError(
 		...retryAfterOf(response),
 	};
 	// The library's error is no cause: it holds the answer, which could repeat the request.
-	return refusal(exchange, {...adviceFor(code), what: `refused: ${code}${quoted}`}, details);
+	const doubts = (aboutAssertions.has(code) && exchange.doubts?.()) || [];
+	const advice = adviceFor(code);
+	const hint = doubts.length > 0 ? doubts.join('. ') : advice.hint;
+	return refusal(exchange, {code: advice.code, what: `refused: ${code}${quoted}`, hint}, details);
 }
 
 /** The library's messages name fields, never values. */
@@ -179,7 +193,7 @@ function adviceFor(code: string): {code: AnyDiagnosticCode; hint: string} {
 		case 'invalid_client':
 			return {
 				code: 'client-refused',
-				hint: "Check 'clientId', 'clientSecret' or 'privateKey', and 'clientAuthentication'",
+				hint: "Check 'clientId', 'clientSecret', 'clientAssertion' or 'privateKey', and 'clientAuthentication'",
 			};
 		case 'invalid_scope':
 			return {code: 'scope-refused', hint: "Check 'scope'"};
@@ -203,18 +217,6 @@ function adviceFor(code: string): {code: AnyDiagnosticCode; hint: string} {
 		default:
 			return {code: 'token-request-refused', hint: 'Check the options of the rule'};
 	}
-}
-
-/** A server may repeat what it was sent, and may send anything. */
-export function printable(text: string, secrets: readonly string[] = []): string {
-	return redact(text, secrets)
-		.replaceAll(/[^\x20-\x7E…]/g, ' ')
-		.slice(0, 300);
-}
-
-/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
-export function formEncoded(text: string): string {
-	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /**
