@@ -1,5 +1,5 @@
 /** Replaces `${NAME}`, `${NAME:-default}` and `${file:PATH}` in string values; `$${` stands for `${`. */
-import {readFileSync, statSync} from 'node:fs';
+import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import type {Problems} from './problems.ts';
@@ -131,16 +131,16 @@ function readSecretFile(
 		return '';
 	};
 	try {
-		const information = statSync(file);
-		// A device or a pipe could go on for ever.
-		if (!information.isFile()) return fail('is not a file', 'Name a file that holds just the secret');
-		if (information.size > largestSecretFile) {
-			const what = `has ${information.size} bytes, too many for a secret`;
+		return readBoundedSync(file, largestSecretFile)
+			.bytes.toString('utf8')
+			.replace(/\r?\n$/, '');
+	} catch (error) {
+		if (!(error instanceof FileReadError)) throw error;
+		const {code, size, message} = error;
+		if (code === undefined) {
+			const what = size === undefined ? message : `has ${size} bytes, too many for a secret`;
 			return fail(what, 'Name a file that holds just the secret');
 		}
-		return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
-	} catch (error) {
-		const {code} = error as NodeJS.ErrnoException;
 		const what = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
 		return fail(what, 'Name a file that exists and that this user may read');
 	}
