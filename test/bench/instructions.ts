@@ -5,6 +5,8 @@
  */
 import {fork, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
+import type {Readable} from 'node:stream';
+import {text} from 'node:stream/consumers';
 import {startChild} from './child.ts';
 import {count, type Row, verdictOf} from './report.ts';
 import type {ClientSettings} from './throughput-client.ts';
@@ -72,11 +74,9 @@ async function countRun(settings: ClientSettings, requests: number): Promise<num
 		],
 		stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
 	});
-	let told = '';
-	client.stderr?.on('data', chunk => {
-		told += chunk;
-	});
-	const ended = once(client, 'close');
+	const told = text(client.stderr as Readable);
+	// Not 'close', which does not come where the parent has ended the channel.
+	const ended = once(client, 'exit');
 	const answered = (): Promise<unknown> => Promise.race([once(client, 'message'), ended]);
 	await answered();
 	if (client.connected) {
@@ -86,9 +86,10 @@ async function countRun(settings: ClientSettings, requests: number): Promise<num
 	// It ends when nobody asks any more, and valgrind then says what it has counted.
 	if (client.connected) client.disconnect();
 	const [code] = await ended;
-	if (code !== 0) throw new Error(`The client ended with code ${code}:\n${told}`);
-	const collected = /Collected : (\d+)/.exec(told)?.[1];
-	if (collected === undefined) throw new Error(`valgrind did not count:\n${told}`);
+	const collected = /Collected : (\d+)/.exec(await told)?.[1];
+	if (code !== 0 || collected === undefined) {
+		throw new Error(`The client ended with code ${code}, and valgrind said:\n${await told}`);
+	}
 	return Number(collected);
 }
 
