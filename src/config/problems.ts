@@ -47,6 +47,10 @@ export class Problems {
 		this.#unresolved.add(formatPath(path));
 	}
 
+	get areNone(): boolean {
+		return this.#found.length === 0;
+	}
+
 	/** Whether there is a mistake at exactly this path. */
 	has(path: Path): boolean {
 		const place = formatPath(path);
