@@ -156,7 +156,11 @@ export class ProgramSource {
 		kind: typeof CredentialUnavailableError | typeof TokenRequestError = TokenRequestError,
 	): GatepassError {
 		const {match, source} = this.#services.rule;
-		return new kind(`The program ${this.name} (rule for ${match}, ${source}) ${what}. ${hint}`);
+		return new kind({
+			code: 'token-source-unusable',
+			what: `The program ${this.name} (rule for ${match}, ${source}) ${what}`,
+			hint: `${hint}`,
+		});
 	}
 }
 
