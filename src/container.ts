@@ -88,7 +88,8 @@ export function compose(
 		return container.resolve(token);
 	};
 
-	const got = import('got').then(module => module.default);
+	// Loaded at the first request of gatepass's own.
+	const got = async () => (await import('got')).default;
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),
@@ -172,14 +173,16 @@ export function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
+	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, events, configuration.strict);
 	return {
-		router: new HostRuleRouter(matcher, rules, trust, agents, owned, events),
+		router,
 		matcher,
 		rules,
 		tokens,
 		certificates,
 		pools,
 		async close() {
+			router.close();
 			const errors: unknown[] = [];
 			// Side by side, and before what they were given.
 			await Promise.all(strategies.map(strategy => gather(errors, () => strategy.dispose?.())));

@@ -8,11 +8,13 @@ import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {CertificateError, GatepassError} from './errors.ts';
 import type {Router} from './hop/request.ts';
+import type {BoundRule} from './hop/router.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
 import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import {loadGot} from './transports/got/load.ts';
 import {checkSetting} from './transports/request-setting.ts';
 import {
 	type AnyDispatcher,
@@ -146,7 +148,7 @@ export interface Gatepass extends AsyncDisposable {
 	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
-	/** End renewals in the background and connections, and let go of the token store. Make no requests after it. */
+	/** End renewals in the background and connections, and let go of the token store. A request after it is a {@link ClosedError}. */
 	close(): Promise<void>;
 }
 
@@ -159,6 +161,17 @@ export interface Gatepass extends AsyncDisposable {
  * const runs = await gatepass.got('https://cmsoms.cern.ch/agg/api/v1/runs').json();
  */
 export async function createGatepass(settings: GatepassSettings = {}): Promise<Gatepass> {
+	return assemble(settings, false);
+}
+
+/** The same for `explain` alone: variables and files of secrets may be missing, so that no request can be made. */
+export async function createForExplaining(
+	settings: GatepassSettings = {},
+): Promise<Pick<Gatepass, 'explain' | 'close'>> {
+	return assemble(settings, true);
+}
+
+async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Promise<Gatepass> {
 	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
 	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
 		import('./config/load.ts'),
@@ -172,14 +185,20 @@ export async function createGatepass(settings: GatepassSettings = {}): Promise<G
 		strategies: settings.strategies ?? [],
 		hasOwnStore: settings.cache !== undefined,
 		builtIn: builtInStrategies,
+		withoutSecrets,
 	});
 	const composition = compose(loaded.configuration, loaded.strategyOf, {
 		parent: settings.container,
 		store: settings.cache,
 		events: new Events(await listenersFor(settings)),
 	});
-	const base = settings.got ?? (await import('got')).default;
-	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.router));
+	return new ConfiguredGatepass(
+		loaded,
+		composition,
+		() => settings.got ?? loadGot(),
+		got => extendGot(got, composition.router),
+		withoutSecrets,
+	);
 }
 
 async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {
@@ -191,19 +210,34 @@ async function listenersFor({logger, telemetry}: GatepassSettings): Promise<Even
 }
 
 class ConfiguredGatepass implements Gatepass {
-	readonly got: Got;
 	readonly extend: (got: Got) => Got;
 	readonly fetch: GatepassFetch;
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
+	readonly #withoutSecrets: boolean;
+	readonly #base: () => Got;
+	#got: Got | undefined;
 	#dispatcher: GatepassDispatcher | undefined;
+	#closing: Promise<void> | undefined;
 
-	constructor(loaded: LoadedConfiguration, composition: Composition, base: Got, extend: (got: Got) => Got) {
+	constructor(
+		loaded: LoadedConfiguration,
+		composition: Composition,
+		base: () => Got,
+		extend: (got: Got) => Got,
+		withoutSecrets: boolean,
+	) {
+		this.#withoutSecrets = withoutSecrets;
 		this.#loaded = loaded;
 		this.#composition = composition;
 		this.extend = extend;
-		this.got = extend(base);
+		this.#base = base;
 		this.fetch = createFetch(callers => (callers === undefined ? this.dispatcher : this.intercept(callers)));
+	}
+
+	get got(): Got {
+		this.#got ??= this.extend(this.#base());
+		return this.#got;
 	}
 
 	get dispatcher(): GatepassDispatcher {
@@ -233,16 +267,27 @@ class ConfiguredGatepass implements Gatepass {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const inUse = router.ruleFor(target, verb);
-		const trust = router.route(target, verb)?.trust?.source;
+		const trust = router.trustFor(target)?.source;
 		const notes = [
 			...(inUse?.rule.notes ?? []),
-			...(inUse?.strategy.explain?.() ?? []),
+			...this.#explainStrategy(inUse),
 			...(trust?.startsWith('bundle:')
 				? [`The CA certificates of ${trust} are trusted besides the system's`]
 				: []),
 		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
-		return notes.length === 0 ? explanation : {...explanation, notes};
+		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
+		return {...explanation, ...(isRefused && {refused: true}), ...(notes.length > 0 && {notes})};
+	}
+
+	/** What has no secret may be no strategy that could be built. */
+	#explainStrategy(rule: BoundRule | undefined): readonly string[] {
+		if (!this.#withoutSecrets) return rule?.strategy.explain?.() ?? [];
+		try {
+			return rule?.strategy.explain?.() ?? [];
+		} catch {
+			return [];
+		}
 	}
 
 	async authorize(url: string | URL, options: AuthorizeOptions = {}): Promise<Authorization> {
@@ -265,6 +310,7 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	async status({signal, ...settings}: {verify?: boolean; signal?: AbortSignal} = {}): Promise<RuleStatus[]> {
+		this.#composition.router.checkOpen();
 		const statuses = this.#composition.rules.map(rule => async (): Promise<RuleStatus> => {
 			const {match, strategy, source} = rule.info;
 			return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
@@ -278,6 +324,7 @@ class ConfiguredGatepass implements Gatepass {
 
 	async #forget(url?: string | URL): Promise<void> {
 		const {rules, router} = this.#composition;
+		router.checkOpen();
 		const chosen = url === undefined ? rules : router.rulesFor(parseUrl(url));
 		// A rule that fails, for want of a variable for example, keeps no other from forgetting.
 		const results = await Promise.allSettled(chosen.map(async rule => rule.strategy.forget?.()));
@@ -285,7 +332,8 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	async close(): Promise<void> {
-		await this.#composition.close();
+		this.#closing ??= this.#composition.close();
+		await this.#closing;
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

@@ -5,7 +5,7 @@ import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import type {Environment} from '../strategy/services.ts';
 import type {Problems} from './problems.ts';
 
-/** Real ones have a kilobyte or two. */
+/** Whoever has more variables than that has another file in its place. */
 const largestFile = 1024 * 1024;
 
 /** Nothing is written to `process.env`, and nothing in `environment` is overridden. */

@@ -6,6 +6,7 @@ import {readBoundedSync} from '../files/bounded-read.ts';
 import {definitionOf, type StrategyClass} from '../strategy/index.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
+import {describeModuleFailure} from './module-failure.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -18,6 +19,7 @@ export class StrategyRegistry {
 	readonly #environment: Environment;
 	readonly #problems: Problems;
 	readonly #strategies = new Map<string, StrategyClass>();
+	#hasFailed = false;
 
 	constructor(
 		builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>,
@@ -34,6 +36,11 @@ export class StrategyRegistry {
 	/** Every name that a rule may use. */
 	get names(): string[] {
 		return [...new Set([...Object.keys(this.#builtIn), ...this.#strategies.keys()])].sort();
+	}
+
+	/** Whether a module could not be loaded, so that names are missing whose lack is no mistake of its own. */
+	get isIncomplete(): boolean {
+		return this.#hasFailed;
 	}
 
 	/** The class that was registered or loaded under the name. */
@@ -79,10 +86,13 @@ export class StrategyRegistry {
 	/** Load a module, a path or a package, and register every strategy that it exports. */
 	async registerModule(specifier: string, path: Path): Promise<void> {
 		let exported: Record<string, unknown>;
+		let file = '';
 		try {
-			exported = await import(pathToFileURL(this.#resolve(specifier)).href);
+			file = this.#resolve(specifier);
+			exported = await import(pathToFileURL(file).href);
 		} catch (error) {
-			this.#problems.add(path, ...describeFailure(specifier, this.#folder, error));
+			this.#hasFailed = true;
+			this.#problems.add(path, ...describeFailure(specifier, file, this.#folder, error));
 			return;
 		}
 		const strategies = new Set(exportsOf(exported).filter(value => definitionOf(value) !== undefined));
@@ -117,21 +127,25 @@ function exportsOf(module: Record<string, unknown>): unknown[] {
 	return [...Object.values(module), ...inside];
 }
 
-function describeFailure(specifier: string, folder: string, error: unknown): [message: string, hint: string] {
-	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
-	if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
-		return [
-			`the strategy module '${specifier}', or one that it imports, does not exist`,
-			`Name a file (starting with ./) or a package that is installed in ${folder} or above`,
-		];
-	}
+function describeFailure(
+	specifier: string,
+	file: string,
+	folder: string,
+	error: unknown,
+): [message: string, hint: string] {
+	const {code} = (error ?? {}) as NodeJS.ErrnoException;
 	if (code === 'ERR_PACKAGE_PATH_NOT_EXPORTED') {
 		return [`the package does not export '${specifier}'`, "Name what its 'exports' offer"];
 	}
-	return [
-		`the strategy module '${specifier}' cannot be loaded (${code ?? name ?? typeof error})`,
-		'Import it in a script of its own to see why',
-	];
+	// What was not found at all has no file.
+	const failure = file === '' && code === 'MODULE_NOT_FOUND' ? undefined : describeModuleFailure(error, file);
+	if (failure === undefined) {
+		return [
+			`the strategy module '${specifier}' does not exist`,
+			`Name a file (starting with ./) or a package that is installed in ${folder} or above`,
+		];
+	}
+	return [`the strategy module '${specifier}' ${failure.why}`, failure.hint];
 }
 
 /** A package that exports itself to `import` alone, which `require.resolve` cannot find. */

@@ -55,6 +55,8 @@ export interface Router {
 /** A router that can also leave the rules out of a request, and only those: its server is verified all the same. */
 export interface SwitchableRouter extends Router {
 	readonly withoutRules: Router;
+	/** A request that no rule matches got this status: what a person wonders about is told, once for each origin. */
+	tellUnmatched(url: URL, status: number): void;
 }
 
 /** Header values as Node takes them, by name as the caller wrote it. */

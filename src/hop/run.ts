@@ -1,6 +1,6 @@
 /** Runs a strategy's conversation for one hop. Knows no HTTP library: a transport sends and asks what to do next. */
 import {StrategyError} from '../errors.ts';
-import type {AuthRequest, AuthResponse, AuthStrategy, RuleInfo} from '../strategy/index.ts';
+import type {AuthRequest, AuthResponse, AuthStrategy, Conversation, RuleInfo} from '../strategy/index.ts';
 
 /** More legs than any scheme needs; a conversation that goes on is broken. */
 const mostYields = 10;
@@ -33,7 +33,7 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 	request: Request,
 	transport: Transport<Request, Answer>,
 ): Promise<Answer> {
-	const conversation = rule.strategy.authenticate(request);
+	const conversation = conversationOf(rule, request);
 	let answer: Answer | undefined;
 	let isOver = false;
 	try {
@@ -55,6 +55,21 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 	} finally {
 		if (!isOver) await conversation.return();
 	}
+}
+
+/** Whatever a strategy returns that nobody can talk to is its own fault, and said so. */
+function conversationOf(
+	{strategy, info}: {readonly info: RuleInfo; readonly strategy: AuthStrategy},
+	request: AuthRequest,
+): Conversation {
+	const conversation: unknown = strategy.authenticate(request);
+	const {next, return: end} = (conversation ?? {}) as Partial<Conversation>;
+	if (typeof next === 'function' && typeof end === 'function') return conversation as Conversation;
+	// What an `async` function without the star would throw is not the fault that is told.
+	if (conversation instanceof Promise) conversation.catch(() => {});
+	throw new StrategyError(
+		`'authenticate' of the strategy '${info.strategy}' (${info.source}) is no generator. Write 'async *authenticate(request) { …; yield; }', with the star`,
+	);
 }
 
 function tooManyLegs({strategy, source}: RuleInfo): StrategyError {

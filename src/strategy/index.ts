@@ -23,6 +23,7 @@ export {inject, injectable} from 'tsyringe';
 export {FileReadError, type ReadFailure} from '../files/bounded-read.ts';
 export {KeptFile, type KeptFileSettings} from '../files/kept-file.ts';
 export {type FileStamp, stampOfSync} from '../files/stamp.ts';
+export {redact} from '../observability/redact.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {isFileContent, resolvePath} from './paths.ts';

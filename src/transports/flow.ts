@@ -135,6 +135,9 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	/** The answer that the conversation waits for. */
 	#told: PromiseWithResolvers<ToldAnswer> | undefined;
 	#run: Promise<unknown> | undefined;
+	/** Nothing more is to be sent. */
+	#ended: {readonly reason: unknown} | undefined;
+	#failed: {readonly reason: unknown} | undefined;
 	withheld: readonly string[] | undefined;
 
 	constructor(
@@ -153,27 +156,35 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		this.#signal?.throwIfAborted();
 		const rule = this.#route?.rule;
 		if (rule === undefined) return this.#describe(this.#request);
-		this.#run = runHop(rule, this.#request, this).then(
-			answer => {
-				this.#report?.end(answer.status, this.#request);
-				this.#wanted.resolve(undefined);
-			},
-			error => {
-				this.#report?.end(undefined, this.#request);
-				this.#wanted.reject(error);
-			},
-		);
+		// Between two legs nobody waits, and nobody may come back.
+		const abort = (): void => void this.end(this.#signal?.reason);
+		this.#signal?.addEventListener('abort', abort, {once: true});
+		this.#run = runHop(rule, this.#request, this)
+			.then(
+				answer => {
+					this.#report?.end(answer.status, this.#request);
+					this.#wanted.resolve(undefined);
+				},
+				error => {
+					this.#failed = {reason: error};
+					this.#report?.end(undefined, this.#request);
+					this.#wanted.reject(error);
+				},
+			)
+			.finally(() => this.#signal?.removeEventListener('abort', abort));
 		return (await this.#untilWanted()) as FlowLeg;
 	}
 
 	async next(response: FlowResponse): Promise<FlowLeg | undefined> {
 		const told = this.#told;
+		// What comes after a failure must not pass for an answer that was accepted.
+		if (this.#failed !== undefined) throw this.#failed.reason;
 		// Without a rule, or once the conversation is over, any answer counts.
 		if (told === undefined) return undefined;
+		const answer = readAnswer(response);
 		this.#told = undefined;
 		this.withheld = undefined;
 		this.#wanted = Promise.withResolvers();
-		const answer = readAnswer(response);
 		const withhold = (keepHeaders: readonly string[]): void => {
 			this.withheld = keepHeaders;
 		};
@@ -181,16 +192,16 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		return this.#untilWanted();
 	}
 
-	async end(): Promise<void> {
-		const ended = new StrategyError('The flow was ended by its user');
-		this.#told?.reject(ended);
+	async end(reason: unknown = new StrategyError('The flow was ended by its user')): Promise<void> {
+		this.#ended ??= {reason};
+		this.#told?.reject(reason);
 		this.#told = undefined;
 		this.#wanted.promise.catch(() => {});
 		await this.#run;
 	}
 
 	send(request: HopRequest): Promise<ToldAnswer> {
-		if (this.#signal?.aborted === true) return Promise.reject(this.#signal.reason);
+		if (this.#ended !== undefined) return Promise.reject(this.#ended.reason);
 		this.#report?.countLeg();
 		this.#told = Promise.withResolvers();
 		this.#wanted.resolve(this.#describe(request));
@@ -201,7 +212,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		try {
 			return await untilAborted(() => this.#wanted.promise, this.#signal);
 		} catch (error) {
-			this.end().catch(() => {});
+			this.end(error).catch(() => {});
 			throw error;
 		}
 	}
@@ -217,7 +228,8 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 }
 
 /** @throws {TypeError} for what is no answer. */
-function readAnswer({status, statusCode, headers}: FlowResponse): Omit<AuthResponse, 'withhold'> {
+function readAnswer(response: FlowResponse): Omit<AuthResponse, 'withhold'> {
+	const {status, statusCode, headers} = Object(response) as FlowResponse;
 	const code = status ?? statusCode;
 	if (typeof code !== 'number' || typeof headers !== 'object' || headers === null) {
 		throw new TypeError('This is no answer. Give an object with `status` or `statusCode`, and `headers`');

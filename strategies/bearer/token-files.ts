@@ -1,6 +1,6 @@
 /** Files that hold a token, read again when they have changed: whoever renews the token writes a new one. */
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import {FileReadError, KeptFile} from '../../src/strategy/index.ts';
+import {FileReadError, isFileContent, KeptFile} from '../../src/strategy/index.ts';
 
 /** Real tokens have a few kilobytes. */
 const largestFile = 1024 * 1024;
@@ -18,10 +18,11 @@ export class TokenFiles {
 	 * The text of a file as it is now. That it has not changed is seen without reading it.
 	 *
 	 * @param check sees whose the file is, and may throw.
-	 * @throws {CredentialUnavailableError} where it is too large for a token, or no regular file.
-	 * @throws what the file system says, where it cannot be read.
+	 * @throws {CredentialUnavailableError} where it is no regular file, or too large for a token.
+	 * @throws {FileReadError} where it is missing, or the operating system says no.
 	 */
 	read(file: string, check?: (owner: Pick<TokenFile, 'uid'>) => void): string {
+		refuseToken(file);
 		let kept = this.#files.get(file);
 		if (kept === undefined) {
 			kept = new KeptFile(file, {
@@ -41,14 +42,26 @@ function current(kept: KeptFile<TokenFile>): TokenFile {
 	try {
 		return kept.readCurrent();
 	} catch (error) {
-		if (!(error instanceof FileReadError)) throw error;
-		const {file, size, message, cause} = error;
-		if (cause !== undefined) throw cause;
-		throw new CredentialUnavailableError(
-			size === undefined
-				? `${file} ${message}. Name another file`
-				: `${file} has ${size} bytes, too many for a token. Name another file`,
-			{cause: error},
-		);
+		if (!(error instanceof FileReadError) || error.code !== undefined) throw error;
+		// Somebody is writing it: what it held before still counts.
+		const before = error.reason === 'growing' ? kept.read() : undefined;
+		if (before !== undefined) return before;
+		const {size, message} = error;
+		const what = size === undefined ? message : `has ${size} bytes, too many for a token`;
+		throw new CredentialUnavailableError(`${kept.file} ${what}. Name another file`, {cause: error});
 	}
+}
+
+/** Somebody may have given the token itself. It must not be in the message that there is no such file. */
+function refuseToken(file: string): void {
+	const name = file.slice(file.lastIndexOf('/') + 1);
+	if (!isFileContent(file) && !/eyJ[\w-]+\.[\w-]+\./.test(name)) return;
+	throw new CredentialUnavailableError(
+		'What is given as the name of a token file is the text of a token, or is too long for a name. Name a file that holds the token',
+	);
+}
+
+/** Why it was not read, in brackets: `ENOENT`. */
+export function reasonOf(error: unknown): string {
+	return (error as FileReadError).code ?? (error as FileReadError).reason;
 }

@@ -82,6 +82,16 @@ describe('what stops the search', () => {
 		await expect(failure).rejects.toThrow(message);
 	});
 
+	test('nothing anywhere: every place is named, and the variable that would name one more', async () => {
+		const set = (await shown({XDG_RUNTIME_DIR: folder}).catch(error => error)).message;
+		for (const place of ['BEARER_TOKEN', 'BEARER_TOKEN_FILE', usual(), `/tmp/bt_u${process.geteuid?.()}`]) {
+			expect(set).toContain(place);
+		}
+		expect(set).not.toContain('$XDG');
+		const unset = (await shown({}).catch(error => error)).message;
+		expect(unset).toContain('(the variable XDG_RUNTIME_DIR is not set)');
+	});
+
 	test('a file with something else in it', async () => {
 		await writeFile(usual(), 'canary "quoted"');
 		const failure: Error = await shown({XDG_RUNTIME_DIR: folder}).then(
