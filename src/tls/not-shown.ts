@@ -53,7 +53,7 @@ export function notShown(socket: TLSSocket, key: KeyObject, cause?: Error): Cert
 	return new CertificateNotShown(describeKey(key), isWrongCurve ? [] : [...accepted], version, cause);
 }
 
-/** TLS 1.3 ties each curve to one hash (RFC 8446 section 4.2.3, RFC 8734). */
+/** TLS 1.3 ties each curve to one hash (RFC 8446 section 4.2.3, RFC 8734); OpenSSL tells the hash alone, not which curve. */
 const curves: Readonly<Record<string, {readonly name: string; readonly hash: string}>> = {
 	prime256v1: {name: 'P-256', hash: 'SHA256'},
 	secp384r1: {name: 'P-384', hash: 'SHA384'},
