@@ -12,6 +12,8 @@ import {type Pointer, place} from './native.ts';
 /** A credential of the library: NULL means its default. */
 export interface Acquired {
 	readonly handle: Pointer;
+	/** The name of the cache with its tickets, where it is known. */
+	readonly cache: string | undefined;
 	/** Seconds. */
 	readonly lifetime: number;
 	/** Let go of it, and of the tickets that are kept for it alone. */
@@ -39,7 +41,7 @@ export class Acquisition {
 			krb5 === undefined
 				? this.#acquireChosen(choice?.cache)
 				: this.#acquireFromThreadCache(krb5, this.#chosenOfHeimdal(choice?.cache));
-		return {handle, lifetime, destroy: () => this.#release(handle)};
+		return {handle, cache: choice?.cache, lifetime, destroy: () => this.#release(handle)};
 	}
 
 	#acquireChosen(cache: string | undefined): {handle: Pointer; lifetime: number} {
@@ -121,7 +123,7 @@ export class Acquisition {
 	#own(handle: Pointer): Acquired {
 		const destroy = (): void => this.#release(handle);
 		try {
-			return {handle, lifetime: this.facts(handle).lifetime, destroy};
+			return {handle, cache: undefined, lifetime: this.facts(handle).lifetime, destroy};
 		} catch (error) {
 			destroy();
 			throw error;
@@ -149,6 +151,7 @@ export class Acquisition {
 			const {handle, lifetime} = this.#acquireFromThreadCache(krb5, name);
 			return {
 				handle,
+				cache: name,
 				lifetime,
 				destroy: () => {
 					this.#release(handle);

@@ -6,7 +6,7 @@ export interface CredentialSource {
 	readonly principal?: string | undefined;
 	/** A name as Kerberos writes it: `FILE:/tmp/krb5cc_0`. */
 	readonly credentialCache?: string | undefined;
-	/** An absolute path. */
+	/** An absolute path, or a name as Kerberos writes it where it is no file: `MEMORY:mine`. */
 	readonly keytab?: string | undefined;
 	/** A secret. It is kept in memory only. */
 	readonly password?: string | undefined;

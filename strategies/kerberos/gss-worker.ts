@@ -73,6 +73,7 @@ class GssWorker {
 		try {
 			const credential = this.#credentials.acquire(service, beginning.renew);
 			context = {handle: place(), beginning, service, credential};
+			service.refer(credential.cache);
 			const progress = this.#initSecContext(context, undefined);
 			const principal = this.#credentials.noteUse(service, credential);
 			// An established context is needed no more, so nobody has to say so.
