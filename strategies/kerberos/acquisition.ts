@@ -176,7 +176,9 @@ export class Acquisition {
 	#acquireFromThreadCache(krb5: Krb5Calls, cache: string | undefined): {handle: Pointer; lifetime: number} {
 		const calls = this.#calls;
 		const [minor, handle, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
-		succeed(calls, 'credential', krb5.setThreadCache(minor, cache ?? null, null), minor);
+		// A name that is NULL ends the process.
+		const name = cache ?? krb5.defaultCacheName();
+		succeed(calls, 'credential', krb5.setThreadCache(minor, name, null), minor);
 		const major = calls.acquireCredential(
 			...[minor, null, indefinite, mechanisms, initiate, handle, null, lifetime],
 		);
@@ -191,7 +193,8 @@ export class Acquisition {
 		const [cache, lifetime]: [[Pointer], [number | bigint]] = [place(), [0]];
 		const failed =
 			name === undefined ? krb5.defaultCache(context, cache) : krb5.resolveCache(context, name, cache);
-		if (failed !== 0) return;
+		// Of a type that it does not know, such as KEYRING.
+		if (failed !== 0) this.#check(failed);
 		const unknown = krb5.cacheLifetime(context, cache[0], lifetime);
 		krb5.closeCache(context, cache[0]);
 		if (unknown === 0 && Number(lifetime[0]) <= 0) this.#check(minorOf(ticketExpired));
