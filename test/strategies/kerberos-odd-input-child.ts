@@ -24,8 +24,16 @@ function* variantsOf(file: string): Generator<Buffer> {
 	}
 }
 
+const providerFor = (source: CredentialSource): KoffiProvider =>
+	new KoffiProvider({library, source, timeout: 30_000, rule: 'a rule'});
+
 async function attempt(source: CredentialSource, target: string): Promise<void> {
-	const provider = new KoffiProvider({library, source, timeout: 30_000, rule: 'a rule'});
+	const provider = providerFor(source);
+	await attemptBy(provider, target);
+	await provider.close();
+}
+
+async function attemptBy(provider: KoffiProvider, target: string): Promise<void> {
 	const service = {target, canonicalizeHostname: false};
 	let outcome = 'a token';
 	try {
@@ -42,25 +50,13 @@ async function attempt(source: CredentialSource, target: string): Promise<void> 
 	} catch (error) {
 		outcome = (error as Error).name;
 	}
-	await provider.close();
 	console.log(outcome);
 }
 
 const hosts = ['', ':80', '.', '%', 'a@b', 'a/b.c', 'ä.test', 'a'.repeat(3000), '::1', 'localhost.'];
 for (const host of hosts) await attempt({credentialCache: `FILE:${tickets}`}, `HTTP@${host}`);
-for (const name of [
-	'DIR:',
-	'DIR::x',
-	'FILE:',
-	'MEMORY:',
-	'KCM:',
-	'KEYRING:x',
-	'API:',
-	'SCC:/x',
-	':',
-	'X:y',
-]) {
-	for (const principal of [undefined, 'alice@GATEPASS.TEST', '@', '/@', '']) {
+for (const name of ['DIR:', 'DIR::x', 'FILE:', 'KCM:', 'KEYRING:x', 'SCC:/x', ':', 'X:y']) {
+	for (const principal of [undefined, '/@']) {
 		await attempt({credentialCache: name, principal}, 'HTTP@localhost');
 		process.env.KRB5CCNAME = name;
 		await attempt({principal}, 'HTTP@localhost');
@@ -74,12 +70,15 @@ for (const primary of ['', 'tkt', 'tktmissing\n', '../x\n', 'x'.repeat(5000)]) {
 		await attempt({principal}, 'HTTP@localhost');
 	}
 }
-for (const bytes of variantsOf(tickets)) {
-	writeFileSync(written, bytes);
-	await attempt({credentialCache: `FILE:${written}`}, 'HTTP@localhost');
-}
-for (const bytes of variantsOf(keys)) {
-	writeFileSync(written, bytes);
-	await attempt({keytab: written, principal: 'alice@GATEPASS.TEST'}, 'HTTP@localhost');
+for (const [file, source] of [
+	[tickets, {credentialCache: `FILE:${written}`}],
+	[keys, {keytab: written, principal: 'alice@GATEPASS.TEST'}],
+] as const) {
+	const provider = providerFor(source);
+	for (const bytes of variantsOf(file)) {
+		writeFileSync(written, bytes);
+		await attemptBy(provider, 'HTTP@localhost');
+	}
+	await provider.close();
 }
 console.log('the end');
