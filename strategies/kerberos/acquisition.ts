@@ -4,7 +4,7 @@ import {generalFailure, minorOf, ticketExpired} from './codes.ts';
 import {displayName, GssFailure, importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssCalls, oids} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
-import {KeytabUnusable, principalsIn} from './keytab-file.ts';
+import {principalsIn} from './keytab-file.ts';
 import type {Krb5Calls} from './krb5-library.ts';
 import {memoryCache} from './memory-cache.ts';
 import {type Pointer, place} from './native.ts';
@@ -108,15 +108,13 @@ export class Acquisition {
 
 	#checkKeytab(keytab: string): void {
 		const {principal} = this.#source;
-		try {
-			const principals = principalsIn(keytab);
-			if (principal === undefined || principals.some(name => isSame(name, principal))) return;
-			const others = [...new Set(principals)].slice(0, 5).join(', ');
-			throw new KeytabUnusable(`The key table ${keytab} has keys of ${others}, and none of ${principal}`);
-		} catch (error) {
-			if (!(error instanceof KeytabUnusable)) throw error;
-			throw new GssFailure({phase: 'credential', text: error.message});
-		}
+		const principals = principalsIn(keytab);
+		if (principal === undefined || principals.some(name => isSame(name, principal))) return;
+		const others = [...new Set(principals)].slice(0, 5).join(', ');
+		throw new GssFailure({
+			phase: 'credential',
+			text: `The key table ${keytab} has keys of ${others}, and none of ${principal}`,
+		});
 	}
 
 	/** MIT gets the ticket when it is first asked for something that depends on it, such as its lifetime. */

@@ -61,6 +61,8 @@ export interface Failure {
 	readonly text: string;
 	readonly major?: number;
 	readonly minor?: number;
+	/** The file with tickets or keys was changed just now: it may be whole again in a moment. */
+	readonly isPassing?: boolean;
 }
 
 export interface Answer {

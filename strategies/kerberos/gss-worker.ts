@@ -47,6 +47,11 @@ class GssWorker {
 		return this.#calls.kind === 'heimdal';
 	}
 
+	/** Whether a failure may be due to a file that somebody is about to write. */
+	get isFileChanging(): boolean {
+		return this.#credentials.isFileChanging;
+	}
+
 	handle(call: Call): Answer['result'] {
 		switch (call.kind) {
 			case 'begin':
@@ -263,7 +268,7 @@ if (port !== null) {
 			if (worker === undefined) throw new GssFailure(unavailable as Failure);
 			reply({result: isFirst ? handleFirst(worker, call) : worker.handle(call)});
 		} catch (error) {
-			reply({failure: failureOf(error)});
+			reply({failure: {...failureOf(error), isPassing: worker?.isFileChanging === true}});
 		}
 	};
 	await opening.then(
