@@ -32,6 +32,19 @@ const credentialsExpired = 11;
 
 const explanations: readonly Explanation[] = [
 	{
+		phase: 'credential',
+		text: /has only unusual keys of/,
+		isCredential: true,
+		meaning: () =>
+			"Libraries and KDCs leave these encryption types out unless [libdefaults] and the KDC's configuration allow them. Write the key table again with AES keys",
+	},
+	{
+		phase: 'credential',
+		text: /holds tickets of .*, and the key table is for/,
+		isCredential: true,
+		meaning: () => "Leave 'credentialCache' out, or give one for this rule alone",
+	},
+	{
 		codes: [37, 33],
 		text: /clock skew|too great|Client clock out of sync|not yet valid/i,
 		meaning: () =>

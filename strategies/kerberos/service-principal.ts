@@ -7,6 +7,7 @@ import {canonicalHost} from './canonical-host.ts';
 import {importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssCalls, oids} from './gss-library.ts';
 import type {GssService} from './gss-provider.ts';
+import {escaped} from './keytab-file.ts';
 import type {CacheCalls} from './krb5-library.ts';
 import {type Koffi, type Pointer, place} from './native.ts';
 
@@ -132,11 +133,6 @@ function partsOf(koffi: Koffi, {target, canonicalizeHostname}: GssService): Part
 /** The loopback name is nobody's to extend. */
 function isShort(host: string): boolean {
 	return !/[.:]/.test(host) && host !== 'localhost';
-}
-
-/** RFC 1964 section 2.1.1. */
-function escaped(part: string): string {
-	return part.replaceAll(/[\\/@]/g, '\\$&');
 }
 
 let offset: number | undefined;
