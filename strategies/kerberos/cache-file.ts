@@ -32,7 +32,7 @@ export function hasClockOffset(path: string): boolean {
  * or its ticket-granting ticket cannot be renewed.
  */
 export async function renewUntil(cache: string): Promise<number | undefined> {
-	const file = /^(?:FILE:)?(\/.*)$/s.exec(cache)?.[1];
+	const file = /^(?:FILE:|DIR::)?(\/.*)$/s.exec(cache)?.[1];
 	if (file === undefined) return undefined;
 	try {
 		return findRenewal(await readFile(file));

@@ -93,7 +93,7 @@ const explanations: readonly Explanation[] = [
 			"No KDC of the realm answers. Check the network, that the realm is the right one, and its 'kdc' lines under [realms] in the file that KRB5_CONFIG names, or /etc/krb5.conf",
 	},
 	{
-		codes: [230, 68, 162],
+		codes: [230, 154, 68, 162],
 		text: /Cannot find KDC for realm|unable to find realm|Realm not local|Wrong realm|Cannot determine realm|Configuration file does not specify default realm/i,
 		meaning: ({target}) =>
 			`Kerberos does not know the realm, or where its KDC is. Check the realm of 'principal', and [realms] and [domain_realm] for ${target?.split('@')[1] ?? 'the host'} in the file that KRB5_CONFIG names, or /etc/krb5.conf`,

@@ -51,6 +51,8 @@ export interface CredentialFacts {
 	readonly principal: string;
 	/** Seconds until it ends. */
 	readonly lifetime: number;
+	/** The cache with its tickets, by its name. */
+	readonly cache: string | undefined;
 }
 
 /** Why a call failed. */
