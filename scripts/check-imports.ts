@@ -13,7 +13,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/index.ts', 'src/gatepass.ts'],
 	['src/container.ts'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
-	['src/hop/router.ts'],
+	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],
 	['strategies/'],
 	['src/transports/'],
 	['src/hop/query.ts', 'src/hop/request.ts', 'src/hop/run.ts', 'src/hop/report.ts'],
@@ -33,7 +33,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
-	['src/errors.ts', 'src/version.ts'],
+	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
 ];
 
 /** All that a strategy may import besides other strategies: what a user's own strategy has, too. */

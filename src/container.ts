@@ -2,6 +2,7 @@
  * The composition root: the one file that registers services. A caller's own container is the parent, and what is
  * registered there takes the place of what would be registered here.
  */
+import 'reflect-metadata';
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
 import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
@@ -33,6 +34,7 @@ import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
 import {openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
+import {UndiciPools} from './transports/undici/pools.ts';
 import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
@@ -59,6 +61,8 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** The connections of what undici sends. */
+	readonly pools: UndiciPools;
 	/** End renewals and connections. */
 	close(): Promise<void>;
 }
@@ -84,7 +88,8 @@ export function compose(
 		return container.resolve(token);
 	};
 
-	const got = import('got').then(module => module.default);
+	// Loaded at the first request of gatepass's own.
+	const got = async () => (await import('got')).default;
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),
@@ -92,6 +97,7 @@ export function compose(
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
+	const pools = new UndiciPools();
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
@@ -101,6 +107,7 @@ export function compose(
 		const retire = (identity: Identity): void => {
 			agents.retire(identity);
 			owned.retire(identity);
+			pools.retire(identity);
 		};
 		const judge: JudgeChain = chain => trust.judgeIdentity(chain);
 		const lineages = configuration.certificates.folder;
@@ -166,21 +173,46 @@ export function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
+	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, events, configuration.strict);
 	return {
-		router: new HostRuleRouter(matcher, rules, trust, agents, owned, events),
+		router,
 		matcher,
 		rules,
 		tokens,
 		certificates,
+		pools,
 		async close() {
-			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
-			agents.close();
-			owned.close();
-			trust.close();
-			if (ownsTokens) await tokens.close();
-			await container.dispose();
+			router.close();
+			const errors: unknown[] = [];
+			// Side by side, and before what they were given.
+			await Promise.all(strategies.map(strategy => gather(errors, () => strategy.dispose?.())));
+			const others = [
+				() => agents.close(),
+				() => owned.close(),
+				() => pools.destroy(),
+				() => trust.close(),
+				() => (ownsTokens ? tokens.close() : undefined),
+				() => container.dispose(),
+			];
+			for (const close of others) await gather(errors, close);
+			if (errors.length === 1) throw errors[0];
+			if (errors.length > 1) {
+				throw new AggregateError(
+					errors,
+					`${errors.length} parts of gatepass could not be closed; the others are. See 'errors'`,
+				);
+			}
 		},
 	};
+}
+
+/** What goes wrong with one part keeps no other open. */
+async function gather(errors: unknown[], close: () => unknown): Promise<void> {
+	try {
+		await close();
+	} catch (error) {
+		errors.push(error);
+	}
 }
 
 /** Trust stores are found by the URL of an https request; a store's server is one that is spoken to in another way. */

@@ -1,5 +1,4 @@
 /** `createGatepass`, and the object that users hold. */
-import type {PeerCertificate} from 'node:tls';
 import type {Got} from 'got';
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
 import type {DependencyContainer} from 'tsyringe';
@@ -8,11 +7,22 @@ import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {CertificateError, GatepassError} from './errors.ts';
-import {beginHop} from './hop/request.ts';
+import type {Router} from './hop/request.ts';
+import type {BoundRule} from './hop/router.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
+import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import {loadGot} from './transports/got/load.ts';
+import {checkSetting} from './transports/request-setting.ts';
+import {
+	type AnyDispatcher,
+	createDispatcher,
+	type GatepassDispatcher,
+} from './transports/undici/dispatcher.ts';
+import {createFetch, type GatepassFetch} from './transports/undici/fetch.ts';
+import {untilAborted} from './transports/until-aborted.ts';
 
 /** What `createGatepass` takes. All of it is optional. */
 export interface GatepassSettings {
@@ -57,12 +67,7 @@ export interface Authorization {
 	 * Options to spread into `https.request`: the client certificate, the CA certificates, and the check of the
 	 * server's certificate where the trust store has more to check than signatures. May hold a secret.
 	 */
-	readonly tls?: {
-		readonly cert?: string;
-		readonly key?: string;
-		readonly ca?: string[];
-		readonly checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
-	};
+	readonly tls?: TlsMaterial;
 }
 
 /** What `authorize` takes besides the URL. */
@@ -73,6 +78,8 @@ export interface AuthorizeOptions {
 	readonly fresh?: boolean;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string;
+	/** Rejects with its reason as soon as it is aborted. */
+	readonly signal?: AbortSignal;
 }
 
 /** Authenticates requests by the host rules of one configuration. */
@@ -84,6 +91,37 @@ export interface Gatepass extends AsyncDisposable {
 	readonly got: Got;
 	/** The same on another got instance. */
 	extend(got: Got): Got;
+	/**
+	 * The platform's `fetch`, authenticated, each hop by its own rule. Rejects with a {@link GatepassError} where
+	 * authentication is at fault, and with what `fetch` rejects with otherwise.
+	 *
+	 * @example
+	 * const response = await gatepass.fetch(url, {gatepass: {fresh: true}});
+	 */
+	readonly fetch: GatepassFetch;
+	/**
+	 * An undici dispatcher, for `undici.request`, `stream` and `pipeline`, and for `fetch({dispatcher})`: undici's from
+	 * version 7 on, and Node's own. The options of a request take `gatepass` ({@link GatepassContext}). Loads undici.
+	 *
+	 * @example
+	 * const {body} = await request(url, {dispatcher: gatepass.dispatcher});
+	 */
+	readonly dispatcher: GatepassDispatcher;
+	/**
+	 * The same over a dispatcher of the caller's: an Agent, a ProxyAgent, a MockAgent. Where a hop needs connections of
+	 * its own, for an identity, a trust store or an owner, those of gatepass take its place.
+	 *
+	 * @throws {TypeError} for what is no dispatcher, or does not send to the origin that it is asked for.
+	 */
+	intercept(dispatcher: AnyDispatcher): GatepassDispatcher;
+	/**
+	 * A conversation for a request that any other client sends: what its first leg is to have, and what becomes of each
+	 * answer.
+	 *
+	 * @throws {GatepassError} what the strategy throws where it has no credential.
+	 * @throws {TypeError} where `url` is no absolute URL.
+	 */
+	flow(url: string | URL, options?: FlowOptions): Promise<Flow>;
 	/**
 	 * Which rule a request would use, and why. Touches no network.
 	 *
@@ -101,16 +139,16 @@ export interface Gatepass extends AsyncDisposable {
 	 */
 	authorize(url: string | URL, options?: AuthorizeOptions): Promise<Authorization>;
 	/** How each host rule stands, in the order of the configuration. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
-	status(settings?: {verify?: boolean}): Promise<RuleStatus[]>;
+	status(settings?: {verify?: boolean; signal?: AbortSignal}): Promise<RuleStatus[]>;
 	/**
 	 * Drop, and where possible revoke (RFC 7009), the tokens kept for the rule of `url`; for all rules without `url`.
 	 *
 	 * @throws {GatepassError} what a strategy throws where it cannot tell which token is meant, or revoking fails.
 	 */
-	forget(url?: string | URL): Promise<void>;
+	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
-	/** End renewals in the background and connections, and let go of the token store. Make no requests after it. */
+	/** End renewals in the background and connections, and let go of the token store. A request after it is a {@link ClosedError}. */
 	close(): Promise<void>;
 }
 
@@ -123,6 +161,17 @@ export interface Gatepass extends AsyncDisposable {
  * const runs = await gatepass.got('https://cmsoms.cern.ch/agg/api/v1/runs').json();
  */
 export async function createGatepass(settings: GatepassSettings = {}): Promise<Gatepass> {
+	return assemble(settings, false);
+}
+
+/** The same for `explain` alone: variables and files of secrets may be missing, so that no request can be made. */
+export async function createForExplaining(
+	settings: GatepassSettings = {},
+): Promise<Pick<Gatepass, 'explain' | 'close'>> {
+	return assemble(settings, true);
+}
+
+async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Promise<Gatepass> {
 	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
 	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
 		import('./config/load.ts'),
@@ -136,14 +185,20 @@ export async function createGatepass(settings: GatepassSettings = {}): Promise<G
 		strategies: settings.strategies ?? [],
 		hasOwnStore: settings.cache !== undefined,
 		builtIn: builtInStrategies,
+		withoutSecrets,
 	});
 	const composition = compose(loaded.configuration, loaded.strategyOf, {
 		parent: settings.container,
 		store: settings.cache,
 		events: new Events(await listenersFor(settings)),
 	});
-	const base = settings.got ?? (await import('got')).default;
-	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.router));
+	return new ConfiguredGatepass(
+		loaded,
+		composition,
+		() => settings.got ?? loadGot(),
+		got => extendGot(got, composition.router),
+		withoutSecrets,
+	);
 }
 
 async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {
@@ -155,16 +210,52 @@ async function listenersFor({logger, telemetry}: GatepassSettings): Promise<Even
 }
 
 class ConfiguredGatepass implements Gatepass {
-	readonly got: Got;
 	readonly extend: (got: Got) => Got;
+	readonly fetch: GatepassFetch;
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
+	readonly #withoutSecrets: boolean;
+	readonly #base: () => Got;
+	#got: Got | undefined;
+	#dispatcher: GatepassDispatcher | undefined;
+	#closing: Promise<void> | undefined;
 
-	constructor(loaded: LoadedConfiguration, composition: Composition, base: Got, extend: (got: Got) => Got) {
+	constructor(
+		loaded: LoadedConfiguration,
+		composition: Composition,
+		base: () => Got,
+		extend: (got: Got) => Got,
+		withoutSecrets: boolean,
+	) {
+		this.#withoutSecrets = withoutSecrets;
 		this.#loaded = loaded;
 		this.#composition = composition;
 		this.extend = extend;
-		this.got = extend(base);
+		this.#base = base;
+		this.fetch = createFetch(callers => (callers === undefined ? this.dispatcher : this.intercept(callers)));
+	}
+
+	get got(): Got {
+		this.#got ??= this.extend(this.#base());
+		return this.#got;
+	}
+
+	get dispatcher(): GatepassDispatcher {
+		this.#dispatcher ??= createDispatcher(this.#composition);
+		return this.#dispatcher;
+	}
+
+	intercept(callers: AnyDispatcher): GatepassDispatcher {
+		return createDispatcher({...this.#composition, callers});
+	}
+
+	async flow(url: string | URL, options: FlowOptions = {}): Promise<Flow> {
+		const target = parseUrl(url);
+		const method = (options.method ?? 'GET').toUpperCase();
+		const setting = checkSetting(options.gatepass, 'options.gatepass');
+		const router: Router =
+			setting === false ? this.#composition.router.withoutRules : this.#composition.router;
+		return beginFlow(router.route(target, method), target, method, {...options, ...(setting || {})});
 	}
 
 	get certificates(): Certificates {
@@ -176,46 +267,64 @@ class ConfiguredGatepass implements Gatepass {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const inUse = router.ruleFor(target, verb);
-		const trust = router.route(target, verb)?.trust?.source;
+		const trust = router.trustFor(target)?.source;
 		const notes = [
 			...(inUse?.rule.notes ?? []),
-			...(inUse?.strategy.explain?.() ?? []),
+			...this.#explainStrategy(inUse),
 			...(trust?.startsWith('bundle:')
 				? [`The CA certificates of ${trust} are trusted besides the system's`]
 				: []),
 		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
-		return notes.length === 0 ? explanation : {...explanation, notes};
+		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
+		return {...explanation, ...(isRefused && {refused: true}), ...(notes.length > 0 && {notes})};
 	}
 
-	async authorize(
+	/** What has no secret may be no strategy that could be built. */
+	#explainStrategy(rule: BoundRule | undefined): readonly string[] {
+		if (!this.#withoutSecrets) return rule?.strategy.explain?.() ?? [];
+		try {
+			return rule?.strategy.explain?.() ?? [];
+		} catch {
+			return [];
+		}
+	}
+
+	async authorize(url: string | URL, options: AuthorizeOptions = {}): Promise<Authorization> {
+		return untilAborted(() => this.#authorize(url, options), options.signal);
+	}
+
+	async #authorize(
 		url: string | URL,
-		{method = 'GET', fresh = false, tenant}: AuthorizeOptions = {},
+		{method = 'GET', ...options}: AuthorizeOptions,
 	): Promise<Authorization> {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
-		const route = this.#composition.router.route(target, verb);
-		if (route === undefined) return {headers: {}};
-		const ca = route.trust?.tlsOptions() ?? {};
-		if (route.rule === undefined) return {headers: {}, tls: ca};
-		const {run, request} = await beginHop(route.rule, {fresh, tenant, replayable: true}, target, verb, {});
-		await run.end();
-		const tls = {...request.identity?.material(), ...ca};
-		const headers = request.headers.record as Record<string, string>;
-		return {headers, ...(Object.keys(tls).length > 0 && {tls})};
-	}
-
-	async status(settings?: {verify?: boolean}): Promise<RuleStatus[]> {
-		return Promise.all(
-			this.#composition.rules.map(async rule => {
-				const {match, strategy, source} = rule.info;
-				return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
-			}),
+		const {headers, tls} = await prepareLeg(
+			this.#composition.router.route(target, verb),
+			target,
+			verb,
+			options,
 		);
+		return {headers, ...(tls !== undefined && {tls})};
 	}
 
-	async forget(url?: string | URL): Promise<void> {
+	async status({signal, ...settings}: {verify?: boolean; signal?: AbortSignal} = {}): Promise<RuleStatus[]> {
+		this.#composition.router.checkOpen();
+		const statuses = this.#composition.rules.map(rule => async (): Promise<RuleStatus> => {
+			const {match, strategy, source} = rule.info;
+			return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
+		});
+		return untilAborted(() => Promise.all(statuses.map(status => status())), signal);
+	}
+
+	async forget(url?: string | URL, {signal}: {signal?: AbortSignal} = {}): Promise<void> {
+		return untilAborted(() => this.#forget(url), signal);
+	}
+
+	async #forget(url?: string | URL): Promise<void> {
 		const {rules, router} = this.#composition;
+		router.checkOpen();
 		const chosen = url === undefined ? rules : router.rulesFor(parseUrl(url));
 		// A rule that fails, for want of a variable for example, keeps no other from forgetting.
 		const results = await Promise.allSettled(chosen.map(async rule => rule.strategy.forget?.()));
@@ -223,7 +332,8 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	async close(): Promise<void> {
-		await this.#composition.close();
+		this.#closing ??= this.#composition.close();
+		await this.#closing;
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

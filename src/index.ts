@@ -1,6 +1,11 @@
 /** The public face of gatepass. Importing it loads neither got nor any strategy. */
 import 'reflect-metadata';
 
+// Named here too, so that a library whose types are made of gatepass's can write them down where a package manager keeps
+// the dependencies of dependencies out of sight.
+export type {StandardSchemaV1} from '@standard-schema/spec';
+export type {ExtractExtendOptions, Got, Request as GotRequest, Response as GotResponse} from 'got';
+export type {InjectionToken} from 'tsyringe';
 export type {RegisterOptions} from './certificates/accounts.ts';
 export {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 export type {Certificates} from './certificates/lazy.ts';
@@ -34,4 +39,7 @@ export type {
 export type {EventName, EventPayloads} from './observability/events.ts';
 export type {Logger} from './observability/logger.ts';
 export * from './strategy/index.ts';
-export type {GatepassContext} from './transports/got/context.ts';
+export type {Flow, FlowLeg, FlowOptions, FlowResponse, TlsMaterial} from './transports/flow.ts';
+export type {GatepassContext} from './transports/request-setting.ts';
+export type {AnyDispatcher, GatepassDispatcher} from './transports/undici/dispatcher.ts';
+export type {GatepassFetch, GatepassRequestInit} from './transports/undici/fetch.ts';

@@ -2,7 +2,7 @@
 import type {Command} from 'commander';
 import type {Candidate, Explanation} from '../host-rules/explain.ts';
 import {paint, print, printJson, shortPath} from './output.ts';
-import {examples, optionsOf, parseMethod, parseUrl, withGatepass} from './settings.ts';
+import {examples, optionsOf, parseMethod, parseUrl} from './settings.ts';
 import {renderTable} from './table.ts';
 
 interface ExplainOptions {
@@ -34,22 +34,24 @@ export function addExplainCommand(program: Command): void {
 		.action(async (text: string, _own: unknown, command: Command) => {
 			const {request: method = 'GET', json, all = false, config} = optionsOf<ExplainOptions>(command);
 			const url = parseUrl(text);
-			await withGatepass({...(config !== undefined && {config})}, async gatepass => {
-				const explanation = gatepass.explain(url, {method});
-				if (json) printJson(explanation);
-				else print(await describe(explanation, all));
-			});
+			// Which rule is chosen does not depend on secrets, so none has to be there.
+			const {createForExplaining} = await import('./explaining.ts');
+			const gatepass = await createForExplaining(config === undefined ? {} : {config});
+			const explanation = gatepass.explain(url, {method});
+			await gatepass.close();
+			if (json) printJson(explanation);
+			else print(await describe(explanation, all));
 		});
 }
 
 async function describe(
-	{url, method, rule, candidates, notes = []}: Explanation,
+	{url, method, rule, refused, candidates, notes = []}: Explanation,
 	all: boolean,
 ): Promise<string> {
 	const subject = paint('bold', `${method} ${url}`);
 	const verdict =
 		rule === undefined
-			? `${subject}\nhas no rule: it is sent as it is, without a credential.`
+			? `${subject}\nhas no rule: ${refused ? "as the configuration says 'strict: true', that is an error." : 'it is sent as it is, without a credential.'}`
 			: `${subject}\nuses ${paint('cyan', rule.strategy)} by the rule for ${rule.match} (${shortPath(rule.source)}).`;
 	if (candidates.length === 0) return verdict;
 	const others = candidates.filter(({outcome}) => outcome === 'no-match').length;

@@ -3,7 +3,8 @@ import process from 'node:process';
 import {CommanderError} from 'commander';
 import {ConfigurationError, StrategyNotFoundError} from '../errors.ts';
 import {exitCodes} from './exit-codes.ts';
-import {note, paint} from './output.ts';
+import {note, noteAsItIs, paint} from './output.ts';
+import {wrapLines} from './wrap.ts';
 
 /** The command line was not understood. */
 export class UsageError extends Error {
@@ -15,12 +16,14 @@ export class UsageError extends Error {
 export function reportFailure(error: unknown, command: string, json: boolean): number {
 	const failure = error instanceof Error ? error : new Error(String(error));
 	if (json) {
-		note(JSON.stringify({error: describeForMachines(failure)}));
+		noteAsItIs(JSON.stringify({error: describeForMachines(failure)}));
 	} else {
-		note(`${paint(['red', 'bold'], 'error:', process.stderr)} ${messageOf(failure)}`);
+		note(
+			wrapLines(messageOf(failure), `${paint(['red', 'bold'], 'error:', process.stderr)} `, process.stderr),
+		);
 		if (failure instanceof CommanderError) note(`Run '${command} --help' for usage and examples.`);
 	}
-	if (process.env.GATEPASS_DEBUG === '1' && !json) note(stacksOf(failure));
+	if (process.env.GATEPASS_DEBUG === '1' && !json) noteAsItIs(stacksOf(failure));
 	return exitCodeOf(failure);
 }
 
@@ -59,12 +62,21 @@ const networkErrors: Readonly<Record<string, string>> = {
 
 function messageOf(error: Error): string {
 	if (error instanceof CommanderError) {
-		// An option that nobody knows may have been given a secret: `--hedaer=Authorization: …`.
-		return error.message.replace(/^error: /, '').replace(/^(unknown option '[^'=]*)=.*?'(?=\n|$)/s, "$1'");
+		return usageMessageOf(error);
 	}
 	const {code} = error as NodeJS.ErrnoException;
 	const meaning = code === undefined ? undefined : networkErrors[code];
 	return meaning === undefined ? error.message : `${error.message}. ${meaning}`;
+}
+
+function usageMessageOf({message}: CommanderError): string {
+	const told = message.replace(/^error: /, '');
+	// A key in PEM begins like an option. It is not repeated.
+	if (/^unknown option '-----BEGIN/.test(told)) {
+		return 'Text is given where the name of a file belongs. Write it into a file, and name that';
+	}
+	// An option that nobody knows may have been given a secret: `--hedaer=Authorization: …`.
+	return told.replace(/^(unknown option '[^'=]*)=.*?'(?=\n|$)/s, "$1'");
 }
 
 /** The stacks alone: the properties of an error may hold the request. */
@@ -77,7 +89,10 @@ function stacksOf(error: Error): string {
 		current = current.cause
 	) {
 		seen.add(current);
-		stacks.push(current.stack ?? current.message);
+		// Of the command line, it would repeat what messages leave out.
+		stacks.push(
+			current instanceof CommanderError ? usageMessageOf(current) : (current.stack ?? current.message),
+		);
 	}
 	return stacks.join('\nCaused by: ');
 }

@@ -1,6 +1,7 @@
 /** Collects mistakes, so that all of them can be reported at once. */
 import {normalize} from 'node:path';
 import {ConfigurationError, type Problem} from '../errors.ts';
+import {Redactor} from '../observability/redact.ts';
 import {formatPath, type Path, type Source} from './source.ts';
 
 export class Problems {
@@ -8,26 +9,21 @@ export class Problems {
 	readonly #found: Problem[];
 	/** Paths of values that could not be filled in: whatever else is wrong there follows from that. */
 	readonly #unresolved = new Set<string>();
-	#secrets: readonly string[] = [];
+	readonly #passOver: boolean;
+	/** What could not be filled in and was passed over. */
+	readonly passedOver: {readonly path: Path; readonly message: string}[] = [];
+	#redactor = new Redactor([]);
 
-	constructor(source: Source) {
+	/** @param passOver whether a value that cannot be filled in is no mistake where it does not decide on a rule. */
+	constructor(source: Source, passOver = false) {
+		this.#passOver = passOver;
 		this.#source = source;
 		this.#found = [...source.problems];
 	}
 
-	/** Blot out these values in every message from now on. Values of fewer than four characters tell nothing. */
+	/** Hide these values in every message from now on, also as they look in a path. */
 	hide(secrets: Iterable<string>): void {
-		this.#secrets = [...secrets]
-			.filter(secret => secret.length > 3)
-			.flatMap(secret => [
-				secret,
-				secret.toLowerCase(),
-				// As it looks in a path and in a URL.
-				normalize(secret),
-				encodeURIComponent(secret.toWellFormed()),
-			])
-			// A longer one first: it may hold a shorter one.
-			.sort((a, b) => b.length - a.length);
+		this.#redactor = new Redactor([...secrets].flatMap(secret => [secret, normalize(secret)]));
 	}
 
 	add(path: Path, message: string, hint: string): void {
@@ -39,15 +35,20 @@ export class Problems {
 			...(file !== undefined && {file}),
 			...(line !== undefined && {line}),
 			path: place,
-			message: this.#withoutSecrets(withoutFullStop(message)),
-			hint: this.#withoutSecrets(withoutFullStop(hint)),
+			message: this.#redactor.redact(withoutFullStop(message)),
+			hint: this.#redactor.redact(withoutFullStop(hint)),
 		});
 	}
 
 	/** Add a mistake that leaves the value at `path` unknown, so that it is the only one there. */
 	addUnresolved(path: Path, message: string, hint: string): void {
-		this.add(path, message, hint);
+		if (this.#passOver && !decides(path)) this.passedOver.push({path, message});
+		else this.add(path, message, hint);
 		this.#unresolved.add(formatPath(path));
+	}
+
+	get areNone(): boolean {
+		return this.#found.length === 0;
 	}
 
 	/** Whether there is a mistake at exactly this path. */
@@ -56,18 +57,31 @@ export class Problems {
 		return this.#found.some(problem => problem.path === place);
 	}
 
+	/** Whether the value there, or a part of it, could not be filled in. */
+	isUnresolved(path: Path): boolean {
+		const place = formatPath(path);
+		return [...this.#unresolved].some(found => found === place || found.startsWith(`${place}[`));
+	}
+
+	/** Whether there is a mistake at this path or inside of it. */
+	hasWithin(path: Path): boolean {
+		const place = formatPath(path);
+		return this.#found.some(
+			({path = ''}) => path === place || (path.startsWith(place) && '.['.includes(path.charAt(place.length))),
+		);
+	}
+
 	/** @throws {ConfigurationError} if there are any. */
 	throwIfAny(): void {
 		if (this.#found.length === 0) return;
 		const inOrder = this.#found.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
 		throw new ConfigurationError(inOrder);
 	}
+}
 
-	#withoutSecrets(text: string): string {
-		let hidden = text;
-		for (const secret of this.#secrets) hidden = hidden.replaceAll(secret, '…');
-		return hidden;
-	}
+/** Whether the value has a say in which rule is chosen for a URL. */
+function decides([section, _index, setting]: Path): boolean {
+	return section === 'hostRules' ? setting !== 'options' && setting !== 'tenant' : section === 'strategies';
 }
 
 function withoutFullStop(text: string): string {

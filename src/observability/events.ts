@@ -68,6 +68,12 @@ export interface EventPayloads {
 		readonly source: string;
 		readonly error: GatepassError;
 	};
+	/** A request that no rule matches was answered by 401 or 403. Told once for each origin. */
+	readonly 'gatepass:request:unmatched': {
+		/** Without user information, query and fragment. */
+		readonly url: string;
+		readonly status: number;
+	};
 	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;
@@ -103,6 +109,7 @@ const names = [
 	'gatepass:certificate:error',
 	'gatepass:certificate:renewal',
 	'gatepass:trust:error',
+	'gatepass:request:unmatched',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];
 

@@ -66,6 +66,9 @@ export function logTo(logger: Logger): EventListener {
 				);
 				return;
 			}
+			case 'gatepass:request:unmatched':
+				logger.warn(payload, 'gatepass: a server refused a request that no host rule matches');
+				return;
 			case 'gatepass:request': {
 				const {refusal, ...fields} = payload as EventPayloads['gatepass:request'];
 				const {status} = fields;

@@ -1,6 +1,6 @@
 /** From what the configuration names, or a caller hands in, to a storage. */
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
-import {packageOf, readStoreUrl, type StoreKind} from '../config/store-url.ts';
+import {readStoreUrl, type StoreKind} from '../config/store-url.ts';
 import {TokenCacheError} from '../errors.ts';
 import type {Storage, StorageOpener} from './storage.ts';
 import type {ServerTrust} from './stores/server-trust.ts';
@@ -11,8 +11,11 @@ export type StorageSource = string | KeyvStoreAdapter | Map<string, unknown> | K
 /** What verifies the server of a URL that asks for TLS. Asked for when it connects. `undefined`: the system's CA certificates. */
 export type FindTrust = () => ServerTrust | undefined;
 
-/** Nothing is loaded, opened or connected yet. */
-export function openStorage(source: StorageSource, trust: FindTrust = () => undefined): StorageOpener {
+/** Nothing is loaded, opened or connected yet. `memory:` is none: the token cache has all tokens in memory anyway. */
+export function openStorage(
+	source: StorageSource,
+	trust: FindTrust = () => undefined,
+): StorageOpener | undefined {
 	if (typeof source !== 'string') return handedIn(source);
 	const read = readStoreUrl(source);
 	if (read === undefined) {
@@ -21,11 +24,12 @@ export function openStorage(source: StorageSource, trust: FindTrust = () => unde
 			"'cache.url' names no store that gatepass knows, or cannot be read. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded",
 		);
 	}
-	return openers[read.kind](read.url, trust);
+	return read.kind === 'memory' ? undefined : openers[read.kind](read.url, trust);
 }
 
-const openers: Readonly<Record<StoreKind, (url: string, trust: FindTrust) => StorageOpener>> = {
-	memory: () => ({open: async () => nothing}),
+const openers: Readonly<
+	Record<Exclude<StoreKind, 'memory'>, (url: string, trust: FindTrust) => StorageOpener>
+> = {
 	sqlite: url => ({
 		load: () => import('./stores/sqlite-store.ts'),
 		async open() {
@@ -34,21 +38,19 @@ const openers: Readonly<Record<StoreKind, (url: string, trust: FindTrust) => Sto
 		},
 	}),
 	redis: (url, trust) => {
-		const load = () => needing('redis', () => import('./stores/redis-connection.ts'));
-		return {load, open: async signal => (await load()).connectRedis(url, {trust: trust(), signal})};
+		const connection = () => import('./stores/redis-connection.ts');
+		return {
+			load: async () => (await connection()).loadRedis(),
+			open: async signal => (await connection()).connectRedis(url, {trust: trust(), signal}),
+		};
 	},
 	postgres: (url, trust) => {
-		const load = () => needing('postgres', () => import('./stores/postgres-connection.ts'));
-		return {load, open: async () => (await load()).connectPostgres(url, trust())};
+		const connection = () => import('./stores/postgres-connection.ts');
+		return {
+			load: async () => (await connection()).loadPostgres(),
+			open: async () => (await connection()).connectPostgres(url, trust()),
+		};
 	},
-};
-
-/** `memory:`. The token cache has all tokens in memory anyway. */
-const nothing: Storage = {
-	get: async () => undefined,
-	set: async () => {},
-	delete: async () => {},
-	compareAndDelete: async () => {},
 };
 
 function handedIn(source: Exclude<StorageSource, string>): StorageOpener {
@@ -65,18 +67,4 @@ function handedIn(source: Exclude<StorageSource, string>): StorageOpener {
 			return storage;
 		},
 	};
-}
-
-async function needing<Module>(kind: StoreKind, load: () => Promise<Module>): Promise<Module> {
-	try {
-		return await load();
-	} catch (error) {
-		const name = packageOf(kind);
-		const {code, message} = error as NodeJS.ErrnoException;
-		if (name === undefined || code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(name)) throw error;
-		throw new TokenCacheError(
-			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
-			{cause: error},
-		);
-	}
 }

@@ -1,39 +1,67 @@
 /** Files that hold a token, read again when they have changed: whoever renews the token writes a new one. */
-import {readFileSync, type Stats, statSync} from 'node:fs';
 import {CredentialUnavailableError} from '../../src/errors.ts';
+import {FileReadError, isFileContent, KeptFile} from '../../src/strategy/index.ts';
 
 /** Real tokens have a few kilobytes. */
 const largestFile = 1024 * 1024;
 
-interface ReadFile {
-	readonly version: string;
+interface TokenFile {
 	readonly text: string;
+	/** Of its owner. */
+	readonly uid: number;
 }
 
 export class TokenFiles {
-	readonly #read = new Map<string, ReadFile>();
+	readonly #files = new Map<string, KeptFile<TokenFile>>();
 
 	/**
-	 * The text of a file. That it has not changed is seen without reading it.
+	 * The text of a file as it is now. That it has not changed is seen without reading it.
 	 *
-	 * @param check sees what is known of the file before it is read, and may throw.
-	 * @throws {CredentialUnavailableError} where it is too large for a token.
-	 * @throws what the file system says, where it cannot be read.
+	 * @param check sees whose the file is, and may throw.
+	 * @throws {CredentialUnavailableError} where it is no regular file, or too large for a token.
+	 * @throws {FileReadError} where it is missing, or the operating system says no.
 	 */
-	read(file: string, check?: (information: Stats) => void): string {
-		const information = statSync(file);
-		const {mtimeMs, ctimeMs, ino, size} = information;
-		if (size > largestFile) {
-			throw new CredentialUnavailableError(
-				`${file} has ${size} bytes, too many for a token. Name another file`,
-			);
+	read(file: string, check?: (owner: Pick<TokenFile, 'uid'>) => void): string {
+		refuseToken(file);
+		let kept = this.#files.get(file);
+		if (kept === undefined) {
+			kept = new KeptFile(file, {
+				largest: largestFile,
+				interval: 0,
+				parse: (bytes, _, {uid}) => ({text: bytes.toString('utf8'), uid: Number(uid)}),
+			});
+			this.#files.set(file, kept);
 		}
-		check?.(information);
-		const version = `${mtimeMs} ${ctimeMs} ${ino} ${size}`;
-		const known = this.#read.get(file);
-		if (known?.version === version) return known.text;
-		const text = readFileSync(file, 'utf8');
-		this.#read.set(file, {version, text});
+		const {text, uid} = current(kept);
+		check?.({uid});
 		return text;
 	}
+}
+
+function current(kept: KeptFile<TokenFile>): TokenFile {
+	try {
+		return kept.readCurrent();
+	} catch (error) {
+		if (!(error instanceof FileReadError) || error.code !== undefined) throw error;
+		// Somebody is writing it: what it held before still counts.
+		const before = error.reason === 'growing' ? kept.read() : undefined;
+		if (before !== undefined) return before;
+		const {size, message} = error;
+		const what = size === undefined ? message : `has ${size} bytes, too many for a token`;
+		throw new CredentialUnavailableError(`${kept.file} ${what}. Name another file`, {cause: error});
+	}
+}
+
+/** Somebody may have given the token itself. It must not be in the message that there is no such file. */
+function refuseToken(file: string): void {
+	const name = file.slice(file.lastIndexOf('/') + 1);
+	if (!isFileContent(file) && !/eyJ[\w-]+\.[\w-]+\./.test(name)) return;
+	throw new CredentialUnavailableError(
+		'What is given as the name of a token file is the text of a token, or is too long for a name. Name a file that holds the token',
+	);
+}
+
+/** Why it was not read, in brackets: `ENOENT`. */
+export function reasonOf(error: unknown): string {
+	return (error as FileReadError).code ?? (error as FileReadError).reason;
 }

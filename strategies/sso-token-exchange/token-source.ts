@@ -8,7 +8,7 @@ import {
 	resolvePath,
 	type Strategies,
 } from '../../src/strategy/index.ts';
-import {TokenFiles} from '../bearer/token-files.ts';
+import {reasonOf, TokenFiles} from '../bearer/token-files.ts';
 import type {TokenPlace} from './options.ts';
 
 export interface TokenSourceServices {
@@ -78,8 +78,7 @@ function readOrExplain(
 		return files.read(file);
 	} catch (cause) {
 		if (cause instanceof CredentialUnavailableError) throw cause;
-		const {code} = cause as NodeJS.ErrnoException;
-		throw unavailable(`cannot be read from ${file} (${code}). Put the token there`, {cause});
+		throw unavailable(`cannot be read from ${file} (${reasonOf(cause)}). Put the token there`, {cause});
 	}
 }
 

@@ -5,6 +5,7 @@ import {CredentialUnavailableError, type GatepassError} from '../../src/errors.t
 import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
 import {formEncoded} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
+import type {ServerClock} from './server-clock.ts';
 
 /** The client of a rule: its name, and what adds the proof to a request. */
 export interface ClientIdentity {
@@ -23,6 +24,7 @@ export async function findClient(
 	options: SsoOptions,
 	environment: Environment,
 	rule: RuleInfo,
+	clock: ServerClock,
 ): Promise<ClientIdentity> {
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
 		const value = options[option] ?? environment[variable];
@@ -37,9 +39,9 @@ export async function findClient(
 		case 'client_secret_post':
 			return {clientId, authenticate: oauth.ClientSecretPost(secret()), secrets: [secret()]};
 		case 'client_secret_jwt':
-			return {clientId, authenticate: oauth.ClientSecretJwt(secret()), secrets: [secret()]};
+			return {clientId, authenticate: oauth.ClientSecretJwt(secret(), dated(clock)), secrets: [secret()]};
 		case 'private_key_jwt':
-			return {clientId, authenticate: await signWithKey(options, rule), secrets: []};
+			return {clientId, authenticate: await signWithKey(options, rule, clock), secrets: []};
 		case 'tls_client_auth':
 			return {clientId, authenticate: oauth.TlsClientAuth(), secrets: []};
 		case 'none':
@@ -71,10 +73,17 @@ function methodOf(options: SsoOptions): NonNullable<SsoOptions['clientAuthentica
 	return isCernsKind ? 'client_secret_post' : 'client_secret_basic';
 }
 
+/** Seconds from `iat` on, which is dated back. */
+const assertionLifetime = 65;
+
 /** Fewer bits no library signs with, nor does any server accept them (RFC 7518 section 3.3). */
 const fewestRsaBits = 2048;
 
-async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.ClientAuth> {
+async function signWithKey(
+	options: SsoOptions,
+	rule: RuleInfo,
+	clock: ServerClock,
+): Promise<oauth.ClientAuth> {
 	const {privateKey = '', keyId, algorithm: named} = options;
 	const fail = (what: string, hint: string): GatepassError =>
 		new CredentialUnavailableError(
@@ -103,10 +112,23 @@ async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.C
 	const cryptoKey = key.toCryptoKey(parameters, false, ['sign']) as oauth.CryptoKey;
 	return oauth.PrivateKeyJwt(keyId === undefined ? cryptoKey : {key: cryptoKey, kid: keyId}, {
 		// The library names each algorithm by its one newest name.
-		[oauth.modifyAssertion]: header => {
+		[oauth.modifyAssertion]: (header, claims) => {
 			header.alg = algorithm;
+			date(claims, clock);
 		},
 	});
+}
+
+function dated(clock: ServerClock): oauth.ModifyAssertionOptions {
+	return {[oauth.modifyAssertion]: (_, claims) => date(claims, clock)};
+}
+
+/** `nbf` is left out (RFC 7523 section 3 asks for none): it would only make a server refuse what is a second early. */
+function date(claims: Record<string, oauth.JsonValue | undefined>, clock: ServerClock): void {
+	const issuedAt = clock.issuedAt();
+	claims.iat = issuedAt;
+	claims.exp = issuedAt + assertionLifetime;
+	delete claims.nbf;
 }
 
 /** A key in a variable often has its line ends written as `\n`. The library's error is left out: it could quote the text. */

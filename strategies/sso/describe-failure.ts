@@ -1,7 +1,7 @@
 /** Puts into words why an authorization server refused: which rule, which endpoint, what came back, what to try. */
 import * as oauth from 'oauth4webapi';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
-import type {RuleInfo} from '../../src/strategy/index.ts';
+import {type RuleInfo, redact} from '../../src/strategy/index.ts';
 
 /** The endpoints that secrets are sent to, by their names in the metadata. */
 export type EndpointName = 'token_endpoint' | 'revocation_endpoint' | 'introspection_endpoint';
@@ -42,7 +42,7 @@ export function describeFailure(
 		return refusal(
 			exchange,
 			`gave no answer: ${reason}`,
-			'Check the endpoint and the network, or try again',
+			adviceForSilence(error, exchange),
 			{},
 			{cause: error},
 		);
@@ -59,6 +59,18 @@ export function describeFailure(
 		status,
 		...(retryAfter !== undefined && {retryAfter}),
 	});
+}
+
+/** Codes of OpenSSL's for a server whose chain leads to nothing that is trusted. */
+const untrustedCodes: ReadonlySet<unknown> = new Set([
+	...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'],
+	...['SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'CERT_UNTRUSTED'],
+]);
+
+function adviceForSilence(error: unknown, {endpoint}: Exchange): string {
+	return untrustedCodes.has((error as {code?: unknown}).code)
+		? `If this is the right server, add its CA under 'trust', for ${new URL(endpoint).origin}`
+		: 'Check the endpoint and the network, or try again';
 }
 
 function adviceForStatus(status: number, retryAfter: number | undefined, name: EndpointName): string {
@@ -173,18 +185,11 @@ function adviceFor(code: string): string {
 	}
 }
 
-/** A server may repeat what it was sent, and may send anything. A JWT is a credential, whoever made it. */
+/** A server may repeat what it was sent, and may send anything. */
 export function printable(text: string, secrets: readonly string[] = []): string {
-	let hidden = text.replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '…');
-	for (const secret of secrets) {
-		for (const form of formsOf(secret)) hidden = hidden.replaceAll(form, '…');
-	}
-	return hidden.replaceAll(/[^\x20-\x7E…]/g, ' ').slice(0, 300);
-}
-
-/** A secret as it is, as it travels in a URL and in a form, and as a form looks that is half decoded. */
-function formsOf(secret: string): string[] {
-	return [secret, encodeURIComponent(secret), formEncoded(secret), secret.replaceAll(' ', '+')];
+	return redact(text, secrets)
+		.replaceAll(/[^\x20-\x7E…]/g, ' ')
+		.slice(0, 300);
 }
 
 /** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
@@ -192,10 +197,16 @@ export function formEncoded(text: string): string {
 	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
-/** RFC 9110 section 10.2.3: seconds, or a date. */
+/**
+ * RFC 9110 section 10.2.3: seconds, or a date. Some servers send fractions. A date is by the clock that dated the answer,
+ * whatever this machine's says.
+ */
 export function retryAfterOf(response: Response | undefined): {retryAfter?: number} {
 	const value = response?.headers.get('retry-after');
 	if (!value) return {};
-	const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+	const sentAt = Date.parse(response?.headers.get('date') ?? '');
+	const milliseconds = /^\d+(?:\.\d+)?$/.test(value)
+		? Number(value) * 1000
+		: Date.parse(value) - (Number.isNaN(sentAt) ? Date.now() : sentAt);
 	return Number.isFinite(milliseconds) ? {retryAfter: Math.max(0, milliseconds)} : {};
 }

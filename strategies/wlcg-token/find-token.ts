@@ -3,7 +3,7 @@ import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import {type Environment, resolvePath} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
-import {TokenFiles} from '../bearer/token-files.ts';
+import {reasonOf, TokenFiles} from '../bearer/token-files.ts';
 
 export interface FoundToken {
 	/** A secret. */
@@ -42,7 +42,7 @@ export class TokenFinder {
 		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
 		if (found !== undefined) return found;
 		throw new CredentialUnavailableError(
-			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualFiles().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
+			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualPlaces().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
 		);
 	}
 
@@ -67,9 +67,14 @@ export class TokenFinder {
 	}
 
 	#usualFiles(): string[] {
-		const name = `bt_u${process.geteuid?.() ?? 0}`;
 		const runtime = this.#environment.XDG_RUNTIME_DIR;
-		return [...(runtime ? [join(runtime, name)] : []), join('/tmp', name)];
+		return [...(runtime ? [join(runtime, fileName())] : []), join('/tmp', fileName())];
+	}
+
+	/** For a person, with the place that is passed over where the variable for it is missing. */
+	#usualPlaces(): string[] {
+		const missing = `$XDG_RUNTIME_DIR/${fileName()} (the variable XDG_RUNTIME_DIR is not set)`;
+		return [...(this.#environment.XDG_RUNTIME_DIR ? [] : [missing]), ...this.#usualFiles()];
 	}
 
 	/** `namedBy`: who named the file; one that nobody named may be missing. */
@@ -90,15 +95,19 @@ export class TokenFinder {
 			});
 		} catch (error) {
 			if (error instanceof CredentialUnavailableError) throw error;
-			const {code} = error as NodeJS.ErrnoException;
-			if (namedBy === undefined && code === 'ENOENT') return undefined;
+			const reason = reasonOf(error);
+			if (namedBy === undefined && reason === 'ENOENT') return undefined;
 			const by = namedBy === undefined ? '' : `, named by ${namedBy},`;
 			throw new CredentialUnavailableError(
-				`The token file ${file}${by} cannot be read (${code}). Put it right, or name another`,
+				`The token file ${file}${by} cannot be read (${reason}). Put it right, or name another`,
 				{cause: error},
 			);
 		}
 	}
+}
+
+function fileName(): string {
+	return `bt_u${process.geteuid?.() ?? 0}`;
 }
 
 function check(token: string, place: string): FoundToken {

@@ -1,5 +1,6 @@
 /** Where the configuration is found, and the environment beside it. */
-import {mkdirSync} from 'node:fs';
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, rmSync, symlinkSync, truncateSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {ConfigurationError} from '../../src/errors.ts';
@@ -103,6 +104,32 @@ test('a folder that has the name of a configuration', async () => {
 	expect(await problemsOf({cwd})).toMatchObject([{message: 'it is a folder'}]);
 });
 
+test.each(['.gatepassrc', 'gatepass.config.yaml', 'gatepass.config.js', 'package.json'])(
+	'a pipe or a file without end in the place of %s is told, not waited for',
+	async name => {
+		const cwd = folderWith({[`large/${name}`]: ''});
+		execFileSync('mkfifo', [join(cwd, name)]);
+		expect(await problemsOf({cwd})).toMatchObject([
+			{file: join(cwd, name), message: 'it is not a file but a named pipe', hint: expect.stringMatching(/./)},
+		]);
+		truncateSync(join(cwd, 'large', name), 1024 ** 3);
+		expect(await problemsOf({cwd: join(cwd, 'large')})).toMatchObject([
+			{
+				file: join(cwd, 'large', name),
+				message: expect.stringMatching(/^it has 1073741824 bytes, and at most/),
+			},
+		]);
+	},
+);
+
+test('a .env that is a pipe is told, not waited for', async () => {
+	const cwd = folderWith({'gatepass.config.yaml': rule('a.example.org')});
+	execFileSync('mkfifo', [join(cwd, '.env')]);
+	expect(await problemsOf({cwd})).toMatchObject([
+		{message: `${join(cwd, '.env')} is not a file but a named pipe`},
+	]);
+});
+
 test('what a JavaScript file threw is the cause', async () => {
 	const cwd = folderWith({'gatepass.config.mjs': 'throw new RangeError("why")'});
 	const error = await load({cwd}).catch(error => error);
@@ -128,6 +155,16 @@ test('a .env beside it adds to the environment, overrides nothing and prints not
 	}
 	expect(printed).toEqual([]);
 	expect(process.env).toEqual(before);
+});
+
+test('a .env that is a named pipe, or too large, is a mistake at once', async () => {
+	const cwd = folderWith({'gatepass.config.yaml': rule('a.example.org')});
+	execFileSync('mkfifo', [join(cwd, '.env')]);
+	const [problem] = await problemsOf({cwd});
+	expect(problem?.message).toBe(`${cwd}/.env is not a file but a named pipe`);
+	rmSync(join(cwd, '.env'));
+	symlinkSync('/dev/zero', join(cwd, '.env'));
+	expect((await problemsOf({cwd}))[0]?.message).toBe(`${cwd}/.env is not a file but a device`);
 });
 
 test('a .env that is a folder is none of ours', async () => {
