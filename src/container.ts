@@ -23,6 +23,7 @@ import {
 	Identities,
 	type Identity,
 	type NestedStrategy,
+	Notices,
 	Passphrases,
 	RuleInfo,
 	Strategies,
@@ -40,14 +41,18 @@ import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
+	command: async () => (await import('../strategies/command/index.ts')).CommandStrategy,
 	digest: async () => (await import('../strategies/digest/index.ts')).DigestStrategy,
 	'grid-certificate': async () =>
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
+	macaroon: async () => (await import('../strategies/macaroon/index.ts')).MacaroonStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
+	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
+	'sso-jwt-bearer': async () => (await import('../strategies/sso-jwt-bearer/index.ts')).SsoJwtBearerStrategy,
 	'sso-token-exchange': async () =>
 		(await import('../strategies/sso-token-exchange/index.ts')).SsoTokenExchangeStrategy,
 	'static-token': async () => (await import('../strategies/static-token/index.ts')).StaticTokenStrategy,
@@ -157,13 +162,23 @@ export function compose(
 		const scope = container.createChildContainer();
 		scope.register(StrategyOptions, {useValue: options});
 		scope.register(RuleInfo, {useValue: info});
+		scope.register<Notices>(Notices, {
+			useValue: {
+				tell(notice) {
+					const {match, strategy, source} = info;
+					events.publish('gatepass:strategy:notice', {rule: {match, strategy, source}, notice});
+				},
+			},
+		});
 		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
 		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.
 		const wanted = strategyOf(strategy);
 		if (wanted === undefined) {
-			throw new StrategyNotFoundError(
-				`'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered. Name it under 'nested' of its definition, so that it is checked with the configuration`,
-			);
+			throw new StrategyNotFoundError({
+				code: 'strategy-not-found',
+				what: `'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered`,
+				hint: "Name it under 'nested' of its definition, so that it is checked with the configuration",
+			});
 		}
 		const built = scope.resolve(wanted as new (...services: unknown[]) => AuthStrategy);
 		strategies.push(built);

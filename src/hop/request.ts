@@ -62,6 +62,14 @@ export interface SwitchableRouter extends Router {
 /** Header values as Node takes them, by name as the caller wrote it. */
 export type HeaderRecord = Record<string, string | string[] | number | undefined>;
 
+/**
+ * A header's name as it is sent. Case means nothing in HTTP (RFC 9110 section 5.1), but XRootD 5.5, whose
+ * `http.header2cgi Authorization authz` is in the grid's configurations, knows this one by this spelling alone.
+ */
+export function spelled(name: string): string {
+	return name === 'authorization' ? 'Authorization' : name;
+}
+
 /** The request as its strategy sees it. The headers are a copy; so is the URL, made when somebody asks for it. */
 export class HopRequest implements AuthRequest {
 	readonly method: string;
@@ -114,9 +122,11 @@ export class HopRequest implements AuthRequest {
 		const copy = this.#copy;
 		if (copy === undefined || copy.href === this.#original.href) return;
 		if (copy.origin !== this.#original.origin || copy.pathname !== this.#original.pathname) {
-			throw new StrategyError(
-				`The strategy '${rule.strategy}' (${rule.source}) changed where the request goes. It may add query parameters only`,
-			);
+			throw new StrategyError({
+				code: 'strategy-changed-target',
+				what: `The strategy '${rule.strategy}' (${rule.source}) changed where the request goes`,
+				hint: 'It may add query parameters only',
+			});
 		}
 	}
 }

@@ -1,6 +1,7 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
 import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
+import {CertificateError} from '../errors.ts';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import {sameFailure} from '../tls/peer-certificates.ts';
@@ -96,8 +97,12 @@ export class GotHttpClient implements HttpClient {
 }
 
 /** Nothing is asked for packed, but some balancers pack all the same. */
+/** In a plain object, names stay as they are written: some servers know them by that alone (XRootD: `Content-Type`). */
 function headersOf(headers: RequestInit['headers']): Record<string, string> {
-	return {'accept-encoding': 'identity', ...Object.fromEntries(new Headers(headers))};
+	const checked = new Headers(headers);
+	const isPlain = headers !== undefined && !(Symbol.iterator in headers);
+	const written = isPlain ? headers : Object.fromEntries(checked);
+	return {...(!checked.has('accept-encoding') && {'accept-encoding': 'identity'}), ...written};
 }
 
 /** The content of an answer that came packed by gzip; the header that says so goes. */
@@ -138,6 +143,12 @@ function toHeaders(headers: Record<string, string | string[] | undefined>): Head
  * alone.
  */
 function detach(error: RequestError, url: URL): Error {
+	const [ours] = [error, error.cause].filter(one => one instanceof CertificateError);
+	const [found] = ours?.diagnostics ?? [];
+	if (found !== undefined) {
+		const what = `${url.origin}${url.pathname}: ${found.what}`;
+		return new CertificateError({...found, what}, {diagnostics: [found]});
+	}
 	const reason = error.name === 'AbortError' && error.cause instanceof Error ? error.cause : error;
 	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
 	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);
