@@ -83,6 +83,7 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 	request: Request,
 	transport: Transport<Request, Answer>,
 ): Promise<Answer> {
+	if (rule.strategy.requiresRequestBody === true) await request.readBody();
 	const conversation = rule.strategy.authenticate(request);
 	let answer: Answer | undefined;
 	let isOver = false;

@@ -118,6 +118,8 @@ async function bearerTokenOf(
 		tenant,
 		connectionOwner: undefined,
 		openConnection: async () => undefined,
+		body: undefined,
+		readBody: async () => undefined,
 	});
 	await conversation.next();
 	await conversation.return();
