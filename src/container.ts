@@ -33,6 +33,7 @@ import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
 import {openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
+import {UndiciPools} from './transports/undici/pools.ts';
 import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
@@ -59,6 +60,8 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** The connections of what undici sends. */
+	readonly pools: UndiciPools;
 	/** End renewals and connections. */
 	close(): Promise<void>;
 }
@@ -92,6 +95,7 @@ export function compose(
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
+	const pools = new UndiciPools();
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
@@ -101,6 +105,7 @@ export function compose(
 		const retire = (identity: Identity): void => {
 			agents.retire(identity);
 			owned.retire(identity);
+			pools.retire(identity);
 		};
 		const judge: JudgeChain = chain => trust.judgeIdentity(chain);
 		const lineages = configuration.certificates.folder;
@@ -172,10 +177,12 @@ export function compose(
 		rules,
 		tokens,
 		certificates,
+		pools,
 		async close() {
 			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
 			agents.close();
 			owned.close();
+			await pools.destroy();
 			trust.close();
 			if (ownsTokens) await tokens.close();
 			await container.dispose();

@@ -1,5 +1,4 @@
 /** `createGatepass`, and the object that users hold. */
-import type {PeerCertificate} from 'node:tls';
 import type {Got} from 'got';
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
 import type {DependencyContainer} from 'tsyringe';
@@ -13,6 +12,14 @@ import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
+import {beginFlow, type Flow, type FlowOptions, type TlsMaterial} from './transports/flow.ts';
+import {
+	type AnyDispatcher,
+	createDispatcher,
+	type GatepassDispatcher,
+} from './transports/undici/dispatcher.ts';
+import {createFetch, type GatepassFetch} from './transports/undici/fetch.ts';
+import {untilAborted} from './transports/until-aborted.ts';
 
 /** What `createGatepass` takes. All of it is optional. */
 export interface GatepassSettings {
@@ -57,12 +64,7 @@ export interface Authorization {
 	 * Options to spread into `https.request`: the client certificate, the CA certificates, and the check of the
 	 * server's certificate where the trust store has more to check than signatures. May hold a secret.
 	 */
-	readonly tls?: {
-		readonly cert?: string;
-		readonly key?: string;
-		readonly ca?: string[];
-		readonly checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
-	};
+	readonly tls?: TlsMaterial;
 }
 
 /** What `authorize` takes besides the URL. */
@@ -73,6 +75,8 @@ export interface AuthorizeOptions {
 	readonly fresh?: boolean;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string;
+	/** Rejects with its reason as soon as it is aborted. */
+	readonly signal?: AbortSignal;
 }
 
 /** Authenticates requests by the host rules of one configuration. */
@@ -84,6 +88,37 @@ export interface Gatepass extends AsyncDisposable {
 	readonly got: Got;
 	/** The same on another got instance. */
 	extend(got: Got): Got;
+	/**
+	 * The platform's `fetch`, authenticated, each hop by its own rule. Rejects with a {@link GatepassError} where
+	 * authentication is at fault, and with what `fetch` rejects with otherwise.
+	 *
+	 * @example
+	 * const response = await gatepass.fetch(url, {gatepass: {fresh: true}});
+	 */
+	readonly fetch: GatepassFetch;
+	/**
+	 * An undici dispatcher, for `undici.request`, `stream` and `pipeline`, and for `fetch({dispatcher})`: undici's from
+	 * version 7 on, and Node's own. The options of a request take `gatepass` ({@link GatepassContext}). Loads undici.
+	 *
+	 * @example
+	 * const {body} = await request(url, {dispatcher: gatepass.dispatcher});
+	 */
+	readonly dispatcher: GatepassDispatcher;
+	/**
+	 * The same over a dispatcher of the caller's: an Agent, a ProxyAgent, a MockAgent. Where a hop needs connections of
+	 * its own, for an identity, a trust store or an owner, those of gatepass take its place.
+	 *
+	 * @throws {TypeError} for what is no dispatcher, or does not send to the origin that it is asked for.
+	 */
+	intercept(dispatcher: AnyDispatcher): GatepassDispatcher;
+	/**
+	 * A conversation for a request that any other client sends: what its first leg is to have, and what becomes of each
+	 * answer.
+	 *
+	 * @throws {GatepassError} what the strategy throws where it has no credential.
+	 * @throws {TypeError} where `url` is no absolute URL.
+	 */
+	flow(url: string | URL, options?: FlowOptions): Promise<Flow>;
 	/**
 	 * Which rule a request would use, and why. Touches no network.
 	 *
@@ -101,13 +136,13 @@ export interface Gatepass extends AsyncDisposable {
 	 */
 	authorize(url: string | URL, options?: AuthorizeOptions): Promise<Authorization>;
 	/** How each host rule stands, in the order of the configuration. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
-	status(settings?: {verify?: boolean}): Promise<RuleStatus[]>;
+	status(settings?: {verify?: boolean; signal?: AbortSignal}): Promise<RuleStatus[]>;
 	/**
 	 * Drop, and where possible revoke (RFC 7009), the tokens kept for the rule of `url`; for all rules without `url`.
 	 *
 	 * @throws {GatepassError} what a strategy throws where it cannot tell which token is meant, or revoking fails.
 	 */
-	forget(url?: string | URL): Promise<void>;
+	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
 	/** End renewals in the background and connections, and let go of the token store. Make no requests after it. */
@@ -157,14 +192,32 @@ async function listenersFor({logger, telemetry}: GatepassSettings): Promise<Even
 class ConfiguredGatepass implements Gatepass {
 	readonly got: Got;
 	readonly extend: (got: Got) => Got;
+	readonly fetch: GatepassFetch;
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
+	#dispatcher: GatepassDispatcher | undefined;
 
 	constructor(loaded: LoadedConfiguration, composition: Composition, base: Got, extend: (got: Got) => Got) {
 		this.#loaded = loaded;
 		this.#composition = composition;
 		this.extend = extend;
 		this.got = extend(base);
+		this.fetch = createFetch(callers => (callers === undefined ? this.dispatcher : this.intercept(callers)));
+	}
+
+	get dispatcher(): GatepassDispatcher {
+		this.#dispatcher ??= createDispatcher(this.#composition);
+		return this.#dispatcher;
+	}
+
+	intercept(callers: AnyDispatcher): GatepassDispatcher {
+		return createDispatcher({...this.#composition, callers});
+	}
+
+	async flow(url: string | URL, options: FlowOptions = {}): Promise<Flow> {
+		const target = parseUrl(url);
+		const method = (options.method ?? 'GET').toUpperCase();
+		return beginFlow(this.#composition.router.route(target, method), target, options);
 	}
 
 	get certificates(): Certificates {
@@ -188,9 +241,13 @@ class ConfiguredGatepass implements Gatepass {
 		return notes.length === 0 ? explanation : {...explanation, notes};
 	}
 
-	async authorize(
+	async authorize(url: string | URL, options: AuthorizeOptions = {}): Promise<Authorization> {
+		return untilAborted(() => this.#authorize(url, options), options.signal);
+	}
+
+	async #authorize(
 		url: string | URL,
-		{method = 'GET', fresh = false, tenant}: AuthorizeOptions = {},
+		{method = 'GET', fresh = false, tenant}: AuthorizeOptions,
 	): Promise<Authorization> {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
@@ -205,16 +262,19 @@ class ConfiguredGatepass implements Gatepass {
 		return {headers, ...(Object.keys(tls).length > 0 && {tls})};
 	}
 
-	async status(settings?: {verify?: boolean}): Promise<RuleStatus[]> {
-		return Promise.all(
-			this.#composition.rules.map(async rule => {
-				const {match, strategy, source} = rule.info;
-				return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
-			}),
-		);
+	async status({signal, ...settings}: {verify?: boolean; signal?: AbortSignal} = {}): Promise<RuleStatus[]> {
+		const statuses = this.#composition.rules.map(rule => async (): Promise<RuleStatus> => {
+			const {match, strategy, source} = rule.info;
+			return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
+		});
+		return untilAborted(() => Promise.all(statuses.map(status => status())), signal);
 	}
 
-	async forget(url?: string | URL): Promise<void> {
+	async forget(url?: string | URL, {signal}: {signal?: AbortSignal} = {}): Promise<void> {
+		return untilAborted(() => this.#forget(url), signal);
+	}
+
+	async #forget(url?: string | URL): Promise<void> {
 		const {rules, router} = this.#composition;
 		const chosen = url === undefined ? rules : router.rulesFor(parseUrl(url));
 		// A rule that fails, for want of a variable for example, keeps no other from forgetting.

@@ -34,4 +34,7 @@ export type {
 export type {EventName, EventPayloads} from './observability/events.ts';
 export type {Logger} from './observability/logger.ts';
 export * from './strategy/index.ts';
-export type {GatepassContext} from './transports/got/context.ts';
+export type {Flow, FlowLeg, FlowOptions, FlowResponse, TlsMaterial} from './transports/flow.ts';
+export type {GatepassContext} from './transports/request-setting.ts';
+export type {AnyDispatcher, GatepassDispatcher} from './transports/undici/dispatcher.ts';
+export type {GatepassFetch, GatepassRequestInit} from './transports/undici/fetch.ts';

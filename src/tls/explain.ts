@@ -87,7 +87,9 @@ export function isRefusal(error: Failure): boolean {
 }
 
 function endingOf(error: Failure): Ending | undefined {
-	const {code = '', cause, message} = error;
+	const {code, cause, message} = error;
+	// Errors of browsers' kind have a number there.
+	if (typeof code !== 'string') return undefined;
 	if (!code.startsWith('ERR_SSL_') && code !== 'EPROTO') return undefined;
 	if (error instanceof RefusedConnection || cause instanceof RefusedConnection) return 'broken off';
 	// The number is the same in all versions of TLS and of OpenSSL; the name is not.

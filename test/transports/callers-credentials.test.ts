@@ -1,11 +1,16 @@
-/** What the caller itself put on a request: cookies, `Authorization`, a client certificate. It stays with its origin. */
+/**
+ * What the caller itself put on a request: cookies, `Authorization`, a client certificate. It stays with its origin,
+ * whichever client sends.
+ */
 import {readFile} from 'node:fs/promises';
 import {Agent} from 'node:https';
 import got, {type OptionsInit} from 'got';
+import {Agent as Dispatcher, interceptors, request} from 'undici';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {z} from 'zod';
 import {createGatepass, defineStrategy, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
+import {clients, resolveLocally, type Sent, type TestClient} from './clients.ts';
 import {
 	issueForServers,
 	lookupLocally,
@@ -21,6 +26,8 @@ let gatepass: Gatepass;
 let servers: Record<'a' | 'otherPort' | 'b' | 'plainB', RecordingServer>;
 let person: {certificate: string; key: string};
 const agents: Agent[] = [];
+const dispatchers: Dispatcher[] = [];
+const resolveAsBefore = resolveLocally();
 
 const HeaderStrategy = defineStrategy({
 	name: 'header',
@@ -48,7 +55,7 @@ beforeAll(async () => {
 	servers = {a, otherPort, b, plainB};
 	const certificateAuthority = await readFile(authority.ca, 'utf8');
 	gatepass = await createGatepass({
-		// Without a trust store, so that what the caller gives for TLS is what counts.
+		// Without a trust store at A, so that what the caller gives for TLS is what counts.
 		got: got.extend({dnsLookup: lookupLocally, retry: {limit: 0}, https: {certificateAuthority}}),
 		strategies: [HeaderStrategy],
 		config: {
@@ -63,7 +70,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+	resolveAsBefore();
 	for (const agent of agents) agent.destroy();
+	await Promise.all(dispatchers.map(dispatcher => dispatcher.destroy()));
 	await gatepass.close();
 	await Promise.all(Object.values(servers).map(server => server.close()));
 	await authority.close();
@@ -71,19 +80,21 @@ afterAll(async () => {
 
 let serial = 0;
 
+interface Sightings {
+	readonly left: Sighting;
+	readonly arrived: Sighting;
+}
+
 /** Redirects from A to `arrival`, and what both saw of it. */
-async function travel(
+async function journey(
 	arrival: string,
-	options: OptionsInit,
+	go: (departure: string) => Promise<unknown>,
 	{departure = '/ruled', status = 307}: {departure?: string; status?: number} = {},
-): Promise<{left: Sighting; arrived: Sighting}> {
+): Promise<Sightings> {
 	serial += 1;
 	const mark = `journey=${serial}`;
 	const to = `${arrival}?${mark}`;
-	await gatepass.got(
-		`${servers.a.origin}${departure}?${new URLSearchParams({status: `${status}`, to})}`,
-		options,
-	);
+	await go(`${servers.a.origin}${departure}?${new URLSearchParams({status: `${status}`, to})}`);
 	const seen = (wanted: (url: string) => boolean): Sighting => {
 		const sightings = Object.values(servers).flatMap(server =>
 			server.sightings.filter(({url}) => wanted(url)),
@@ -94,6 +105,13 @@ async function travel(
 	const encoded = encodeURIComponent(mark);
 	return {left: seen(url => url.endsWith(encoded)), arrived: seen(url => url.endsWith(mark))};
 }
+
+/** The same by got. */
+const travel = (
+	arrival: string,
+	options: OptionsInit,
+	way?: {departure?: string; status?: number},
+): Promise<Sightings> => journey(arrival, url => gatepass.got(url, options), way);
 
 const foreign = ['otherPort', 'b', 'plainB'] as const;
 
@@ -193,6 +211,119 @@ test("a strategy's header takes the place of the caller's on its own hop only", 
 	const {left, arrived} = await travel(`${servers.a.origin}/unruled`, {headers});
 	expect(left.headers['x-api-key']).toBe('key');
 	expect(arrived.headers['x-api-key']).toBe("the caller's");
+});
+
+describe.each(clients.filter(({name}) => name !== 'got').map(client => ({client, name: client.name})))(
+	'by $name',
+	({client}) => {
+		let others: Gatepass;
+		beforeAll(async () => {
+			others = await createGatepass({
+				strategies: [HeaderStrategy],
+				config: {
+					cache: {url: 'memory:'},
+					trust: [{match: 'https://*.localhost:*', ca: authority.ca, only: true}],
+					hostRules: ['a', 'b'].map(name => ({
+						match: `https://${name}.localhost:*/ruled`,
+						strategy: 'header',
+					})),
+				},
+			});
+		});
+		afterAll(async () => others.close());
+
+		describe.each<[string, string, Pick<Sent, 'gatepass'>]>([
+			['with a rule', '/ruled', {}],
+			['without a rule', '/unruled', {}],
+			['with gatepass off', '/ruled', {gatepass: false}],
+		])('%s', (_name, path, setting) => {
+			const headers = {cookie: 'session=1', authorization: 'Bearer own', 'proxy-authorization': 'Basic own'};
+			const go = (url: string): ReturnType<TestClient['send']> =>
+				client.send(others, url, {headers, ...setting});
+
+			test.each(foreign)('headers stay behind: %s', async target => {
+				for (const status of statuses) {
+					const {left, arrived} = await journey(`${servers[target].origin}${path}`, go, {
+						departure: path,
+						status,
+					});
+					expect(left.headers, `${status}`).toMatchObject(headers);
+					for (const name of Object.keys(headers)) {
+						expect(arrived.headers, `${status}`).not.toHaveProperty(name);
+					}
+				}
+			});
+
+			test('on the same origin all of it stays', async () => {
+				const {left, arrived} = await journey(`${servers.a.origin}${path}/further`, go, {departure: path});
+				for (const sighting of [left, arrived]) {
+					expect(sighting.headers).toMatchObject(headers);
+					const key = path === '/ruled' && setting.gatepass !== false ? 'key' : undefined;
+					expect(sighting.headers['x-api-key']).toBe(key);
+				}
+			});
+		});
+
+		test("a strategy's header takes the place of the caller's on its own hop only", async () => {
+			const headers = {'x-api-key': "the caller's"};
+			const go = (url: string): ReturnType<TestClient['send']> => client.send(others, url, {headers});
+			const {left, arrived} = await journey(`${servers.a.origin}/unruled`, go);
+			expect(left.headers['x-api-key']).toBe('key');
+			expect(arrived.headers['x-api-key']).toBe("the caller's");
+		});
+	},
+);
+
+describe("a certificate in a dispatcher of the caller's", () => {
+	let mixed: Gatepass;
+	let callers: Dispatcher;
+	beforeAll(async () => {
+		mixed = await createGatepass({
+			strategies: [HeaderStrategy],
+			config: {
+				cache: {url: 'memory:'},
+				// None at A, whose certificate authority only the caller's dispatcher knows.
+				trust: [{match: ['https://b.localhost:*', servers.otherPort.origin], ca: authority.ca, only: true}],
+				hostRules: [{match: 'https://*.localhost:*/ruled', strategy: 'header'}],
+			},
+		});
+		const {certificate: cert, key} = person;
+		callers = new Dispatcher({connect: {cert, key, ca: await readFile(authority.ca, 'utf8')}});
+		dispatchers.push(callers);
+	});
+	afterAll(async () => mixed.close());
+
+	const ways: Record<string, (url: string) => Promise<unknown>> = {
+		fetch: url => mixed.fetch(url, {dispatcher: mixed.intercept(callers)}).then(response => response.text()),
+		'fetch over the dispatcher as it is': url =>
+			mixed.fetch(url, {dispatcher: callers}).then(response => response.text()),
+		'undici.request': async url => {
+			const redirect = interceptors.redirect({maxRedirections: 3});
+			const {body} = await request(url, {dispatcher: mixed.intercept(callers).compose(redirect)});
+			return body.text();
+		},
+	};
+
+	test.each(Object.keys(ways).flatMap(way => ['/ruled', '/unruled'].map(path => [way, path] as const)))(
+		'%s, %s: it stays behind',
+		async (way, path) => {
+			for (const target of ['otherPort', 'b'] as const) {
+				const {left, arrived} = await journey(
+					`${servers[target].origin}${path}`,
+					ways[way] as (url: string) => Promise<unknown>,
+					{departure: path},
+				);
+				expect(left.certificate).toBe('carol');
+				expect(arrived.certificate, target).toBeUndefined();
+				const {arrived: further} = await journey(
+					`${servers.a.origin}${path}/further`,
+					ways[way] as (url: string) => Promise<unknown>,
+					{departure: path},
+				);
+				expect(further.certificate).toBe('carol');
+			}
+		},
+	);
 });
 
 describe('under a trust store, the server is verified against it, and what the caller shows stays', () => {

@@ -40,7 +40,10 @@ function* membersOf(value: object): Generator<[name: string, member: unknown]> {
 	while (holder !== null && holder !== Object.prototype && holder !== Function.prototype) {
 		for (const key of Reflect.ownKeys(holder)) {
 			try {
-				yield [String(key), Reflect.get(holder, key, value)];
+				const member: unknown = Reflect.get(holder, key, value);
+				// Some getters reject where others throw.
+				if (member instanceof Promise) member.catch(() => {});
+				yield [String(key), member];
 			} catch {
 				// A getter that does not like to be called shows nothing.
 			}

@@ -1,5 +1,6 @@
 /**
- * "Each hop on its own", on real sockets: every kind of redirect, for every strategy, and what each server saw.
+ * "Each hop on its own", on real sockets: every kind of redirect, for every strategy and client, and what each server
+ * saw.
  *
  * The servers write down headers, URL, body and client certificate. Whoever is not meant to see a credential must
  * have seen none of it, and whoever is meant to must have seen the right one.
@@ -12,6 +13,7 @@ import {z} from 'zod';
 import {createGatepass, defineStrategy, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {openStubToken} from '../../strategies/kerberos-stub/stub-provider.ts';
+import {clients, resolveLocally, type TestClient} from './clients.ts';
 import {
 	issueForServers,
 	lookupLocally,
@@ -41,6 +43,7 @@ let authority: TestAuthority;
 let gatepass: Gatepass;
 let servers: Record<'a' | 'otherPort' | 'b' | 'subdomain' | 'plainA' | 'plainB', RecordingServer>;
 let closeTokenServer: () => Promise<void>;
+const resolveAsBefore = resolveLocally();
 
 /** Rules are by path, so that one server of each kind does for all strategies; two people's credentials. */
 beforeAll(async () => {
@@ -95,6 +98,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+	resolveAsBefore();
 	await gatepass.close();
 	await Promise.all([...Object.values(servers).map(server => server.close()), closeTokenServer()]);
 	await authority.close();
@@ -159,7 +163,9 @@ function credentialOf(person: 'alice' | 'bob', strategy: StrategyName, scheme = 
 }
 
 const harmlessHeaders = ['user-agent', 'accept', 'accept-encoding', 'connection', 'host', 'content-type'];
-const allowedHeaders = new Set([...harmlessHeaders, 'content-length']);
+/** What clients say of themselves. */
+const ofClients = ['accept-language', 'sec-fetch-mode', 'transfer-encoding'];
+const allowedHeaders = new Set([...harmlessHeaders, ...ofClients, 'content-length']);
 
 /** All in a request that is not plain: certificate, tickets, headers out of the common, canaries anywhere. */
 function shownIn({certificate, rawHeaders, url, body}: Sighting): string[] {
@@ -188,13 +194,12 @@ const shownLast = (sightings: Sighting[]): string[] | undefined => {
 const cookie = `session=${canary}-cookie`;
 const shownCookie = `cookie: ${cookie}`;
 
-async function send(
-	url: string,
-	method: 'GET' | 'POST',
-	headers: Record<string, string> = {},
-): Promise<string> {
-	return gatepass.got(url, {method, headers, ...(method === 'POST' && {body: 'payload'})}).text();
-}
+type Send = (url: string, method: 'GET' | 'POST', headers?: Record<string, string>) => Promise<string>;
+
+const sender =
+	({send}: TestClient): Send =>
+	async (url, method, headers = {}) =>
+		(await send(gatepass, url, {method, headers, ...(method === 'POST' && {body: 'payload'})})).body;
 
 /** Where a redirect can lead: from which server to which, and how the `Location` is written. */
 const journeys: {
@@ -202,6 +207,8 @@ const journeys: {
 	from?: keyof typeof servers;
 	to: keyof typeof servers;
 	location?: (url: string) => string;
+	/** Not by fetch, which refuses user information in a redirect (section 4.4 of its standard, step 7). */
+	hasUser?: true;
 }[] = [
 	{name: 'other port', to: 'otherPort'},
 	{name: 'other host', to: 'b'},
@@ -210,100 +217,118 @@ const journeys: {
 	{name: 'https to http on another host', to: 'plainB'},
 	{name: 'http to https', from: 'plainA', to: 'otherPort'},
 	{name: 'http to http on another host', from: 'plainA', to: 'plainB'},
-	{name: 'user information', to: 'b', location: url => url.replace('://', '://user:password@')},
+	{
+		name: 'user information',
+		to: 'b',
+		location: url => url.replace('://', '://user:password@'),
+		hasUser: true,
+	},
 	{
 		name: 'the trusted host as user information',
 		to: 'b',
 		location: url => url.replace('://', `://${new URL(servers.a.origin).host}@`),
+		hasUser: true,
 	},
 	{name: 'without a scheme', to: 'b', location: url => url.replace('https:', '')},
 	{name: 'with backslashes', to: 'b', location: url => url.replace('://', ':\\\\')},
 ];
 
-describe.each(strategies)('%s', strategy => {
-	test.each(journeys)('nothing goes along: $name', async ({from = 'a', to, location = url => url}) => {
-		const start = servers[from];
-		const target = servers[to];
-		for (const status of statuses) {
-			for (const method of methods) {
-				const cell = `${method} ${status}`;
-				const {page, sightingsAt} = newJourney();
-				const arrival = location(page(target));
-				const departure = page(start, strategy, {status: `${status}`, to: arrival});
-				expect(await send(departure, method, {cookie}), cell).toBe('arrived');
-				const {protocol} = new URL(start.origin);
-				expect(shownLast(sightingsAt(start))?.toSorted(), `${cell}: the start`).toEqual(
-					[shownCookie, ...credentialOf('alice', strategy, protocol)].toSorted(),
-				);
-				expect(sightingsAt(target).map(shownIn), `${cell}: the target`).toEqual([[]]);
-			}
-		}
-	});
+describe.each(clients.flatMap(client => strategies.map(strategy => ({client, name: client.name, strategy}))))(
+	'$name, $strategy',
+	({client, strategy}) => {
+		const send = sender(client);
 
-	test('the same origin gets the credential again, by its rule', async () => {
-		for (const status of statuses) {
-			for (const method of methods) {
-				const cell = `${method} ${status}`;
-				for (const location of [
-					(url: string) => url,
-					(url: string) => url.slice(servers.a.origin.length),
-					(url: string) => url.replace('://', '://user:password@'),
-				]) {
-					const {page, sightingsAt} = newJourney();
-					const arrival = page(servers.a, strategy);
-					await send(page(servers.a, strategy, {status: `${status}`, to: location(arrival)}), method, {
-						cookie,
-					});
-					const arrived = sightingsAt(servers.a).filter(({url}) => !url.includes('to='));
-					expect(shownLast(arrived)?.toSorted(), cell).toEqual(
-						[shownCookie, ...credentialOf('alice', strategy)].toSorted(),
-					);
+		test.each(journeys)(
+			'nothing goes along: $name',
+			async ({from = 'a', to, location = url => url, hasUser}) => {
+				const start = servers[from];
+				const target = servers[to];
+				for (const status of statuses) {
+					for (const method of methods) {
+						const cell = `${method} ${status}`;
+						const {page, sightingsAt} = newJourney();
+						const arrival = location(page(target));
+						const departure = page(start, strategy, {status: `${status}`, to: arrival});
+						const isRefused = client.name === 'fetch' && hasUser === true;
+						const outcome = await send(departure, method, {cookie}).catch(({message}) => message);
+						expect(outcome, cell).toBe(isRefused ? 'fetch failed' : 'arrived');
+						const {protocol} = new URL(start.origin);
+						expect(shownLast(sightingsAt(start))?.toSorted(), `${cell}: the start`).toEqual(
+							[shownCookie, ...credentialOf('alice', strategy, protocol)].toSorted(),
+						);
+						expect(sightingsAt(target).map(shownIn), `${cell}: the target`).toEqual(isRefused ? [] : [[]]);
+					}
+				}
+			},
+		);
+
+		test('the same origin gets the credential again, by its rule', async () => {
+			for (const status of statuses) {
+				for (const method of methods) {
+					const cell = `${method} ${status}`;
+					const locations: ((url: string) => string)[] = [
+						url => url,
+						url => url.slice(servers.a.origin.length),
+						// fetch follows none with user information.
+						...(client.name === 'fetch' ? [] : [(url: string) => url.replace('://', '://user:password@')]),
+					];
+					for (const location of locations) {
+						const {page, sightingsAt} = newJourney();
+						const arrival = page(servers.a, strategy);
+						await send(page(servers.a, strategy, {status: `${status}`, to: location(arrival)}), method, {
+							cookie,
+						});
+						const arrived = sightingsAt(servers.a).filter(({url}) => !url.includes('to='));
+						expect(shownLast(arrived)?.toSorted(), cell).toEqual(
+							[shownCookie, ...credentialOf('alice', strategy)].toSorted(),
+						);
+					}
 				}
 			}
-		}
-	});
+		});
 
-	test('the same origin without a rule gets nothing', async () => {
-		for (const status of statuses) {
-			const {page, sightingsAt} = newJourney();
-			await send(page(servers.a, strategy, {status: `${status}`, to: page(servers.a)}), 'GET');
-			const arrived = sightingsAt(servers.a).filter(({url}) => url.startsWith('/unruled'));
-			expect(arrived.map(shownIn), `${status}`).toEqual([[]]);
-		}
-	});
+		test('the same origin without a rule gets nothing', async () => {
+			for (const status of statuses) {
+				const {page, sightingsAt} = newJourney();
+				await send(page(servers.a, strategy, {status: `${status}`, to: page(servers.a)}), 'GET');
+				const arrived = sightingsAt(servers.a).filter(({url}) => url.startsWith('/unruled'));
+				expect(arrived.map(shownIn), `${status}`).toEqual([[]]);
+			}
+		});
 
-	test('there and back again: A gets its credential, B nothing, A its credential', async () => {
-		for (const status of statuses) {
-			for (const method of methods) {
-				const cell = `${method} ${status}`;
+		test('there and back again: A gets its credential, B nothing, A its credential', async () => {
+			for (const status of statuses) {
+				for (const method of methods) {
+					const cell = `${method} ${status}`;
+					const {page, sightingsAt} = newJourney();
+					const back = page(servers.a, strategy);
+					const there = page(servers.b, undefined, {status: `${status}`, to: back});
+					await send(page(servers.a, strategy, {status: `${status}`, to: there}), method, {cookie});
+					const [left, returned] = [true, false].map(leaving =>
+						sightingsAt(servers.a).filter(({url}) => url.includes('to=') === leaving),
+					) as [Sighting[], Sighting[]];
+					const credential = credentialOf('alice', strategy);
+					expect(shownLast(left)?.toSorted(), `${cell}: A`).toEqual([shownCookie, ...credential].toSorted());
+					expect(sightingsAt(servers.b).map(shownIn), `${cell}: B`).toEqual([[]]);
+					expect(shownLast(returned), `${cell}: A again`).toEqual(credential);
+				}
+			}
+		});
+
+		test.each(strategies)('a host with a rule for %s gets its own credential', async other => {
+			for (const status of statuses) {
 				const {page, sightingsAt} = newJourney();
 				const back = page(servers.a, strategy);
-				const there = page(servers.b, undefined, {status: `${status}`, to: back});
-				await send(page(servers.a, strategy, {status: `${status}`, to: there}), method, {cookie});
-				const [left, returned] = [true, false].map(leaving =>
-					sightingsAt(servers.a).filter(({url}) => url.includes('to=') === leaving),
-				) as [Sighting[], Sighting[]];
-				const credential = credentialOf('alice', strategy);
-				expect(shownLast(left)?.toSorted(), `${cell}: A`).toEqual([shownCookie, ...credential].toSorted());
-				expect(sightingsAt(servers.b).map(shownIn), `${cell}: B`).toEqual([[]]);
-				expect(shownLast(returned), `${cell}: A again`).toEqual(credential);
+				const there = page(servers.b, other, {status: `${status}`, to: back});
+				await send(page(servers.a, strategy, {status: `${status}`, to: there}), 'POST');
+				expect(shownLast(sightingsAt(servers.b)), `${status}: B`).toEqual(credentialOf('bob', other));
+				for (const sighting of sightingsAt(servers.b)) {
+					expect(shownIn(sighting).join(), `${status}: B`).not.toContain('alice');
+				}
+				expect(shownLast(sightingsAt(servers.a)), `${status}: A again`).toEqual(
+					credentialOf('alice', strategy),
+				);
 			}
-		}
-	});
-
-	test.each(strategies)('a host with a rule for %s gets its own credential', async other => {
-		for (const status of statuses) {
-			const {page, sightingsAt} = newJourney();
-			const back = page(servers.a, strategy);
-			const there = page(servers.b, other, {status: `${status}`, to: back});
-			await send(page(servers.a, strategy, {status: `${status}`, to: there}), 'POST');
-			expect(shownLast(sightingsAt(servers.b)), `${status}: B`).toEqual(credentialOf('bob', other));
-			for (const sighting of sightingsAt(servers.b)) {
-				expect(shownIn(sighting).join(), `${status}: B`).not.toContain('alice');
-			}
-			expect(shownLast(sightingsAt(servers.a)), `${status}: A again`).toEqual(
-				credentialOf('alice', strategy),
-			);
-		}
-	});
-});
+		});
+	},
+);

@@ -1,7 +1,9 @@
 /**
- * No secret hangs on an error: neither on gatepass's own, nor on got's that pass through it, nor in got's events.
+ * No secret hangs on an error: neither on gatepass's own, nor on those of got, fetch and undici that pass through it,
+ * nor in got's events.
  *
- * Not covered, because it is the caller's own doing: what the caller puts into got's options stays there.
+ * Not covered, because it is the caller's own doing: what the caller puts into got's options stays there, and what a
+ * flow's user does with what it is told.
  */
 import {channel, subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {readFile} from 'node:fs/promises';
@@ -13,6 +15,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {z} from 'zod';
 import {createGatepass, defineStrategy, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
+import {clients, type Received} from './clients.ts';
 import {findSecrets} from './find-secrets.ts';
 
 const canary = 'CANARY';
@@ -261,6 +264,80 @@ describe.each(strategies)('%s', strategy => {
 		expect(findSecrets(response, secrets)).toEqual([]);
 	});
 });
+
+const otherClients = clients.filter(({name}) => name !== 'got');
+const untilAborted = (): AbortSignal => {
+	const controller = new AbortController();
+	waiting.push(() => controller.abort());
+	return controller.signal;
+};
+
+describe.each(
+	otherClients.flatMap(client => strategies.map(strategy => ({client, name: client.name, strategy}))),
+)('$name, $strategy', ({client, strategy}) => {
+	const send = (
+		origin: (typeof schemes)[number],
+		what: string,
+		options: {signal?: AbortSignal} = {},
+	): Promise<Received> => client.send(gatepass, `${origins[origin]}/${strategy}/${what}`, options);
+	const checkArrived = (): void => {
+		if (strategy === 'grid-certificate') return;
+		expect(arrived.join()).toMatch(strategy === 'kerberos-stub' ? ticket : canary);
+	};
+
+	test.each(['http', 'https'] as const)('what is given back over %s', async origin => {
+		for (const [what, status] of [
+			['failure', 500],
+			['nonsense', 200],
+		] as const) {
+			const {response, ...rest} = await send(origin, what);
+			expect(rest.status).toBe(status);
+			checkArrived();
+			// A flow's request is its user's own, and hangs on Node's response.
+			if (client.name !== 'flow') expect(findSecrets(response, secrets)).toEqual([]);
+		}
+	});
+
+	test.each(
+		(['http', 'https'] as const).flatMap(origin =>
+			['cut-off', 'round', 'broken', 'hang'].map(what => [what, origin] as const),
+		),
+	)('%s over %s', async (what, origin) => {
+		const error = await failureOf(send(origin, what, what === 'hang' ? {signal: untilAborted()} : {}));
+		if (what === 'hang') expect(error.name).toBe('AbortError');
+		checkArrived();
+		expect(findSecrets(error, secrets)).toEqual([]);
+	});
+
+	test('a server that is closed, and one that is not trusted', async () => {
+		for (const origin of ['closed', 'untrusted'] as const) {
+			const error = await failureOf(send(origin, ''));
+			expect(findSecrets(error, secrets)).toEqual([]);
+			if (origin === 'untrusted' && client.name !== 'flow') {
+				expect(error).toMatchObject({name: 'CertificateError', code: 'ERR_GATEPASS_CERTIFICATE'});
+			}
+		}
+		expect(arrived).toEqual([]);
+	});
+});
+
+describe.each(otherClients.map(client => ({client, name: client.name})))(
+	"$name: gatepass's own errors",
+	({client}) => {
+		test.each(['client_secret_basic', 'client_secret_post'])('TokenRequestError, %s', async method => {
+			const error = await failureOf(client.send(gatepass, `${origins.http}/${method}`));
+			expect(error).toMatchObject({name: 'TokenRequestError', status: 400, error: 'invalid_request'});
+			expect(findSecrets(error, secrets)).toEqual([]);
+		});
+
+		test('MutualAuthenticationError', async () => {
+			const error = await failureOf(client.send(gatepass, `${origins.http}/proof/nonsense`));
+			expect(error).toMatchObject({name: 'MutualAuthenticationError'});
+			expect(arrived.join()).toContain(ticket);
+			expect(findSecrets(error, secrets)).toEqual([]);
+		});
+	},
+);
 
 test.each(['client_secret_basic', 'client_secret_post'])(
 	'TokenRequestError: an endpoint that repeats what it was sent by %s',

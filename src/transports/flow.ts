@@ -1,0 +1,219 @@
+/**
+ * A conversation for requests that any other client sends: it is told each answer, and says what the next leg has, or
+ * that the answer is the one that counts.
+ */
+import type {PeerCertificate} from 'node:tls';
+import {StrategyError} from '../errors.ts';
+import {type HopReport, reportHop} from '../hop/report.ts';
+import {HopRequest, type Route} from '../hop/request.ts';
+import {type Leg, runHop, type Transport} from '../hop/run.ts';
+import type {AuthResponse} from '../strategy/index.ts';
+import {canBeSentAgain} from './reopenable-body.ts';
+import {untilAborted} from './until-aborted.ts';
+
+/** What a request that another client sends is to have. It is meant for this very URL and no other. */
+export interface FlowLeg {
+	/** Where to send it: the URL with what a rule adds to its query. May hold a secret. */
+	readonly url: string;
+	/** By lower-case name; they take the place of the caller's. May hold a secret. */
+	readonly headers: Record<string, string>;
+	/**
+	 * Options to spread into `https.request`, or to make an agent of: the client certificate, the CA certificates, and
+	 * the check of the server's certificate where the trust store has more to check than signatures. May hold a secret.
+	 */
+	readonly tls?: TlsMaterial;
+}
+
+/** Options of a TLS connection. May hold a private key. */
+export interface TlsMaterial {
+	/** In PEM, with its chain. */
+	readonly cert?: string;
+	/** In PEM. */
+	readonly key?: string;
+	/** In PEM. */
+	readonly ca?: string[];
+	/** As `tls.connect` takes it. */
+	readonly checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
+}
+
+/** An answer of any client: fetch's, axios's, Node's `IncomingMessage`, ws's. */
+export interface FlowResponse {
+	/** Or `statusCode`. */
+	readonly status?: number | undefined;
+	/** Or `status`. */
+	readonly statusCode?: number | undefined;
+	/** By name, or as an iterable of names and values, such as fetch's `Headers`. */
+	readonly headers: object;
+}
+
+/** One conversation. Its own properties are what the first leg is to have. */
+export interface Flow extends FlowLeg, AsyncDisposable {
+	/**
+	 * Tell the answer to the last leg.
+	 *
+	 * @returns what the next leg is to have; `undefined` where the answer is the one that counts.
+	 * @throws {GatepassError} what the strategy throws, for example where a server does not prove who it is.
+	 */
+	next(response: FlowResponse): Promise<FlowLeg | undefined>;
+	/**
+	 * The only headers of the answer that counts which may be believed, where the server has not proven who it is: leave
+	 * its body and all other headers alone. `undefined`: all of it.
+	 */
+	readonly withheld: readonly string[] | undefined;
+	/** End the conversation where it stands: always, where `next` has not given `undefined` or thrown. */
+	end(): Promise<void>;
+}
+
+/** What `flow` takes besides the URL. */
+export interface FlowOptions {
+	/** Default: `GET`. */
+	readonly method?: string;
+	/** What will be sent: a stream cannot be sent twice, and so not refused and tried again. */
+	readonly body?: unknown;
+	/** Ends the conversation, and what it waits for. */
+	readonly signal?: AbortSignal;
+	/** Pass the token cache over, once. */
+	readonly fresh?: boolean;
+	/** Whose tokens to use. Default: the rule's `tenant`. */
+	readonly tenant?: string;
+}
+
+interface ToldAnswer extends Leg {
+	readonly status: number;
+}
+
+/** Begin a conversation for one hop. Resolves when its first leg can be sent. */
+export async function beginFlow(
+	route: Route | undefined,
+	url: URL,
+	{method = 'GET', body, signal, fresh = false, tenant}: FlowOptions,
+): Promise<Flow> {
+	const verb = method.toUpperCase();
+	const replayable = body === undefined || body === null || body instanceof Blob || canBeSentAgain(body);
+	const conversation = new FlowConversation(route, url, verb, {fresh, tenant, replayable, signal});
+	const first = await conversation.begin();
+	return {
+		...first,
+		next: response => conversation.next(response),
+		get withheld() {
+			return conversation.withheld;
+		},
+		end: () => conversation.end(),
+		[Symbol.asyncDispose]: () => conversation.end(),
+	};
+}
+
+class FlowConversation implements Transport<HopRequest, ToldAnswer> {
+	readonly #route: Route | undefined;
+	readonly #request: HopRequest;
+	readonly #report: HopReport | undefined;
+	readonly #signal: AbortSignal | undefined;
+	/** Settles when the conversation wants a leg sent, or is over. */
+	#wanted = Promise.withResolvers<FlowLeg | undefined>();
+	/** The answer that the conversation waits for. */
+	#told: PromiseWithResolvers<ToldAnswer> | undefined;
+	#run: Promise<unknown> | undefined;
+	withheld: readonly string[] | undefined;
+
+	constructor(
+		route: Route | undefined,
+		url: URL,
+		method: string,
+		{
+			signal,
+			...context
+		}: {fresh: boolean; tenant?: string | undefined; replayable: boolean; signal: AbortSignal | undefined},
+	) {
+		this.#route = route;
+		this.#signal = signal;
+		this.#request = new HopRequest(url, method, {}, context, route?.rule?.info);
+		this.#report = route && reportHop(route, url, method);
+	}
+
+	async begin(): Promise<FlowLeg> {
+		this.#signal?.throwIfAborted();
+		const rule = this.#route?.rule;
+		if (rule === undefined) return this.#describe(this.#request);
+		this.#run = runHop(rule, this.#request, this).then(
+			answer => {
+				this.#report?.end(answer.status, this.#request);
+				this.#wanted.resolve(undefined);
+			},
+			error => {
+				this.#report?.end(undefined, this.#request);
+				this.#wanted.reject(error);
+			},
+		);
+		return (await this.#untilWanted()) as FlowLeg;
+	}
+
+	async next(response: FlowResponse): Promise<FlowLeg | undefined> {
+		const told = this.#told;
+		// Without a rule, or once the conversation is over, any answer counts.
+		if (told === undefined) return undefined;
+		this.#told = undefined;
+		this.withheld = undefined;
+		this.#wanted = Promise.withResolvers();
+		const answer = readAnswer(response);
+		const withhold = (keepHeaders: readonly string[]): void => {
+			this.withheld = keepHeaders;
+		};
+		told.resolve({status: answer.status, response: {...answer, withhold}, discard() {}});
+		return this.#untilWanted();
+	}
+
+	async end(): Promise<void> {
+		const ended = new StrategyError('The flow was ended by its user');
+		this.#told?.reject(ended);
+		this.#told = undefined;
+		this.#wanted.promise.catch(() => {});
+		await this.#run;
+	}
+
+	send(request: HopRequest): Promise<ToldAnswer> {
+		if (this.#signal?.aborted === true) return Promise.reject(this.#signal.reason);
+		this.#report?.countLeg();
+		this.#told = Promise.withResolvers();
+		this.#wanted.resolve(this.#describe(request));
+		return this.#told.promise;
+	}
+
+	async #untilWanted(): Promise<FlowLeg | undefined> {
+		try {
+			return await untilAborted(() => this.#wanted.promise, this.#signal);
+		} catch (error) {
+			this.end().catch(() => {});
+			throw error;
+		}
+	}
+
+	#describe({target, headers, identity}: HopRequest): FlowLeg {
+		const tls = {...identity?.material(), ...this.#route?.trust?.tlsOptions()};
+		return {
+			url: target.href,
+			headers: {...(headers.record as Record<string, string>)},
+			...(Object.keys(tls).length > 0 && {tls}),
+		};
+	}
+}
+
+/** @throws {TypeError} for what is no answer. */
+function readAnswer({status, statusCode, headers}: FlowResponse): Omit<AuthResponse, 'withhold'> {
+	const code = status ?? statusCode;
+	if (typeof code !== 'number' || typeof headers !== 'object' || headers === null) {
+		throw new TypeError('This is no answer. Give an object with `status` or `statusCode`, and `headers`');
+	}
+	const lowerCase: Record<string, string | string[]> = {};
+	for (const [name, value] of entriesOf(headers)) {
+		if (value === undefined || value === null || typeof value === 'function') continue;
+		const key = name.toLowerCase();
+		const known = lowerCase[key];
+		const values = Array.isArray(value) ? value.map(String) : String(value);
+		lowerCase[key] = known === undefined ? values : [known, values].flat();
+	}
+	return {status: code, headers: lowerCase};
+}
+
+function entriesOf(headers: object): Iterable<[string, unknown]> {
+	return Symbol.iterator in headers ? (headers as Iterable<[string, unknown]>) : Object.entries(headers);
+}

@@ -1,0 +1,161 @@
+/**
+ * An undici dispatcher whose requests are authenticated. Redirects need no care: fetch and undici's interceptor
+ * dispatch each hop anew, and its rule, identity, trust store and connections are chosen anew here.
+ */
+import type {Dispatcher} from 'undici';
+import type {Route, SwitchableRouter} from '../../hop/request.ts';
+import {checkSetting, type GatepassContext} from '../request-setting.ts';
+import {CallersConnections, type Connections, OwnConnections} from './connections.ts';
+import {Exchange} from './exchange.ts';
+import {ExplainingHandler} from './explaining-handler.ts';
+import {isLegacy, modernHandler} from './legacy-handler.ts';
+import {loadUndici} from './load.ts';
+import type {UndiciPools} from './pools.ts';
+import {type Target, targetOf} from './target.ts';
+
+type Options = Dispatcher.DispatchOptions & {
+	readonly gatepass?: GatepassContext;
+	readonly dispatcher?: unknown;
+};
+type Handler = Dispatcher.DispatchHandler;
+
+/** A dispatcher of any copy and version of undici from 7 on. */
+export interface AnyDispatcher {
+	/** As undici's. */
+	dispatch(options: never, handler: never): boolean;
+}
+
+/** What the types of Node's own `fetch` take: those of an undici 7. Nothing where they are not there. */
+type PlatformsDispatcher = RequestInit extends {dispatcher?: infer Taken} ? NonNullable<Taken> : unknown;
+
+/** An undici dispatcher, by the types of undici 8 and of Node's own `fetch`. */
+export type GatepassDispatcher = Dispatcher & PlatformsDispatcher;
+
+/** What dispatchers are made of. */
+export interface DispatcherSettings {
+	readonly router: SwitchableRouter;
+	readonly pools: UndiciPools;
+	/** Sends what needs no connection of gatepass's own; absent: gatepass sends all. */
+	readonly callers?: AnyDispatcher;
+}
+
+/** Make one. With a dispatcher of the caller's, closing it closes that one, too. */
+export function createDispatcher({router, pools, callers: any}: DispatcherSettings): GatepassDispatcher {
+	const callers = any as Dispatcher | undefined;
+	const connections =
+		callers === undefined ? new OwnConnections(pools) : new CallersConnections(callers, pools);
+	return new (classOfDispatchers())(
+		new Authentication(router, connections),
+		callers ?? pools,
+	) as GatepassDispatcher;
+}
+
+/** What is done with a dispatched request. */
+class Authentication {
+	readonly #router: SwitchableRouter;
+	readonly #connections: Connections;
+
+	constructor(router: SwitchableRouter, connections: Connections) {
+		this.#router = router;
+		this.#connections = connections;
+	}
+
+	dispatch(given: Options, handler: Handler): boolean {
+		// undici 7 leaves its own name for this dispatcher among the options, which undici 8 does not take.
+		const {gatepass, dispatcher: _, ...options} = given;
+		const setting = checkSetting(gatepass, 'gatepass');
+		const target = targetOf(options, handler, this.#connections.origin);
+		const router = setting === false || target === undefined ? this.#router.withoutRules : this.#router;
+		const route = target && router.route(target.url, target.method);
+		const modern = modernHandler(handler);
+		// What these ask for comes from a client that knows HTTP/1.1 only.
+		if (isLegacy(modern)) (options as {allowH2?: boolean}).allowH2 = false;
+		if (route === undefined) {
+			const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
+			return this.#connections.dispatcherFor(undefined, target, wanted).dispatch(options, modern);
+		}
+		if (route.rule === undefined) return this.#verify(route, target as Target, options, modern);
+		new Exchange({
+			route: route as Route & {rule: NonNullable<Route['rule']>},
+			target: target as Target,
+			options,
+			handler: modern,
+			connections: this.#connections,
+			carriesCredential: router.carriesCredential((target as Target).url, (target as Target).method),
+			fresh: setting !== false && setting.fresh === true,
+			tenant: setting === false ? undefined : setting.tenant,
+		}).begin();
+		return true;
+	}
+
+	/** Only the server is to be verified, by the trust store of its URL. */
+	#verify(route: Route, target: Target, options: Options, handler: Handler): boolean {
+		const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
+		const dispatcher = this.#connections.dispatcherFor(route, target, wanted);
+		return dispatcher.dispatch(options, new ExplainingHandler(handler, route, target.url));
+	}
+}
+
+type DispatcherClass = new (
+	authentication: Authentication,
+	below: Pick<Dispatcher, 'close' | 'destroy'> | UndiciPools,
+) => Dispatcher;
+
+let made: DispatcherClass | undefined;
+
+/** Made when undici is loaded, whose class it extends. */
+function classOfDispatchers(): DispatcherClass {
+	made ??= class GatepassDispatcher extends loadUndici().Dispatcher {
+		readonly #authentication: Authentication;
+		readonly #below: UndiciPools;
+		#isClosed = false;
+
+		constructor(authentication: Authentication, below: Pick<Dispatcher, 'close' | 'destroy'> | UndiciPools) {
+			super();
+			this.#authentication = authentication;
+			this.#below = below as UndiciPools;
+		}
+
+		/** fetch asks it: a mock is given the body as the caller gave it. */
+		get isMockActive(): boolean {
+			return (this.#below as {isMockActive?: boolean}).isMockActive === true;
+		}
+
+		override dispatch(options: Options, handler: Handler): boolean {
+			const {ClientClosedError, InvalidArgumentError} = loadUndici().errors;
+			if (typeof handler !== 'object' || handler === null) {
+				throw new InvalidArgumentError('handler must be an object');
+			}
+			try {
+				if (typeof options !== 'object' || options === null) {
+					throw new InvalidArgumentError('opts must be an object.');
+				}
+				if (this.#isClosed) throw new ClientClosedError();
+				return this.#authentication.dispatch(options, handler);
+			} catch (error) {
+				modernHandler(handler).onResponseError?.(
+					null as unknown as Dispatcher.DispatchController,
+					error as Error,
+				);
+				return true;
+			}
+		}
+
+		override close(callback?: () => void): Promise<void> {
+			this.#isClosed = true;
+			return settle(this.#below.close(), callback);
+		}
+
+		override destroy(error?: Error | null | (() => void), callback?: () => void): Promise<void> {
+			this.#isClosed = true;
+			if (typeof error === 'function') return this.destroy(null, error);
+			return settle(this.#below.destroy(error ?? null), callback);
+		}
+	} as DispatcherClass;
+	return made;
+}
+
+async function settle(done: Promise<void>, callback: (() => void) | undefined): Promise<void> {
+	await done;
+	callback?.();
+}

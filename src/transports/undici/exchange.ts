@@ -1,0 +1,270 @@
+/**
+ * One dispatched request under a rule: sends its legs, and lets the handler see the accepted answer only. To the
+ * handler it is one request from its beginning, which can be broken off at any time.
+ */
+import type {IncomingHttpHeaders} from 'node:http';
+import {setImmediate as immediate} from 'node:timers/promises';
+import type {Dispatcher} from 'undici';
+import {type HopReport, reportHop} from '../../hop/report.ts';
+import {HopRequest, type Route} from '../../hop/request.ts';
+import {runHop, type Transport} from '../../hop/run.ts';
+import type {Connection} from '../../strategy/index.ts';
+import {explainTlsFailure} from '../../tls/explain.ts';
+import {type PreparedBody, prepareBody} from './bodies.ts';
+import type {Connections} from './connections.ts';
+import {keepOnly, marked, markedRaw, type RawHeaders, toRecord} from './headers.ts';
+import {type Answer, HeldLeg, type Receiver} from './leg.ts';
+import type {ReadyConnection, ReadyConnections} from './ready-connections.ts';
+import type {Target} from './target.ts';
+
+type Controller = Dispatcher.DispatchController;
+
+/** What one request is made of. */
+export interface ExchangeSettings {
+	readonly route: Route & {readonly rule: NonNullable<Route['rule']>};
+	readonly target: Target;
+	readonly options: Dispatcher.DispatchOptions;
+	readonly handler: Dispatcher.DispatchHandler;
+	readonly connections: Connections;
+	readonly fresh: boolean;
+	readonly tenant: string | undefined;
+	/** Whether its answer is meant for one credential only. */
+	readonly carriesCredential: boolean;
+}
+
+export class Exchange implements Controller, Receiver, Transport<HopRequest, HeldLeg> {
+	readonly #settings: ExchangeSettings;
+	readonly #request: HopRequest;
+	readonly #body: PreparedBody;
+	readonly #report: HopReport | undefined;
+	#leg: HeldLeg | undefined;
+	#legs = 0;
+	#ready: {connection: ReadyConnection; from: ReadyConnections} | undefined;
+	/** What the handler was told. */
+	#answer: Answer | undefined;
+	#rawTrailers: RawHeaders = null;
+	#isPaused = false;
+	#isAborted = false;
+	/** Why it failed, or was broken off. */
+	#reason: Error | null = null;
+	/** The handler has been told the end, or why there is none. */
+	#isOver = false;
+
+	constructor(settings: ExchangeSettings) {
+		const {route, target, options, fresh, tenant} = settings;
+		this.#settings = settings;
+		const headers = toRecord(options.headers);
+		this.#body = prepareBody(options, headers);
+		const {replayable} = this.#body;
+		const connect = (_request: HopRequest, timeout: number) => this.#connect(timeout);
+		const context = {fresh, tenant, replayable, connect};
+		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
+		this.#report = reportHop(route, target.url, target.method);
+	}
+
+	begin(): void {
+		try {
+			this.#settings.handler.onRequestStart?.(this, null);
+		} catch (error) {
+			this.failed(error as Error);
+		}
+		if (!this.#isOver) void this.#run();
+	}
+
+	async #run(): Promise<void> {
+		try {
+			this.#deliver(await runHop(this.#settings.route.rule, this.#request, this));
+		} catch (error) {
+			this.failed(error as Error);
+		}
+	}
+
+	async send(request: HopRequest): Promise<HeldLeg> {
+		if (this.#isOver) throw this.#reason;
+		const {route, target, connections} = this.#settings;
+		const before = this.#leg;
+		const leg = new HeldLeg(this);
+		this.#leg = leg;
+		this.#legs += 1;
+		this.#report?.countLeg();
+		const ready = this.#ready?.connection;
+		const dispatcher =
+			ready?.isOpen === true ? ready.client : connections.dispatcherFor(route, target, request);
+		dispatcher.dispatch(this.#optionsFor(request), leg);
+		await leg.answered;
+		before?.giveUp();
+		return leg;
+	}
+
+	#optionsFor({headers, addsQuery, target, proxy}: HopRequest): Dispatcher.DispatchOptions {
+		const {options, target: own} = this.#settings;
+		const path = addsQuery ? target.pathname + target.search : own.path;
+		// RFC 9112 section 3.2.2: a proxy is asked for the whole URL.
+		const isForProxy = proxy !== undefined && own.url.protocol === 'http:';
+		return {
+			...options,
+			origin: own.url.origin,
+			path: isForProxy ? own.url.origin + path : path,
+			query: undefined,
+			headers: headers.record,
+			body: this.#body.body,
+			gatepass: undefined,
+		} as unknown as Dispatcher.DispatchOptions;
+	}
+
+	/** The conversation wants to know the connection of the next leg. */
+	async #connect(timeout: number): Promise<Connection | undefined> {
+		const {route, target, connections} = this.#settings;
+		const from = connections.readyFor(route, target, this.#request);
+		if (from === undefined || this.#isOver) return undefined;
+		if (this.#leg !== undefined) {
+			await this.#leg.drain();
+			// undici closes a connection that the server does not keep right after the answer.
+			await immediate();
+		}
+		if (this.#ready?.connection.isOpen !== true) {
+			this.#letGo();
+			this.#ready = {from, connection: await from.take(target.url, timeout)};
+			// Broken off meanwhile.
+			if (this.#isOver) this.#letGo();
+		}
+		return this.#ready?.connection.describe();
+	}
+
+	#letGo(): void {
+		if (this.#ready === undefined) return;
+		const {connection, from} = this.#ready;
+		this.#ready = undefined;
+		if (this.#leg === undefined || this.#leg.isReceived)
+			void from.give(this.#settings.target.url, connection);
+		else connection.close();
+	}
+
+	#deliver(leg: HeldLeg): void {
+		if (this.#isOver) {
+			leg.discard();
+			return;
+		}
+		const {handler, carriesCredential} = this.#settings;
+		const answer = leg.accept();
+		const {status, headers, statusText, kept, upgraded} = answer;
+		this.#report?.end(status, this.#request);
+		if (kept !== undefined) {
+			const harmless = keepOnly(headers, kept);
+			this.#answer = {...answer, rawHeaders: harmless};
+			handler.onResponseStart?.(this, status, harmless, statusText);
+			if (!this.#isOver) this.end({}, {});
+			return;
+		}
+		for (const interim of leg.interim) {
+			handler.onResponseStart?.(this, interim.status, interim.headers, interim.statusText);
+		}
+		this.#answer = answer;
+		const shown = carriesCredential ? marked(headers) : headers;
+		if (upgraded !== undefined) {
+			// The connection is the handler's now.
+			this.#ready = undefined;
+			try {
+				handler.onRequestUpgrade?.(this, status, shown, upgraded);
+			} catch (error) {
+				upgraded.destroy();
+				throw error;
+			}
+			this.#close();
+			return;
+		}
+		handler.onResponseStarted?.();
+		handler.onResponseStart?.(this, status, shown, statusText);
+		leg.flow(() => this.#isPaused);
+	}
+
+	started(controller: Controller): void {
+		if (this.#isOver) controller.abort(this.#reason as Error);
+	}
+
+	bodySent(chunk: Buffer): void {
+		if (this.#legs === 1) this.#settings.handler.onBodySent?.(chunk);
+	}
+
+	requestSent(): void {
+		if (this.#legs === 1) this.#settings.handler.onRequestSent?.();
+	}
+
+	data(chunk: Buffer): void {
+		if (!this.#isOver) this.#settings.handler.onResponseData?.(this, chunk);
+	}
+
+	end(trailers: IncomingHttpHeaders, rawTrailers: RawHeaders): void {
+		if (this.#isOver) return;
+		const {handler} = this.#settings;
+		this.#rawTrailers = rawTrailers;
+		this.#close();
+		try {
+			handler.onResponseEnd?.(this, trailers);
+		} catch (error) {
+			// undici's retries say so that they want none of it.
+			handler.onResponseError?.(this, error as Error);
+		}
+	}
+
+	failed(error: Error): void {
+		if (this.#isOver) return;
+		const {route, target, handler} = this.#settings;
+		// Why the caller breaks off may be anything.
+		const {identity} = this.#request;
+		const explained = this.#isAborted
+			? undefined
+			: explainTlsFailure(error, route.trust, identity, target.url);
+		const told = explained ?? error;
+		this.#reason = error;
+		this.#isOver = true;
+		this.#leg?.abort(error);
+		this.#report?.end(undefined, this.#request);
+		this.#close();
+		handler.onResponseError?.(this, told);
+	}
+
+	#close(): void {
+		this.#isOver = true;
+		this.#body.end();
+		this.#letGo();
+	}
+
+	get aborted(): boolean {
+		return this.#isAborted;
+	}
+
+	get reason(): Error | null {
+		return this.#isAborted ? this.#reason : null;
+	}
+
+	get paused(): boolean {
+		return this.#isPaused;
+	}
+
+	get rawHeaders(): RawHeaders {
+		const raw = this.#answer?.rawHeaders ?? null;
+		return this.#settings.carriesCredential && this.#answer?.kept === undefined ? markedRaw(raw) : raw;
+	}
+
+	get rawTrailers(): RawHeaders {
+		return this.#rawTrailers;
+	}
+
+	abort(reason: Error): void {
+		if (this.#isOver) return;
+		this.#isAborted = true;
+		this.failed(reason);
+	}
+
+	pause(): void {
+		this.#isPaused = true;
+		if (this.#answer !== undefined) this.#leg?.pause();
+	}
+
+	resume(): void {
+		if (!this.#isPaused) return;
+		this.#isPaused = false;
+		if (this.#answer !== undefined) this.#leg?.flow(() => this.#isPaused);
+	}
+}
