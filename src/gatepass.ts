@@ -12,7 +12,7 @@ import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
-import {beginFlow, type Flow, type FlowOptions, type TlsMaterial} from './transports/flow.ts';
+import {beginFlow, bytesAtHand, type Flow, type FlowOptions, type TlsMaterial} from './transports/flow.ts';
 import {
 	type AnyDispatcher,
 	createDispatcher,
@@ -75,6 +75,10 @@ export interface AuthorizeOptions {
 	readonly fresh?: boolean;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string;
+	/** What will be sent, for a strategy that signs it: text, bytes, or what can be read more than once. */
+	readonly body?: unknown;
+	/** The headers that will be sent, for a strategy that signs them; the result then holds them, too. */
+	readonly headers?: Readonly<Record<string, string>>;
 	/** Rejects with its reason as soon as it is aborted. */
 	readonly signal?: AbortSignal;
 }
@@ -247,15 +251,16 @@ class ConfiguredGatepass implements Gatepass {
 
 	async #authorize(
 		url: string | URL,
-		{method = 'GET', fresh = false, tenant}: AuthorizeOptions,
+		{method = 'GET', fresh = false, tenant, body, headers: sent = {}}: AuthorizeOptions,
 	): Promise<Authorization> {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const route = this.#composition.router.route(target, verb);
-		if (route === undefined) return {headers: {}};
+		if (route === undefined) return {headers: {...sent}};
 		const ca = route.trust?.tlsOptions() ?? {};
-		if (route.rule === undefined) return {headers: {}, tls: ca};
-		const {run, request} = await beginHop(route.rule, {fresh, tenant, replayable: true}, target, verb, {});
+		if (route.rule === undefined) return {headers: {...sent}, tls: ca};
+		const context = {fresh, tenant, replayable: true, readBody: () => bytesAtHand(body)};
+		const {run, request} = await beginHop(route.rule, context, target, verb, {...sent});
 		await run.end();
 		const tls = {...request.identity?.material(), ...ca};
 		const headers = request.headers.record as Record<string, string>;

@@ -5,10 +5,11 @@
 import type {PeerCertificate} from 'node:tls';
 import {StrategyError} from '../errors.ts';
 import {type HopReport, reportHop} from '../hop/report.ts';
-import {HopRequest, type Route} from '../hop/request.ts';
+import {type HopContext, HopRequest, type Route} from '../hop/request.ts';
 import {type Leg, runHop, type Transport} from '../hop/run.ts';
 import type {AuthResponse} from '../strategy/index.ts';
-import {canBeSentAgain} from './reopenable-body.ts';
+import {bytesOf} from './body-bytes.ts';
+import {canBeSentAgain, isIterable} from './reopenable-body.ts';
 import {untilAborted} from './until-aborted.ts';
 
 /** What a request that another client sends is to have. It is meant for this very URL and no other. */
@@ -68,8 +69,13 @@ export interface Flow extends FlowLeg, AsyncDisposable {
 export interface FlowOptions {
 	/** Default: `GET`. */
 	readonly method?: string;
-	/** What will be sent: a stream cannot be sent twice, and so not refused and tried again. */
+	/**
+	 * What will be sent: a stream cannot be sent twice, and so not refused and tried again; nor can it be signed, for
+	 * which its bytes are needed beforehand.
+	 */
 	readonly body?: unknown;
+	/** The headers that will be sent, for a strategy that signs them; those of a leg then hold them, too. */
+	readonly headers?: Readonly<Record<string, string>>;
 	/** Ends the conversation, and what it waits for. */
 	readonly signal?: AbortSignal;
 	/** Pass the token cache over, once. */
@@ -86,11 +92,17 @@ interface ToldAnswer extends Leg {
 export async function beginFlow(
 	route: Route | undefined,
 	url: URL,
-	{method = 'GET', body, signal, fresh = false, tenant}: FlowOptions,
+	{method = 'GET', body, headers = {}, signal, fresh = false, tenant}: FlowOptions,
 ): Promise<Flow> {
 	const verb = method.toUpperCase();
 	const replayable = body === undefined || body === null || body instanceof Blob || canBeSentAgain(body);
-	const conversation = new FlowConversation(route, url, verb, {fresh, tenant, replayable, signal});
+	const conversation = new FlowConversation(route, url, verb, headers, {
+		fresh,
+		tenant,
+		replayable,
+		signal,
+		readBody: () => bytesAtHand(body),
+	});
 	const first = await conversation.begin();
 	return {
 		...first,
@@ -119,14 +131,12 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		route: Route | undefined,
 		url: URL,
 		method: string,
-		{
-			signal,
-			...context
-		}: {fresh: boolean; tenant?: string | undefined; replayable: boolean; signal: AbortSignal | undefined},
+		headers: Readonly<Record<string, string>>,
+		{signal, ...context}: HopContext & {readonly signal: AbortSignal | undefined},
 	) {
 		this.#route = route;
 		this.#signal = signal;
-		this.#request = new HopRequest(url, method, {}, context, route?.rule?.info);
+		this.#request = new HopRequest(url, method, {...headers}, context, route?.rule?.info);
 		this.#report = route && reportHop(route, url, method);
 	}
 
@@ -216,4 +226,17 @@ function readAnswer({status, statusCode, headers}: FlowResponse): Omit<AuthRespo
 
 function entriesOf(headers: object): Iterable<[string, unknown]> {
 	return Symbol.iterator in headers ? (headers as Iterable<[string, unknown]>) : Object.entries(headers);
+}
+
+/**
+ * The bytes of a body that somebody else sends.
+ *
+ * @throws {StrategyError} where reading it would leave nothing to send.
+ */
+export async function bytesAtHand(body: unknown): Promise<Uint8Array | undefined> {
+	const isUsedUp = typeof body === 'object' && body !== null && isIterable(body) && !canBeSentAgain(body);
+	if (!isUsedUp || body instanceof URLSearchParams) return bytesOf(body);
+	throw new StrategyError(
+		'The strategy of this rule needs the bytes of the body before they are sent, and this body can be read once only. Give it as text or as bytes',
+	);
 }

@@ -58,6 +58,7 @@ export class ChainStrategy implements AuthStrategy {
 
 	async *authenticate(request: AuthRequest): Conversation {
 		for (const link of this.#links) {
+			if (link.strategy.requiresRequestBody === true) await request.readBody();
 			const conversation = link.strategy.authenticate(request);
 			const begun = await this.#begin(link, conversation);
 			if (begun === undefined) continue;
