@@ -22,6 +22,7 @@ import {
 	Identities,
 	type Identity,
 	type NestedStrategy,
+	Notices,
 	Passphrases,
 	RuleInfo,
 	Strategies,
@@ -39,6 +40,7 @@ import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
+	command: async () => (await import('../strategies/command/index.ts')).CommandStrategy,
 	digest: async () => (await import('../strategies/digest/index.ts')).DigestStrategy,
 	'grid-certificate': async () =>
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
@@ -155,6 +157,14 @@ export function compose(
 		const scope = container.createChildContainer();
 		scope.register(StrategyOptions, {useValue: options});
 		scope.register(RuleInfo, {useValue: info});
+		scope.register<Notices>(Notices, {
+			useValue: {
+				tell(notice) {
+					const {match, strategy, source} = info;
+					events.publish('gatepass:strategy:notice', {rule: {match, strategy, source}, notice});
+				},
+			},
+		});
 		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
 		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.
 		const wanted = strategyOf(strategy);

@@ -8,7 +8,7 @@
  * ├── StrategyError               a strategy broke the rules of a conversation
  * ├── CredentialUnavailableError  no credential to be had: no file, no variable, no ticket
  * ├── CertificateError            a certificate or key is unusable, or one side refused the other's
- * ├── TokenRequestError           the authorization server gave no usable token
+ * ├── TokenRequestError           whoever issues tokens gave no usable one
  * ├── TokenCacheError             the token store is down or damaged (reported, never thrown at a request)
  * ├── KerberosExchangeError       the GSS-API refused a token or could not make one
  * ├── MutualAuthenticationError   the server did not prove who it is
@@ -123,7 +123,7 @@ export interface TokenRequestDetails {
 	readonly retryAfter?: number;
 }
 
-/** The authorization server gave no usable token. */
+/** The authorization server, or the program or agent in its place, gave no usable token. */
 export class TokenRequestError extends GatepassError implements TokenRequestDetails {
 	protected static override readonly kind: GatepassErrorName = 'TokenRequestError';
 

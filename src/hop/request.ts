@@ -184,6 +184,12 @@ class HopHeaders implements AuthHeaders {
 		this.record = record;
 	}
 
+	names(): readonly string[] {
+		const names: string[] = [];
+		for (const name in this.record) if (this.record[name] !== undefined) names.push(name.toLowerCase());
+		return names;
+	}
+
 	get(name: string): string | undefined {
 		const value = this.record[this.#keyOf(name)];
 		return Array.isArray(value) ? value.join(', ') : value?.toString();

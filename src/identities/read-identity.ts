@@ -2,14 +2,14 @@
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import type {Stats} from 'node:fs';
 import {CertificateError} from '../errors.ts';
-import type {CertificateKind, Identity} from '../strategy/services.ts';
+import type {CertificateKind, Identity, IdentityText} from '../strategy/services.ts';
 import {parseCertificates, toPem} from '../x509/certificates.ts';
 import {readWithStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {chooseChain, type OwnChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
-import {openPrivateKey} from '../x509/private-keys.ts';
+import {openPrivateKey, parsePrivateKey} from '../x509/private-keys.ts';
 import {
 	checkChain,
 	checkKeyFile,
@@ -104,14 +104,39 @@ export class LoadedIdentity implements Identity {
  * `isPassphraseNeeded` knows the error.
  */
 export async function readIdentity(place: IdentityPlace, judge?: JudgeChain): Promise<LoadedIdentity> {
-	const {certificate: file, requireRobot} = place;
-	const {certificates, key, keyFileStatus} = await readParts(place);
-	const files = {certificate: file, key: place.key};
+	const parts = await readParts(place);
+	const files = {certificate: place.certificate, key: place.key};
+	return checkedIdentity(files, parts, {judge, ...place});
+}
+
+/**
+ * The identity that somebody hands over in PEM, checked.
+ *
+ * @throws {CertificateError} where it cannot be used.
+ */
+export async function adoptIdentity(
+	{certificate, key, origin}: IdentityText,
+	judge?: JudgeChain,
+): Promise<LoadedIdentity> {
+	const parts = {
+		certificates: parseCertificates(Buffer.from(certificate), origin),
+		key: parsePrivateKey(Buffer.from(key), origin),
+		keyFileStatus: undefined,
+	};
+	return checkedIdentity({certificate: origin, key: origin}, parts, {judge});
+}
+
+async function checkedIdentity(
+	files: Identity['files'],
+	{certificates, key, keyFileStatus}: Parts,
+	{judge, requireRobot}: {judge?: JudgeChain | undefined; requireRobot?: boolean | undefined},
+): Promise<LoadedIdentity> {
+	const {certificate: file} = files;
 	const leaf = findOwnCertificate(certificates, key, files);
 	const own = await sufficient(chooseChain(certificates, leaf), judge);
 	const {chain} = own;
 	const use = judgeClientUse(chain, file);
-	checkKeyFile(place.key, keyFileStatus);
+	if (keyFileStatus !== undefined) checkKeyFile(files.key, keyFileStatus);
 	checkValidity(chain, file);
 	checkSelfSigned(leaf, file);
 	checkProxies(chain, file);
@@ -130,7 +155,8 @@ async function sufficient(own: OwnChain, judge: JudgeChain | undefined): Promise
 interface Parts {
 	readonly certificates: readonly X509Certificate[];
 	readonly key: KeyObject;
-	readonly keyFileStatus: Stats;
+	/** Absent where it is in no file. */
+	readonly keyFileStatus: Stats | undefined;
 }
 
 async function readParts({kind, certificate, key, passphrase}: IdentityPlace): Promise<Parts> {

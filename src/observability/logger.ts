@@ -66,6 +66,9 @@ export function logTo(logger: Logger): EventListener {
 				);
 				return;
 			}
+			case 'gatepass:strategy:notice':
+				logger.info(payload, 'gatepass: a strategy has something to say');
+				return;
 			case 'gatepass:request': {
 				const {refusal, ...fields} = payload as EventPayloads['gatepass:request'];
 				const {status} = fields;

@@ -78,6 +78,7 @@ class Recorder {
 		if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
 		else if (isAboutCertificate(name))
 			this.#certificateEvents.add(1, {event: name.slice(certificate.length)});
+		else if (name === 'gatepass:strategy:notice') return;
 		else if (name === 'gatepass:trust:error') this.#trustEvents.add(1, {event: 'error'});
 		else this.#recordToken(name, payload as EventPayloads[TokenEventName]);
 	}

@@ -23,9 +23,12 @@ export {type Challenge, parseChallenges, parseParameters} from './challenges.ts'
 export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';
 export * from './services.ts';
+export {FileReadError, type ReadFailure, TextFiles} from './text-files.ts';
 
 /** The headers that a strategy adds. Names are compared without regard to case. */
 export interface AuthHeaders {
+	/** The names of all headers that will be sent, as far as they are known before, in lower case. */
+	names(): readonly string[];
 	/** The value that will be sent: the strategy's, or else the caller's. */
 	get(name: string): string | undefined;
 	/** Whether a value will be sent. */

@@ -98,6 +98,16 @@ export interface IdentitySource {
 	readonly requireRobot?: boolean | undefined;
 }
 
+/** A client certificate that is in no file. */
+export interface IdentityText {
+	/** PEM, with the chain where there is one. */
+	readonly certificate: string;
+	/** PEM, not encrypted. A secret. */
+	readonly key: string;
+	/** Where it comes from, for messages: `the output of PROGRAM`. */
+	readonly origin: string;
+}
+
 /** A client certificate with its private key and chain. Printing it shows no key. */
 export interface Identity {
 	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`. */
@@ -133,6 +143,14 @@ export interface Identities {
 	load(source: IdentitySource): Promise<Identity>;
 	/** Where the identity is, and why each place before was passed over: a sentence each. Asks no server. */
 	explain?(source: IdentitySource): readonly string[];
+	/**
+	 * An identity that is in no file, checked like any other. It is the caller's to renew, and to {@link release}.
+	 *
+	 * @throws {CertificateError} where it cannot be used.
+	 */
+	adopt?(pem: IdentityText): Promise<Identity>;
+	/** Another has taken the place of an adopted one: its connections end when their requests are through. */
+	release?(identity: Identity): void;
 }
 /** Inject this to get the {@link (Identities:interface)}. */
 export const Identities: InjectionToken<Identities> = Symbol.for('gatepass.Identities');
@@ -149,6 +167,14 @@ export const Passphrases: InjectionToken<Passphrases> = Symbol.for('gatepass.Pas
 export type Environment = Readonly<Record<string, string | undefined>>;
 /** Inject this to get the {@link (Environment:type)}. */
 export const Environment: InjectionToken<Environment> = Symbol.for('gatepass.Environment');
+
+/** What a strategy has to tell the log besides its errors. */
+export interface Notices {
+	/** A sentence or more, without any secret. Published as the event `gatepass:strategy:notice`. */
+	tell(notice: string): void;
+}
+/** Inject this to get the {@link (Notices:interface)} of the rule. */
+export const Notices: InjectionToken<Notices> = Symbol.for('gatepass.Notices');
 
 /** The host rule that a strategy serves. */
 export interface RuleInfo {

@@ -9,6 +9,7 @@ import {
 	HttpClient,
 	Identities,
 	inject,
+	Notices,
 	RuleInfo,
 	StrategyOptions,
 	TokenCache,
@@ -28,6 +29,7 @@ import {ssoOptions} from './options.ts';
 @authStrategy({name: 'sso-client-credentials', options: ssoOptions, endpoints: endpointsOf})
 export class SsoClientCredentialsStrategy implements AuthStrategy {
 	readonly #conversation: TokenConversation;
+	readonly #client: TokenClient;
 
 	constructor(
 		@inject(StrategyOptions) options: SsoOptions,
@@ -35,18 +37,23 @@ export class SsoClientCredentialsStrategy implements AuthStrategy {
 		@inject(HttpClient) http: HttpClient,
 		@inject(Identities) identities: Identities,
 		@inject(Environment) environment: Environment,
+		@inject(Notices) notices: Notices,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
-		const client = new TokenClient(options, {http, identities, environment, rule});
+		this.#client = new TokenClient(options, {http, identities, environment, notices, rule});
 		const grant: Grant = {type: 'client_credentials', parameters: commonParameters(options)};
 		this.#conversation = new TokenConversation({
 			strategy: 'sso-client-credentials',
 			options,
 			tokens,
-			client,
+			client: this.#client,
 			tenant: rule.tenant,
 			grants: {for: () => grant, known: () => grant},
 		});
+	}
+
+	dispose(): void {
+		this.#client.dispose();
 	}
 
 	authenticate(request: AuthRequest): Conversation {

@@ -9,6 +9,7 @@ import {
 	HttpClient,
 	Identities,
 	inject,
+	Notices,
 	RuleInfo,
 	Strategies,
 	StrategyOptions,
@@ -45,6 +46,7 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 	readonly #subject: TokenSource;
 	readonly #actor: TokenSource | undefined;
 	readonly #conversation: TokenConversation;
+	readonly #client: TokenClient;
 	#last: {readonly subject: string; readonly actor: string | undefined; readonly grant: Grant} | undefined;
 
 	constructor(
@@ -53,11 +55,12 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		@inject(HttpClient) http: HttpClient,
 		@inject(Identities) identities: Identities,
 		@inject(Environment) environment: Environment,
+		@inject(Notices) notices: Notices,
 		@inject(Strategies) strategies: Strategies,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
 		const options = {...given, endpointInRealm};
-		const services = {environment, strategies, rule};
+		const services = {environment, strategies, notices, rule};
 		const {subjectToken, actorToken} = options;
 		this.#subject = tokenSource(subjectToken, 'subjectToken', services);
 		this.#actor = actorToken === undefined ? undefined : tokenSource(actorToken, 'actorToken', services);
@@ -71,15 +74,19 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 				return isKnown ? this.#grantFor(subject, actor) : undefined;
 			},
 		};
-		const client = new TokenClient(options, {http, identities, environment, rule});
+		this.#client = new TokenClient(options, {http, identities, environment, notices, rule});
 		this.#conversation = new TokenConversation({
 			strategy: 'sso-token-exchange',
 			options,
 			tokens,
-			client,
+			client: this.#client,
 			tenant: rule.tenant,
 			grants,
 		});
+	}
+
+	dispose(): void {
+		this.#client.dispose();
 	}
 
 	authenticate(request: AuthRequest): Conversation {

@@ -2,7 +2,8 @@
 import * as oauth from 'oauth4webapi';
 import {InsecureTransportError, TokenRequestError} from '../../src/errors.ts';
 import {type HttpClient, isLoopback, type RuleInfo} from '../../src/strategy/index.ts';
-import {type EndpointName, printable, retryAfterOf} from './describe-failure.ts';
+import {printable} from '../bearer/printable.ts';
+import {type EndpointName, retryAfterOf} from './describe-failure.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 
 const endpointNames: readonly EndpointName[] = [

@@ -3,7 +3,8 @@ import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
-import {formEncoded} from './describe-failure.ts';
+import {type AssertionReader, doubtsAbout} from '../bearer/claims.ts';
+import type {TextSource} from '../bearer/source.ts';
 import type {SsoOptions} from './options.ts';
 
 /** The client of a rule: its name, and what adds the proof to a request. */
@@ -12,6 +13,8 @@ export interface ClientIdentity {
 	readonly authenticate: oauth.ClientAuth;
 	/** Texts that must not show up in a message. */
 	readonly secrets: readonly string[];
+	/** What was shown last that others made, and what a server may not like about it: a sentence each. */
+	readonly doubts?: (reader: AssertionReader) => readonly string[];
 }
 
 /**
@@ -23,6 +26,7 @@ export async function findClient(
 	options: SsoOptions,
 	environment: Environment,
 	rule: RuleInfo,
+	assertion?: TextSource,
 ): Promise<ClientIdentity> {
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
 		const value = options[option] ?? environment[variable];
@@ -33,6 +37,7 @@ export async function findClient(
 	};
 	const clientId = find('clientId', 'SSO_CLIENT_ID');
 	const secret = (): string => find('clientSecret', 'SSO_CLIENT_SECRET');
+	if (assertion !== undefined) return {clientId, ...handOver(assertion)};
 	switch (methodOf(options)) {
 		case 'client_secret_post':
 			return {clientId, authenticate: oauth.ClientSecretPost(secret()), secrets: [secret()]};
@@ -49,6 +54,21 @@ export async function findClient(
 	}
 }
 
+/** RFC 7523 section 2.2, with an assertion that somebody else made. It is read for each request: it may last for minutes only. */
+function handOver(source: TextSource): Omit<ClientIdentity, 'clientId'> {
+	let last: string | undefined;
+	return {
+		async authenticate(_, {client_id}, body) {
+			last = await source.read();
+			body.set('client_id', client_id);
+			body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
+			body.set('client_assertion', last);
+		},
+		secrets: [],
+		doubts: reader => (last === undefined ? [] : doubtsAbout(last, source.place, reader)),
+	};
+}
+
 /**
  * The secret in the header, form-urlencoded first (RFC 6749 section 2.3.1). The library's own encodes more characters
  * than forms do, such as the hyphen, and some servers, glewlwyd among them, take the header as it is. Encoded as in a
@@ -59,6 +79,11 @@ function basic(clientSecret: string): oauth.ClientAuth {
 		const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
 		headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`);
 	};
+}
+
+/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
+function formEncoded(text: string): string {
+	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /** The method that is named, or the one that the other options suggest. */

@@ -2,6 +2,7 @@
 import * as oauth from 'oauth4webapi';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
 import type {RuleInfo} from '../../src/strategy/index.ts';
+import {printable} from '../bearer/printable.ts';
 
 /** The endpoints that secrets are sent to, by their names in the metadata. */
 export type EndpointName = 'token_endpoint' | 'revocation_endpoint' | 'introspection_endpoint';
@@ -12,6 +13,8 @@ export interface Exchange {
 	readonly endpoint: string;
 	readonly rule: RuleInfo;
 	readonly secrets: readonly string[];
+	/** What the server may not have liked, a sentence each. */
+	readonly doubts?: () => readonly string[];
 }
 
 /** An error that names the endpoint and the rule. */
@@ -113,6 +116,14 @@ const knownCodes: ReadonlySet<string> = new Set([
 	...['invalid_dpop_proof', 'use_dpop_nonce', 'temporarily_unavailable', 'server_error'],
 ]);
 
+/** Codes for which an assertion may be the reason (RFC 7521 section 4.1.1 and 4.2.1, and what servers make of it). */
+const aboutAssertions: ReadonlySet<string> = new Set([
+	'invalid_client',
+	'invalid_grant',
+	'invalid_request',
+	'unauthorized_client',
+]);
+
 function oauthErrorIn(error: unknown): OauthError | undefined {
 	if (error instanceof oauth.ResponseBodyError) return error;
 	if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return undefined;
@@ -139,7 +150,9 @@ function describeOauthError(
 		...retryAfterOf(response),
 	};
 	// The library's error is no cause: it holds the answer, which could repeat the request.
-	return refusal(exchange, `refused: ${code}${quoted}`, adviceFor(code), details);
+	const doubts = (aboutAssertions.has(code) && exchange.doubts?.()) || [];
+	const hint = doubts.length > 0 ? doubts.join('. ') : adviceFor(code);
+	return refusal(exchange, `refused: ${code}${quoted}`, hint, details);
 }
 
 /** The library's messages name fields, never values. */
@@ -154,7 +167,7 @@ function whatCameInstead(error: unknown, type: string | undefined): string {
 function adviceFor(code: string): string {
 	switch (code) {
 		case 'invalid_client':
-			return "Check 'clientId', 'clientSecret' or 'privateKey', and 'clientAuthentication'";
+			return "Check 'clientId', 'clientSecret', 'clientAssertion' or 'privateKey', and 'clientAuthentication'";
 		case 'invalid_scope':
 			return "Check 'scope'";
 		case 'invalid_target':
@@ -171,25 +184,6 @@ function adviceFor(code: string): string {
 		default:
 			return 'Check the options of the rule';
 	}
-}
-
-/** A server may repeat what it was sent, and may send anything. A JWT is a credential, whoever made it. */
-export function printable(text: string, secrets: readonly string[] = []): string {
-	let hidden = text.replaceAll(/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, '…');
-	for (const secret of secrets) {
-		for (const form of formsOf(secret)) hidden = hidden.replaceAll(form, '…');
-	}
-	return hidden.replaceAll(/[^\x20-\x7E…]/g, ' ').slice(0, 300);
-}
-
-/** A secret as it is, as it travels in a URL and in a form, and as a form looks that is half decoded. */
-function formsOf(secret: string): string[] {
-	return [secret, encodeURIComponent(secret), formEncoded(secret), secret.replaceAll(' ', '+')];
-}
-
-/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
-export function formEncoded(text: string): string {
-	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /** RFC 9110 section 10.2.3: seconds, or a date. */

@@ -1,5 +1,6 @@
 /** The options that all strategies share which get their tokens from an OAuth 2 authorization server. */
 import {z} from 'zod';
+import {sourceOptions} from '../bearer/source.ts';
 import {gridCertificateOptions} from '../grid-certificate/options.ts';
 
 const server = z.string().refine(value => URL.parse(`https://${value}`)?.host === value.toLowerCase(), {
@@ -47,6 +48,11 @@ export const ssoShape = {
 		.describe(
 			'How the client proves who it is. Default: what the other options allow, else client_secret_basic',
 		),
+	clientAssertion: sourceOptions
+		.optional()
+		.describe(
+			'An assertion that somebody else made for the client (RFC 7523), read anew for each token request',
+		),
 	privateKey: z.string().min(1).optional().describe('The private key of private_key_jwt, as PEM text'),
 	keyId: z.string().min(1).optional().describe('The name of that key at the server'),
 	algorithm: z.string().min(1).optional().describe('The algorithm to sign with. Default: what suits the key'),
@@ -69,7 +75,8 @@ export type SsoOptions = z.output<typeof shared> & {
 
 /** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */
 export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
-	const {tokenEndpoint, issuer, server, realm, clientAuthentication: method, privateKey, identity} = options;
+	const {tokenEndpoint, issuer, server, realm, privateKey, identity, clientAssertion} = options;
+	const {clientAuthentication: method} = options;
 	const mistakes: [keyof SsoOptions, string][] = [];
 	const places = [
 		tokenEndpoint && 'tokenEndpoint',
@@ -81,9 +88,10 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 			tokenEndpoint ? 'tokenEndpoint' : 'issuer',
 			`${places.join(' and ')} name different places; keep one of them`,
 		]);
-	if (method === 'private_key_jwt' && privateKey === undefined) {
+	if (method === 'private_key_jwt' && privateKey === undefined && clientAssertion === undefined) {
 		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'; add it"]);
 	}
+	if (clientAssertion !== undefined) mistakes.push(...mistakesBeside(options));
 	for (const option of ['keyId', 'algorithm'] as const) {
 		if (options[option] !== undefined && privateKey === undefined)
 			mistakes.push([option, "it is for a 'privateKey', and there is none"]);
@@ -98,6 +106,22 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 		mistakes.push([
 			'dpop',
 			'a token is bound either to a key (dpop) or to a certificate (certificateBound); choose one',
+		]);
+	}
+	return mistakes;
+}
+
+/** An assertion is the client's whole proof. */
+function mistakesBeside(options: SsoOptions): [keyof SsoOptions, string][] {
+	const {clientSecret, clientAuthentication: method} = options;
+	const mistakes: [keyof SsoOptions, string][] = [];
+	if (clientSecret !== undefined) {
+		mistakes.push(['clientAssertion', "there is a 'clientSecret' besides; keep one of them"]);
+	}
+	if (method !== undefined && method !== 'private_key_jwt') {
+		mistakes.push([
+			'clientAuthentication',
+			`${method} is another way than the 'clientAssertion'; take one of them out`,
 		]);
 	}
 	return mistakes;

@@ -6,9 +6,11 @@ import type {
 	HttpClient,
 	Identities,
 	Identity,
+	Notices,
 	RuleInfo,
 	Token,
 } from '../../src/strategy/index.ts';
+import {openSource, type TextSource} from '../bearer/source.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
 import {
@@ -26,6 +28,7 @@ export interface TokenClientServices {
 	readonly http: HttpClient;
 	readonly identities: Identities;
 	readonly environment: Environment;
+	readonly notices: Notices;
 	readonly rule: RuleInfo;
 }
 
@@ -60,12 +63,20 @@ export class TokenClient {
 	readonly #options: SsoOptions;
 	readonly #services: TokenClientServices;
 	readonly #clock = new ServerClock();
+	readonly #assertion: TextSource | undefined;
 	#preparation: Promise<Preparation> | undefined;
 	#server: Promise<oauth.AuthorizationServer> | undefined;
 
 	constructor(options: SsoOptions, services: TokenClientServices) {
 		this.#options = options;
 		this.#services = services;
+		const {clientAssertion} = options;
+		this.#assertion = clientAssertion && openSource(clientAssertion, 'clientAssertion', services);
+	}
+
+	/** End what runs. */
+	dispose(): void {
+		this.#assertion?.dispose();
 	}
 
 	/** @throws {CredentialUnavailableError} where the client's name, secret or key is missing. */
@@ -187,7 +198,16 @@ export class TokenClient {
 		const {client, dpop} = await this.prepare();
 		const {http, rule} = this.#services;
 		const hidden = [...client.secrets, ...secrets];
-		const exchange: Exchange = {name, endpoint: server[name] ?? '', rule, secrets: hidden};
+		const exchange: Exchange = {
+			name,
+			endpoint: server[name] ?? '',
+			rule,
+			secrets: hidden,
+			doubts: () => {
+				const names = [...new Set([server.issuer, server.token_endpoint ?? server.issuer])];
+				return client.doubts?.({names, now: this.#clock.toServers(Date.now())}) ?? [];
+			},
+		};
 		const connection: Connection = {
 			server,
 			client: {client_id: client.clientId, [oauth.clockSkew]: Math.floor(this.#clock.skew / 1000)},
@@ -197,6 +217,7 @@ export class TokenClient {
 				signal,
 				[oauth.customFetch]: (url, {method, headers, body}) => {
 					if (headers.authorization !== undefined) hidden.push(headers.authorization.replace(/^\S+ /, ''));
+					for (const name of assertionParameters) hidden.push(...(body as URLSearchParams).getAll(name));
 					return http.fetch(url, {method, headers, body, signal, ...(identity !== undefined && {identity})});
 				},
 			},
@@ -225,7 +246,7 @@ export class TokenClient {
 
 	async #makePreparation(): Promise<Preparation> {
 		const {environment, rule} = this.#services;
-		const client = await findClient(this.#options, environment, rule);
+		const client = await findClient(this.#options, environment, rule, this.#assertion);
 		return {client, dpop: this.#options.dpop ? await this.#makeDpop() : undefined};
 	}
 
@@ -247,6 +268,9 @@ export class TokenClient {
 		return Boolean(sendsTime) && this.#clock.hasChangedSince(skewBefore);
 	}
 }
+
+/** They are made, or read, for each request. */
+const assertionParameters = ['client_assertion', 'assertion'];
 
 /** A server need not know of the tokens that speak for themselves, such as JWTs (RFC 7009 section 2.2.1). */
 function passOverUnsupported(error: unknown): undefined {

@@ -1,9 +1,8 @@
 /** Looks for a token in the places of WLCG Bearer Token Discovery, in their order. */
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import {type Environment, resolvePath} from '../../src/strategy/index.ts';
+import {type Environment, FileReadError, resolvePath, TextFiles} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
-import {TokenFiles} from '../bearer/token-files.ts';
 
 export interface FoundToken {
 	/** A secret. */
@@ -16,7 +15,7 @@ export class TokenFinder {
 	readonly #file: string | undefined;
 	readonly #environment: Environment;
 	readonly #folder: string;
-	readonly #files = new TokenFiles();
+	readonly #files = new TextFiles();
 
 	constructor(file: string | undefined, environment: Environment, folder: string) {
 		this.#file = file;
@@ -82,19 +81,19 @@ export class TokenFinder {
 		try {
 			return this.#files.read(file, ({uid}) => {
 				// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
-				if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
+				if (namedBy === undefined && Number(uid) !== process.geteuid?.() && uid !== 0n) {
 					throw new CredentialUnavailableError(
 						`${file} belongs to another user. Remove it, or name your own in BEARER_TOKEN_FILE`,
 					);
 				}
 			});
 		} catch (error) {
-			if (error instanceof CredentialUnavailableError) throw error;
-			const {code} = error as NodeJS.ErrnoException;
-			if (namedBy === undefined && code === 'ENOENT') return undefined;
+			if (!(error instanceof FileReadError)) throw error;
+			const {reason, code, message} = error;
+			if (namedBy === undefined && reason === 'missing') return undefined;
 			const by = namedBy === undefined ? '' : `, named by ${namedBy},`;
 			throw new CredentialUnavailableError(
-				`The token file ${file}${by} cannot be read (${code}). Put it right, or name another`,
+				`The token file ${file}${by} ${code === undefined ? message : `cannot be read (${code})`}. Put it right, or name another`,
 				{cause: error},
 			);
 		}

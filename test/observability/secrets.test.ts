@@ -87,6 +87,11 @@ beforeAll(async () => {
 		...others,
 	});
 	const subjectToken = {variable: 'SUBJECT_TOKEN'};
+	const assertion = (server: TestServer) => ({
+		clientId: 'reports',
+		tokenEndpoint: `${server.url}/token`,
+		clientAssertion: {variable: 'CI_TOKEN'},
+	});
 	const {clientSecret: _, ...signing} = sso(tokens, {
 		clientAuthentication: 'private_key_jwt',
 		privateKey: key,
@@ -100,6 +105,7 @@ beforeAll(async () => {
 		'sso-client-credentials:jwt': signing,
 		'sso-client-credentials:refused': sso(echo),
 		'sso-client-credentials:refused-post': sso(echo, {clientAuthentication: 'client_secret_post'}),
+		'sso-client-credentials:assertion': assertion(tokens),
 		'sso-token-exchange': sso(tokens, {subjectToken}),
 		'sso-token-exchange:refused': sso(echo, {subjectToken}),
 		'static-token': {token: `${canary}-static-token`},
@@ -107,6 +113,16 @@ beforeAll(async () => {
 		'static-token:query': {query: 'api-key', value: `${canary}-query`},
 		'static-token:basic': {username: 'alice', password: `${canary}-password`},
 		digest: {username: 'alice', password: `${canary}-digest`},
+		command: {command: ['/bin/sh', '-c', `echo ${canary}-printed; echo ${canary}-printed >&2`]},
+		'command:json': {
+			command: ['/bin/sh', '-c', 'echo $ANSWER'],
+			format: 'json',
+			env: {ANSWER: JSON.stringify({access_token: `${canary}-in-json`})},
+		},
+		'command:failing': {
+			command: ['/bin/sh', '-c', `echo $SECRET; echo $SECRET >&2; exit 1`, '--token', secret],
+			env: {SECRET: secret},
+		},
 		'wlcg-token': {},
 		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
 		'grid-certificate': {...tls.client},
@@ -180,7 +196,7 @@ test('no canary is in what gatepass tells', async () => {
 		metrics.disable();
 		return reader.shutdown();
 	});
-	const events = listenTo([...eventNames, ...gotChannels]);
+	const events = listenTo([...eventNames, 'gatepass:strategy:notice', ...gotChannels]);
 	const gatepass = await createGatepass({
 		config: {
 			cache: {encryption: 'off'},
@@ -191,7 +207,11 @@ test('no canary is in what gatepass tells', async () => {
 				...(rule !== 'none' && {options}),
 			})),
 		},
-		env: {SUBJECT_TOKEN: `${canary}-subject-token`, BEARER_TOKEN: `${canary}-bearer-token`},
+		env: {
+			CI_TOKEN: `${canary}-assertion`,
+			SUBJECT_TOKEN: `${canary}-subject-token`,
+			BEARER_TOKEN: `${canary}-bearer-token`,
+		},
 		cache: tattlingStore(),
 		logger,
 		telemetry: true,
@@ -215,13 +235,20 @@ test('no canary is in what gatepass tells', async () => {
 		'chained',
 		'parameter',
 		'subject-token',
+		'printed',
+		'assertion',
+		'in-json',
 	]) {
 		expect(arrived).toContain(`${canary}-${shown}`);
 	}
 	for (const shown of [secret, basic('reports', secret), basic('alice', `${canary}-password`), ticket])
 		expect(arrived).toContain(shown);
 	expect(tls.requests.length).toBeGreaterThan(0);
-	for (const name of eventNames.filter(name => name !== 'gatepass:token:refresh')) {
+	const expected = [
+		...eventNames.filter(name => name !== 'gatepass:token:refresh'),
+		'gatepass:strategy:notice',
+	];
+	for (const name of expected) {
 		expect(
 			events.some(event => event.name === name),
 			name,
