@@ -39,6 +39,7 @@ import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
+	'aws-sigv4': async () => (await import('../strategies/aws-sigv4/index.ts')).AwsSigv4Strategy,
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
 	command: async () => (await import('../strategies/command/index.ts')).CommandStrategy,
 	digest: async () => (await import('../strategies/digest/index.ts')).DigestStrategy,

@@ -113,6 +113,25 @@ beforeAll(async () => {
 		'static-token:query': {query: 'api-key', value: `${canary}-query`},
 		'static-token:basic': {username: 'alice', password: `${canary}-password`},
 		digest: {username: 'alice', password: `${canary}-digest`},
+		'aws-sigv4': {
+			service: 's3',
+			region: 'eu-west-3',
+			accessKeyId: 'AKID',
+			secretAccessKey: `${canary}-signing`,
+			sessionToken: `${canary}-session`,
+		},
+		'aws-sigv4:query': {
+			service: 'execute-api',
+			region: 'eu-west-3',
+			form: 'query',
+			credentials: {
+				command: [
+					'/bin/sh',
+					'-c',
+					`echo '{"Version": 1, "AccessKeyId": "AKID", "SecretAccessKey": "${canary}-made", "SessionToken": "${canary}-token"}'`,
+				],
+			},
+		},
 		command: {command: ['/bin/sh', '-c', `echo ${canary}-printed; echo ${canary}-printed >&2`]},
 		'command:json': {
 			command: ['/bin/sh', '-c', 'echo $ANSWER'],
