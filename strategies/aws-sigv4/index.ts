@@ -14,6 +14,7 @@ import {
 	RuleInfo,
 	StrategyOptions,
 } from '../../src/strategy/index.ts';
+import {ServerClocks} from '../signing/server-clocks.ts';
 import {escaped, keepsPath} from './canonical.ts';
 import {KeySource} from './key-source.ts';
 import {type Sigv4Options, sigv4Options} from './options.ts';
@@ -21,10 +22,6 @@ import {algorithm, payloadHashOf, Signer, type SigningKeys, timestampOf, unsigne
 
 /** Seconds for which a signature in a URL holds: for this request, and not for whoever finds it in a log later. */
 const urlLifetime = 300;
-/** Milliseconds that clocks may differ: AWS takes fifteen minutes, others five. */
-const tolerance = 4 * 60_000;
-/** Origins of which the clock is kept. */
-const mostClocks = 1000;
 /** Of the headers that the caller sets; others are rewritten by proxies, or by the client itself. */
 const signedByName = new Set(['content-type', 'content-md5']);
 
@@ -42,8 +39,7 @@ export class AwsSigv4Strategy implements AuthStrategy {
 	readonly #keys: KeySource;
 	readonly #rule: RuleInfo;
 	#signer: {readonly region: string; readonly signer: Signer} | undefined;
-	/** Milliseconds by which the clock of an origin is ahead of this machine's. */
-	readonly #clocks = new Map<string, number>();
+	readonly #clocks = new ServerClocks();
 
 	constructor(
 		@inject(StrategyOptions) options: Sigv4Options,
@@ -65,12 +61,12 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		const query = request.url.search.slice(1);
 		let keys = await this.#keys.get(request.fresh);
 		for (let isLast = false; ; isLast = true) {
-			const time = Date.now() + (this.#clocks.get(request.url.origin) ?? 0);
+			const time = this.#clocks.now(request.url.origin);
 			if (this.#options.form === 'query') this.#signUrl(request, query, keys, time);
 			else this.#signHeaders(request, query, keys, time);
 			const response = yield;
-			if (isLast || !request.replayable || ![400, 401, 403].includes(response.status)) return;
-			if (this.#takeClock(request.url.origin, response, time)) continue;
+			if (isLast || !request.replayable) return;
+			if (this.#clocks.learn(request.url.origin, response, time)) continue;
 			if (!saysExpired(response) || !this.#keys.drop(keys)) return;
 			const next = await this.#keys.get();
 			if (next.secretAccessKey === keys.secretAccessKey) return;
@@ -158,17 +154,6 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		}
 		return this.#signer;
 	}
-
-	/** Whether the server's clock is another one than was signed by: it is then signed by from now on. */
-	#takeClock(origin: string, {headers}: AuthResponse, signedAt: number): boolean {
-		const told = Date.parse(String(headers.date ?? ''));
-		if (Number.isNaN(told) || Math.abs(told - signedAt) <= tolerance) return false;
-		this.#clocks.delete(origin);
-		this.#clocks.set(origin, told - Date.now());
-		const [oldest] = this.#clocks.keys();
-		if (this.#clocks.size > mostClocks && oldest !== undefined) this.#clocks.delete(oldest);
-		return true;
-	}
 }
 
 /** `isWhole`: what may be signed besides what must be. */
@@ -185,6 +170,6 @@ function signedHeaders(headers: AuthRequest['headers'], url: URL, isWhole: boole
 }
 
 /** Services other than S3 say it in a header; S3 says it in the body, which is the caller's. */
-function saysExpired({headers}: AuthResponse): boolean {
-	return /expiredtoken/i.test(String(headers['x-amzn-errortype'] ?? ''));
+function saysExpired({status, headers}: AuthResponse): boolean {
+	return status >= 400 && /expiredtoken/i.test(String(headers['x-amzn-errortype'] ?? ''));
 }

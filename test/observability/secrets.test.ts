@@ -132,6 +132,8 @@ beforeAll(async () => {
 				],
 			},
 		},
+		'http-signature': {keyId: 'k', secret: Buffer.from(`${canary}-shared-secret`).toString('base64')},
+		'http-signature:key': {keyId: 'k', privateKey: String(key)},
 		command: {command: ['/bin/sh', '-c', `echo ${canary}-printed; echo ${canary}-printed >&2`]},
 		'command:json': {
 			command: ['/bin/sh', '-c', 'echo $ANSWER'],
@@ -153,6 +155,7 @@ beforeAll(async () => {
 		canary,
 		secret,
 		basic('reports', secret),
+		Buffer.from(`${canary}-shared-secret`).toString('base64'),
 		basic('alice', `${canary}-password`),
 		ticket,
 		...linesOf(String(key)),
