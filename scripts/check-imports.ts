@@ -33,7 +33,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
-	['src/errors.ts', 'src/version.ts'],
+	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
 ];
 
 /** All that a strategy may import besides other strategies: what a user's own strategy has, too. */

@@ -8,7 +8,7 @@ packages=(
 	apache2-bin openssl postgresql redis-server glewlwyd dbconfig-sqlite3
 	krb5-kdc krb5-admin-server krb5-user libapache2-mod-auth-gssapi libgssapi3-heimdal python3-gssapi faketime libnss-wrapper curl
 	igtf-policy-classic p11-kit globus-proxy-utils voms-clients gridsite nginx-light lighttpd pebble certbot
-	libnss3-tools gnutls-bin default-jre-headless
+	libnss3-tools gnutls-bin default-jre-headless oidc-agent-cli bsdutils
 	python3-requests python3-requests-kerberos
 )
 

@@ -49,8 +49,10 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
+	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
+	'sso-jwt-bearer': async () => (await import('../strategies/sso-jwt-bearer/index.ts')).SsoJwtBearerStrategy,
 	'sso-token-exchange': async () =>
 		(await import('../strategies/sso-token-exchange/index.ts')).SsoTokenExchangeStrategy,
 	'static-token': async () => (await import('../strategies/static-token/index.ts')).StaticTokenStrategy,
@@ -183,14 +185,16 @@ export function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
+	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, events, configuration.strict);
 	return {
-		router: new HostRuleRouter(matcher, rules, trust, agents, owned, events),
+		router,
 		matcher,
 		rules,
 		tokens,
 		certificates,
 		pools,
 		async close() {
+			router.close();
 			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
 			agents.close();
 			owned.close();

@@ -4,6 +4,8 @@
  * ```
  * GatepassError
  * ├── ConfigurationError          the configuration is wrong; `problems` lists every mistake at once
+ * ├── NoRuleError                 no host rule matches, and the configuration is `strict`
+ * ├── ClosedError                 a gatepass was used after its `close()`
  * ├── StrategyNotFoundError       a rule names a strategy that nobody registered
  * ├── StrategyError               a strategy broke the rules of a conversation
  * ├── CredentialUnavailableError  no credential to be had: no file, no variable, no ticket
@@ -25,6 +27,8 @@
 export const errorCodes = {
 	GatepassError: 'ERR_GATEPASS',
 	ConfigurationError: 'ERR_GATEPASS_CONFIGURATION',
+	NoRuleError: 'ERR_GATEPASS_NO_RULE',
+	ClosedError: 'ERR_GATEPASS_CLOSED',
 	StrategyNotFoundError: 'ERR_GATEPASS_STRATEGY_NOT_FOUND',
 	StrategyError: 'ERR_GATEPASS_STRATEGY',
 	CredentialUnavailableError: 'ERR_GATEPASS_CREDENTIAL_UNAVAILABLE',
@@ -86,6 +90,16 @@ export class ConfigurationError extends GatepassError {
 		super(describeProblems(problems), options);
 		this.problems = problems;
 	}
+}
+
+/** No host rule matches a request, and the configuration says `strict: true`. Nothing was sent. */
+export class NoRuleError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'NoRuleError';
+}
+
+/** A gatepass was used after its `close()`. */
+export class ClosedError extends GatepassError {
+	protected static override readonly kind: GatepassErrorName = 'ClosedError';
 }
 
 /** A strategy asked for another one by a name that nobody registered. In a configuration, that is one of the `problems`. */

@@ -7,12 +7,13 @@ import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {CertificateError, GatepassError} from './errors.ts';
-import {beginHop} from './hop/request.ts';
+import type {Router} from './hop/request.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
-import {beginFlow, bytesAtHand, type Flow, type FlowOptions, type TlsMaterial} from './transports/flow.ts';
+import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import {checkSetting} from './transports/request-setting.ts';
 import {
 	type AnyDispatcher,
 	createDispatcher,
@@ -149,7 +150,7 @@ export interface Gatepass extends AsyncDisposable {
 	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
-	/** End renewals in the background and connections, and let go of the token store. Make no requests after it. */
+	/** End renewals in the background and connections, and let go of the token store. A request after it is a {@link ClosedError}. */
 	close(): Promise<void>;
 }
 
@@ -200,6 +201,7 @@ class ConfiguredGatepass implements Gatepass {
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
 	#dispatcher: GatepassDispatcher | undefined;
+	#closing: Promise<void> | undefined;
 
 	constructor(loaded: LoadedConfiguration, composition: Composition, base: Got, extend: (got: Got) => Got) {
 		this.#loaded = loaded;
@@ -221,7 +223,10 @@ class ConfiguredGatepass implements Gatepass {
 	async flow(url: string | URL, options: FlowOptions = {}): Promise<Flow> {
 		const target = parseUrl(url);
 		const method = (options.method ?? 'GET').toUpperCase();
-		return beginFlow(this.#composition.router.route(target, method), target, options);
+		const setting = checkSetting(options.gatepass, 'options.gatepass');
+		const router: Router =
+			setting === false ? this.#composition.router.withoutRules : this.#composition.router;
+		return beginFlow(router.route(target, method), target, method, {...options, ...(setting || {})});
 	}
 
 	get certificates(): Certificates {
@@ -233,7 +238,7 @@ class ConfiguredGatepass implements Gatepass {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const inUse = router.ruleFor(target, verb);
-		const trust = router.route(target, verb)?.trust?.source;
+		const trust = router.trustFor(target)?.source;
 		const notes = [
 			...(inUse?.rule.notes ?? []),
 			...(inUse?.strategy.explain?.() ?? []),
@@ -242,7 +247,8 @@ class ConfiguredGatepass implements Gatepass {
 				: []),
 		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
-		return notes.length === 0 ? explanation : {...explanation, notes};
+		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
+		return {...explanation, ...(isRefused && {refused: true}), ...(notes.length > 0 && {notes})};
 	}
 
 	async authorize(url: string | URL, options: AuthorizeOptions = {}): Promise<Authorization> {
@@ -251,23 +257,21 @@ class ConfiguredGatepass implements Gatepass {
 
 	async #authorize(
 		url: string | URL,
-		{method = 'GET', fresh = false, tenant, body, headers: sent = {}}: AuthorizeOptions,
+		{method = 'GET', ...options}: AuthorizeOptions,
 	): Promise<Authorization> {
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
-		const route = this.#composition.router.route(target, verb);
-		if (route === undefined) return {headers: {...sent}};
-		const ca = route.trust?.tlsOptions() ?? {};
-		if (route.rule === undefined) return {headers: {...sent}, tls: ca};
-		const context = {fresh, tenant, replayable: true, readBody: () => bytesAtHand(body)};
-		const {run, request} = await beginHop(route.rule, context, target, verb, {...sent});
-		await run.end();
-		const tls = {...request.identity?.material(), ...ca};
-		const headers = request.headers.record as Record<string, string>;
-		return {headers, ...(Object.keys(tls).length > 0 && {tls})};
+		const {headers, tls} = await prepareLeg(
+			this.#composition.router.route(target, verb),
+			target,
+			verb,
+			options,
+		);
+		return {headers, ...(tls !== undefined && {tls})};
 	}
 
 	async status({signal, ...settings}: {verify?: boolean; signal?: AbortSignal} = {}): Promise<RuleStatus[]> {
+		this.#composition.router.checkOpen();
 		const statuses = this.#composition.rules.map(rule => async (): Promise<RuleStatus> => {
 			const {match, strategy, source} = rule.info;
 			return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
@@ -281,6 +285,7 @@ class ConfiguredGatepass implements Gatepass {
 
 	async #forget(url?: string | URL): Promise<void> {
 		const {rules, router} = this.#composition;
+		router.checkOpen();
 		const chosen = url === undefined ? rules : router.rulesFor(parseUrl(url));
 		// A rule that fails, for want of a variable for example, keeps no other from forgetting.
 		const results = await Promise.allSettled(chosen.map(async rule => rule.strategy.forget?.()));
@@ -288,7 +293,8 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	async close(): Promise<void> {
-		await this.#composition.close();
+		this.#closing ??= this.#composition.close();
+		await this.#closing;
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {

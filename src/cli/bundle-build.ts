@@ -13,8 +13,8 @@ export function addBundleBuildCommand(group: Command): void {
 		.command('build')
 		.summary('build a bundle from a folder of CA certificates')
 		.description(
-			'Build a bundle from a folder of CA certificates, such as /etc/grid-security/certificates, or build it\n' +
-				'again. Leaves out what has expired or soon will, and leaf certificates; the manifest lists them. A\n' +
+			'Build a bundle from a folder of CA certificates, such as /etc/grid-security/certificates, or build it ' +
+				'again. Leaves out what has expired or soon will, and leaf certificates; the manifest lists them. A ' +
 				'preset.yaml that is there stays.',
 		)
 		.requiredOption('--from <folder>', 'where the certificates are')
@@ -27,7 +27,8 @@ export function addBundleBuildCommand(group: Command): void {
 			'after',
 			examples(
 				'gatepass bundle build --from /etc/grid-security/certificates --to bundles/igtf',
-				'gatepass bundle build --from ~/lab-ca --to ./bundles/lab --source https://ca.lab.example.org',
+				'gatepass bundle build --from ~/lab-ca --to ./bundles/lab \\',
+				'  --source https://ca.lab.example.org',
 			),
 		)
 		.action(async (_own: unknown, command: Command) => {

@@ -19,7 +19,7 @@ export function addBundleVerifyCommand(group: Command): void {
 		.command('verify')
 		.summary('check that a bundle is whole and can be used')
 		.description(
-			'Check bundles: nothing expired, no duplicate, no leaf certificate, and all as the manifest says.\n' +
+			'Check bundles: nothing expired, no duplicate, no leaf certificate, and all as the manifest says. ' +
 				'Warns 30 days before a certificate ends. Exit code 1 when a check failed.',
 		)
 		.argument('<bundle...>', 'names, or folders that hold a bundle')

@@ -18,8 +18,8 @@ export function addCertImportCommand(group: Command): void {
 		.command('import')
 		.summary('take a certificate over from a PKCS#12 file')
 		.description(
-			'Take a certificate and its key over from a PKCS#12 file, as a browser or https://ca.cern.ch gives it, into\n' +
-				'usercert.pem and userkey.pem. The key is written without a passphrase, for its owner only. What is there already\n' +
+			'Take a certificate and its key over from a PKCS#12 file, as a browser or https://ca.cern.ch gives it, into ' +
+				'usercert.pem and userkey.pem. The key is written without a passphrase, for its owner only. What is there already ' +
 				'is replaced only with --force, and then kept under another name.',
 		)
 		.argument('<file>', 'the PKCS#12 file (.p12, .pfx)')

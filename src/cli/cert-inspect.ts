@@ -13,8 +13,8 @@ export function addCertInspectCommand(group: Command): void {
 		.command('inspect')
 		.summary('show what a certificate is, and what is wrong with it')
 		.description(
-			'Show whose a certificate is, what for and until when, how its key is kept, which CAs vouch for it, and what is\n' +
-				'wrong with it: of a file (PEM, DER, PKCS#12, a proxy), of a folder with usercert.pem and userkey.pem, of a server\n' +
+			'Show whose a certificate is, what for and until when, how its key is kept, which CAs vouch for it, and what is ' +
+				'wrong with it: of a file (PEM, DER, PKCS#12, a proxy), of a folder with usercert.pem and userkey.pem, of a server ' +
 				'at an https URL; or, without a name, the one that grid-certificate finds on this machine.',
 		)
 		.argument('[file or url]', 'what to look at')

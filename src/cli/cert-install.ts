@@ -21,8 +21,8 @@ export function addCertInstallCommand(group: Command): void {
 		.command('install')
 		.summary('put an issued certificate into use')
 		.description(
-			'Put the certificate into use that was issued for the pending request: only if it is for its key, and on a renewal\n' +
-				'has the subject of the one in use. Both files change at once; what was there before is kept. Without a file, the\n' +
+			'Put the certificate into use that was issued for the pending request: only if it is for its key, and on a renewal ' +
+				'has the subject of the one in use. Both files change at once; what was there before is kept. Without a file, the ' +
 				'certificate is fetched from the authority that got the request. One that is kept can be put into use again.',
 		)
 		.argument('[file]', 'the certificate, with or without its chain: PEM, DER or PKCS#7; - for stdin')

@@ -16,8 +16,8 @@ export function addCertListCommand(group: Command): void {
 		.command('list')
 		.summary('show the certificates that are there')
 		.description(
-			'Show the certificates that are there, until when, and which requests are pending: in the folder that\n' +
-				"CERN_CERTIFICATE_PATH names, in ~/private and ~/.globus, wherever 'cert request' or 'cert install' were told to\n" +
+			'Show the certificates that are there, until when, and which requests are pending: in the folder that ' +
+				"CERN_CERTIFICATE_PATH names, in ~/private and ~/.globus, wherever 'cert request' or 'cert install' were told to " +
 				'keep one, and what renews itself; or in the folders given.',
 		)
 		.argument('[folders...]', 'folders that hold usercert.pem and userkey.pem')

@@ -8,7 +8,7 @@ import {type AcmeOptions, addOrderOptions, obtainOptions, withCertificates} from
 import {confirmTerms} from './cert-register.ts';
 import {UsageError} from './failure.ts';
 import {ObtainProgress} from './obtain-progress.ts';
-import {describeTime, paint, print, printJson, shortPath} from './output.ts';
+import {describeTime, paint, print, printAsItIs, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
 
 interface ObtainCommandOptions extends AcmeOptions {
@@ -24,7 +24,7 @@ export function addCertObtainCommand(group: Command): void {
 		.command('obtain')
 		.summary('obtain a certificate from an ACME server')
 		.description(
-			"Obtain a certificate from an ACME server and keep it in certbot's layout, so that it renews itself, or certbot\n" +
+			"Obtain a certificate from an ACME server and keep it in certbot's layout, so that it renews itself, or certbot " +
 				'renews it.',
 		)
 		.option('-d, --domain <name>', 'a name or address; several, or a list with commas', collect)
@@ -37,9 +37,10 @@ export function addCertObtainCommand(group: Command): void {
 		.addHelpText(
 			'after',
 			examples(
-				'gatepass cert obtain -d www.example.org --standalone --agree-tos --server https://ca.example.org/acme/directory',
+				'gatepass cert obtain -d www.example.org --standalone --agree-tos \\',
+				'  --server https://ca.example.org/acme/directory',
 				'gatepass cert obtain -d www.example.org,example.org -w /var/www/html --dry-run',
-				'gatepass cert obtain --csr request.pem --cert-path certificate.pem --standalone',
+				'gatepass cert obtain --csr request.pem --cert-path new.pem --standalone',
 			),
 		)
 		.action(async (_own: unknown, own: Command) => {
@@ -75,7 +76,7 @@ export function addCertObtainCommand(group: Command): void {
 				const issued = await certificates.obtainFromCsr(await readCsr(options.csr), settings);
 				if (options.certPath !== undefined) await writeNew(options.certPath, issued.fullchain);
 				if (options.json) printJson(issued);
-				else if (options.certPath === undefined) print(issued.fullchain.trimEnd());
+				else if (options.certPath === undefined) printAsItIs(issued.fullchain.trimEnd());
 				else print(`${paint('green', '✔')} wrote ${shortPath(options.certPath)}`);
 			});
 		});

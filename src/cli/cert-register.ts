@@ -20,7 +20,8 @@ export function addCertRegisterCommand(group: Command): void {
 		.addHelpText(
 			'after',
 			examples(
-				'gatepass cert register --server https://ca.example.org/acme/directory -m ops@example.org --agree-tos',
+				'gatepass cert register --server https://ca.example.org/acme/directory \\',
+				'  -m ops@example.org --agree-tos',
 				'gatepass cert register --eab-kid kid-1 --eab-hmac-key zWND… --agree-tos',
 			),
 		)

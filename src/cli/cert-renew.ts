@@ -19,7 +19,7 @@ export function addCertRenewCommand(group: Command): void {
 			.command('renew')
 			.summary('renew what is due')
 			.description(
-				'Renew the certificates that are due: as the authority says, else with a third of the lifetime left. Ends with 1 where\n' +
+				'Renew the certificates that are due: as the authority says, else with a third of the lifetime left. Ends with 1 where ' +
 					"one fails. A service renews by itself with 'gatepass.certificates.autoRenew()'.",
 			)
 			.option('--cert-name <name>', 'only this one')
@@ -32,7 +32,7 @@ export function addCertRenewCommand(group: Command): void {
 				'gatepass cert renew',
 				'gatepass cert renew --cert-name www.example.org --force-renewal',
 				'gatepass cert renew --dry-run',
-				"0 */6 * * * gatepass cert renew --json    # a line for cron; 'systemctl edit' takes the same command",
+				'0 */6 * * * gatepass cert renew --json    # a line for cron',
 			),
 		)
 		.action(async (_own: unknown, own: Command) => {

@@ -33,8 +33,8 @@ export function addCertRequestCommand(group: Command): void {
 		.command('request')
 		.summary('ask for a robot certificate')
 		.description(
-			'Check the applicant against the published rules, make a key and a certificate request, keep both in the folder,\n' +
-				'and say what to hand in where. A certificate that is in use there stays in use until its successor is installed,\n' +
+			'Check the applicant against the published rules, make a key and a certificate request, keep both in the folder, ' +
+				'and say what to hand in where. A certificate that is in use there stays in use until its successor is installed, ' +
 				'and the request has its subject. Where a request is pending already, that one is shown.',
 		)
 		.option('--robot', 'for an automated client of a service account (the one kind there is)')
@@ -61,8 +61,10 @@ export function addCertRequestCommand(group: Command): void {
 			'after',
 			examples(
 				'gatepass cert request --robot --service-account cmsprod',
-				'gatepass cert request --robot --service-account cmsprod --checklist answers.yaml --to /etc/cmsprod/identity',
-				"gatepass cert request --robot --to /etc/cmsprod/identity --checklist answers.yaml --authority-command './our-ca --site cern'",
+				'gatepass cert request --robot --service-account cmsprod \\',
+				'  --checklist answers.yaml --to /etc/cmsprod/identity',
+				'gatepass cert request --robot --to /etc/cmsprod/identity \\',
+				"  --checklist answers.yaml --authority-command './our-ca --site cern'",
 			),
 		)
 		.action(request);

@@ -17,7 +17,7 @@ export function addDoctorCommand(program: Command): void {
 		.command('doctor')
 		.summary('check that all is well')
 		.description(
-			"Check Node's version, the configuration, each rule's credential, the rights of key and cache files,\n" +
+			"Check Node's version, the configuration, each rule's credential, the rights of key and cache files, " +
 				'and the clock. Asks no server, unless --network is given. Exit code 1 when a check failed.',
 		)
 		.option('--network', "also ask the rules' hosts, KDCs and authorization servers, and compare clocks")

@@ -43,13 +43,13 @@ export function addExplainCommand(program: Command): void {
 }
 
 async function describe(
-	{url, method, rule, candidates, notes = []}: Explanation,
+	{url, method, rule, refused, candidates, notes = []}: Explanation,
 	all: boolean,
 ): Promise<string> {
 	const subject = paint('bold', `${method} ${url}`);
 	const verdict =
 		rule === undefined
-			? `${subject}\nhas no rule: it is sent as it is, without a credential.`
+			? `${subject}\nhas no rule: ${refused ? "as the configuration says 'strict: true', that is an error." : 'it is sent as it is, without a credential.'}`
 			: `${subject}\nuses ${paint('cyan', rule.strategy)} by the rule for ${rule.match} (${shortPath(rule.source)}).`;
 	if (candidates.length === 0) return verdict;
 	const others = candidates.filter(({outcome}) => outcome === 'no-match').length;

@@ -3,7 +3,8 @@ import process from 'node:process';
 import {CommanderError} from 'commander';
 import {ConfigurationError, StrategyNotFoundError} from '../errors.ts';
 import {exitCodes} from './exit-codes.ts';
-import {note, paint} from './output.ts';
+import {note, noteAsItIs, paint} from './output.ts';
+import {wrapLines} from './wrap.ts';
 
 /** The command line was not understood. */
 export class UsageError extends Error {
@@ -15,12 +16,14 @@ export class UsageError extends Error {
 export function reportFailure(error: unknown, command: string, json: boolean): number {
 	const failure = error instanceof Error ? error : new Error(String(error));
 	if (json) {
-		note(JSON.stringify({error: describeForMachines(failure)}));
+		noteAsItIs(JSON.stringify({error: describeForMachines(failure)}));
 	} else {
-		note(`${paint(['red', 'bold'], 'error:', process.stderr)} ${messageOf(failure)}`);
+		note(
+			wrapLines(messageOf(failure), `${paint(['red', 'bold'], 'error:', process.stderr)} `, process.stderr),
+		);
 		if (failure instanceof CommanderError) note(`Run '${command} --help' for usage and examples.`);
 	}
-	if (process.env.GATEPASS_DEBUG === '1' && !json) note(stacksOf(failure));
+	if (process.env.GATEPASS_DEBUG === '1' && !json) noteAsItIs(stacksOf(failure));
 	return exitCodeOf(failure);
 }
 

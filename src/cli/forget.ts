@@ -14,7 +14,7 @@ export function addForgetCommand(program: Command): void {
 		.command('forget')
 		.summary('drop cached tokens')
 		.description(
-			'Drop, and where possible revoke, the cached tokens of the rule for a URL; of all rules without a URL.\n' +
+			'Drop, and where possible revoke, the cached tokens of the rule for a URL; of all rules without a URL. ' +
 				'The next request fetches new ones. Certificates and tickets are not touched.',
 		)
 		.argument('[url]', 'a URL of the rule; https when the scheme is left out')

@@ -22,7 +22,7 @@ export function addInitCommand(program: Command): void {
 		.command('init')
 		.summary('write a configuration to start from')
 		.description(
-			'Write a commented gatepass.config.yaml, and a .env.example that lists the variables it needs.\n' +
+			'Write a commented gatepass.config.yaml, and a .env.example that lists the variables it needs. ' +
 				'With -c, that file, and .env.example beside it. Files that exist are left alone unless --force is given.',
 		)
 		.option('-f, --force', 'write over files that exist')

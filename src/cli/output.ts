@@ -2,21 +2,32 @@
 import {relative} from 'node:path';
 import process from 'node:process';
 import {styleText} from 'node:util';
+import {wrapLines} from './wrap.ts';
 
 type Format = Parameters<typeof styleText>[0];
 
-/** The result of a command, for a person. */
+/** The result of a command, for a person: on a terminal no line is longer than that is wide. */
 export function print(text: string): void {
+	printAsItIs(wrapLines(text));
+}
+
+/** A result that somebody copies, or a program reads. */
+export function printAsItIs(text: string): void {
 	process.stdout.write(`${text}\n`);
 }
 
 /** The result of a command, for a machine. */
 export function printJson(value: unknown): void {
-	print(JSON.stringify(value, null, 2));
+	printAsItIs(JSON.stringify(value, null, 2));
 }
 
-/** Something about the result. */
+/** Something about the result, as {@link print} writes. */
 export function note(text: string): void {
+	noteAsItIs(wrapLines(text, '', process.stderr));
+}
+
+/** Something for a program, or for whoever looks for a fault. */
+export function noteAsItIs(text: string): void {
 	process.stderr.write(`${text}\n`);
 }
 

@@ -38,6 +38,28 @@ function addHeader(headers: RequestHeaders, line: string): void {
 	headers[name] = before === undefined ? value : [before, value].flat();
 }
 
+/** The value of `-u`: a name and a password. */
+export function parseUser(text: string): string {
+	// Not repeated: it may be a password that stands alone.
+	if (!text.includes(':'))
+		throw new UsageError("The value of -u is no name and password. Write 'name:password'");
+	return text;
+}
+
+/** The header for it (RFC 7617). */
+export function basic(user: string): string {
+	return `Basic ${Buffer.from(user).toString('base64')}`;
+}
+
+/** The value of `--max-time`, in milliseconds. */
+export function parseSeconds(text: string): number {
+	const milliseconds = Math.round(Number(text) * 1000);
+	if (text.trim() === '' || !(milliseconds > 0 && milliseconds < 2 ** 31)) {
+		throw new UsageError('The value of --max-time is no number of seconds. Give one such as 10 or 0.5');
+	}
+	return milliseconds;
+}
+
 /** One piece of a body: `-d` takes line ends out of a file, `--data-binary` leaves it as it is. */
 export interface BodyPart {
 	readonly text: string;

@@ -6,11 +6,21 @@ import process from 'node:process';
 import {buffer} from 'node:stream/consumers';
 import type {Command} from 'commander';
 import type {Method, Request, Response} from 'got';
+import {GatepassError} from '../errors.ts';
 import type {Gatepass} from '../gatepass.ts';
 import {exitCodes} from './exit-codes.ts';
+import {UsageError} from './failure.ts';
 import {count, note, paint, printJson, shortPath} from './output.ts';
 import {type Progress, startProgress} from './progress.ts';
-import {type BodyPart, parseHeaders, type RequestHeaders, readBody} from './request-input.ts';
+import {
+	type BodyPart,
+	basic,
+	parseHeaders,
+	parseSeconds,
+	parseUser,
+	type RequestHeaders,
+	readBody,
+} from './request-input.ts';
 import {writeToFile, writeToStdout} from './response-output.ts';
 import {examples, type GlobalOptions, optionsOf, parseMethod, parseUrl, withGatepass} from './settings.ts';
 import {describeOutcome, Trace, type TracedHop, type TraceListener} from './trace.ts';
@@ -23,6 +33,11 @@ interface RequestOptions extends GlobalOptions {
 	readonly verbose?: boolean;
 	readonly follow: boolean;
 	readonly fresh?: boolean;
+	readonly silent?: boolean;
+	readonly insecure?: boolean;
+	readonly head?: boolean;
+	readonly user?: string;
+	readonly maxTime?: number;
 }
 
 export function addRequestCommand(program: Command): void {
@@ -31,7 +46,7 @@ export function addRequestCommand(program: Command): void {
 		.command('request')
 		.summary('make a request')
 		.description(
-			'Make a request with the credential that the host rules choose, at each redirect again.\n' +
+			'Make a request with the credential that the host rules choose, at each redirect again. ' +
 				'The body of the answer goes to stdout as it came. Exit code 1 when the status is 400 or above.',
 		)
 		.argument('<url>', 'the URL; https when the scheme is left out')
@@ -57,26 +72,46 @@ export function addRequestCommand(program: Command): void {
 			'-v, --verbose',
 			'tell on stderr, hop by hop, which rule, strategy and kind of credential is used',
 		)
+		.option('-I, --head', 'ask with HEAD, and write the status and headers of the answer')
+		.option('-s, --silent', 'no sign of life, and no remark on the status')
+		.option('-S, --show-error', 'show what keeps an answer away, which is done anyway')
+		.option('-u, --user <name:password>', 'HTTP basic, where no rule brings another credential', parseUser)
+		.option(
+			'--max-time <seconds>',
+			`end after so long (default: ${patience / 1000} s without a sign)`,
+			parseSeconds,
+		)
+		.option('-L, --location', 'follow redirects, which is done anyway')
 		.option('--no-follow', 'do not follow redirects')
+		.option('-k, --insecure', "refused: name the server's CA certificate under 'trust' instead")
 		.option('--fresh', 'pass the token cache over once')
 		.addHelpText(
 			'after',
 			examples(
 				'gatepass request https://cmsoms.cern.ch/agg/api/v1/runs',
 				'gatepass request -v -o runs.json https://cmsoms.cern.ch/agg/api/v1/runs',
-				`gatepass request -H 'Content-Type: application/json' -d '{"name":"a"}' https://api.example.org/runs`,
-				'gatepass request -X PUT --data-binary @archive.tar https://store.example.org/archive.tar',
+				`gatepass request -H 'Content-Type: application/json' -d '{"name":"a"}' \\`,
+				'  https://api.example.org/runs',
+				'gatepass request -X PUT --data-binary @archive.tar \\',
+				'  https://store.example.org/archive.tar',
 				'gatepass request --json https://api.example.org/runs/1 | jq .status',
 			),
 		)
 		.action(async (text: string, _own: unknown, command: Command) => {
 			const options = optionsOf<RequestOptions>(command);
+			if (options.insecure) throw new UsageError(whyNotInsecure);
 			const url = parseUrl(text);
 			const headers = await parseHeaders(options.header ?? []);
 			const content = await readBody(body);
 			await withGatepass(options, gatepass => request(gatepass, url, headers, content, options));
 		});
 }
+
+/** Milliseconds without a sign of the server, after which nobody waits on. */
+const patience = 120_000;
+
+const whyNotInsecure =
+	"-k is refused: whoever stood between would get the credential. Name the server's CA certificate under 'trust' in the configuration ('gatepass cert inspect HOST:PORT' shows which)";
 
 async function request(
 	gatepass: Gatepass,
@@ -85,18 +120,21 @@ async function request(
 	body: Buffer | undefined,
 	options: RequestOptions,
 ): Promise<void> {
-	const {json = false, verbose = false, follow, fresh = false} = options;
-	const progress = startProgress(`Waiting for ${url.host}`, !json && !verbose);
+	const {json = false, verbose = false, silent = false, follow, fresh = false, maxTime} = options;
+	const progress = startProgress(`Waiting for ${url.host}`, !json && !verbose && !silent);
+	const timer = maxTime === undefined ? undefined : AbortSignal.timeout(maxTime);
 	const trace = verbose || json ? new Trace(gatepass, verbose && !json ? narrator : silence) : undefined;
 	trace?.start();
 	try {
-		const method = (options.request ?? (body === undefined ? 'GET' : 'POST')) as Method;
+		const usual = options.head ? 'HEAD' : body === undefined ? 'GET' : 'POST';
+		const method = (options.request ?? usual) as Method;
 		const hasBody = body !== undefined || !['GET', 'HEAD'].includes(method);
 		const stream = gatepass.got.stream(url, {
 			...trace?.gotOptions,
 			method,
 			headers: {
 				'user-agent': 'gatepass',
+				...(options.user !== undefined && {authorization: basic(options.user)}),
 				...(body !== undefined && {'content-type': 'application/x-www-form-urlencoded'}),
 				...headers,
 			},
@@ -107,14 +145,28 @@ async function request(
 			// The answer as it came: no compression is asked for, and none is taken off.
 			decompress: false,
 			retry: {limit: 0},
+			timeout: {socket: patience},
+			...(timer !== undefined && {signal: timer}),
 			context: {gatepass: {fresh}},
 		});
 		const [response] = (await once(stream, 'response')) as [Response];
 		await deliver(stream, response, options, progress, trace?.hops ?? []);
 		if (response.statusCode >= 400) {
 			process.exitCode = exitCodes.failed;
-			if (!json) note(`${paint('red', 'error:', process.stderr)} the server answered ${statusOf(response)}`);
+			if (!json && !silent) {
+				const why =
+					gatepass.explain(withoutUserInformation(response.url), {method}).rule === undefined
+						? unmatched(response)
+						: '';
+				note(`${paint('red', 'error:', process.stderr)} the server answered ${statusOf(response)}${why}`);
+			}
 		}
+	} catch (error) {
+		if (!timer?.aborted) throw error;
+		throw new GatepassError(
+			`${url.host} gave no whole answer within ${Number(maxTime) / 1000} seconds (--max-time). Allow more, or see with -v what takes so long`,
+			{cause: error},
+		);
 	} finally {
 		trace?.stop();
 		progress.stop();
@@ -124,11 +176,11 @@ async function request(
 async function deliver(
 	stream: Request,
 	response: Response,
-	{json, output, include, verbose}: RequestOptions,
+	{json, output, include, head: headOnly, verbose}: RequestOptions,
 	progress: Progress,
 	hops: readonly TracedHop[],
 ): Promise<void> {
-	const head = include ? headOf(response) : '';
+	const head = include || headOnly ? headOf(response) : '';
 	const file = output === undefined || output === '-' ? undefined : output;
 	if (file !== undefined) await writeToFile(file, json ? '' : head, stream);
 	if (json) {
@@ -170,6 +222,13 @@ function withoutUserInformation(text: string): string {
 	url.username = '';
 	url.password = '';
 	return url.href;
+}
+
+/** What a person wonders about first. */
+function unmatched({statusCode}: Response): string {
+	return statusCode === 401 || statusCode === 403
+		? ", and no host rule matches it, so nothing was shown. 'gatepass explain' says why"
+		: '';
 }
 
 /** What `-v` prints. */

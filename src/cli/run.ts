@@ -94,10 +94,10 @@ function createProgram(json: boolean): Command {
 
 const overview = `
 Examples:
-  gatepass init                                  write a configuration to start from
-  gatepass doctor                                see whether all is well
-  gatepass explain https://cmsweb.cern.ch/       which rule is chosen, and why
-  gatepass request -v https://cmsweb.cern.ch/    make a request
+  gatepass init                               write a configuration to begin
+  gatepass doctor                             see whether all is well
+  gatepass explain https://api.example.org/   which rule is chosen, and why
+  gatepass request https://api.example.org/   make a request
 
 Exit codes: 0 done, 1 the request or check failed, 2 usage, 3 configuration.`;
 

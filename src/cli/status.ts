@@ -13,7 +13,7 @@ export function addStatusCommand(program: Command): void {
 		.command('status')
 		.summary('show how the credential of each rule stands')
 		.description(
-			'Show for each host rule whether its credential is there, and until when. Asks no server, unless told to\n' +
+			'Show for each host rule whether its credential is there, and until when. Asks no server, unless told to ' +
 				'--verify. Exit code 1 when a credential is not available.',
 		)
 		.option(

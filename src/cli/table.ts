@@ -1,7 +1,7 @@
 /** Tables without lines: they read well on a terminal, and in a pipe each row stays on one line. */
 import process from 'node:process';
 import {paint} from './output.ts';
-import {widthOf, wrap} from './wrap.ts';
+import {widthOf, wrap, wrapLines} from './wrap.ts';
 
 const gap = '  ';
 /** A last column narrower than this is left to the terminal to wrap. */
@@ -41,6 +41,15 @@ export async function renderTable(
 	});
 	const {isTTY, columns = 80} = process.stdout;
 	const left = columns - others.reduce((sum, width) => sum + width + gap.length, 0);
+	// Too narrow for sentences beside the rest: they stand below it.
+	if (isTTY && details === undefined && left < narrowest && head.length > 1) {
+		const shorter = rows.map(row => row.slice(0, -1));
+		return renderTable(
+			head.slice(0, -1),
+			shorter,
+			rows.map(row => row.at(-1) ?? ''),
+		);
+	}
 	const table = new Table({
 		head: head.map(title => paint('bold', title)),
 		chars: {...noLines, middle: gap},
@@ -56,7 +65,7 @@ export async function renderTable(
 		.map(line => line.trimEnd());
 	if (details === undefined) return lines.join('\n');
 	// Nothing was wrapped, so after the head there is one line for each row.
-	const [first, ...rest] = lines;
+	const [first, ...rest] = lines.map(line => wrapLines(line));
 	const below = (index: number): string[] =>
 		(details[index] ?? '')
 			.split('\n')

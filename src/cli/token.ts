@@ -4,7 +4,7 @@ import type {Command} from 'commander';
 import {GatepassError} from '../errors.ts';
 import type {Gatepass} from '../gatepass.ts';
 import {UsageError} from './failure.ts';
-import {print, printJson, shortPath} from './output.ts';
+import {printAsItIs, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf, parseUrl, withGatepass, withoutSecrets} from './settings.ts';
 
@@ -25,7 +25,7 @@ export function addTokenCommand(program: Command): void {
 		.command('token')
 		.summary('print the bearer token of the rule for a URL')
 		.description(
-			'Print the bearer token of the rule for a URL, from the cache or newly fetched.\n' +
+			'Print the bearer token of the rule for a URL, from the cache or newly fetched. ' +
 				'It is a secret: it is printed to a terminal, and elsewhere only with --show.',
 		)
 		.argument('<url>', 'the URL that the token is for; https when the scheme is left out')
@@ -35,7 +35,8 @@ export function addTokenCommand(program: Command): void {
 			'after',
 			examples(
 				'gatepass token https://cmsoms.cern.ch/agg',
-				"gatepass token --show https://cmsoms.cern.ch/agg | sed 's/^/Authorization: Bearer /' | curl -H @- https://cmsoms.cern.ch/agg",
+				'gatepass token --show https://cmsoms.cern.ch/agg |',
+				"  sed 's/^/Authorization: Bearer /' | curl -H @- https://cmsoms.cern.ch/agg",
 				'gatepass token --show --json https://cmsoms.cern.ch/agg | jq .expiresAt',
 			),
 		)
@@ -52,7 +53,7 @@ export function addTokenCommand(program: Command): void {
 					bearerToken(gatepass, url, options.fresh === true),
 				);
 				if (options.json) printJson(token);
-				else print(token.token);
+				else printAsItIs(token.token);
 			});
 		});
 }

@@ -7,9 +7,12 @@ export function widthOf(text: string): number {
 	return stripVTControlCharacters(text).length;
 }
 
-/** Break `text` into the width of the terminal: `first` stands before the first line, as many spaces before the others. */
-export function wrap(text: string, first = ''): string {
-	const {isTTY, columns = 80} = process.stdout;
+/**
+ * Break `text` into the width of the terminal that `stream` is: `first` stands before the first line, as many spaces
+ * before the others.
+ */
+export function wrap(text: string, first = '', stream: NodeJS.WriteStream = process.stdout): string {
+	const {isTTY, columns = 80} = stream;
 	const indent = widthOf(first);
 	const room = columns - indent;
 	if (!isTTY || room < 20) return first + text;
@@ -24,4 +27,25 @@ export function wrap(text: string, first = ''): string {
 		}
 	}
 	return first + [...lines, line].join(`\n${' '.repeat(indent)}`);
+}
+
+/** The same for a text of several lines, each of which goes on below its own beginning. */
+export function wrapLines(text: string, first = '', stream?: NodeJS.WriteStream): string {
+	return text
+		.split('\n')
+		.map((line, index) => {
+			const indent = indentOf(line);
+			return wrap(line.slice(indent.length), `${index === 0 ? first : ''}${indent}`, stream);
+		})
+		.join('\n');
+}
+
+/** The blanks that a line begins with, and a mark such as ✔: what goes on stands below the words, not below the mark. */
+function indentOf(line: string): string {
+	const blanks = line.length - line.trimStart().length;
+	const mark = /^[✔✖!·→*] +/.exec(stripVTControlCharacters(line.slice(blanks)))?.[0];
+	if (mark === undefined) return line.slice(0, blanks);
+	// The mark may be coloured, by characters that take no room.
+	const space = line.indexOf(' ', blanks);
+	return line.slice(0, space + mark.length - 1);
 }

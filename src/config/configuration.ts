@@ -46,5 +46,7 @@ export interface Configuration {
 	readonly bundles: readonly Bundle[];
 	readonly trust: readonly TrustEntry[];
 	readonly certificates: CertificateSettings;
+	/** Whether a request without a rule is an error. */
+	readonly strict: boolean;
 	readonly hostRules: readonly HostRule[];
 }

@@ -1,5 +1,6 @@
 /** Turns what a schema says into sentences with a hint, without repeating a value that may be secret. */
 import type {StandardSchemaV1} from '@standard-schema/spec';
+import {redact} from '../observability/redact.ts';
 import {settingsAt} from './settings.ts';
 import type {Path} from './source.ts';
 import {closest} from './suggest.ts';
@@ -158,11 +159,7 @@ function valueAt(value: unknown, path: Path): unknown {
 
 /** A message of somebody's own may repeat what was checked, and that may be a password. */
 function withoutValues(message: string, found: unknown): string {
-	let hidden = message;
-	for (const text of [...textsIn(found)].sort((a, b) => b.length - a.length)) {
-		if (text.length > 3) hidden = hidden.replaceAll(text, '…');
-	}
-	return hidden;
+	return redact(message, textsIn(found));
 }
 
 function* textsIn(value: unknown): Generator<string> {

@@ -1,6 +1,7 @@
 /** Collects mistakes, so that all of them can be reported at once. */
 import {normalize} from 'node:path';
 import {ConfigurationError, type Problem} from '../errors.ts';
+import {Redactor} from '../observability/redact.ts';
 import {formatPath, type Path, type Source} from './source.ts';
 
 export class Problems {
@@ -8,26 +9,16 @@ export class Problems {
 	readonly #found: Problem[];
 	/** Paths of values that could not be filled in: whatever else is wrong there follows from that. */
 	readonly #unresolved = new Set<string>();
-	#secrets: readonly string[] = [];
+	#redactor = new Redactor([]);
 
 	constructor(source: Source) {
 		this.#source = source;
 		this.#found = [...source.problems];
 	}
 
-	/** Blot out these values in every message from now on. Values of fewer than four characters tell nothing. */
+	/** Hide these values in every message from now on, also as they look in a path. */
 	hide(secrets: Iterable<string>): void {
-		this.#secrets = [...secrets]
-			.filter(secret => secret.length > 3)
-			.flatMap(secret => [
-				secret,
-				secret.toLowerCase(),
-				// As it looks in a path and in a URL.
-				normalize(secret),
-				encodeURIComponent(secret.toWellFormed()),
-			])
-			// A longer one first: it may hold a shorter one.
-			.sort((a, b) => b.length - a.length);
+		this.#redactor = new Redactor([...secrets].flatMap(secret => [secret, normalize(secret)]));
 	}
 
 	add(path: Path, message: string, hint: string): void {
@@ -39,8 +30,8 @@ export class Problems {
 			...(file !== undefined && {file}),
 			...(line !== undefined && {line}),
 			path: place,
-			message: this.#withoutSecrets(withoutFullStop(message)),
-			hint: this.#withoutSecrets(withoutFullStop(hint)),
+			message: this.#redactor.redact(withoutFullStop(message)),
+			hint: this.#redactor.redact(withoutFullStop(hint)),
 		});
 	}
 
@@ -56,17 +47,19 @@ export class Problems {
 		return this.#found.some(problem => problem.path === place);
 	}
 
+	/** Whether there is a mistake at this path or inside of it. */
+	hasWithin(path: Path): boolean {
+		const place = formatPath(path);
+		return this.#found.some(
+			({path = ''}) => path === place || (path.startsWith(place) && '.['.includes(path.charAt(place.length))),
+		);
+	}
+
 	/** @throws {ConfigurationError} if there are any. */
 	throwIfAny(): void {
 		if (this.#found.length === 0) return;
 		const inOrder = this.#found.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
 		throw new ConfigurationError(inOrder);
-	}
-
-	#withoutSecrets(text: string): string {
-		let hidden = text;
-		for (const secret of this.#secrets) hidden = hidden.replaceAll(secret, '…');
-		return hidden;
 	}
 }
 

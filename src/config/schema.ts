@@ -173,6 +173,10 @@ export const configurationSchema = z.strictObject({
 	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
 	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
 	certificates: certificatesSchema.optional().describe('Certificates that renew themselves'),
+	strict: z
+		.boolean()
+		.optional()
+		.describe('Whether a request that no host rule matches is an error. Default: it is sent as it is'),
 	hostRules: z
 		.array(hostRuleSchema)
 		.optional()

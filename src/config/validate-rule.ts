@@ -88,7 +88,8 @@ async function validateStrategy(
 		if (problems.has(defaults.path)) return {definition, options: undefined};
 		rule.notes.push(describeAdded(completed.added, defaults.source));
 	}
-	const options = await validateOptions(definition, completed.options, optionsPath, problems);
+	const reported = problems.hasWithin(['bundles']) ? onlyWritten(written, optionsPath, problems) : problems;
+	const options = await validateOptions(definition, completed.options, optionsPath, reported);
 	if (options === undefined) return {definition, options};
 	checkEndpoints(definition, options, rule.allowInsecure, optionsPath, problems);
 	for (const place of nestedPlaces(definition, options, optionsPath, problems)) {
@@ -97,6 +98,16 @@ async function validateStrategy(
 		nested.options = checked?.options;
 	}
 	return {definition, options};
+}
+
+/** What the rule lacks may be what a bundle brings that cannot be read: then the mistake is there. */
+function onlyWritten(written: unknown, optionsPath: Path, problems: Problems): Pick<Problems, 'add'> {
+	return {
+		add(path, message, hint) {
+			const name = path[optionsPath.length];
+			if (name === undefined || Object.hasOwn(Object(written), name)) problems.add(path, message, hint);
+		},
+	};
 }
 
 function describeAdded(names: readonly string[], source: string): string {

@@ -46,6 +46,7 @@ export async function validate(
 		bundles,
 		certificates: validateCertificates(input.certificates ?? {}, context),
 		trust: [...ofBundles.trust, ...own],
+		strict: input.strict ?? false,
 		hostRules,
 	};
 }

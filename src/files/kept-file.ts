@@ -4,6 +4,7 @@ import type {BigIntStats} from 'node:fs';
 import {FileReadError, readBoundedSync} from './bounded-read.ts';
 import {stampOfSync} from './stamp.ts';
 
+/** How a file is read that is kept. */
 export interface KeptFileSettings<Value> {
 	/** Bytes that it may have at most. */
 	readonly largest: number;

@@ -1,4 +1,4 @@
-/** One request to one URL: which rule and trust store it uses, and the conversation that its strategy holds. */
+/** One request to one URL: which rule and trust store it uses, and what its strategy sees and changes of it. */
 import type {Agent as HttpAgent} from 'node:http';
 import type {Agent} from 'node:https';
 import {type GatepassError, StrategyError} from '../errors.ts';
@@ -14,7 +14,6 @@ import type {
 } from '../strategy/index.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {mergeQuery} from './query.ts';
-import {ConversationRun} from './run.ts';
 
 /** What a transport knows about a request that its options do not say. */
 export interface HopContext {
@@ -62,37 +61,12 @@ export interface Router {
 /** A router that can also leave the rules out of a request, and only those: its server is verified all the same. */
 export interface SwitchableRouter extends Router {
 	readonly withoutRules: Router;
+	/** A request that no rule matches got this status: what a person wonders about is told, once for each origin. */
+	tellUnmatched(url: URL, status: number): void;
 }
 
 /** Header values as Node takes them, by name as the caller wrote it. */
 export type HeaderRecord = Record<string, string | string[] | number | undefined>;
-
-/** A hop whose conversation has begun. */
-export interface Hop {
-	readonly run: ConversationRun;
-	readonly request: HopRequest;
-}
-
-/** Begin the conversation of a strategy for one hop. */
-export async function beginHop(
-	rule: NonNullable<Route['rule']>,
-	context: HopContext,
-	url: URL,
-	method: string,
-	headers: HeaderRecord,
-): Promise<Hop> {
-	const request = new HopRequest(url, method, headers, context, rule.info);
-	if (rule.strategy.requiresRequestBody === true) await request.readBody();
-	const run = new ConversationRun(rule.strategy.authenticate(request), rule.info);
-	await run.prepare();
-	try {
-		request.checkUrl(rule.info);
-	} catch (error) {
-		await run.end();
-		throw error;
-	}
-	return {run, request};
-}
 
 /** The request as its strategy sees it. The headers are a copy; so is the URL, made when somebody asks for it. */
 export class HopRequest implements AuthRequest {

@@ -1,6 +1,6 @@
 /** Decides what is done for each hop: its rule, the strategy of that rule, its trust store. */
 
-import {InsecureTransportError} from '../errors.ts';
+import {ClosedError, InsecureTransportError, NoRuleError} from '../errors.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Matcher} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
@@ -9,6 +9,9 @@ import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
 import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
 import type {Route, Router, SwitchableRouter} from './request.ts';
+
+/** More origins than a person reads about. */
+const mostTold = 1000;
 
 /** A rule with the strategy that serves it. */
 export interface BoundRule {
@@ -53,12 +56,19 @@ export class HostRuleRouter implements SwitchableRouter {
 	readonly #agents: TlsAgents;
 	readonly #owned: OwnedAgents;
 	readonly #events: Events;
+	readonly #strict: boolean;
+	#isClosed = false;
+	/** The origins of which {@link tellUnmatched} has told. */
+	readonly #told = new Set<string>();
 	/** Plans by rule and trust store: there are few, and making one for each request would be waste. */
 	readonly #routes = new Map<BoundRule | undefined, Map<TrustStore | undefined, Route>>();
 
 	/** For requests that the caller wants sent without authentication: their servers are verified all the same. */
 	readonly withoutRules: Router = {
-		route: url => this.#routeFor(undefined, url),
+		route: url => {
+			this.checkOpen();
+			return this.#routeFor(undefined, url);
+		},
 		carriesCredential: () => false,
 	};
 
@@ -69,7 +79,9 @@ export class HostRuleRouter implements SwitchableRouter {
 		agents: TlsAgents,
 		owned: OwnedAgents,
 		events: Events,
+		strict = false,
 	) {
+		this.#strict = strict;
 		this.#matcher = matcher;
 		this.#rules = rules;
 		this.#trust = trust;
@@ -92,7 +104,46 @@ export class HostRuleRouter implements SwitchableRouter {
 	}
 
 	route(url: URL, method: string): Route | undefined {
-		return this.#routeFor(this.ruleFor(url, method), url);
+		this.checkOpen();
+		const rule = this.ruleFor(url, method);
+		if (rule === undefined && this.#strict) {
+			throw new NoRuleError(
+				`No host rule matches ${method} ${url.origin}${url.pathname}, and the configuration says 'strict: true'. Add a rule; 'gatepass explain' says why none matches`,
+			);
+		}
+		return this.#routeFor(rule, url);
+	}
+
+	/** The trust store that a request would use. */
+	trustFor(url: URL): TrustStore | undefined {
+		return this.#trust.find(url);
+	}
+
+	/** From now on every request is an error. */
+	close(): void {
+		this.#isClosed = true;
+	}
+
+	/** @throws {ClosedError} after {@link close}. */
+	checkOpen(): void {
+		if (this.#isClosed) {
+			throw new ClosedError('This gatepass is closed. Make requests before close(), or create another one');
+		}
+	}
+
+	tellUnmatched(url: URL, status: number): void {
+		if ((status !== 401 && status !== 403) || this.#told.has(url.origin) || this.#told.size === mostTold)
+			return;
+		this.#told.add(url.origin);
+		const name = 'gatepass:request:unmatched';
+		if (this.#events.isHeard(name)) {
+			this.#events.publish(name, {url: `${url.origin}${url.pathname}`, status});
+			return;
+		}
+		process.emitWarning(
+			`${url.origin} answered ${status}, and no host rule matches ${url.origin}${url.pathname}, so nothing was shown to it. 'gatepass explain URL' says why`,
+			{type: 'GatepassWarning', code: 'GATEPASS_NO_RULE'},
+		);
 	}
 
 	#routeFor(rule: BoundRule | undefined, url: URL): Route | undefined {

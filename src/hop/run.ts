@@ -5,56 +5,6 @@ import type {AuthRequest, AuthResponse, AuthStrategy, Conversation, RuleInfo} fr
 /** More legs than any scheme needs; a conversation that goes on is broken. */
 const mostYields = 10;
 
-/** What the transport does with a response. */
-export type Verdict = 'deliver' | 'send again';
-
-export class ConversationRun {
-	readonly #conversation: Conversation;
-	readonly #rule: RuleInfo;
-	#yields = 0;
-	#done = false;
-
-	constructor(conversation: Conversation, rule: RuleInfo) {
-		this.#conversation = conversation;
-		this.#rule = rule;
-	}
-
-	/** Run up to the first `yield`. After this the request is as the strategy wants it sent. */
-	async prepare(): Promise<void> {
-		const {done} = await this.#conversation.next();
-		if (done === true) this.#done = true;
-		else this.#yields = 1;
-	}
-
-	/** Whether the strategy has nothing more to say, whatever the response is. */
-	get isDone(): boolean {
-		return this.#done;
-	}
-
-	/** Hand over a response. */
-	async receive(response: AuthResponse): Promise<Verdict> {
-		if (this.#done) return 'deliver';
-		const {done} = await this.#conversation.next(response);
-		if (done === true) {
-			this.#done = true;
-			return 'deliver';
-		}
-		this.#yields += 1;
-		if (this.#yields > mostYields) {
-			await this.end();
-			throw tooManyLegs(this.#rule);
-		}
-		return 'send again';
-	}
-
-	/** End the conversation where it stands, so that it can let go of what it holds. */
-	async end(): Promise<void> {
-		if (this.#done) return;
-		this.#done = true;
-		await this.#conversation.return();
-	}
-}
-
 /** The answer to one leg. */
 export interface Leg {
 	readonly response: AuthResponse;
@@ -84,7 +34,7 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 	transport: Transport<Request, Answer>,
 ): Promise<Answer> {
 	if (rule.strategy.requiresRequestBody === true) await request.readBody();
-	const conversation = rule.strategy.authenticate(request);
+	const conversation = conversationOf(rule, request);
 	let answer: Answer | undefined;
 	let isOver = false;
 	try {
@@ -106,6 +56,21 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 	} finally {
 		if (!isOver) await conversation.return();
 	}
+}
+
+/** Whatever a strategy returns that nobody can talk to is its own fault, and said so. */
+function conversationOf(
+	{strategy, info}: {readonly info: RuleInfo; readonly strategy: AuthStrategy},
+	request: AuthRequest,
+): Conversation {
+	const conversation: unknown = strategy.authenticate(request);
+	const {next, return: end} = (conversation ?? {}) as Partial<Conversation>;
+	if (typeof next === 'function' && typeof end === 'function') return conversation as Conversation;
+	// What an `async` function without the star would throw is not the fault that is told.
+	if (conversation instanceof Promise) conversation.catch(() => {});
+	throw new StrategyError(
+		`'authenticate' of the strategy '${info.strategy}' (${info.source}) is no generator. Write 'async *authenticate(request) { …; yield; }', with the star`,
+	);
 }
 
 function tooManyLegs({strategy, source}: RuleInfo): StrategyError {

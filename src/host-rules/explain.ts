@@ -27,6 +27,8 @@ export interface Explanation {
 	readonly method: string;
 	/** Absent: the request is sent as it is. */
 	readonly rule?: Pick<Candidate, 'match' | 'strategy' | 'source'>;
+	/** Whether such a request is an error: no rule matches, and the configuration says `strict: true`. */
+	readonly refused?: true;
 	/** The selected one first, then those that match too, then the others; within each, as in the configuration. */
 	readonly candidates: readonly Candidate[];
 	/**

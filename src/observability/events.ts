@@ -74,6 +74,12 @@ export interface EventPayloads {
 		/** Sentences, or lines of a program's output, without secrets. */
 		readonly notice: string;
 	};
+	/** A request that no rule matches was answered by 401 or 403. Told once for each origin. */
+	readonly 'gatepass:request:unmatched': {
+		/** Without user information, query and fragment. */
+		readonly url: string;
+		readonly status: number;
+	};
 	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;
@@ -110,6 +116,7 @@ const names = [
 	'gatepass:certificate:renewal',
 	'gatepass:trust:error',
 	'gatepass:strategy:notice',
+	'gatepass:request:unmatched',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];
 

@@ -69,6 +69,9 @@ export function logTo(logger: Logger): EventListener {
 			case 'gatepass:strategy:notice':
 				logger.info(payload, 'gatepass: a strategy has something to say');
 				return;
+			case 'gatepass:request:unmatched':
+				logger.warn(payload, 'gatepass: a server refused a request that no host rule matches');
+				return;
 			case 'gatepass:request': {
 				const {refusal, ...fields} = payload as EventPayloads['gatepass:request'];
 				const {status} = fields;

@@ -19,11 +19,13 @@ import {
 } from './services.ts';
 
 export {inject, injectable} from 'tsyringe';
+export {FileReadError} from '../files/bounded-read.ts';
+export {KeptFile, type KeptFileSettings} from '../files/kept-file.ts';
+export {redact} from '../observability/redact.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';
 export * from './services.ts';
-export {FileReadError, type ReadFailure, TextFiles} from './text-files.ts';
 
 /** The headers that a strategy adds. Names are compared without regard to case. */
 export interface AuthHeaders {

@@ -1,5 +1,6 @@
 /** What a driver failed with, fit to be shown. */
 import {GatepassError} from '../errors.ts';
+import {redact} from '../observability/redact.ts';
 
 /**
  * The error without what may hang on it, such as a statement with its values, a URL with a password or the connection,
@@ -9,9 +10,7 @@ export function bareError(error: unknown, secrets: readonly string[] = []): Erro
 	// Ours hold no secret.
 	if (error instanceof GatepassError) return error;
 	const {name = 'Error', message = '', code, errcode, errstr} = Object(error) as DriverError;
-	let text = message || String(code ?? name);
-	for (const secret of secrets) text = text.replaceAll(secret, '…');
-	const bare = new Error(text);
+	const bare = new Error(redact(message || String(code ?? name), secrets));
 	Object.defineProperty(bare, 'name', {value: name, configurable: true, writable: true});
 	return Object.assign(
 		bare,

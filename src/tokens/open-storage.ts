@@ -11,8 +11,11 @@ export type StorageSource = string | KeyvStoreAdapter | Map<string, unknown> | K
 /** What verifies the server of a URL that asks for TLS. Asked for when it connects. `undefined`: the system's CA certificates. */
 export type FindTrust = () => ServerTrust | undefined;
 
-/** Nothing is loaded, opened or connected yet. */
-export function openStorage(source: StorageSource, trust: FindTrust = () => undefined): StorageOpener {
+/** Nothing is loaded, opened or connected yet. `memory:` is none: the token cache has all tokens in memory anyway. */
+export function openStorage(
+	source: StorageSource,
+	trust: FindTrust = () => undefined,
+): StorageOpener | undefined {
 	if (typeof source !== 'string') return handedIn(source);
 	const read = readStoreUrl(source);
 	if (read === undefined) {
@@ -21,11 +24,12 @@ export function openStorage(source: StorageSource, trust: FindTrust = () => unde
 			"'cache.url' names no store that gatepass knows, or cannot be read. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded",
 		);
 	}
-	return openers[read.kind](read.url, trust);
+	return read.kind === 'memory' ? undefined : openers[read.kind](read.url, trust);
 }
 
-const openers: Readonly<Record<StoreKind, (url: string, trust: FindTrust) => StorageOpener>> = {
-	memory: () => ({open: async () => nothing}),
+const openers: Readonly<
+	Record<Exclude<StoreKind, 'memory'>, (url: string, trust: FindTrust) => StorageOpener>
+> = {
 	sqlite: url => ({
 		load: () => import('./stores/sqlite-store.ts'),
 		async open() {
@@ -41,14 +45,6 @@ const openers: Readonly<Record<StoreKind, (url: string, trust: FindTrust) => Sto
 		const load = () => needing('postgres', () => import('./stores/postgres-connection.ts'));
 		return {load, open: async () => (await load()).connectPostgres(url, trust())};
 	},
-};
-
-/** `memory:`. The token cache has all tokens in memory anyway. */
-const nothing: Storage = {
-	get: async () => undefined,
-	set: async () => {},
-	delete: async () => {},
-	compareAndDelete: async () => {},
 };
 
 function handedIn(source: Exclude<StorageSource, string>): StorageOpener {

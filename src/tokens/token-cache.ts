@@ -60,7 +60,7 @@ export class PersistentTokenCache implements TokenCache {
 	#closed: Promise<void> | undefined;
 
 	constructor(
-		storage: StorageOpener,
+		storage: StorageOpener | undefined,
 		{leaseDuration = 30_000, keys = [], events = new Events()}: TokenCacheSettings = {},
 	) {
 		this.#events = events;

@@ -10,7 +10,6 @@ import {TokenCacheError} from '../errors.ts';
 import type {Token} from '../strategy/services.ts';
 import {CircuitBreaker} from './circuit-breaker.ts';
 import {Sealer} from './encryption.ts';
-
 import type {Storage, StorageOpener} from './storage.ts';
 import {type Backoff, isBackoff, isToken, type StoredToken} from './stored-token.ts';
 
@@ -27,15 +26,16 @@ export interface TokenStoreSettings {
 type IsValue<Value> = (value: unknown) => value is Value;
 
 export class TokenStore {
-	readonly #storage: CircuitBreaker;
+	/** Absent for `memory:`. */
+	readonly #storage: CircuitBreaker | undefined;
 	readonly #sealer: Sealer | undefined;
 	readonly #report: (error: TokenCacheError) => void;
 
-	constructor(opener: StorageOpener, {keys = [], report = () => {}}: TokenStoreSettings = {}) {
+	constructor(opener: StorageOpener | undefined, {keys = [], report = () => {}}: TokenStoreSettings = {}) {
 		const [first, ...others] = keys;
 		this.#sealer = first && new Sealer([first, ...others]);
 		this.#report = report;
-		this.#storage = new CircuitBreaker(opener, report);
+		this.#storage = opener && new CircuitBreaker(opener, report);
 	}
 
 	get(key: string): Promise<StoredToken | undefined> {
@@ -54,7 +54,7 @@ export class TokenStore {
 	 */
 	async delete(key: string): Promise<void> {
 		const names = [nameOf(key), nameOf(backoffOf(key))];
-		await this.#storage.insistOnDeleting(storage => Promise.all(names.map(name => storage.delete(name))));
+		await this.#storage?.insistOnDeleting(storage => Promise.all(names.map(name => storage.delete(name))));
 	}
 
 	/** Delete only if what is kept is still that token. */
@@ -65,7 +65,7 @@ export class TokenStore {
 			if (text === undefined || this.#read(key, text, isToken)?.value !== value) return;
 			await storage.compareAndDelete(name, text);
 		};
-		await this.#storage.attempt('Deleting from', deleteIt, [value]);
+		await this.#storage?.attempt('Deleting from', deleteIt, [value]);
 	}
 
 	/**
@@ -75,11 +75,12 @@ export class TokenStore {
 	 */
 	async lease(key: string, holder: string, duration: number): Promise<LeaseAnswer> {
 		const name = nameOf(`lease of ${key}`);
-		return this.#storage.attempt('Taking a lease in', async storage => {
+		const breaker = this.#storage;
+		return breaker?.attempt('Taking a lease in', async storage => {
 			if (storage.lock === undefined) return undefined;
 			const unlock = await storage.lock(name, holder, Math.ceil(duration));
 			if (unlock === undefined) return 'held';
-			return {giveBack: () => this.#storage.tryTo(unlock)};
+			return {giveBack: () => breaker.tryTo(unlock)};
 		});
 	}
 
@@ -92,12 +93,12 @@ export class TokenStore {
 		return this.#set(backoffOf(key), backoff, lifetime);
 	}
 
-	close(): Promise<void> {
-		return this.#storage.close();
+	async close(): Promise<void> {
+		await this.#storage?.close();
 	}
 
 	async #get<Value>(key: string, isValue: IsValue<Value>): Promise<Value | undefined> {
-		const text = await this.#storage.attempt('Reading from', storage => storage.get(nameOf(key)));
+		const text = await this.#storage?.attempt('Reading from', storage => storage.get(nameOf(key)));
 		return text === undefined ? undefined : this.#read(key, text, isValue);
 	}
 
@@ -105,7 +106,7 @@ export class TokenStore {
 		const milliseconds = Math.max(1, Math.ceil(lifetime));
 		const value = this.#sealer === undefined ? content : this.#sealer.seal(key, JSON.stringify(content));
 		const text = JSON.stringify({value, expires: Date.now() + milliseconds});
-		await this.#storage.attempt(
+		await this.#storage?.attempt(
 			'Writing to',
 			storage => storage.set(nameOf(key), text, milliseconds),
 			secrets,

@@ -10,6 +10,7 @@ import {type Leg, runHop, type Transport} from '../hop/run.ts';
 import type {AuthResponse} from '../strategy/index.ts';
 import {bytesOf} from './body-bytes.ts';
 import {canBeSentAgain, isIterable} from './reopenable-body.ts';
+import type {GatepassContext} from './request-setting.ts';
 import {untilAborted} from './until-aborted.ts';
 
 /** What a request that another client sends is to have. It is meant for this very URL and no other. */
@@ -78,10 +79,16 @@ export interface FlowOptions {
 	readonly headers?: Readonly<Record<string, string>>;
 	/** Ends the conversation, and what it waits for. */
 	readonly signal?: AbortSignal;
+	/** As for gatepass's other clients: without authentication, past the token cache, or as which tenant. */
+	readonly gatepass?: GatepassContext;
+}
+
+/** What a conversation is about besides its URL and method. */
+export interface ConversationOptions extends Pick<FlowOptions, 'body' | 'headers' | 'signal'> {
 	/** Pass the token cache over, once. */
-	readonly fresh?: boolean;
+	readonly fresh?: boolean | undefined;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
-	readonly tenant?: string;
+	readonly tenant?: string | undefined;
 }
 
 interface ToldAnswer extends Leg {
@@ -92,17 +99,14 @@ interface ToldAnswer extends Leg {
 export async function beginFlow(
 	route: Route | undefined,
 	url: URL,
-	{method = 'GET', body, headers = {}, signal, fresh = false, tenant}: FlowOptions,
+	method: string,
+	{body, headers = {}, signal, fresh = false, tenant}: ConversationOptions,
 ): Promise<Flow> {
-	const verb = method.toUpperCase();
 	const replayable = body === undefined || body === null || body instanceof Blob || canBeSentAgain(body);
-	const conversation = new FlowConversation(route, url, verb, headers, {
-		fresh,
-		tenant,
-		replayable,
-		signal,
-		readBody: () => bytesAtHand(body),
-	});
+	const report = route && reportHop(route, url, method);
+	const readBody = () => bytesAtHand(body);
+	const context = {fresh, tenant, replayable, signal, report, readBody};
+	const conversation = new FlowConversation(route, url, method, headers, context);
 	const first = await conversation.begin();
 	return {
 		...first,
@@ -115,6 +119,20 @@ export async function beginFlow(
 	};
 }
 
+/** What the first leg of a hop is to have, where nobody tells of its answer. */
+export async function prepareLeg(
+	route: Route | undefined,
+	url: URL,
+	method: string,
+	{body, headers = {}, fresh = false, tenant}: ConversationOptions,
+): Promise<FlowLeg> {
+	const context = {fresh, tenant, replayable: true, readBody: () => bytesAtHand(body)};
+	const conversation = new FlowConversation(route, url, method, headers, context);
+	const first = await conversation.begin();
+	await conversation.end();
+	return first;
+}
+
 class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	readonly #route: Route | undefined;
 	readonly #request: HopRequest;
@@ -125,6 +143,9 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	/** The answer that the conversation waits for. */
 	#told: PromiseWithResolvers<ToldAnswer> | undefined;
 	#run: Promise<unknown> | undefined;
+	/** Nothing more is to be sent. */
+	#ended: {readonly reason: unknown} | undefined;
+	#failed: {readonly reason: unknown} | undefined;
 	withheld: readonly string[] | undefined;
 
 	constructor(
@@ -132,39 +153,47 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		url: URL,
 		method: string,
 		headers: Readonly<Record<string, string>>,
-		{signal, ...context}: HopContext & {readonly signal: AbortSignal | undefined},
+		{report, ...context}: HopContext & {readonly report?: HopReport | undefined},
 	) {
 		this.#route = route;
-		this.#signal = signal;
+		this.#signal = context.signal;
 		this.#request = new HopRequest(url, method, {...headers}, context, route?.rule?.info);
-		this.#report = route && reportHop(route, url, method);
+		this.#report = report;
 	}
 
 	async begin(): Promise<FlowLeg> {
 		this.#signal?.throwIfAborted();
 		const rule = this.#route?.rule;
 		if (rule === undefined) return this.#describe(this.#request);
-		this.#run = runHop(rule, this.#request, this).then(
-			answer => {
-				this.#report?.end(answer.status, this.#request);
-				this.#wanted.resolve(undefined);
-			},
-			error => {
-				this.#report?.end(undefined, this.#request);
-				this.#wanted.reject(error);
-			},
-		);
+		// Between two legs nobody waits, and nobody may come back.
+		const abort = (): void => void this.end(this.#signal?.reason);
+		this.#signal?.addEventListener('abort', abort, {once: true});
+		this.#run = runHop(rule, this.#request, this)
+			.then(
+				answer => {
+					this.#report?.end(answer.status, this.#request);
+					this.#wanted.resolve(undefined);
+				},
+				error => {
+					this.#failed = {reason: error};
+					this.#report?.end(undefined, this.#request);
+					this.#wanted.reject(error);
+				},
+			)
+			.finally(() => this.#signal?.removeEventListener('abort', abort));
 		return (await this.#untilWanted()) as FlowLeg;
 	}
 
 	async next(response: FlowResponse): Promise<FlowLeg | undefined> {
 		const told = this.#told;
+		// What comes after a failure must not pass for an answer that was accepted.
+		if (this.#failed !== undefined) throw this.#failed.reason;
 		// Without a rule, or once the conversation is over, any answer counts.
 		if (told === undefined) return undefined;
+		const answer = readAnswer(response);
 		this.#told = undefined;
 		this.withheld = undefined;
 		this.#wanted = Promise.withResolvers();
-		const answer = readAnswer(response);
 		const withhold = (keepHeaders: readonly string[]): void => {
 			this.withheld = keepHeaders;
 		};
@@ -172,16 +201,16 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		return this.#untilWanted();
 	}
 
-	async end(): Promise<void> {
-		const ended = new StrategyError('The flow was ended by its user');
-		this.#told?.reject(ended);
+	async end(reason: unknown = new StrategyError('The flow was ended by its user')): Promise<void> {
+		this.#ended ??= {reason};
+		this.#told?.reject(reason);
 		this.#told = undefined;
 		this.#wanted.promise.catch(() => {});
 		await this.#run;
 	}
 
 	send(request: HopRequest): Promise<ToldAnswer> {
-		if (this.#signal?.aborted === true) return Promise.reject(this.#signal.reason);
+		if (this.#ended !== undefined) return Promise.reject(this.#ended.reason);
 		this.#report?.countLeg();
 		this.#told = Promise.withResolvers();
 		this.#wanted.resolve(this.#describe(request));
@@ -192,7 +221,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		try {
 			return await untilAborted(() => this.#wanted.promise, this.#signal);
 		} catch (error) {
-			this.end().catch(() => {});
+			this.end(error).catch(() => {});
 			throw error;
 		}
 	}
@@ -208,7 +237,8 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 }
 
 /** @throws {TypeError} for what is no answer. */
-function readAnswer({status, statusCode, headers}: FlowResponse): Omit<AuthResponse, 'withhold'> {
+function readAnswer(response: FlowResponse): Omit<AuthResponse, 'withhold'> {
+	const {status, statusCode, headers} = Object(response) as FlowResponse;
 	const code = status ?? statusCode;
 	if (typeof code !== 'number' || typeof headers !== 'object' || headers === null) {
 		throw new TypeError('This is no answer. Give an object with `status` or `statusCode`, and `headers`');
@@ -233,7 +263,7 @@ function entriesOf(headers: object): Iterable<[string, unknown]> {
  *
  * @throws {StrategyError} where reading it would leave nothing to send.
  */
-export async function bytesAtHand(body: unknown): Promise<Uint8Array | undefined> {
+async function bytesAtHand(body: unknown): Promise<Uint8Array | undefined> {
 	const isUsedUp = typeof body === 'object' && body !== null && isIterable(body) && !canBeSentAgain(body);
 	if (!isUsedUp || body instanceof URLSearchParams) return bytesOf(body);
 	throw new StrategyError(

@@ -3,14 +3,9 @@
  * (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
  */
 import {CredentialUnavailableError, TokenRequestError} from '../../src/errors.ts';
-import {
-	type Environment,
-	FileReadError,
-	type HttpClient,
-	isLoopback,
-	TextFiles,
-} from '../../src/strategy/index.ts';
+import {type Environment, FileReadError, type HttpClient, isLoopback} from '../../src/strategy/index.ts';
 import type {SigningKeys} from '../command/read-output.ts';
+import {TextFiles} from '../signing/text-files.ts';
 
 /** Addresses of the machine that the container runs on: nothing else may be asked in plain http. */
 const agents = new Set(['169.254.170.2', '169.254.170.23', '[fd00:ec2::23]']);

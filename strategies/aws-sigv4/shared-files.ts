@@ -4,7 +4,8 @@
  */
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import {type Environment, FileReadError, resolvePath, TextFiles} from '../../src/strategy/index.ts';
+import {type Environment, FileReadError, resolvePath} from '../../src/strategy/index.ts';
+import {TextFiles} from '../signing/text-files.ts';
 
 /** What the files say of one profile; what stands in the file of credentials counts first. */
 export type Profile = Readonly<Record<string, string | undefined>>;
@@ -50,7 +51,7 @@ export class SharedFiles {
 			return this.#files.read(file);
 		} catch (error) {
 			if (!(error instanceof FileReadError)) throw error;
-			if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '';
+			if (error.reason === 'missing' || error.code === 'ENOTDIR') return '';
 			throw new CredentialUnavailableError(
 				`The file ${file} cannot be read (${error.code ?? error.message}). Put it right, or name another in AWS_SHARED_CREDENTIALS_FILE or AWS_CONFIG_FILE`,
 				{cause: error},

@@ -2,17 +2,11 @@
 import {createHash, randomUUID} from 'node:crypto';
 import {z} from 'zod';
 import {CredentialUnavailableError, GatepassError} from '../../src/errors.ts';
-import {
-	type Environment,
-	FileReadError,
-	type Notices,
-	type RuleInfo,
-	resolvePath,
-	TextFiles,
-} from '../../src/strategy/index.ts';
+import {type Environment, type Notices, type RuleInfo, resolvePath} from '../../src/strategy/index.ts';
 import {programShape} from '../command/options.ts';
 import {ProgramSource} from '../command/program-source.ts';
 import {readText} from '../command/read-output.ts';
+import {reasonOf, TokenFiles} from './token-files.ts';
 
 /** Milliseconds that a function may take. */
 const patience = 30_000;
@@ -107,15 +101,13 @@ export function openSource(options: SourceOptions, option: string, services: Sou
 	}
 	if ('file' in options) {
 		const file = resolvePath(options.file, rule.folder, environment);
-		const files = new TextFiles();
+		const files = new TokenFiles();
 		const read = async (): Promise<string> => {
 			try {
 				return checked(files.read(file), file);
 			} catch (error) {
-				if (!(error instanceof FileReadError)) throw error;
-				const {code, message} = error;
-				const why = code === undefined ? `: it ${message}` : ` (${code})`;
-				throw unavailable(`cannot be read from ${file}${why}. Put the token there`, error);
+				if (error instanceof GatepassError) throw error;
+				throw unavailable(`cannot be read from ${file} (${reasonOf(error)}). Put the token there`, error);
 			}
 		};
 		return {place: file, isCheap: true, key: file, read, dispose};

@@ -17,6 +17,9 @@ export interface ProgramServices {
 const incidental =
 	/^(_|SHLVL|OLDPWD|PWD|COLUMNS|LINES|TERM.*|WINDOWID|INVOCATION_ID|JOURNAL_STREAM|SYSTEMD_EXEC_PID|NODE_.*|npm_.*|SSH_(CLIENT|CONNECTION|TTY)|XDG_SESSION_ID)$/;
 
+/** Characters of its output that are looked for in its words. */
+const mostSearched = 64 * 1024;
+
 export class ProgramSource {
 	/** For a person. The parameters are left out: one may be a secret. */
 	readonly name: string;
@@ -79,7 +82,7 @@ export class ProgramSource {
 			timeout,
 			signal: AbortSignal.any([signal, this.#ending.signal]),
 		});
-		const said = programsWords(words, this.#secrets(output)).trim();
+		const said = words === '' ? '' : programsWords(words, this.#secrets(output)).trim();
 		if (said !== '') this.#services.notices.tell(`${this.name} says: ${said}`);
 		if (end.kind !== 'exited' || end.status !== 0) throw this.#failure(end, lastLine(said));
 		try {
@@ -104,7 +107,7 @@ export class ProgramSource {
 
 	/** What must not be repeated: what it printed, its own variables, and parameters whose names say so. */
 	#secrets(output: string): string[] {
-		const printed = output.split(/[\s"',]+/).filter(text => text.length > 7);
+		const printed = credentialsIn(output);
 		const own = Object.values(this.#options.env ?? {}).filter(text => text.length > 3);
 		const [, ...parameters] = this.#command;
 		const given = parameters.flatMap((parameter, index) => {
@@ -113,8 +116,7 @@ export class ProgramSource {
 			const before = parameters[index - 1] ?? '';
 			return before.startsWith('-') && !before.includes('=') && isSecretName(before) ? [parameter] : [];
 		});
-		// The longest first: one may be a part of another.
-		return [...printed, ...own, ...given].sort((a, b) => b.length - a.length);
+		return [...printed, ...own, ...given];
 	}
 
 	#failure(end: ProgramEnd, words: string): GatepassError {
@@ -162,6 +164,15 @@ export class UnreadableOutput extends Error {
 		super(what);
 		this.hint = hint;
 	}
+}
+
+/** Of what a program printed: the one word that there is, or such words as may be credentials, and not too many of them. */
+function credentialsIn(output: string): string[] {
+	const words = output
+		.slice(0, mostSearched)
+		.split(/[\s"',]+/)
+		.filter(word => word !== '');
+	return words.length === 1 ? words : words.filter(word => word.length > 15 && /\d|[a-z][A-Z]/.test(word));
 }
 
 function isSecretName(name: string): boolean {

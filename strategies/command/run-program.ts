@@ -6,7 +6,7 @@ import {delimiter, join} from 'node:path';
 /** Real credentials have a few kilobytes: a certificate with its chain and key has ten. */
 const largestOutput = 1024 * 1024;
 /** Of what it says on stderr, the end is kept. */
-const longestWords = 16 * 1024;
+const longestWords = 4000;
 /** Milliseconds for which a program that has ended may leave its output open: what it started may have inherited it. */
 const closingPatience = 1000;
 

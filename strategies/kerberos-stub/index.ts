@@ -9,6 +9,7 @@ import {
 	RuleInfo,
 	StrategyOptions,
 } from '../../src/strategy/index.ts';
+import {KnownServers} from '../kerberos/known-servers.ts';
 import {negotiate} from '../kerberos/negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from '../kerberos/options.ts';
 import {StubProvider} from './stub-provider.ts';
@@ -27,6 +28,7 @@ export class KerberosStubStrategy implements AuthStrategy {
 	readonly #options: KerberosOptions;
 	readonly #rule: RuleInfo;
 	readonly #provider: StubProvider;
+	readonly #known = new KnownServers();
 
 	constructor(@inject(StrategyOptions) options: KerberosOptions, @inject(RuleInfo) rule: RuleInfo) {
 		this.#options = options;
@@ -35,7 +37,12 @@ export class KerberosStubStrategy implements AuthStrategy {
 	}
 
 	authenticate(request: AuthRequest): Conversation {
-		return negotiate(request, this.#options, this.#provider, this.#rule);
+		return negotiate(request, {
+			options: this.#options,
+			provider: this.#provider,
+			rule: this.#rule,
+			known: this.#known,
+		});
 	}
 
 	async status(): Promise<CredentialStatus> {

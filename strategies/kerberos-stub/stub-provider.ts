@@ -24,6 +24,10 @@ export class StubProvider implements GssProvider {
 		this.#principal = principal;
 	}
 
+	async whose(): Promise<string> {
+		return this.#principal;
+	}
+
 	async createContext(request: GssContextRequest): Promise<GssContext> {
 		return new StubContext(request, this.#principal);
 	}

@@ -1,4 +1,5 @@
 /** Gets credentials from the library: from a credential cache, a key table or a password that the rule names. */
+import type {Choice} from './cache-choice.ts';
 import {generalFailure, minorOf, ticketExpired} from './codes.ts';
 import {displayName, GssFailure, importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssCalls, oids} from './gss-library.ts';
@@ -31,15 +32,33 @@ export class Acquisition {
 		this.#source = source;
 	}
 
-	/** @param cache its name; absent: the library's default. */
-	fromCache(cache: string | undefined): Acquired {
+	/** @param choice the cache; without one the library looks for the tickets by itself, and says what is missing. */
+	fromCache(choice: Pick<Choice, 'cache'> | undefined): Acquired {
 		const {krb5} = this.#calls;
-		const {handle, lifetime} = this.#withName(this.#source.principal, name =>
+		const {handle, lifetime} =
 			krb5 === undefined
-				? this.#acquireFrom(name, cache === undefined ? {} : {ccache: cache})
-				: this.#acquireFromThreadCache(krb5, cache, name),
-		);
+				? this.#acquireChosen(choice?.cache)
+				: this.#acquireFromThreadCache(krb5, this.#chosenOfHeimdal(choice?.cache));
 		return {handle, lifetime, destroy: () => this.#release(handle)};
+	}
+
+	#acquireChosen(cache: string | undefined): {handle: Pointer; lifetime: number} {
+		if (cache !== undefined) return this.#acquireFrom(null, {ccache: cache});
+		const {principal, credentialCache} = this.#source;
+		return this.#withName(principal, name =>
+			this.#acquireFrom(name, credentialCache === undefined ? {} : {ccache: credentialCache}),
+		);
+	}
+
+	/** Never by the name of a principal: looking for that, Heimdal ends the process at a collection of folders. */
+	#chosenOfHeimdal(cache: string | undefined): string | undefined {
+		const {principal, credentialCache} = this.#source;
+		if (cache !== undefined || principal === undefined) return cache ?? credentialCache;
+		const where = credentialCache ?? this.#calls.krb5?.defaultCacheName();
+		throw new GssFailure({
+			phase: 'credential',
+			text: `There is no credential cache of ${principal} in ${where}`,
+		});
 	}
 
 	fromPassword(password: string): Acquired {
@@ -127,7 +146,7 @@ export class Acquisition {
 			this.#check(krb5.resolveCache(context, name, cache));
 			this.#check(krb5.initializeCache(context, cache[0], client[0]));
 			this.#check(krb5.storeCredential(context, cache[0], credential));
-			const {handle, lifetime} = this.#acquireFromThreadCache(krb5, name, null);
+			const {handle, lifetime} = this.#acquireFromThreadCache(krb5, name);
 			return {
 				handle,
 				lifetime,
@@ -145,36 +164,21 @@ export class Acquisition {
 		}
 	}
 
-	/** Where the rule names none, the first of the key table, as MIT takes it. */
 	#clientName(): string {
 		const {principal, keytab = ''} = this.#source;
 		return principal ?? principalsIn(keytab)[0] ?? '';
 	}
 
 	/** Heimdal takes its default cache, and which one that is can be said for a thread. */
-	#acquireFromThreadCache(
-		krb5: Krb5Calls,
-		cache: string | undefined,
-		principal: Pointer,
-	): {handle: Pointer; lifetime: number} {
+	#acquireFromThreadCache(krb5: Krb5Calls, cache: string | undefined): {handle: Pointer; lifetime: number} {
 		const calls = this.#calls;
 		const [minor, handle, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
-		if (cache !== undefined) {
-			succeed(calls, 'credential', krb5.setThreadCache(minor, cache, null), minor);
-		}
-		// Not by its name: the library would look for that in other caches as well.
-		const name = cache === undefined ? principal : null;
+		succeed(calls, 'credential', krb5.setThreadCache(minor, cache ?? null, null), minor);
 		const major = calls.acquireCredential(
-			...[minor, name, indefinite, mechanisms, initiate, handle, null, lifetime],
+			...[minor, null, indefinite, mechanisms, initiate, handle, null, lifetime],
 		);
 		if (isNoCredential(major)) this.#checkExpiry(krb5, cache);
 		succeed(calls, 'credential', major, minor);
-		try {
-			if (name === null && principal !== null) this.#checkPrincipal(handle[0], principal);
-		} catch (error) {
-			this.#release(handle[0]);
-			throw error;
-		}
 		return {handle: handle[0], lifetime: lifetime[0]};
 	}
 
@@ -197,33 +201,18 @@ export class Acquisition {
 		throw new GssFailure({phase: 'credential', text, major: generalFailure, minor: code >>> 0});
 	}
 
-	#checkPrincipal(handle: Pointer, wanted: Pointer): void {
-		const calls = this.#calls;
-		const {name} = this.#inquire(handle);
-		try {
-			const [minor, equal]: [[number], [number]] = [[0], [0]];
-			succeed(calls, 'credential', calls.compareName(minor, name, wanted, equal), minor);
-			if (equal[0] === 0) {
-				throw new GssFailure({
-					phase: 'credential',
-					text: `The credential cache holds tickets of ${displayName(calls, name)}`,
-				});
-			}
-		} finally {
-			calls.releaseName([0], [name]);
-		}
-	}
-
 	/** MIT: everything that the library would take from the environment is given. */
 	#acquireFrom(name: Pointer, store: Readonly<Record<string, string>>): {handle: Pointer; lifetime: number} {
 		const calls = this.#calls;
-		const [minor, handle, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
+		const [minor, handle, seconds]: [[number], [Pointer], [number]] = [[0], place(), [0]];
+		// To be asked for its lifetime would settle a credential without a cache on the primary one.
+		const lifetime = 'ccache' in store ? seconds : null;
 		const elements = Object.entries(store).map(([key, value]) => ({key, value}));
 		const acquire = calls.acquireCredentialFrom as NonNullable<GssCalls['acquireCredentialFrom']>;
 		const given = elements.length === 0 ? null : {count: elements.length, elements};
 		const major = acquire(minor, name, indefinite, mechanisms, initiate, given, handle, null, lifetime);
 		succeed(calls, 'credential', major, minor);
-		return {handle: handle[0], lifetime: lifetime[0]};
+		return {handle: handle[0], lifetime: seconds[0]};
 	}
 
 	/** Whose the credential is and how long it lasts; MIT finds both out only now. */

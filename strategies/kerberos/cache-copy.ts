@@ -27,14 +27,14 @@ interface Copy {
 export class CacheCopy {
 	readonly #calls: CacheCalls;
 	/** `FILE:` and a path. */
-	readonly #name: string;
+	readonly name: string;
 	readonly #acquire: (cache: string) => Acquired;
 	#copy: Copy | undefined;
 
 	/** @param acquire gets a credential from a cache by its name. */
 	constructor(calls: CacheCalls, name: string, acquire: (cache: string) => Acquired) {
 		this.#calls = calls;
-		this.#name = name;
+		this.name = name;
 		this.#acquire = acquire;
 	}
 
@@ -49,8 +49,14 @@ export class CacheCopy {
 		return undefined;
 	}
 
+	/** Whose tickets are in the file; `undefined`: it has to be asked. */
+	get principal(): string | undefined {
+		const copy = this.#copy;
+		return copy?.version === this.#versionOfFile() ? copy?.credential.principal : undefined;
+	}
+
 	/** A context was begun with the file itself, so the service's ticket is in there. */
-	add(service: string): void {
+	add(service: string, principal: string): void {
 		const version = this.#versionOfFile();
 		if (version === undefined) return;
 		if (this.#copy?.version === version) {
@@ -59,7 +65,7 @@ export class CacheCopy {
 		}
 		this.drop();
 		try {
-			const credential = new SharedCredential(this.#copyFile(), true);
+			const credential = new SharedCredential(this.#copyFile(), {principal, isCopy: true});
 			this.#copy = {version, credential, services: new Set([service])};
 		} catch {
 			// The file was written or taken away just now, and will be asked again.
@@ -73,7 +79,7 @@ export class CacheCopy {
 
 	/** `undefined`: the file is not there, or was written too short a time ago to tell. */
 	#versionOfFile(): string | undefined {
-		const facts = statSync(this.#name.slice('FILE:'.length), {throwIfNoEntry: false});
+		const facts = statSync(this.name.slice('FILE:'.length), {throwIfNoEntry: false});
 		if (facts === undefined || !facts.isFile() || Date.now() - facts.mtimeMs < settlingTime) return undefined;
 		return `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeMs}`;
 	}
@@ -83,7 +89,7 @@ export class CacheCopy {
 		const [file, copy] = [place(), place()];
 		const name = memoryCache();
 		try {
-			check(resolveCache(context, this.#name, file));
+			check(resolveCache(context, this.name, file));
 			check(resolveCache(context, name, copy));
 			this.#copyTickets(file[0], copy[0]);
 			const acquired = this.#acquire(name);

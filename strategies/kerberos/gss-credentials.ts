@@ -6,9 +6,12 @@
  */
 import {statSync} from 'node:fs';
 import {Acquisition} from './acquisition.ts';
+import {CacheChoice} from './cache-choice.ts';
 import {CacheCopy} from './cache-copy.ts';
 import type {GssCalls} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
+import {principalsIn} from './keytab-file.ts';
+import type {ServicePrincipal} from './service-principal.ts';
 import {type Credential, SharedCredential} from './shared-credential.ts';
 
 interface Kept {
@@ -25,7 +28,10 @@ const leastInterval = 5000;
 export class Credentials {
 	readonly #source: CredentialSource;
 	readonly #acquisition: Acquisition;
+	readonly #choice: CacheChoice | undefined;
 	readonly #copy: CacheCopy | undefined;
+	/** Of the last context for which the library found the tickets by itself, as with a client key table. */
+	#lastPrincipal: string | undefined;
 	#kept: Kept | undefined;
 	/** When one was renewed last because a server refused it. */
 	#refusedAt = Number.NEGATIVE_INFINITY;
@@ -33,23 +39,39 @@ export class Credentials {
 	constructor(calls: GssCalls, source: CredentialSource) {
 		this.#source = source;
 		this.#acquisition = new Acquisition(calls, source);
+		this.#choice = calls.caches === undefined ? undefined : new CacheChoice(calls.caches, source);
 		this.#copy = this.#copyFor(calls);
 	}
 
-	/** The credential for one context with a service. `renew`: not the one that is kept. */
-	acquire(renew: boolean, service?: string): Credential {
-		const {keytab, password, credentialCache} = this.#source;
-		if (keytab !== undefined || password !== undefined) return this.#own(renew);
+	/** The credential for one context with a service, or for none in particular. `renew`: not the one that is kept. */
+	acquire(service: ServicePrincipal | undefined, renew: boolean): Credential {
+		if (this.#isOwn) return this.#own(renew);
 		if (renew) this.#copy?.drop();
-		const copied = service === undefined ? undefined : this.#copy?.use(service);
+		const copied = service === undefined ? undefined : this.#copy?.use(service.text);
 		if (copied !== undefined) return copied;
-		const {handle, lifetime, destroy} = this.#acquisition.fromCache(credentialCache);
-		return {handle, lifetime, isCopy: false, release: destroy};
+		const choice = this.#choice?.choose(service?.principal ?? null);
+		const {handle, destroy} = this.#acquisition.fromCache(choice);
+		return {handle, principal: choice?.principal, cache: choice?.cache, isCopy: false, release: destroy};
 	}
 
-	/** A context with the service was begun by this credential. */
-	hasTicketFor(service: string, {isCopy}: Credential): void {
-		if (!isCopy) this.#copy?.add(service);
+	/** As whom a context with a service would be begun; `undefined`: there is no ticket, or the library alone knows. */
+	ownerFor({principal}: ServicePrincipal): string | undefined {
+		if (this.#isOwn) return this.#ownPrincipal();
+		return this.#copy?.principal ?? this.#choice?.choose(principal)?.principal ?? this.#lastPrincipal;
+	}
+
+	/**
+	 * A context with the service was begun by this credential.
+	 *
+	 * @returns whose it is.
+	 */
+	noteUse(service: ServicePrincipal, {isCopy, cache, principal, handle}: Credential): string {
+		if (principal === undefined) {
+			this.#lastPrincipal = this.#acquisition.facts(handle).principal;
+			return this.#lastPrincipal;
+		}
+		if (!isCopy && cache === this.#copy?.name) this.#copy?.add(service.text, principal);
+		return principal;
 	}
 
 	/** Whose a credential is and how long it lasts. */
@@ -62,6 +84,17 @@ export class Credentials {
 		this.#copy?.drop();
 		this.#kept?.credential.retire();
 		this.#kept = undefined;
+	}
+
+	get #isOwn(): boolean {
+		const {keytab, password} = this.#source;
+		return keytab !== undefined || password !== undefined;
+	}
+
+	/** Where the rule names none, the first of the key table, as MIT takes it. */
+	#ownPrincipal(): string {
+		const {principal, keytab = ''} = this.#source;
+		return principal ?? principalsIn(keytab)[0] ?? '';
 	}
 
 	#own(isRefused: boolean): Credential {
@@ -92,7 +125,8 @@ export class Credentials {
 				: this.#acquisition.fromKeytab(keytab);
 		// After three quarters of its time: early enough for a KDC that is away for a while.
 		const renewAt = Date.now() + acquired.lifetime * 750;
-		this.#kept = {credential: new SharedCredential(acquired), version, renewAt};
+		const credential = new SharedCredential(acquired, {principal: this.#ownPrincipal()});
+		this.#kept = {credential, version, renewAt};
 		before?.credential.retire();
 	}
 
@@ -102,7 +136,7 @@ export class Credentials {
 		if (caches === undefined || keytab !== undefined || password !== undefined) return undefined;
 		const name = (credentialCache ?? caches.defaultCacheName()).replace(/^(?=\/)/, 'FILE:');
 		return name.startsWith('FILE:')
-			? new CacheCopy(caches, name, cache => this.#acquisition.fromCache(cache))
+			? new CacheCopy(caches, name, cache => this.#acquisition.fromCache({cache}))
 			: undefined;
 	}
 }

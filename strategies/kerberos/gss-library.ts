@@ -23,7 +23,6 @@ export interface GssCalls {
 	readonly indicateMechanisms: NativeCall;
 	readonly importName: NativeCall;
 	readonly displayName: NativeCall;
-	readonly compareName: NativeCall;
 	readonly releaseName: NativeCall;
 	readonly acquireCredential: NativeCall;
 	/** MIT alone. */
@@ -48,8 +47,8 @@ export const oids = {
 	hostBased: oid('2a864886f71201020104'),
 	/** GSS_C_NT_USER_NAME */
 	user: oid('2a864886f71201020101'),
-	/** GSS_KRB5_NT_PRINCIPAL_NAME */
-	principal: oid('2a864886f71201020201'),
+	/** MIT alone: the address of a `krb5_principal`. */
+	principalStructure: oid('2a864886f71201020202'),
 	krb5: oid('2a864886f712010202'),
 	/** RFC 4178. */
 	spnego: oid('2b0601050502'),
@@ -119,6 +118,8 @@ function bind(koffi: Koffi, library: LibraryHandle, file: string): GssCalls {
 	});
 	const call = (name: string, ...types: unknown[]): NativeCall =>
 		library.func(name, status, [minor, ...types] as TypeSpec[]);
+	const plain = (name: string, ...types: unknown[]): NativeCall =>
+		library.func(name, status, types as TypeSpec[]);
 	const optional = (name: string, ...types: unknown[]): NativeCall | undefined => {
 		try {
 			return call(name, ...types);
@@ -131,7 +132,7 @@ function bind(koffi: Koffi, library: LibraryHandle, file: string): GssCalls {
 		'gss_acquire_cred_from',
 		...[opaque, 'uint32_t', pointer(oidSet), 'int', pointer(store), out(opaque), opaque, out('uint32_t')],
 	);
-	const krb5 = acquireCredentialFrom === undefined ? bindKrb5(koffi, call) : undefined;
+	const krb5 = acquireCredentialFrom === undefined ? bindKrb5(koffi, call, plain) : undefined;
 	return {
 		kind: krb5 === undefined ? 'mit' : 'heimdal',
 		koffi,
@@ -139,7 +140,6 @@ function bind(koffi: Koffi, library: LibraryHandle, file: string): GssCalls {
 		indicateMechanisms: call('gss_indicate_mechs', out(opaque)),
 		importName: call('gss_import_name', pointer(buffer), pointer(oidType), out(opaque)),
 		displayName: call('gss_display_name', opaque, out(buffer), opaque),
-		compareName: call('gss_compare_name', opaque, opaque, out('int')),
 		releaseName: call('gss_release_name', inout(opaque)),
 		acquireCredential: call(
 			'gss_acquire_cred',

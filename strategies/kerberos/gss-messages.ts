@@ -1,5 +1,5 @@
 /** What the provider and its worker thread say to each other. */
-import type {GssContextRequest} from './gss-provider.ts';
+import type {GssContextRequest, GssService} from './gss-provider.ts';
 
 /** Where a rule's tickets come from. */
 export interface CredentialSource {
@@ -32,6 +32,7 @@ export type Call =
 			readonly beginning: GssContextRequest;
 	  }
 	| {readonly id: number; readonly kind: 'step'; readonly context: number; readonly token: Uint8Array}
+	| {readonly id: number; readonly kind: 'whose'; readonly service: GssService}
 	| {readonly id: number; readonly kind: 'inquire'}
 	| {readonly kind: 'dispose'; readonly context: number}
 	| {readonly kind: 'end'};
@@ -40,6 +41,8 @@ export type Call =
 export interface Progress {
 	readonly token: Uint8Array;
 	readonly isComplete: boolean;
+	/** Whose tickets these are; with the first step only. */
+	readonly principal?: string;
 }
 
 /** What is known of the credential at hand. */
@@ -62,6 +65,6 @@ export interface Failure {
 
 export interface Answer {
 	readonly id: number;
-	readonly result?: Progress | CredentialFacts | undefined;
+	readonly result?: Progress | CredentialFacts | string | undefined;
 	readonly failure?: Failure;
 }

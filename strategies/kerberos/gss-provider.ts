@@ -4,12 +4,16 @@
  */
 import type {GatepassError} from '../../src/errors.ts';
 
-/** Whom to talk to and how. As whom is the provider's to know. */
-export interface GssContextRequest {
+/** Whom to talk to. */
+export interface GssService {
 	/** The service's name, host-based: `HTTP@www.example.org`. */
 	readonly target: string;
 	/** Replace the host in it by the canonical name that DNS has for it. */
 	readonly canonicalizeHostname: boolean;
+}
+
+/** Whom to talk to and how. As whom is the provider's to know. */
+export interface GssContextRequest extends GssService {
 	readonly mechanism: 'spnego' | 'krb5';
 	/** Whether the server has to prove itself. */
 	readonly mutualAuthentication: boolean;
@@ -24,6 +28,8 @@ export interface GssContextRequest {
 export interface GssContext {
 	/** The first token for the server. */
 	readonly token: Uint8Array;
+	/** Whose it is, where the provider knows. */
+	readonly principal?: string | undefined;
 	/** Whether the context is established: with mutual authentication, whether the server has proved itself. */
 	readonly isComplete: boolean;
 	/**
@@ -40,6 +46,8 @@ export interface GssContext {
 }
 
 export interface GssProvider {
+	/** As whom a context with a service would be begun now; `undefined` where nobody can tell, as there is no ticket. */
+	whose(service: GssService): Promise<string | undefined>;
 	/**
 	 * Begin a context.
 	 *

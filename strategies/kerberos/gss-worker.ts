@@ -5,14 +5,14 @@
  * This file and what it imports is also run as it stands, by Node's type stripping: no decorators or enums here.
  */
 import {parentPort, workerData} from 'node:worker_threads';
-import {canonicalHost} from './canonical-host.ts';
 import {Credentials} from './gss-credentials.ts';
-import {GssFailure, importName, succeed} from './gss-failure.ts';
+import {GssFailure, succeed} from './gss-failure.ts';
 import {bufferOf, type GssBuffer, type GssCalls, loadGssLibrary, oids} from './gss-library.ts';
 import type {Answer, Call, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
-import type {GssContextRequest} from './gss-provider.ts';
+import type {GssContextRequest, GssService} from './gss-provider.ts';
 import {type Pointer, place} from './native.ts';
 import {holdsReply} from './server-token.ts';
+import {ServicePrincipal} from './service-principal.ts';
 import type {Credential} from './shared-credential.ts';
 
 /** RFC 2744 section 5.19. */
@@ -29,7 +29,7 @@ const longestStart = 2000;
 interface OpenContext {
 	readonly handle: [Pointer];
 	readonly beginning: GssContextRequest;
-	readonly target: Pointer;
+	readonly service: ServicePrincipal;
 	readonly credential: Credential;
 }
 
@@ -47,12 +47,14 @@ class GssWorker {
 		return this.#calls.kind === 'heimdal';
 	}
 
-	handle(call: Call): Progress | CredentialFacts | undefined {
+	handle(call: Call): Answer['result'] {
 		switch (call.kind) {
 			case 'begin':
 				return this.#begin(call.context, call.beginning);
 			case 'step':
 				return this.#step(call.context, call.token);
+			case 'whose':
+				return this.#whose(call.service);
 			case 'inquire':
 				return this.#inquire();
 			case 'dispose':
@@ -66,23 +68,22 @@ class GssWorker {
 	}
 
 	#begin(id: number, beginning: GssContextRequest): Progress {
-		const service = this.#principalOf(beginning);
-		const target = importName(this.#calls, service, oids.principal);
+		const service = new ServicePrincipal(this.#calls, beginning);
 		let context: OpenContext | undefined;
 		try {
-			const credential = this.#credentials.acquire(beginning.renew, service);
-			context = {handle: place(), beginning, target, credential};
+			const credential = this.#credentials.acquire(service, beginning.renew);
+			context = {handle: place(), beginning, service, credential};
 			const progress = this.#initSecContext(context, undefined);
-			this.#credentials.hasTicketFor(service, credential);
+			const principal = this.#credentials.noteUse(service, credential);
 			// An established context is needed no more, so nobody has to say so.
 			if (progress.isComplete) this.#release(context);
 			else this.#contexts.set(id, context);
-			return progress;
+			return {...progress, principal};
 		} catch (error) {
 			// What the file itself says counts, and is what a user understands.
 			const isCopy = context?.credential.isCopy === true;
 			const reason = context === undefined || isCopy ? error : this.#reasonBehind(error, context);
-			if (context === undefined) this.#calls.releaseName([0], [target]);
+			if (context === undefined) service.release();
 			else this.#release(context);
 			if (isCopy) return this.#begin(id, {...beginning, renew: true});
 			throw reason;
@@ -107,19 +108,13 @@ class GssWorker {
 		}
 	}
 
-	/**
-	 * As a principal and not as a host-based name: the library would change the latter by DNS, or not, as the
-	 * machine's configuration says.
-	 */
-	#principalOf({
-		target,
-		canonicalizeHostname,
-	}: Pick<GssContextRequest, 'target' | 'canonicalizeHostname'>): string {
-		const separator = target.indexOf('@');
-		const service = target.slice(0, separator);
-		const host = target.slice(separator + 1);
-		const canonical = canonicalizeHostname ? canonicalHost(this.#calls.koffi, host) : host;
-		return `${service}/${canonical}@${this.#calls.caches?.realmOf(canonical) ?? ''}`;
+	#whose(beginning: GssService): string | undefined {
+		const service = new ServicePrincipal(this.#calls, beginning);
+		try {
+			return this.#credentials.ownerFor(service);
+		} finally {
+			service.release();
+		}
 	}
 
 	#step(id: number, token: Uint8Array): Progress {
@@ -144,7 +139,7 @@ class GssWorker {
 	}
 
 	#initSecContext(
-		{handle, beginning, target, credential}: OpenContext,
+		{handle, beginning, service, credential}: OpenContext,
 		token: Uint8Array | undefined,
 	): Progress {
 		const calls = this.#calls;
@@ -166,7 +161,7 @@ class GssWorker {
 		const minor: [number] = [0];
 		const [output, granted] = [{} as GssBuffer, [0] as [number]];
 		const major = calls.initSecContext(
-			...[minor, credential.handle, handle, target, oids[mechanism], wanted, 0, bindings],
+			...[minor, credential.handle, handle, service.name, oids[mechanism], wanted, 0, bindings],
 			...[token === undefined ? null : bufferOf(token), null, output, granted, null],
 		);
 		const result = calls.take(output);
@@ -179,7 +174,7 @@ class GssWorker {
 	}
 
 	#inquire(): CredentialFacts {
-		const credential = this.#credentials.acquire(false);
+		const credential = this.#credentials.acquire(undefined, false);
 		try {
 			const {kind, file} = this.#calls;
 			const library = `${kind === 'mit' ? 'MIT' : 'Heimdal'} (${file})`;
@@ -196,10 +191,10 @@ class GssWorker {
 		this.#release(context);
 	}
 
-	#release({handle, target, credential}: OpenContext): void {
+	#release({handle, service, credential}: OpenContext): void {
 		const calls = this.#calls;
 		if (handle[0] !== null) calls.deleteSecContext([0], handle, null);
-		calls.releaseName([0], [target]);
+		service.release();
 		credential.release();
 	}
 }

@@ -13,6 +13,7 @@ import {
 } from '../../src/strategy/index.ts';
 import {credentialSource} from './credential-source.ts';
 import type {CredentialSource} from './gss-messages.ts';
+import {KnownServers} from './known-servers.ts';
 import {KoffiProvider} from './koffi-provider.ts';
 import {negotiate} from './negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from './options.ts';
@@ -34,6 +35,7 @@ export class KerberosStrategy implements AuthStrategy {
 	readonly #rule: RuleInfo;
 	readonly #source: CredentialSource;
 	readonly #provider: KoffiProvider;
+	readonly #known = new KnownServers();
 
 	constructor(
 		@inject(StrategyOptions) options: KerberosOptions,
@@ -54,7 +56,12 @@ export class KerberosStrategy implements AuthStrategy {
 	}
 
 	authenticate(request: AuthRequest): Conversation {
-		return negotiate(request, this.#options, this.#provider, this.#rule);
+		return negotiate(request, {
+			options: this.#options,
+			provider: this.#provider,
+			rule: this.#rule,
+			known: this.#known,
+		});
 	}
 
 	async status({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {

@@ -2,7 +2,7 @@
 import type {GatepassError} from '../../src/errors.ts';
 import {explainFailure} from './explain-failure.ts';
 import type {CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
-import type {GssContext, GssContextRequest, GssProvider} from './gss-provider.ts';
+import type {GssContext, GssContextRequest, GssProvider, GssService} from './gss-provider.ts';
 import {refusalIn} from './refusal.ts';
 import {CallFailed, WorkerThread} from './worker-thread.ts';
 
@@ -23,6 +23,15 @@ export class KoffiProvider implements GssProvider {
 		const {library, source, timeout} = settings;
 		this.#settings = settings;
 		this.#thread = new WorkerThread({library, source}, timeout);
+	}
+
+	async whose({target, canonicalizeHostname}: GssService): Promise<string | undefined> {
+		try {
+			return await this.#thread.whose({service: {target, canonicalizeHostname}});
+		} catch {
+			// The context says what is wrong, where the server asks for one.
+			return undefined;
+		}
 	}
 
 	async createContext(request: GssContextRequest): Promise<GssContext> {
@@ -82,11 +91,13 @@ interface Calls {
 
 class KoffiContext implements GssContext {
 	readonly token: Uint8Array;
+	readonly principal: string | undefined;
 	readonly #calls: Calls;
 	isComplete: boolean;
 
-	constructor({token, isComplete}: Progress, calls: Calls) {
+	constructor({token, isComplete, principal}: Progress, calls: Calls) {
 		this.token = token;
+		this.principal = principal;
 		this.isComplete = isComplete;
 		this.#calls = calls;
 	}

@@ -18,8 +18,22 @@ export interface CacheCalls {
 	defaultCacheName(): string;
 	/** The realm that [domain_realm] has for a host; empty: the KDC is to know. */
 	realmOf(host: string): string;
+	/** Which one is the default in this context; NULL: that of the environment or the realm's configuration. */
+	readonly setDefaultCache: NativeCall;
+	/** That, or the primary one of a collection. */
+	readonly defaultCache: NativeCall;
+	/** MIT alone: by `.k5identity` and by realms. Gives a cache, or a principal that is wanted, or both. */
+	readonly selectCache: NativeCall | undefined;
+	/** MIT alone: host, service, type; by the configuration's rules, with DNS where it says so. */
+	readonly hostBasedPrincipal: NativeCall | undefined;
 	readonly resolveCache: NativeCall;
 	readonly cachePrincipal: NativeCall;
+	/** The name by which a cache is resolved. */
+	nameOfCache(cache: Pointer): string;
+	readonly parseName: NativeCall;
+	nameOf(principal: Pointer): string;
+	/** Of one type, or with MIT of the default's collection (the type is not looked at): see `eachCache`. */
+	readonly iteration: CacheIteration;
 	readonly initializeCache: NativeCall;
 	/** From one cache into another, which was initialized. */
 	readonly copyCache: NativeCall;
@@ -28,13 +42,20 @@ export interface CacheCalls {
 	readonly freePrincipal: NativeCall;
 }
 
+/** Goes over the caches of a collection. */
+export interface CacheIteration {
+	/** Context, cursor: put where it says. */
+	begin(type: string, cursor: [Pointer]): number;
+	/** The next one is NULL after the last. */
+	readonly next: NativeCall;
+	end(cursor: [Pointer]): void;
+}
+
 /** What more there is of Heimdal. */
 export interface Krb5Calls extends CacheCalls {
-	readonly parseName: NativeCall;
 	/** What the library has to say of an error code that it has just given. */
 	errorMessage(code: number): string;
 	readonly storeCredential: NativeCall;
-	readonly defaultCache: NativeCall;
 	/** Seconds until the ticket-granting ticket in a cache ends. */
 	readonly cacheLifetime: NativeCall;
 	readonly resolveKeytab: NativeCall;
@@ -44,12 +65,17 @@ export interface Krb5Calls extends CacheCalls {
 	readonly initialCredentialsFromPassword: NativeCall;
 	/** Of its GSS-API: which cache is the default one in this thread. */
 	readonly setThreadCache: NativeCall;
+	/** Of its GSS-API: whether names of hosts are changed by DNS in this thread. */
+	readonly setDnsCanonicalization: NativeCall;
+	/** Whether the configuration says so. */
+	canonicalizesByDns(): boolean;
 }
 
 const opaque = 'void *';
 
 /** The same functions of both libraries, but for the name of one. */
-function bindCaches(koffi: Koffi, library: LibraryHandle, copy: string): CacheCalls | number {
+function bindCaches(koffi: Koffi, library: LibraryHandle, kind: 'mit' | 'heimdal'): CacheCalls | number {
+	const isMit = kind === 'mit';
 	const out = koffi.out(koffi.pointer(opaque));
 	const call = callsOf(library);
 	const context = place();
@@ -57,6 +83,20 @@ function bindCaches(koffi: Koffi, library: LibraryHandle, copy: string): CacheCa
 	if (failed !== 0) return failed;
 	const hostRealm = call('krb5_get_host_realm', opaque, 'const char *', out);
 	const freeHostRealm = call('krb5_free_host_realm', opaque, opaque);
+	const fullName = call('krb5_cc_get_full_name', opaque, opaque, out);
+	const unparse = call('krb5_unparse_name', opaque, opaque, out);
+	const free = isMit
+		? library.func('krb5_free_string', 'void', [opaque, opaque])
+		: library.func('krb5_xfree', 'void', [opaque]);
+	const textBy = (write: NativeCall, object: Pointer): string => {
+		const text = place();
+		if (write(context[0], object, text) !== 0 || text[0] === null) return '';
+		try {
+			return koffi.decode(text[0], 'char', -1) as string;
+		} finally {
+			free(...(isMit ? [context[0], text[0]] : [text[0]]));
+		}
+	};
 	const defaultName = library.func('krb5_cc_default_name', 'const char *', [opaque]);
 	return {
 		context: context[0],
@@ -70,30 +110,69 @@ function bindCaches(koffi: Koffi, library: LibraryHandle, copy: string): CacheCa
 				freeHostRealm(context[0], realms[0]);
 			}
 		},
+		setDefaultCache: call('krb5_cc_set_default_name', opaque, 'const char *'),
+		defaultCache: call('krb5_cc_default', opaque, out),
+		selectCache: isMit ? call('krb5_cc_select', opaque, opaque, out, out) : undefined,
+		hostBasedPrincipal: isMit
+			? call('krb5_sname_to_principal', opaque, 'const char *', 'const char *', 'int32_t', out)
+			: undefined,
+		nameOfCache: cache => textBy(fullName, cache),
+		parseName: call('krb5_parse_name', opaque, 'const char *', out),
+		nameOf: principal => textBy(unparse, principal),
+		iteration: isMit ? iterateMit(koffi, library, context[0]) : iterateHeimdal(koffi, library, context[0]),
 		resolveCache: call('krb5_cc_resolve', opaque, 'const char *', out),
 		cachePrincipal: call('krb5_cc_get_principal', opaque, opaque, out),
 		initializeCache: call('krb5_cc_initialize', opaque, opaque, opaque),
-		copyCache: call(copy, opaque, opaque, opaque),
+		copyCache: call(isMit ? 'krb5_cc_copy_creds' : 'krb5_cc_copy_cache', opaque, opaque, opaque),
 		closeCache: call('krb5_cc_close', opaque, opaque),
 		destroyCache: call('krb5_cc_destroy', opaque, opaque),
 		freePrincipal: call('krb5_free_principal', opaque, opaque),
 	};
 }
 
+function iterateMit(koffi: Koffi, library: LibraryHandle, context: Pointer): CacheIteration {
+	const call = callsOf(library);
+	const out = koffi.out(koffi.pointer(opaque));
+	const begin = call('krb5_cccol_cursor_new', opaque, out);
+	const end = call('krb5_cccol_cursor_free', opaque, koffi.inout(koffi.pointer(opaque)));
+	return {
+		begin: (_type, cursor) => begin(context, cursor),
+		next: call('krb5_cccol_cursor_next', opaque, opaque, out),
+		end: cursor => void end(context, cursor),
+	};
+}
+
+/** Not its collections: one of folders (`DIR`) among them ends the process. */
+function iterateHeimdal(koffi: Koffi, library: LibraryHandle, context: Pointer): CacheIteration {
+	const call = callsOf(library);
+	const out = koffi.out(koffi.pointer(opaque));
+	const begin = call('krb5_cc_cache_get_first', opaque, 'const char *', out);
+	const end = call('krb5_cc_cache_end_seq_get', opaque, opaque);
+	return {
+		begin: (type, cursor) => begin(context, type, cursor),
+		next: call('krb5_cc_cache_next', opaque, opaque, out),
+		end: ([cursor]) => void end(context, cursor),
+	};
+}
+
 /** `undefined`: the library can do without. */
 export function bindMitCaches(koffi: Koffi): CacheCalls | undefined {
 	const library = load(koffi, 'libkrb5.so.3');
-	const bound = library === undefined ? 0 : bindCaches(koffi, library, 'krb5_cc_copy_creds');
+	const bound = library === undefined ? 0 : bindCaches(koffi, library, 'mit');
 	return typeof bound === 'number' ? undefined : bound;
 }
 
-/** @param gss binds a function of Heimdal's GSS-API. */
-export function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) => NativeCall): Krb5Calls {
+/** @param gss binds a function of Heimdal's GSS-API with a minor status; `gssPlain`: without. */
+export function bindKrb5(
+	koffi: Koffi,
+	gss: (name: string, ...types: unknown[]) => NativeCall,
+	gssPlain: (name: string, ...types: unknown[]) => NativeCall,
+): Krb5Calls {
 	const library = load(koffi, 'libkrb5.so.26');
 	if (library === undefined) {
 		throw new LibraryMissing("Heimdal's libkrb5 cannot be loaded (Debian: libkrb5-26-heimdal)");
 	}
-	const caches = bindCaches(koffi, library, 'krb5_cc_copy_cache');
+	const caches = bindCaches(koffi, library, 'heimdal');
 	if (typeof caches === 'number') {
 		throw new LibraryMissing(
 			`Heimdal cannot read its configuration (error ${caches}). Look at the file that KRB5_CONFIG names, or /etc/krb5.conf`,
@@ -102,6 +181,7 @@ export function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) 
 	const {context} = caches;
 	const call = callsOf(library);
 	const out = koffi.out(koffi.pointer(opaque));
+	const canonicalizes = call('krb5_get_dns_canonicalize_hostname', opaque);
 	const getMessage = library.func('krb5_get_error_message', opaque, [opaque, 'int']);
 	const freeMessage = library.func('krb5_free_error_message', 'void', [opaque, opaque]);
 	// Its `krb5_get_host_realm` makes a realm up of the host's domain where none is configured.
@@ -125,9 +205,7 @@ export function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) 
 				freeMessage(context, message);
 			}
 		},
-		parseName: call('krb5_parse_name', opaque, 'const char *', out),
 		storeCredential: call('krb5_cc_store_cred', opaque, opaque, opaque),
-		defaultCache: call('krb5_cc_default', opaque, out),
 		cacheLifetime: call('krb5_cc_get_lifetime', opaque, opaque, koffi.out(koffi.pointer('int64_t'))),
 		resolveKeytab: call('krb5_kt_resolve', opaque, 'const char *', out),
 		closeKeytab: call('krb5_kt_close', opaque, opaque),
@@ -141,6 +219,8 @@ export function bindKrb5(koffi: Koffi, gss: (name: string, ...types: unknown[]) 
 		),
 		freeCredentialContents: call('krb5_free_cred_contents', opaque, opaque),
 		setThreadCache: gss('gss_krb5_ccache_name', 'const char *', opaque),
+		setDnsCanonicalization: gssPlain('gsskrb5_set_dns_canonicalize', 'int'),
+		canonicalizesByDns: () => canonicalizes(context) !== 0,
 	};
 }
 

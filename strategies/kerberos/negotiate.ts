@@ -2,125 +2,171 @@
  * The Negotiate conversation (RFC 4559) over any GSS-API provider.
  *
  * All state belongs to the one request: a context is never shared, and no success of one request spares another
- * one its verification.
+ * one its verification. What is known of a server from before only decides whether a token is sent along at once.
  */
-import {GatepassError, KerberosExchangeError, MutualAuthenticationError} from '../../src/errors.ts';
+import {KerberosExchangeError} from '../../src/errors.ts';
 import type {AuthRequest, AuthResponse, Conversation, RuleInfo} from '../../src/strategy/index.ts';
-import {findChallenge} from './challenge.ts';
 import {bindingsFor} from './channel-bindings.ts';
 import {checkDelegation} from './delegation.ts';
 import type {GssContext, GssProvider} from './gss-provider.ts';
+import type {Known, KnownServers} from './known-servers.ts';
 import type {KerberosOptions} from './options.ts';
+import {isChallenge, ofProxy, ofServer, proofIn} from './proof.ts';
 import {hostOf} from './service-names.ts';
-
-/** The headers that tell nothing a stranger could misuse; requests-kerberos leaves the same. */
-const harmlessHeaders = ['date', 'server', 'content-length'];
+import {accept, refuse} from './verdict.ts';
 
 /** A token is made for a challenge this often at most; after that the refusal is what the server means. */
 const mostAttempts = 2;
 
-/** RFC 9110 sections 11.6 and 11.7: who asks, and in which headers. */
-interface ChallengeKind {
-	readonly status: number;
-	readonly challenge: string;
-	readonly answer: string;
+/** RFC 9110 section 9.2.1: sent once more, they change nothing. */
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/** What a conversation has to do with, besides its request. */
+export interface Negotiation {
+	readonly options: KerberosOptions;
+	readonly provider: GssProvider;
+	readonly rule: RuleInfo;
+	/** The servers that have proven themselves to the rule. */
+	readonly known: KnownServers;
+	/** Whose connection it goes over, where that is settled before. */
+	readonly owner?: string | undefined;
 }
-const ofServer: ChallengeKind = {status: 401, challenge: 'www-authenticate', answer: 'authorization'};
-const ofProxy: ChallengeKind = {
-	status: 407,
-	challenge: 'proxy-authenticate',
-	answer: 'proxy-authorization',
-};
 
 /** Hold the conversation for one request: with the server, or with the proxy in between. */
-export async function* negotiate(
-	request: AuthRequest,
-	options: KerberosOptions,
-	provider: GssProvider,
-	rule: RuleInfo,
-): Conversation {
+export async function* negotiate(request: AuthRequest, negotiation: Negotiation): Conversation {
+	const {options, rule} = negotiation;
 	checkDelegation(request, options, rule);
-	const {proxy, principal = ''} = options;
+	const {proxy} = options;
 	const isSecure = request.url.protocol === 'https:';
 	if (proxy === true && isSecure) {
 		throw new KerberosExchangeError(
 			`The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below. Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'`,
 		);
 	}
-	// A connection may count for the server as the principal's from the first token on.
-	if (proxy !== true) request.connectionOwner = principal;
-	if (typeof proxy === 'string') {
-		const url = new URL(proxy);
-		const ofThisProxy = {...options, hostname: options.hostname ?? hostOf(url)};
-		const authenticate = (tunnel: AuthRequest): Conversation =>
-			converse(tunnel, withoutProof(ofThisProxy), provider, rule);
-		request.proxy = {url, timeout: options.timeout, authenticate};
-		// What goes through the tunnel is between the caller and the server, which proves itself by TLS.
-		if (isSecure) yield;
-		else yield* converse(request, ofThisProxy, provider, rule);
+	if (typeof proxy !== 'string') {
+		await claimConnection(request, negotiation);
+		yield* converse(request, negotiation);
 		return;
 	}
-	yield* converse(request, options, provider, rule);
+	const url = new URL(proxy);
+	const ofThisProxy = {...negotiation, options: {...options, hostname: options.hostname ?? hostOf(url)}};
+	await claimConnection(request, ofThisProxy);
+	const authenticate = (tunnel: AuthRequest): Conversation =>
+		converse(tunnel, {...withoutProof(ofThisProxy), owner: request.connectionOwner});
+	request.proxy = {url, timeout: options.timeout, authenticate};
+	// What goes through the tunnel is between the caller and the server, which proves itself by TLS.
+	if (isSecure) yield;
+	else yield* converse(request, ofThisProxy);
+}
+
+/** A connection may count for the server as the principal's from the first token on. */
+async function claimConnection(request: AuthRequest, {options, provider}: Negotiation): Promise<void> {
+	// What goes to the proxy by other means goes over connections that are not gatepass's to choose.
+	if (options.proxy === true) return;
+	request.connectionOwner = (await provider.whose(serviceOf(request, options))) ?? '';
+}
+
+function serviceOf(
+	{url}: Pick<AuthRequest, 'url'>,
+	{service, hostname, canonicalizeHostname}: KerberosOptions,
+): {target: string; canonicalizeHostname: boolean} {
+	return {target: `${service}@${hostname ?? hostOf(url)}`, canonicalizeHostname};
 }
 
 /** Proxies that open a tunnel do not prove themselves (Apache and squid do not); a wrong proof is still refused. */
-function withoutProof(options: KerberosOptions): KerberosOptions {
-	return options.mutualAuthentication === 'required'
-		? {...options, mutualAuthentication: 'optional'}
-		: options;
+function withoutProof(negotiation: Negotiation): Negotiation {
+	return negotiation.options.mutualAuthentication === 'required'
+		? {...negotiation, options: {...negotiation.options, mutualAuthentication: 'optional'}}
+		: negotiation;
 }
 
-async function* converse(
-	request: AuthRequest,
-	options: KerberosOptions,
-	provider: GssProvider,
-	rule: RuleInfo,
-): Conversation {
+async function* converse(request: AuthRequest, negotiation: Negotiation): Conversation {
+	const {options, rule, known} = negotiation;
+	const kind = options.proxy ? ofProxy : ofServer;
+	const server = typeof options.proxy === 'string' ? options.proxy : request.url.origin;
+	const hasToProve = options.mutualAuthentication === 'required';
 	let context: GssContext | undefined;
 	let attempts = 0;
-	const kind = options.proxy ? ofProxy : ofServer;
+	let wasSilent = false;
 	const authorize = async (challenge?: AuthResponse): Promise<void> => {
 		context?.dispose();
 		context = undefined;
 		attempts += 1;
-		const channelBindings = await bindingsFor(request, options, rule);
-		try {
-			context = await provider.createContext({
-				target: `${options.service}@${options.hostname ?? hostOf(request.url)}`,
-				canonicalizeHostname: options.canonicalizeHostname,
-				mechanism: options.mechanism,
-				mutualAuthentication: options.mutualAuthentication !== 'disabled',
-				delegate: options.delegate,
-				channelBindings,
-				renew: attempts > 1,
-			});
-		} catch (error) {
-			throw challenge === undefined ? error : withResponse(error, challenge);
-		}
+		context = await beginContext(request, negotiation, {renew: attempts > 1, challenge});
 		request.headers.set(kind.answer, `Negotiate ${Buffer.from(context.token).toString('base64')}`);
 	};
 	try {
-		// A body that can be sent only once cannot wait for a challenge.
-		if (options.preemptive || !request.replayable) await authorize();
-		let response = yield;
-		while (isChallenge(response, kind) && attempts < mostAttempts && request.replayable) {
-			await authorize(response);
-			response = yield;
-		}
-		// A refusal is delivered as it came: there is nothing in it to trust.
-		if (response.status === kind.status) {
-			const token = tokenIn(response, kind);
-			if (token !== undefined) request.refusal = context?.refusal?.(token);
+		// A body that can be sent only once cannot wait for a challenge, nor can a request that may not get one.
+		const isExpected = hasToProve && mayBeSilent(known.get(server), request);
+		if (options.preemptive || !request.replayable || isExpected) await authorize();
+		for (;;) {
+			const response = yield;
+			const proof = await proofIn(response, kind, context);
+			if (hasToProve && proof === 'valid') known.note(server, wasSilent);
+			// A refusal that is proven is what the server means: the user is known, and not allowed.
+			const isAsking = proof !== 'valid' && isChallenge(response, kind);
+			// It knows the connection or the session from before, and proves itself to whoever sends a token.
+			const isSilent = hasToProve && attempts === 0 && response.status < 400 && isSafe(request);
+			wasSilent ||= isSilent;
+			if (request.replayable && ((isAsking && attempts < mostAttempts) || isSilent)) {
+				await authorize(response);
+				continue;
+			}
+			if (response.status === kind.status) refuse({request, response, kind, proof, context});
+			else accept({request, response, kind, proof, context, options, rule});
 			return;
 		}
-		await verify(response, context, options, kind, rule);
 	} finally {
 		context?.dispose();
 	}
 }
 
-function isChallenge({status, headers}: AuthResponse, kind: ChallengeKind): boolean {
-	return status === kind.status && findChallenge(headers[kind.challenge], 'negotiate') !== undefined;
+/** Whether a server may execute the request without a challenge, and so without a proof, so that it is too late then. */
+function mayBeSilent(known: Known | undefined, request: AuthRequest): boolean {
+	return known === 'remembers' || (known === 'proves' && !isSafe(request));
+}
+
+function isSafe({method}: AuthRequest): boolean {
+	return safeMethods.has(method);
+}
+
+/** The tickets may be another principal's by now than when the connection was chosen: then once more, on its own. */
+async function beginContext(
+	request: AuthRequest,
+	negotiation: Negotiation,
+	{renew, challenge}: {renew: boolean; challenge: AuthResponse | undefined},
+): Promise<GssContext> {
+	const {options, provider, rule} = negotiation;
+	try {
+		for (let tries = 0; tries < mostAttempts; tries++) {
+			const {owner} = negotiation;
+			if (owner === undefined && (challenge !== undefined || tries > 0)) {
+				await claimConnection(request, negotiation);
+			}
+			const context = await provider.createContext({
+				...serviceOf(request, options),
+				mechanism: options.mechanism,
+				mutualAuthentication: options.mutualAuthentication !== 'disabled',
+				delegate: options.delegate,
+				channelBindings: await bindingsFor(request, options, rule),
+				renew,
+			});
+			const {principal} = context;
+			if (
+				options.proxy === true ||
+				principal === undefined ||
+				principal === (owner ?? request.connectionOwner)
+			) {
+				return context;
+			}
+			context.dispose();
+		}
+	} catch (error) {
+		throw challenge === undefined ? error : withResponse(error, challenge);
+	}
+	throw new KerberosExchangeError(
+		`The tickets for ${rule.match} (${rule.source}) changed while a request was on its way, twice. Send it again`,
+	);
 }
 
 /** An exchange that failed at a challenge says at which one. */
@@ -136,52 +182,4 @@ function withResponse(error: unknown, {status, headers}: AuthResponse): unknown 
 		},
 		cause === undefined ? undefined : {cause},
 	);
-}
-
-/** The table of requests-kerberos: what becomes of a response, by the server's token and the rule's demand. */
-async function verify(
-	response: AuthResponse,
-	context: GssContext | undefined,
-	{mutualAuthentication, sanitizeErrorResponse}: KerberosOptions,
-	kind: ChallengeKind,
-	rule: RuleInfo,
-): Promise<void> {
-	if (mutualAuthentication === 'disabled') return;
-	const token = findChallenge(response.headers[kind.challenge], 'negotiate');
-	if (token && context !== undefined) {
-		if (await proves(context, token)) return;
-		throw new MutualAuthenticationError(
-			`The server of ${rule.match} (${rule.source}) answered with a token that does not prove its identity. It may be another machine; do not trust the answer`,
-		);
-	}
-	if (mutualAuthentication === 'optional') return;
-	if (response.status < 400) {
-		throw new MutualAuthenticationError(
-			`The server of ${rule.match} (${rule.source}) did not prove its identity. If it cannot, set 'mutualAuthentication: optional'`,
-		);
-	}
-	if (sanitizeErrorResponse) response.withhold(harmlessHeaders);
-}
-
-async function proves(context: GssContext, token: string): Promise<boolean> {
-	// Without mutual authentication the context is complete before, and proves nothing.
-	if (context.isComplete || !isBase64(token)) return false;
-	try {
-		await context.step(Buffer.from(token, 'base64'));
-		return context.isComplete;
-	} catch (error) {
-		if (error instanceof GatepassError) return false;
-		throw error;
-	}
-}
-
-/** What the challenge holds, where it holds something. */
-function tokenIn({headers}: AuthResponse, {challenge}: ChallengeKind): Uint8Array | undefined {
-	const token = findChallenge(headers[challenge], 'negotiate');
-	return token && isBase64(token) ? Buffer.from(token, 'base64') : undefined;
-}
-
-/** RFC 4648 section 4. `Buffer.from` takes anything. */
-function isBase64(token: string): boolean {
-	return token.length % 4 === 0 && /^[\d+/A-Za-z]+={0,2}$/.test(token);
 }

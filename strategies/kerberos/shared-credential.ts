@@ -8,10 +8,12 @@ import type {Pointer} from './native.ts';
 /** A credential for one context. */
 export interface Credential {
 	readonly handle: Pointer;
-	/** Seconds until it ended when it was acquired. */
-	readonly lifetime: number;
+	/** Whose; `undefined`: known only once there is a context. */
+	readonly principal: string | undefined;
 	/** Whether its tickets are a copy of those in a file. */
 	readonly isCopy: boolean;
+	/** The cache that its tickets were read from, where that is known. */
+	readonly cache?: string | undefined;
 	/** Once. */
 	release(): void;
 }
@@ -19,13 +21,15 @@ export interface Credential {
 export class SharedCredential {
 	/** When it ends: milliseconds since 1970. */
 	readonly endsAt: number;
+	readonly principal: string | undefined;
 	readonly #acquired: Acquired;
 	readonly #isCopy: boolean;
 	#uses = 0;
 	#isRetired = false;
 
-	constructor(acquired: Acquired, isCopy = false) {
+	constructor(acquired: Acquired, {principal, isCopy = false}: {principal: string; isCopy?: boolean}) {
 		this.#acquired = acquired;
+		this.principal = principal;
 		this.#isCopy = isCopy;
 		this.endsAt = Date.now() + acquired.lifetime * 1000;
 	}
@@ -34,7 +38,7 @@ export class SharedCredential {
 		this.#uses += 1;
 		return {
 			handle: this.#acquired.handle,
-			lifetime: Math.max(0, Math.floor((this.endsAt - Date.now()) / 1000)),
+			principal: this.principal,
 			isCopy: this.#isCopy,
 			release: () => {
 				this.#uses -= 1;

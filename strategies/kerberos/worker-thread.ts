@@ -62,6 +62,10 @@ export class WorkerThread {
 		return this.#ask(id => ({...call, kind: 'step', id})) as Promise<Progress>;
 	}
 
+	whose(call: Asking<'whose'>): Promise<string | undefined> {
+		return this.#ask(id => ({...call, kind: 'whose', id})) as Promise<string | undefined>;
+	}
+
 	inquire(): Promise<CredentialFacts> {
 		return this.#ask(id => ({kind: 'inquire', id})) as Promise<CredentialFacts>;
 	}

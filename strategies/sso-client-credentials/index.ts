@@ -14,9 +14,10 @@ import {
 	StrategyOptions,
 	TokenCache,
 } from '../../src/strategy/index.ts';
+import type {Grant} from '../sso/grant.ts';
 import {endpointsOf, type SsoOptions} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
-import {commonParameters, type Grant, TokenConversation} from '../sso/token-conversation.ts';
+import {commonParameters, TokenConversation} from '../sso/token-conversation.ts';
 import {ssoOptions} from './options.ts';
 
 /**

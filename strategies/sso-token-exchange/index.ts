@@ -15,9 +15,10 @@ import {
 	StrategyOptions,
 	TokenCache,
 } from '../../src/strategy/index.ts';
+import type {Grant} from '../sso/grant.ts';
 import {endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
-import {commonParameters, type Grant, type Grants, TokenConversation} from '../sso/token-conversation.ts';
+import {commonParameters, type Grants, TokenConversation} from '../sso/token-conversation.ts';
 import {type TokenExchangeOptions, tokenExchangeOptions} from './options.ts';
 import {type TokenSource, tokenSource} from './token-source.ts';
 

@@ -1,11 +1,11 @@
 /** How a client proves who it is to an authorization server (RFC 6749 section 2.3, RFC 7523, RFC 8705). */
-import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
-import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
+import {CredentialUnavailableError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
 import {type AssertionReader, doubtsAbout} from '../bearer/claims.ts';
 import type {TextSource} from '../bearer/source.ts';
 import type {SsoOptions} from './options.ts';
+import {importParametersOf, readSigningKey} from './signing-key.ts';
 
 /** The client of a rule: its name, and what adds the proof to a request. */
 export interface ClientIdentity {
@@ -35,6 +35,10 @@ export async function findClient(
 			`The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set. Set one of them`,
 		);
 	};
+	if (options.isClientOptional && !(options.clientId ?? environment.SSO_CLIENT_ID)) {
+		// The library wants a name; it is not sent.
+		return {clientId: 'unnamed', authenticate: () => {}, secrets: []};
+	}
 	const clientId = find('clientId', 'SSO_CLIENT_ID');
 	const secret = (): string => find('clientSecret', 'SSO_CLIENT_SECRET');
 	if (assertion !== undefined) return {clientId, ...handOver(assertion)};
@@ -96,36 +100,10 @@ function methodOf(options: SsoOptions): NonNullable<SsoOptions['clientAuthentica
 	return isCernsKind ? 'client_secret_post' : 'client_secret_basic';
 }
 
-/** Fewer bits no library signs with, nor does any server accept them (RFC 7518 section 3.3). */
-const fewestRsaBits = 2048;
-
 async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.ClientAuth> {
 	const {privateKey = '', keyId, algorithm: named} = options;
-	const fail = (what: string, hint: string): GatepassError =>
-		new CredentialUnavailableError(
-			`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${hint}`,
-		);
-	const key = parseKey(privateKey);
-	if (key === undefined) {
-		throw fail(
-			'is no private key in PEM form, or is encrypted',
-			'Give the text of the file, for example as ${file:/run/secrets/key.pem}',
-		);
-	}
-	const suitable = algorithmsFor(key);
-	const algorithm = named ?? suitable[0];
-	const parameters = algorithm === undefined ? undefined : importParameters[algorithm];
-	if (algorithm === undefined || parameters === undefined || !suitable.includes(algorithm)) {
-		throw fail(
-			`cannot sign with ${algorithm ?? 'any algorithm that servers know'}`,
-			suitable.length === 0
-				? 'Use an EC key on P-256, P-384 or P-521, an Ed25519 key or an RSA key'
-				: `Set 'algorithm' to one of ${suitable.join(', ')}`,
-		);
-	}
-	const bits = key.asymmetricKeyDetails?.modulusLength ?? fewestRsaBits;
-	if (bits < fewestRsaBits) throw fail(`has only ${bits} bits`, `Use one of ${fewestRsaBits} or more`);
-	const cryptoKey = key.toCryptoKey(parameters, false, ['sign']) as oauth.CryptoKey;
+	const {key, algorithm} = readSigningKey({privateKey, algorithm: named}, 'privateKey', rule);
+	const cryptoKey = key.toCryptoKey(importParametersOf(algorithm), false, ['sign']) as oauth.CryptoKey;
 	return oauth.PrivateKeyJwt(keyId === undefined ? cryptoKey : {key: cryptoKey, kid: keyId}, {
 		// The library names each algorithm by its one newest name.
 		[oauth.modifyAssertion]: header => {
@@ -133,42 +111,3 @@ async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.C
 		},
 	});
 }
-
-/** A key in a variable often has its line ends written as `\n`. The library's error is left out: it could quote the text. */
-function parseKey(text: string): KeyObject | undefined {
-	try {
-		return createPrivateKey(text.replaceAll('\\n', '\n'));
-	} catch {
-		return undefined;
-	}
-}
-
-/**
- * JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by kind of key; the first is the default. For Ed25519 that is the
- * older name, the only one that many servers know.
- */
-function algorithmsFor({asymmetricKeyType: type, asymmetricKeyDetails: details}: KeyObject): string[] {
-	if (type === 'rsa') return ['RS256', 'PS256', 'RS384', 'PS384', 'RS512', 'PS512'];
-	if (type === 'ed25519') return ['EdDSA', 'Ed25519'];
-	if (type !== 'ec') return [];
-	const byCurve: Record<string, string> = {prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512'};
-	const algorithm = byCurve[details?.namedCurve ?? ''];
-	return algorithm === undefined ? [] : [algorithm];
-}
-
-type ImportParameters = Parameters<KeyObject['toCryptoKey']>[0];
-
-const rsa = (name: string, hash: string): ImportParameters => ({name, hash});
-const importParameters: Readonly<Record<string, ImportParameters>> = {
-	RS256: rsa('RSASSA-PKCS1-v1_5', 'SHA-256'),
-	RS384: rsa('RSASSA-PKCS1-v1_5', 'SHA-384'),
-	RS512: rsa('RSASSA-PKCS1-v1_5', 'SHA-512'),
-	PS256: rsa('RSA-PSS', 'SHA-256'),
-	PS384: rsa('RSA-PSS', 'SHA-384'),
-	PS512: rsa('RSA-PSS', 'SHA-512'),
-	ES256: {name: 'ECDSA', namedCurve: 'P-256'},
-	ES384: {name: 'ECDSA', namedCurve: 'P-384'},
-	ES512: {name: 'ECDSA', namedCurve: 'P-521'},
-	EdDSA: {name: 'Ed25519'},
-	Ed25519: {name: 'Ed25519'},
-};

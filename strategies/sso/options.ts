@@ -1,10 +1,11 @@
 /** The options that all strategies share which get their tokens from an OAuth 2 authorization server. */
 import {z} from 'zod';
+import {CredentialUnavailableError} from '../../src/errors.ts';
 import {sourceOptions} from '../bearer/source.ts';
 import {gridCertificateOptions} from '../grid-certificate/options.ts';
 
 const server = z.string().refine(value => URL.parse(`https://${value}`)?.host === value.toLowerCase(), {
-	error: 'it is no host; write one such as auth.cern.ch',
+	error: 'it is no host; write one such as login.example.org',
 });
 
 const realm = z.string().regex(/^[\w.~-]+$/, 'it is no realm name; write one such as cern');
@@ -40,7 +41,7 @@ export const ssoShape = {
 	parameters: z.record(z.string(), z.string()).optional().describe('More parameters of the token request'),
 	tokenEndpoint: endpoint.optional().describe('The token endpoint'),
 	issuer: endpoint.optional().describe('The authorization server, whose metadata names its endpoints'),
-	server: server.optional().describe('A Keycloak server as CERN runs it. Default: auth.cern.ch'),
+	server: server.optional().describe('A Keycloak server as CERN runs it'),
 	realm: realm.optional().describe('The realm on that server. Default: cern'),
 	clientAuthentication: z
 		.enum(clientAuthentications)
@@ -71,6 +72,8 @@ const shared = z.strictObject(ssoShape);
 export type SsoOptions = z.output<typeof shared> & {
 	/** Where the token endpoint is below the realm's own address; the strategy's to say, not the rule's. */
 	readonly endpointInRealm?: string;
+	/** Whether the grant alone may be enough; likewise. */
+	readonly isClientOptional?: boolean;
 };
 
 /** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */
@@ -88,6 +91,13 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 			tokenEndpoint ? 'tokenEndpoint' : 'issuer',
 			`${places.join(' and ')} name different places; keep one of them`,
 		]);
+	// Nobody's server is the default: the client's secret would go there.
+	if (tokenEndpoint === undefined && issuer === undefined && server === undefined) {
+		mistakes.push([
+			realm === undefined ? 'tokenEndpoint' : 'server',
+			`there is no authorization server; name it in 'tokenEndpoint', 'issuer' or 'server', or write 'bundles: [cern]' for CERN's`,
+		]);
+	}
 	if (method === 'private_key_jwt' && privateKey === undefined && clientAssertion === undefined) {
 		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'; add it"]);
 	}
@@ -138,12 +148,22 @@ export function endpointsOf(options: SsoOptions): string[] {
 	return [options.issuer ?? tokenEndpointOf(options)];
 }
 
-/** The token endpoint: the one that is named, or that of a realm on CERN's kind of Keycloak server. */
+/**
+ * The token endpoint: the one that is named, or that of a realm on CERN's kind of Keycloak server.
+ *
+ * @throws {CredentialUnavailableError} where neither is named, for options that were not checked.
+ */
 export function tokenEndpointOf({
 	tokenEndpoint,
-	server = 'auth.cern.ch',
+	server,
 	realm = 'cern',
 	endpointInRealm = 'api-access/token',
 }: SsoOptions): string {
-	return tokenEndpoint ?? `https://${server}/auth/realms/${realm}/${endpointInRealm}`;
+	if (tokenEndpoint !== undefined) return tokenEndpoint;
+	if (server === undefined) {
+		throw new CredentialUnavailableError(
+			"There is no authorization server. Name it in 'tokenEndpoint', 'issuer' or 'server'",
+		);
+	}
+	return `https://${server}/auth/realms/${realm}/${endpointInRealm}`;
 }

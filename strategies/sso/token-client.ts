@@ -10,6 +10,7 @@ import type {
 	RuleInfo,
 	Token,
 } from '../../src/strategy/index.ts';
+import type {AssertionReader} from '../bearer/claims.ts';
 import {openSource, type TextSource} from '../bearer/source.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
@@ -20,6 +21,7 @@ import {
 	refusalAsSuch,
 	withoutChallenge,
 } from './describe-failure.ts';
+import type {Grant} from './grant.ts';
 import type {SsoOptions} from './options.ts';
 import {ServerClock} from './server-clock.ts';
 import {readToken, refuseRedirect, withoutUnusedFields} from './token-response.ts';
@@ -54,6 +56,10 @@ interface Exchanging<Result> {
 	readonly signal: AbortSignal;
 	/** Texts of this request that must not show up in a message. */
 	readonly secrets: readonly string[];
+	/** What the server may not like about what is sent, a sentence each. */
+	doubts?(reader: AssertionReader): readonly string[];
+	/** Whether what is sent bears a time, besides the client's own proof. */
+	readonly sendsTime?: boolean;
 	send(connection: Connection): Promise<Response>;
 	/** `sentAt`: when the request was made, by this machine's clock. */
 	read(connection: Connection, response: Response, exchange: Exchange, sentAt: number): Promise<Result>;
@@ -106,8 +112,7 @@ export class TokenClient {
 	 * @throws {TokenRequestError} for any answer that is not one.
 	 */
 	request(
-		grantType: string,
-		parameters: URLSearchParams,
+		{type, parameters, complete, doubts}: Grant,
 		identity: Identity | undefined,
 		signal: AbortSignal,
 	): Promise<Token> {
@@ -116,12 +121,18 @@ export class TokenClient {
 			identity,
 			signal,
 			secrets: secretsIn(parameters, this.#options),
-			send: ({server, client, authenticate, dpop, options}) =>
-				oauth.genericTokenEndpointRequest(server, client, authenticate, grantType, parameters, {
+			sendsTime: complete !== undefined,
+			send: async ({server, client, authenticate, dpop, options}) => {
+				const form = complete === undefined ? parameters : new URLSearchParams(parameters);
+				const added = await complete?.({audience: server.issuer, now: this.#clock.toServers(Date.now())});
+				for (const [name, value] of Object.entries(added ?? {})) form.set(name, value);
+				return oauth.genericTokenEndpointRequest(server, client, authenticate, type, form, {
 					...options,
 					[oauth.allowInsecureRequests]: true,
 					...(dpop !== undefined && {DPoP: dpop.handle}),
-				}),
+				});
+			},
+			doubts: doubts ?? (() => []),
 			read: async ({server, client, dpop}, response, exchange, sentAt) => {
 				const answer = await oauth.processGenericTokenEndpointResponse(
 					server,
@@ -188,12 +199,20 @@ export class TokenClient {
 		try {
 			return await this.#askOnce(exchanging);
 		} catch (error) {
-			if (!this.#isWorthAnotherTry(error, skewBefore)) throw error;
+			if (!this.#isWorthAnotherTry(error, skewBefore, exchanging.sendsTime ?? false)) throw error;
 			return this.#askOnce(exchanging);
 		}
 	}
 
-	async #askOnce<Result>({name, identity, signal, secrets, send, read}: Exchanging<Result>): Promise<Result> {
+	async #askOnce<Result>({
+		name,
+		identity,
+		signal,
+		secrets,
+		doubts,
+		send,
+		read,
+	}: Exchanging<Result>): Promise<Result> {
 		const server = await this.#findServer(signal);
 		const {client, dpop} = await this.prepare();
 		const {http, rule} = this.#services;
@@ -205,7 +224,8 @@ export class TokenClient {
 			secrets: hidden,
 			doubts: () => {
 				const names = [...new Set([server.issuer, server.token_endpoint ?? server.issuer])];
-				return client.doubts?.({names, now: this.#clock.toServers(Date.now())}) ?? [];
+				const reader = {names, now: this.#clock.toServers(Date.now())};
+				return [...(client.doubts?.(reader) ?? []), ...(doubts?.(reader) ?? [])];
 			},
 		};
 		const connection: Connection = {
@@ -261,10 +281,11 @@ export class TokenClient {
 	}
 
 	/** A server that wants a nonce in the proof has just sent it; one that minds the time has just said its own. */
-	#isWorthAnotherTry(error: unknown, skewBefore: number): boolean {
+	#isWorthAnotherTry(error: unknown, skewBefore: number, bearsTime: boolean): boolean {
 		const {dpop, privateKey, clientAuthentication} = this.#options;
 		if (dpop && error instanceof TokenRequestError && error.error === 'use_dpop_nonce') return true;
-		const sendsTime = dpop || privateKey !== undefined || clientAuthentication === 'client_secret_jwt';
+		const sendsTime =
+			bearsTime || dpop || privateKey !== undefined || clientAuthentication === 'client_secret_jwt';
 		return Boolean(sendsTime) && this.#clock.hasChangedSince(skewBefore);
 	}
 }

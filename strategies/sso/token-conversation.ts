@@ -12,16 +12,9 @@ import type {
 } from '../../src/strategy/index.ts';
 import {tokenKey} from '../../src/strategy/index.ts';
 import {showBoundToken} from './dpop-proof.ts';
+import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import type {Preparation, TokenClient} from './token-client.ts';
-
-/** A token request, and what makes its token different from others. */
-export interface Grant {
-	readonly type: string;
-	readonly parameters: URLSearchParams;
-	/** Texts that make the token different; secrets among them are hashed. */
-	readonly distinguishing?: Readonly<Record<string, string>>;
-}
 
 /** Where the grants of a rule come from. The same object is given as long as nothing in it has changed. */
 export interface Grants {
@@ -108,7 +101,8 @@ export class TokenConversation implements AuthStrategy {
 
 	async forget(): Promise<void> {
 		const {tokens, client, tenant, grants} = this.#settings;
-		const grant = await grants.known();
+		// What it is made of may be gone; the tokens are dropped all the same.
+		const grant = await (async () => grants.known())().catch(() => undefined);
 		const keys = new Set(this.#keys);
 		if (grant !== undefined) keys.add((await this.#use(grant, tenant)).key);
 		const dropped: Token[] = [];
@@ -156,8 +150,7 @@ export class TokenConversation implements AuthStrategy {
 		}
 		const key = this.#keyFor(grant, tenant, preparation, identity);
 		this.#remember(key);
-		const issue = (signal: AbortSignal): Promise<Token> =>
-			client.request(grant.type, grant.parameters, identity, signal);
+		const issue = (signal: AbortSignal): Promise<Token> => client.request(grant, identity, signal);
 		this.#last = {grant, preparation, identity, tenant, key, issue};
 		return this.#last;
 	}

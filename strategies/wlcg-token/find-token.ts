@@ -1,8 +1,9 @@
 /** Looks for a token in the places of WLCG Bearer Token Discovery, in their order. */
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import {type Environment, FileReadError, resolvePath, TextFiles} from '../../src/strategy/index.ts';
+import {type Environment, resolvePath} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
+import {reasonOf, TokenFiles} from '../bearer/token-files.ts';
 
 export interface FoundToken {
 	/** A secret. */
@@ -11,11 +12,14 @@ export interface FoundToken {
 	readonly place: string;
 }
 
+/** There is no token, or one that has expired: what a renewal is for. Whatever else is wrong, somebody has to put right. */
+export class NoValidToken extends CredentialUnavailableError {}
+
 export class TokenFinder {
 	readonly #file: string | undefined;
 	readonly #environment: Environment;
 	readonly #folder: string;
-	readonly #files = new TextFiles();
+	readonly #files = new TokenFiles();
 
 	constructor(file: string | undefined, environment: Environment, folder: string) {
 		this.#file = file;
@@ -34,14 +38,14 @@ export class TokenFinder {
 			const file = resolvePath(this.#file, this.#folder, this.#environment);
 			const found = this.#fromFile(file, "the option 'file'");
 			if (found !== undefined) return found;
-			throw new CredentialUnavailableError(
+			throw new NoValidToken(
 				`The file ${file}, named by the option 'file', is empty. Write the token into it`,
 			);
 		}
 		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
 		if (found !== undefined) return found;
-		throw new CredentialUnavailableError(
-			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualFiles().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
+		throw new NoValidToken(
+			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualPlaces().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
 		);
 	}
 
@@ -66,9 +70,14 @@ export class TokenFinder {
 	}
 
 	#usualFiles(): string[] {
-		const name = `bt_u${process.geteuid?.() ?? 0}`;
 		const runtime = this.#environment.XDG_RUNTIME_DIR;
-		return [...(runtime ? [join(runtime, name)] : []), join('/tmp', name)];
+		return [...(runtime ? [join(runtime, fileName())] : []), join('/tmp', fileName())];
+	}
+
+	/** For a person, with the place that is passed over where the variable for it is missing. */
+	#usualPlaces(): string[] {
+		const missing = `$XDG_RUNTIME_DIR/${fileName()} (the variable XDG_RUNTIME_DIR is not set)`;
+		return [...(this.#environment.XDG_RUNTIME_DIR ? [] : [missing]), ...this.#usualFiles()];
 	}
 
 	/** `namedBy`: who named the file; one that nobody named may be missing. */
@@ -88,16 +97,21 @@ export class TokenFinder {
 				}
 			});
 		} catch (error) {
-			if (!(error instanceof FileReadError)) throw error;
-			const {reason, code, message} = error;
-			if (namedBy === undefined && reason === 'missing') return undefined;
+			if (error instanceof CredentialUnavailableError) throw error;
+			const reason = reasonOf(error);
+			if (namedBy === undefined && reason === 'ENOENT') return undefined;
 			const by = namedBy === undefined ? '' : `, named by ${namedBy},`;
-			throw new CredentialUnavailableError(
-				`The token file ${file}${by} ${code === undefined ? message : `cannot be read (${code})`}. Put it right, or name another`,
+			const kind = reason === 'ENOENT' ? NoValidToken : CredentialUnavailableError;
+			throw new kind(
+				`The token file ${file}${by} cannot be read (${reason}). Put it right, or name another`,
 				{cause: error},
 			);
 		}
 	}
+}
+
+function fileName(): string {
+	return `bt_u${process.geteuid?.() ?? 0}`;
 }
 
 function check(token: string, place: string): FoundToken {

@@ -1,5 +1,5 @@
 import {once} from 'node:events';
-import {readdirSync} from 'node:fs';
+import {readdirSync, readFileSync} from 'node:fs';
 import {createServer, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -66,6 +66,36 @@ describe('help', () => {
 
 	test('--version', async () => {
 		expect(await workspace.run(['--version'])).toMatchObject({code: 0, stdout: '0.1.0\n'});
+	});
+});
+
+describe('an older Node', () => {
+	/** Only the number is another: whoever imports anything before looking at it would be found by the second test. */
+	const old = (version: string) =>
+		`--import=data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`;
+
+	test.each([['doctor'], ['init'], ['--help']])('gets one sentence from %s', async command => {
+		const env = {NODE_OPTIONS: old('20.20.2')};
+		expect(await workspace.run([command], {env})).toMatchObject({
+			code: 1,
+			stdout: '',
+			stderr:
+				'error: gatepass needs Node 22.19 or later, and this is 20.20.2. Install a newer one, or put it first on the PATH\n',
+		});
+		const {stderr} = await workspace.run([command, '--json'], {env});
+		expect(JSON.parse(stderr)).toMatchObject({error: {code: 'ERR_GATEPASS'}});
+	});
+
+	test('is older than package.json says, and nothing is imported before that is known', async () => {
+		const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+		const [, minor] = /"node": ">=22\.(\d+)"/.exec(manifest) ?? [];
+		const run = async (version: string) =>
+			(await workspace.run(['--version'], {env: {NODE_OPTIONS: old(version)}})).code;
+		expect(await run(`22.${Number(minor) - 1}.9`)).toBe(1);
+		expect(await run(`22.${minor}.0`)).toBe(0);
+		expect(await run('23.0.0')).toBe(0);
+		const main = readFileSync(new URL('../../dist/src/cli/main.js', import.meta.url), 'utf8');
+		expect(main).not.toMatch(/^import\b/m);
 	});
 });
 

@@ -25,6 +25,8 @@ export interface RunSettings {
 	readonly input?: string;
 	/** What is typed, each as soon as stdout has shown the text before it; on a terminal. */
 	readonly answers?: readonly (readonly [text: string, typed: string])[];
+	/** How wide the terminal is. Default: 120. */
+	readonly columns?: number;
 	/** Told of stdout as it comes. */
 	readonly onOutput?: (text: string) => void;
 }
@@ -68,10 +70,10 @@ export async function createWorkspace(configuration?: ConfigurationInput): Promi
 		start: (args, {env} = {}) =>
 			spawn(process.execPath, [main, ...args], {cwd: folder, env: environment(env)}),
 		run: async (args, settings = {}) => finish(workspace.start(args, settings), settings),
-		startOnTerminal: (args, {env} = {}) => {
+		startOnTerminal: (args, {env, columns = 120} = {}) => {
 			const command = [process.execPath, main, ...args].map(quote).join(' ');
 			// `script` makes its terminal no wider than this process's, which may have none.
-			const shell = `stty cols 120 rows 40; exec ${command}`;
+			const shell = `stty cols ${columns} rows 40; exec ${command}`;
 			const options = {cwd: folder, env: environment(env)};
 			return spawn('script', ['-qefc', shell, '/dev/null'], options);
 		},

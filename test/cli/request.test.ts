@@ -279,6 +279,59 @@ describe('what comes back', () => {
 	});
 });
 
+describe('the flags that people know from curl', () => {
+	test('-I asks with HEAD and shows the head alone', async () => {
+		const {code, stdout} = await workspace.run(['request', '-sLI', plainUrl]);
+		expect(code).toBe(0);
+		expect(stdout).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+		expect(stdout).toMatch(/\r\n\r\n$/);
+		expect(seen).toMatchObject([{method: 'HEAD'}]);
+	});
+
+	test('-u sends HTTP basic, and not past another origin', async () => {
+		answer = (request, response) => {
+			if (request.url === '/')
+				response.writeHead(302, {location: `${plainUrl.replace('127.0.0.1', 'localhost')}/x`});
+			response.end();
+		};
+		await workspace.run(['request', '-u', 'ann:secret:1', plainUrl]);
+		expect(seen.map(({headers}) => headers.authorization)).toEqual([
+			`Basic ${Buffer.from('ann:secret:1').toString('base64')}`,
+			undefined,
+		]);
+		const {code, stderr} = await workspace.run(['request', '-u', 'canary', plainUrl]);
+		expect(code).toBe(2);
+		expect(stderr).not.toContain('canary');
+	});
+
+	test('-s says nothing of the status, but the exit code does', async () => {
+		answer = (_request, response) => response.writeHead(404).end('gone');
+		expect(await workspace.run(['request', '-sS', plainUrl])).toMatchObject({
+			code: 1,
+			stdout: 'gone',
+			stderr: '',
+		});
+	});
+
+	test('-k is refused with a reason, before anything is sent', async () => {
+		const {code, stderr} = await workspace.run(['request', '-k', plainUrl]);
+		expect({code, seen}).toEqual({code: 2, seen: []});
+		expect(stderr).toContain("'trust'");
+	});
+
+	test('--max-time ends what takes longer, before and within the answer', async () => {
+		for (const begin of [false, true]) {
+			answer = (_request, response) => void (begin && response.write('begun'));
+			const {code, stderr} = await workspace.run(['request', '--max-time', '0.5', plainUrl]);
+			expect(code).toBe(1);
+			expect(stderr).toContain('gave no whole answer within 0.5 seconds (--max-time)');
+		}
+		for (const wrong of ['0', 'x', '-1', '']) {
+			expect(await workspace.run(['request', '--max-time', wrong, plainUrl])).toMatchObject({code: 2});
+		}
+	});
+});
+
 describe('failures', () => {
 	test('nobody listens', async () => {
 		const {code, stdout, stderr} = await workspace.run(['request', '-o', 'none.txt', 'http://127.0.0.1:1/']);

@@ -113,7 +113,44 @@ describe('default options', () => {
 			['The options server and realm are the defaults of bundle:cern'],
 			undefined,
 		]);
-		expect((await loadBundles([], {hostRules: rules})).hostRules[0]?.options).toEqual({});
+	});
+
+	test.each([
+		[{}, 'tokenEndpoint'],
+		[{clientId: 'a', clientSecret: 'b', audience: 'c'}, 'tokenEndpoint'],
+		[{realm: 'master'}, 'server'],
+	])('without the bundle, no server is the default: %o is a mistake', async (options, at) => {
+		const subjectToken = {variable: 'TOKEN'};
+		const hostRules = [
+			{match: 'https://a.example.org', strategy: 'sso-client-credentials', options},
+			{match: 'https://b.example.org', strategy: 'sso-token-exchange', options: {...options, subjectToken}},
+			{
+				match: 'https://c.example.org',
+				strategy: 'chain',
+				options: {of: [{strategy: 'sso-client-credentials', options}]},
+			},
+		];
+		const problems = await problemsOf({cwd: folderWith({}), config: {hostRules}});
+		expect(problems.map(({path}) => path)).toEqual([
+			`hostRules[0].options.${at}`,
+			`hostRules[1].options.${at}`,
+			`hostRules[2].options.of[0].options.${at}`,
+		]);
+		for (const {message, hint} of problems) {
+			expect(message).toBe('there is no authorization server');
+			expect(hint).toContain('bundles: [cern]');
+		}
+		await expect(loadBundles(['cern'], {hostRules})).resolves.toBeDefined();
+	});
+
+	test.each([
+		[{tokenEndpoint: 'https://login.example.org/token'}],
+		[{issuer: 'https://login.example.org'}],
+		[{server: 'login.example.org'}],
+		[{server: 'login.example.org', realm: 'master'}],
+	])('%o names one', async options => {
+		const rule = {match: 'https://a.example.org', strategy: 'sso-client-credentials', options};
+		await expect(loadBundles([], {hostRules: [rule]})).resolves.toBeDefined();
 	});
 
 	test('strategies inside of others get them too', async () => {

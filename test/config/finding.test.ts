@@ -1,5 +1,6 @@
 /** Where the configuration is found, and the environment beside it. */
-import {mkdirSync} from 'node:fs';
+import {execFileSync} from 'node:child_process';
+import {mkdirSync, rmSync, symlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {ConfigurationError} from '../../src/errors.ts';
@@ -128,6 +129,16 @@ test('a .env beside it adds to the environment, overrides nothing and prints not
 	}
 	expect(printed).toEqual([]);
 	expect(process.env).toEqual(before);
+});
+
+test('a .env that is a named pipe, or too large, is a mistake at once', async () => {
+	const cwd = folderWith({'gatepass.config.yaml': rule('a.example.org')});
+	execFileSync('mkfifo', [join(cwd, '.env')]);
+	const [problem] = await problemsOf({cwd});
+	expect(problem?.message).toBe(`${cwd}/.env is not a file but a named pipe`);
+	rmSync(join(cwd, '.env'));
+	symlinkSync('/dev/zero', join(cwd, '.env'));
+	expect((await problemsOf({cwd}))[0]?.message).toBe(`${cwd}/.env is not a file but a device`);
 });
 
 test('a .env that is a folder is none of ours', async () => {

@@ -169,6 +169,22 @@ describe('no value shows in a message', () => {
 			expect(JSON.stringify(problems)).not.toMatch(/hunter2/i);
 		}
 	});
+
+	test('also the host of a URL that a variable holds whole', async () => {
+		const rule = (tokenEndpoint: string, index: number) => ({
+			match: `${index}.example.org`,
+			strategy: 'sso-client-credentials',
+			options: {tokenEndpoint},
+		});
+		const config = {hostRules: ['${URL}', '${URL}&x=y', '${WITH_PATH}'].map(rule)};
+		const env = {
+			URL: 'http://hunter2-login.example.org/?tenant=hunter2',
+			WITH_PATH: 'http://login-hunter2.example.org/a/b',
+		};
+		const problems = await problemsOf({config: config as never, env});
+		expect(problems).toHaveLength(3);
+		for (const {message} of problems) expect(message).toBe('secrets would go to http://… over plain http');
+	});
 });
 
 test('a schema of zod makes good sentences', async () => {

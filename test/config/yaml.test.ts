@@ -6,17 +6,17 @@ describe('what YAML offers', () => {
 	test('anchors, aliases and merge keys', async () => {
 		const cwd = folderWith({
 			'gatepass.config.yaml': `hostRules:
-- &first {match: a.example.org, strategy: sso-client-credentials, options: &o {audience: x}}
-- {match: b.example.org, strategy: sso-client-credentials, options: *o}
+- &first {match: a.example.org, strategy: static-token, options: &o {token: x}}
+- {match: b.example.org, strategy: static-token, options: *o}
 - <<: *first
   match: c.example.org
 `,
 		});
 		const {configuration} = await load({cwd});
 		expect(configuration.hostRules.map(({patterns, options}) => [patterns[0]?.host, options])).toEqual([
-			['a.example.org', {audience: 'x'}],
-			['b.example.org', {audience: 'x'}],
-			['c.example.org', {audience: 'x'}],
+			['a.example.org', {token: 'x'}],
+			['b.example.org', {token: 'x'}],
+			['c.example.org', {token: 'x'}],
 		]);
 	});
 

@@ -24,6 +24,7 @@ const variables = {
 	API_TOKEN: 'token-for-tests',
 	KEY_PASSPHRASE: 'passphrase-for-tests',
 	PRINTER_PASSWORD: 'password-for-tests',
+	SERVICE_ACCOUNT_KEY: 'key-for-tests',
 	SESSION_PASSWORD: 'password-for-tests',
 	REDIS_PASSWORD: 'password-for-tests',
 	GATEPASS_CACHE_KEY: Buffer.alloc(32, 1).toString('base64'),

@@ -4,7 +4,10 @@
  */
 import 'reflect-metadata';
 import {generateKeyPairSync} from 'node:crypto';
-import {readFile} from 'node:fs/promises';
+import {mkdtemp, readFile, rm} from 'node:fs/promises';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {metrics, trace} from '@opentelemetry/api';
 import {
 	AggregationTemporality,
@@ -106,6 +109,8 @@ beforeAll(async () => {
 		'sso-client-credentials:refused': sso(echo),
 		'sso-client-credentials:refused-post': sso(echo, {clientAuthentication: 'client_secret_post'}),
 		'sso-client-credentials:assertion': assertion(tokens),
+		'sso-jwt-bearer': {...assertion(tokens), clientAssertion: undefined, assertion: {variable: 'CI_TOKEN'}},
+		'sso-jwt-bearer:own': {clientId: 'reports', tokenEndpoint: `${tokens.url}/token`, privateKey: key},
 		'sso-token-exchange': sso(tokens, {subjectToken}),
 		'sso-token-exchange:refused': sso(echo, {subjectToken}),
 		'static-token': {token: `${canary}-static-token`},
@@ -144,6 +149,7 @@ beforeAll(async () => {
 			command: ['/bin/sh', '-c', `echo $SECRET; echo $SECRET >&2; exit 1`, '--token', secret],
 			env: {SECRET: secret},
 		},
+		'oidc-agent': {account: 'wlcg'},
 		'wlcg-token': {},
 		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
 		'grid-certificate': {...tls.client},
@@ -162,6 +168,26 @@ beforeAll(async () => {
 		...linesOf(client),
 	];
 });
+/** Stands for oidc-agent, which test/strategies/oidc-agent.test.ts has. */
+async function startAgent(): Promise<string> {
+	const folder = await mkdtemp(join(tmpdir(), 'gatepass-secrets-'));
+	const socket = join(folder, 'agent.sock');
+	const answer = {
+		status: 'success',
+		access_token: `${canary}-of-the-agent`,
+		expires_at: Date.now() / 1000 + 3600,
+	};
+	const server = createServer(connection => {
+		connection.once('data', () => connection.end(JSON.stringify(answer)));
+	});
+	await new Promise<void>(resolve => server.listen(socket, resolve));
+	onTestFinished(async () => {
+		await new Promise(resolve => server.close(resolve));
+		await rm(folder, {recursive: true});
+	});
+	return socket;
+}
+
 afterAll(() => Promise.all([api, tls, tokens, echo].map(server => server?.close())));
 
 /** A store that fails at every write, with an error that holds all that it was given. */
@@ -230,6 +256,7 @@ test('no canary is in what gatepass tells', async () => {
 			})),
 		},
 		env: {
+			OIDC_SOCK: await startAgent(),
 			CI_TOKEN: `${canary}-assertion`,
 			SUBJECT_TOKEN: `${canary}-subject-token`,
 			BEARER_TOKEN: `${canary}-bearer-token`,
@@ -258,6 +285,7 @@ test('no canary is in what gatepass tells', async () => {
 		'parameter',
 		'subject-token',
 		'printed',
+		'of-the-agent',
 		'assertion',
 		'in-json',
 	]) {

@@ -23,7 +23,8 @@ export const apacheNegotiate: RealServer = {
 export interface ApacheNegotiate {
 	/**
 	 * Scheme and port, for the hosts `localhost` and `127.0.0.1`. Each answer below `/negotiate` and `/delegate` names
-	 * the principal (`X-Remote-User`) and the client's port; `/bound` binds a connection to the principal.
+	 * the principal (`X-Remote-User`) and the client's port; `/bound` binds a connection to the principal, `/session` a
+	 * cookie, and `/known` knows whoever authenticates and lets nobody in.
 	 */
 	readonly ports: Readonly<Record<'http' | 'https', number>>;
 	/** PEM file of the CA that vouches for the server. */
@@ -106,7 +107,7 @@ function configure(folder: string, https: number): string {
 </Location>`;
 	return `
 LogLevel warn auth_gssapi:info
-AliasMatch ^/(negotiate|delegate|bound|public) ${folder}/htdocs/index.html
+AliasMatch ^/(negotiate|delegate|bound|session|known|public) ${folder}/htdocs/index.html
 <Directory ${folder}/htdocs>
 	Require all granted
 </Directory>
@@ -118,6 +119,8 @@ ${location(
 	'Header always set X-Delegated "%{KRB5CCNAME}e"',
 )}
 ${location('/bound', 'GssapiConnectionBound On')}
+${location('/session', 'GssapiUseSessions On', 'Session On', 'SessionCookieName remembered path=/')}
+${location('/known').replace('Require valid-user', 'Require user nobody')}
 <VirtualHost 127.0.0.1:${https}>
 	SSLEngine on
 	SSLCertificateFile ${folder}/pki/server.pem

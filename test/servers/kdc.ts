@@ -26,6 +26,8 @@ export interface TicketSettings {
 	readonly lifetime?: string;
 	readonly renewable?: string;
 	readonly forwardable?: boolean;
+	/** Where to: a cache by its name, or a file. Default: a new file. */
+	readonly cache?: string;
 }
 
 export interface Kdc {
@@ -37,7 +39,7 @@ export interface Kdc {
 	readonly keytabs: Readonly<Record<'alice' | 'robot' | 'http', string>>;
 	/** Alice's. */
 	readonly password: string;
-	/** Get a ticket from a key table into a new cache file, and return the file. */
+	/** Get a ticket from a key table into a new cache file, or another cache, and return its name. */
 	ticket(settings?: TicketSettings): Promise<string>;
 	/** How many ticket-granting tickets it has given so far. */
 	initialTickets(): number;
@@ -107,12 +109,12 @@ export async function startKdc(): Promise<Kdc> {
 		password,
 		initialTickets: () => initialTickets,
 		administer,
-		async ticket({principal = 'alice', lifetime, renewable, forwardable} = {}) {
+		async ticket({principal = 'alice', lifetime, renewable, forwardable, cache: wanted} = {}) {
 			tickets += 1;
-			const cache = file(`ticket-${tickets}`);
+			const cache = wanted ?? file(`ticket-${tickets}`);
 			await run(
 				'kinit',
-				...['-c', `FILE:${cache}`, '-k', '-t', file(`${principal}.keytab`)],
+				...['-c', cache.startsWith('/') ? `FILE:${cache}` : cache, '-k', '-t', file(`${principal}.keytab`)],
 				...(lifetime === undefined ? [] : ['-l', lifetime]),
 				...(renewable === undefined ? [] : ['-r', renewable]),
 				...(forwardable === undefined ? [] : [forwardable ? '-f' : '-F']),

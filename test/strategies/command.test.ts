@@ -221,9 +221,9 @@ describe('what goes wrong', () => {
 		const opened = await open({command: [...command, '--token=given-canary'], env: {X: 'own-canary'}});
 		const failure = await failureOf(opened.authorize(url));
 		expect(failure).toBeInstanceOf(TokenRequestError);
-		expect(failure.message).toMatch(/ended with 3: no: … … … … password=…\. Run the same command by hand/);
+		expect(failure.message).toMatch(/ended with 3: no: [… ]+password=…\. Run the same command by hand/);
 		expect(notices.map(({payload}) => payload.notice)).toEqual([
-			expect.stringMatching(/says: starting\nno: … … … … password=…$/),
+			expect.stringMatching(/says: starting\nno: [… ]+password=…$/),
 		]);
 		expect(inspect([failure, notices], {depth: 9})).not.toMatch(/canary/);
 	});

@@ -171,7 +171,6 @@ describeWith([mitKdc, apacheProxy], 'kerberos with a proxy', () => {
 
 		test('a body that can be opened again is sent whole after a 401, through Apache', async ({expect}) => {
 			const {proxy: _, ...direct} = await options();
-			const gatepass = await realm.gatepassWith(direct);
 			const body = randomBytes(2_000_000).toString('hex');
 			const file = join(realm.kdc.folder, `${library}-big-body`);
 			await writeFile(file, body);
@@ -184,6 +183,8 @@ describeWith([mitKdc, apacheProxy], 'kerberos with a proxy', () => {
 				[open as never, body],
 			] as const;
 			for (const [one, content] of bodies) {
+				// A server that has proven itself to a rule is not sent a body for a challenge again.
+				const gatepass = await realm.gatepassWith(direct);
 				const {body: digest} = await gatepass.got.post(`${proxy.gateway}/upload`, {body: one});
 				expect(digest).toBe(createHash('sha256').update(content).digest('hex'));
 			}

@@ -177,7 +177,7 @@ describe('where it comes from', () => {
 
 	test.each([
 		['no file', {file: 'missing'}, /The 'clientAssertion' .* cannot be read from .*missing \(ENOENT\)/],
-		['a folder', {file: '.'}, /it is not a file but a folder/],
+		['a folder', {file: '.'}, / is not a file but a folder/],
 		['an empty variable', {variable: 'NOWHERE'}, /is empty: the variable NOWHERE holds no token/],
 		[
 			'a function that fails',
@@ -208,7 +208,7 @@ describe('where it comes from', () => {
 			execFileSync(fifo ?? '', {cwd: programs.folder}),
 		);
 		const failure = await (await open({file: 'pipe'})).authorize(url).catch((error: unknown) => error);
-		expect(failure).toMatchObject({message: expect.stringMatching(/it is not a file but a named pipe/)});
+		expect(failure).toMatchObject({message: expect.stringMatching(/ is not a file but a named pipe/)});
 	});
 });
 
@@ -283,6 +283,7 @@ describe('what a server will not like is in the error', () => {
 
 test('mistakes in the configuration', async () => {
 	const failure = await createRule(url, authority, {
+		tokenEndpoint: url,
 		clientId: 'c',
 		clientSecret: 's',
 		clientAuthentication: 'tls_client_auth',

@@ -20,7 +20,7 @@ import {TokenStore} from '../../src/tokens/token-store.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Postgres, postgresServer, startPostgres} from '../servers/postgres.ts';
 import {type Redis, redisServer, startRedis} from '../servers/redis.ts';
-import {RawStore} from './raw-store.ts';
+import {openerOf, RawStore} from './raw-store.ts';
 
 const token: Token = {value: 'a-token', type: 'Bearer'};
 const newer: Token = {value: 'a-newer-token', type: 'Bearer'};
@@ -182,7 +182,7 @@ describe('what a caller hands in', () => {
 			clear: async () => {},
 		};
 		const keyv = new Keyv({store: failing as unknown as KeyvStoreAdapter, throwOnErrors: false});
-		const storage = await openStorage(keyv).open(new AbortController().signal);
+		const storage = await openerOf(keyv).open(new AbortController().signal);
 		await expect(storage.set('name', '{"value":1}', minute)).rejects.toThrow('full');
 		failing.set = async () => false as never;
 		await expect(storage.set('name', '{"value":1}', minute)).rejects.toThrow('did not keep');
@@ -197,7 +197,7 @@ describe('what a caller hands in', () => {
 			clear: async () => {},
 		});
 		const keyv = new Keyv({store: adapter as unknown as KeyvStoreAdapter});
-		const storage = await openStorage(keyv).open(new AbortController().signal);
+		const storage = await openerOf(keyv).open(new AbortController().signal);
 		await expect(storage.get('name')).rejects.toThrow('out of reach');
 		await expect(storage.set('name', '{"value":1}', minute)).rejects.toThrow('out of reach');
 		await expect(storage.delete('name')).rejects.toThrow('out of reach');
@@ -235,7 +235,7 @@ describe('a URL', () => {
 		} finally {
 			await rm(folder, {recursive: true, force: true});
 		}
-		const unused = new RawStore(openStorage('redis://127.0.0.1:1'));
+		const unused = new RawStore(openerOf('redis://127.0.0.1:1'));
 		await unused.close();
 		await expect(unused.get('key')).rejects.toThrow('closed');
 	});

@@ -9,6 +9,7 @@ import {TokenStore, type TokenStoreSettings} from '../../src/tokens/token-store.
 import type {RealServer} from '../servers/availability.ts';
 import {type Postgres, postgresServer, startPostgres} from '../servers/postgres.ts';
 import {type Redis, redisServer, startRedis} from '../servers/redis.ts';
+import {openerOf} from './raw-store.ts';
 
 /** A place for tokens that several stores can be opened on. */
 export interface Backend {
@@ -140,7 +141,7 @@ export const backends: readonly BackendKind[] = [memory, sqlite, redis, postgres
 
 /** Over the adapter that gatepass itself opens for a URL. */
 async function keyvOn(url: string): Promise<Keyv> {
-	const adapter = await openStorage(url).open(new AbortController().signal);
+	const adapter = await openerOf(url).open(new AbortController().signal);
 	return new Keyv({store: adapter as unknown as KeyvStoreAdapter, namespace: 'gatepass'});
 }
 

@@ -2,12 +2,11 @@
  * One process of those that contend for leases: `node lease-child.ts STORE-URL`. Says `ready`, then does what each
  * message says and answers with what came of it.
  */
-import {openStorage} from '../../src/tokens/open-storage.ts';
 import type {LeaseAnswer, LeaseRequest} from './lease-processes.ts';
-import {RawStore} from './raw-store.ts';
+import {openerOf, RawStore} from './raw-store.ts';
 
 const [storeUrl = ''] = process.argv.slice(2);
-const store = new RawStore(openStorage(storeUrl));
+const store = new RawStore(openerOf(storeUrl));
 
 async function execute({call, key, holder, duration}: LeaseRequest): Promise<boolean | undefined> {
 	if (call === 'acquire') return store.acquire(key, holder, duration);

@@ -1,11 +1,10 @@
 /** Leases between processes: who holds one, who is killed or paused with it, and what a store that goes away does. */
 import {DatabaseSync} from 'node:sqlite';
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
-import {openStorage} from '../../src/tokens/open-storage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Backend, type BackendKind, postgres, redis, type ServerBackend, sqlite} from './backends.ts';
 import {LeaseProcess} from './lease-processes.ts';
-import {RawStore} from './raw-store.ts';
+import {openerOf, RawStore} from './raw-store.ts';
 
 const minute = 60_000;
 /** Milliseconds. Short, so that the tests need not wait for long; long enough to act before its end. */
@@ -49,7 +48,7 @@ function leaseTests({start}: BackendKind<SharedBackend>): void {
 		backend = await start();
 	});
 	beforeEach(async () => {
-		leases = new RawStore(openStorage(backend.source));
+		leases = new RawStore(openerOf(backend.source));
 		await leases.acquire('makes the table', 'test', 1);
 	});
 	afterEach(async () => {
@@ -188,7 +187,7 @@ function serverTests({start}: BackendKind<ServerBackend>): void {
 
 test('a lease in sqlite that was taken in the future is void: the clock was set back', async () => {
 	const backend = await sqlite.start();
-	const store = new RawStore(openStorage(backend.source));
+	const store = new RawStore(openerOf(backend.source));
 	try {
 		expect(await store.acquire('key', 'one', minute)).toBe(true);
 		expect(await store.acquire('key', 'another', minute)).toBe(false);

@@ -1,6 +1,14 @@
 /** A storage without the circuit breaker: what fails there, fails here. */
+import {type FindTrust, openStorage, type StorageSource} from '../../src/tokens/open-storage.ts';
 import type {StorageOpener} from '../../src/tokens/storage.ts';
 import {StorageConnection} from '../../src/tokens/storage-connection.ts';
+
+/** Opens a source that is not `memory:`. */
+export function openerOf(source: StorageSource, trust?: FindTrust): StorageOpener {
+	const opener = openStorage(source, trust);
+	if (opener === undefined) throw new Error('There is no storage behind memory:');
+	return opener;
+}
 
 export class RawStore {
 	readonly #connection: StorageConnection;

@@ -6,13 +6,13 @@ import {type AddressInfo, connect, createServer, type Server, type Socket} from 
 import {afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test} from 'vitest';
 import {TokenCacheError} from '../../src/errors.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
-import {type FindTrust, openStorage} from '../../src/tokens/open-storage.ts';
+import type {FindTrust} from '../../src/tokens/open-storage.ts';
 import type {StorageOpener} from '../../src/tokens/storage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Postgres, postgresServer, startPostgres} from '../servers/postgres.ts';
 import {type Redis, redisServer, startRedis} from '../servers/redis.ts';
 import {type BackendKind, postgres, redis, type ServerBackend} from './backends.ts';
-import {RawStore} from './raw-store.ts';
+import {openerOf, RawStore} from './raw-store.ts';
 
 const text = '{"value":"a text"}';
 const minute = 60_000;
@@ -26,7 +26,7 @@ const open = (
 	source: string | StorageOpener,
 	{trust, patience}: {trust?: FindTrust; patience?: number} = {},
 ) => {
-	const store = new RawStore(typeof source === 'string' ? openStorage(source, trust) : source, patience);
+	const store = new RawStore(typeof source === 'string' ? openerOf(source, trust) : source, patience);
 	opened.push(store);
 	return store;
 };
@@ -184,7 +184,7 @@ describeWith(redisServer, 'Redis in trouble', () => {
 		const opener: StorageOpener = {
 			open(signal) {
 				openings += 1;
-				return openStorage(server.url).open(signal);
+				return openerOf(server.url).open(signal);
 			},
 		};
 		const store = open(opener, {patience: 300});

@@ -100,9 +100,13 @@ async function sendByFlow(
 	hop: Hop,
 	setting: GatepassContext | undefined,
 ): Promise<http.IncomingMessage> {
-	if (setting === false) return sendLeg({url: url.href, headers: {}}, hop);
 	const {method, body, signal} = hop;
-	const options = {method, body, ...setting, ...(signal !== undefined && {signal})};
+	const options = {
+		method,
+		body,
+		...(setting !== undefined && {gatepass: setting}),
+		...(signal !== undefined && {signal}),
+	};
 	await using flow = await gatepass.flow(url, options);
 	let leg: FlowLeg | undefined = flow;
 	for (;;) {

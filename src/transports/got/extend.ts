@@ -22,6 +22,8 @@ interface Installed {
 	/** Those of the one hop that it is for; got makes new ones for each redirect and retry. */
 	readonly options: NormalizedOptions;
 	readonly router: Router;
+	/** Whether the rules are looked at: the caller may say that this request has none. */
+	readonly isOurs: boolean;
 	/** The route of the hop and what was known of it, once it is made: for the explanation of a failure. */
 	route?: Route | undefined;
 	context?: HopContext;
@@ -39,7 +41,7 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 		const setting = said === undefined ? {} : checkContext(said);
 		const chosen: Router = setting === false ? router.withoutRules : router;
 		const {fresh, tenant} = setting === false ? {} : setting;
-		const record: Installed = {callers, options, router};
+		const record: Installed = {callers, options, router, isOurs: setting !== false};
 		const request = ((...parameters: RequestParameters) => {
 			const {url, native, send, onResponse} = senderOf(options, callers, chosen, parameters);
 			const route = chosen.route(url, native.method ?? 'GET');
@@ -73,6 +75,10 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 		const {options} = error as RequestError;
 		if (error.cause instanceof GatepassError) return error.cause;
 		const record = options?.request === undefined ? undefined : installed.get(options.request);
+		const {response} = error as RequestError;
+		if (response && record?.isOurs && record.route?.rule === undefined) {
+			router.tellUnmatched(new URL(response.url), response.statusCode);
+		}
 		return explainTlsFailure(error as RequestError, record?.route?.trust, record?.context?.shown) ?? error;
 	};
 	return got.extend({

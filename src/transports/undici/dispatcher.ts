@@ -72,7 +72,11 @@ class Authentication {
 		if (isLegacy(modern)) (options as {allowH2?: boolean}).allowH2 = false;
 		if (route === undefined) {
 			const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
-			return this.#connections.dispatcherFor(undefined, target, wanted).dispatch(options, modern);
+			const dispatcher = this.#connections.dispatcherFor(undefined, target, wanted);
+			return dispatcher.dispatch(
+				options,
+				setting === false ? modern : this.#watching(modern, undefined, target),
+			);
 		}
 		if (route.rule === undefined) return this.#verify(route, target as Target, options, modern);
 		new Exchange({
@@ -88,11 +92,19 @@ class Authentication {
 		return true;
 	}
 
+	/** Explains what goes wrong, and tells of a server that wants a credential for which there is no rule. */
+	#watching(handler: Handler, route: Route | undefined, target: Target | undefined): Handler {
+		if (target === undefined) return handler;
+		return new ExplainingHandler(handler, route, target.url, status => {
+			this.#router.tellUnmatched(target.url, status);
+		});
+	}
+
 	/** Only the server is to be verified, by the trust store of its URL. */
 	#verify(route: Route, target: Target, options: Options, handler: Handler): boolean {
 		const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
 		const dispatcher = this.#connections.dispatcherFor(route, target, wanted);
-		return dispatcher.dispatch(options, new ExplainingHandler(handler, route, target.url));
+		return dispatcher.dispatch(options, this.#watching(handler, route, target));
 	}
 }
 

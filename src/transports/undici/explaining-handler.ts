@@ -10,10 +10,12 @@ type Handler = Dispatcher.DispatchHandler;
 
 export class ExplainingHandler implements Handler {
 	readonly #handler: Handler;
-	readonly #route: Route;
+	readonly #route: Route | undefined;
 	readonly #url: URL;
+	readonly #onAnswer: (status: number) => void;
 
-	constructor(handler: Handler, route: Route, url: URL) {
+	constructor(handler: Handler, route: Route | undefined, url: URL, onAnswer: (status: number) => void) {
+		this.#onAnswer = onAnswer;
 		this.#handler = handler;
 		this.#route = route;
 		this.#url = url;
@@ -42,6 +44,7 @@ export class ExplainingHandler implements Handler {
 		headers: IncomingHttpHeaders,
 		statusText?: string,
 	): void {
+		this.#onAnswer(status);
 		this.#handler.onResponseStart?.(controller, status, headers, statusText);
 	}
 
@@ -54,7 +57,7 @@ export class ExplainingHandler implements Handler {
 	}
 
 	onResponseError(controller: Controller, error: Error): void {
-		const explained = explainTlsFailure(error, this.#route.trust, undefined, this.#url) ?? error;
+		const explained = explainTlsFailure(error, this.#route?.trust, undefined, this.#url) ?? error;
 		this.#handler.onResponseError?.(controller, explained);
 	}
 

@@ -1,0 +1,83 @@
+/** Nothing that a person reads is wider than a terminal of 80 columns; in a pipe each thing stays on its line. */
+import {stripVTControlCharacters} from 'node:util';
+import {afterAll, beforeAll, expect, test} from 'vitest';
+import {describeWith, findProgram} from '../servers/availability.ts';
+import {createWorkspace, type Workspace} from './command-line.ts';
+
+const columns = 80;
+
+let workspace: Workspace;
+beforeAll(async () => {
+	const match = 'https://a-rather-long-name.of-a-service.example.org/with/a/path';
+	workspace = await createWorkspace({
+		cache: {url: 'memory:'},
+		hostRules: [
+			{match, strategy: 'static-token', options: {token: 'canary'}},
+			{match: 'https://cmsweb.cern.ch', strategy: 'grid-certificate'},
+			{match: 'https://*.example.org', strategy: 'none'},
+		],
+	});
+});
+afterAll(async () => workspace?.close());
+
+function tooWide(text: string): string[] {
+	return stripVTControlCharacters(text)
+		.split(/\r?\n/)
+		.filter(line => [...line].length > columns);
+}
+
+/** Every command, found by walking through the helps. */
+async function allCommands(parent: readonly string[] = []): Promise<(readonly string[])[]> {
+	const {stdout} = await workspace.run([...parent, '--help']);
+	const names = [...(stdout.split('\nCommands:\n')[1] ?? '').matchAll(/^ {2}(\w[\w-]*) /gm)].map(
+		([, name]) => name,
+	);
+	const inner: (readonly string[])[] = [];
+	for (const name of names) {
+		if (name !== 'help' && name !== 'gatepass' && name !== undefined) {
+			inner.push(...(await allCommands([...parent, name])));
+		}
+	}
+	return [parent, ...inner];
+}
+
+test('help, of every command', async () => {
+	const commands = await allCommands();
+	expect(commands.map(command => command.join(' '))).toEqual(
+		expect.arrayContaining(['', 'request', 'cert obtain', 'cert account rollover', 'bundle build']),
+	);
+	for (const command of commands) {
+		const {stdout} = await workspace.run([...command, '--help']);
+		expect(tooWide(stdout), command.join(' ')).toEqual([]);
+	}
+}, 120_000);
+
+const script = {
+	name: 'script, which runs a program on a terminal',
+	install: 'apt-get install -y bsdutils',
+	whyUnavailable: () => (findProgram('script') === undefined ? 'it is not installed' : undefined),
+};
+
+describeWith(script, 'on a terminal', () => {
+	test.each([
+		[['explain', 'https://a-rather-long-name.of-a-service.example.org/with/a/path/x']],
+		[['status']],
+		[['doctor']],
+		[['forget']],
+		[['bundle', 'list']],
+		[['init']],
+		[['request', 'http://127.0.0.1:1/']],
+		[['request', '-k', 'https://api.example.org/']],
+		[['token', 'https://nothing.example.com/a/rather/long/path/that/has/no/rule/at/all']],
+		[['-c', 'a-file-that-is-not-there-and-has-a-long-name.yaml', 'status']],
+	])('%j', async args => {
+		const {stdout} = await workspace.runOnTerminal(args, {columns});
+		expect(stdout).not.toBe('');
+		expect(tooWide(stdout)).toEqual([]);
+	});
+});
+
+test('in a pipe nothing is broken into lines', async () => {
+	const {stdout} = await workspace.run(['explain', 'https://cmsweb.cern.ch/']);
+	expect(stdout).toMatch(/✖ https:\/\/a-rather.*static-token.*the host is/);
+});
