@@ -1,5 +1,5 @@
 /** Signs by AWS's Signature Version 4 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). */
-import {createHmac, hash} from 'node:crypto';
+import {createHmac, createSecretKey, hash, type KeyObject} from 'node:crypto';
 import {type CanonicalInput, canonicalRequest} from './canonical.ts';
 
 /** What a request is signed with. All but the first are secrets. */
@@ -31,7 +31,7 @@ export function timestampOf(time: number): string {
 export class Signer {
 	readonly #service: string;
 	readonly #region: string;
-	#made: {readonly secret: string; readonly day: string; readonly key: Buffer} | undefined;
+	#made: {readonly secret: string; readonly day: string; readonly key: KeyObject} | undefined;
 
 	constructor(service: string, region: string) {
 		this.#service = service;
@@ -54,13 +54,15 @@ export class Signer {
 		return {signature: createHmac('sha256', key).update(toSign).digest('hex'), signedHeaders};
 	}
 
-	#keyFor(secret: string, day: string): Buffer {
+	#keyFor(secret: string, day: string): KeyObject {
 		if (this.#made?.secret === secret && this.#made.day === day) return this.#made.key;
 		const parts = [day, this.#region, this.#service, 'aws4_request'];
-		const key = parts.reduce<Buffer | string>(
+		const bytes = parts.reduce<Buffer | string>(
 			(made, part) => createHmac('sha256', made).update(part).digest(),
 			`AWS4${secret}`,
 		) as Buffer;
+		// With bytes, Node would make such an object for each signature: 8 µs.
+		const key = createSecretKey(bytes);
 		this.#made = {secret, day, key};
 		return key;
 	}

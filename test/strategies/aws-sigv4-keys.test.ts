@@ -149,7 +149,7 @@ test("from a container's endpoint, with the token of a file that is read each ti
 	const token = join(folder, 'token');
 	await writeFile(token, 'first\n');
 	const server = await startServer(({headers, url}, response) => {
-		const life = url === '/short' ? 1 : 3_600_000;
+		const life = url === '/short' ? 0 : 3_600_000;
 		answerJson(response, 200, {
 			AccessKeyId: `AKC-${headers.authorization}`,
 			SecretAccessKey: 's',
