@@ -15,6 +15,7 @@ import {GotHttpClient} from './http/http-client.ts';
 import type {JudgeChain} from './identities/checks.ts';
 import {IdentityStore} from './identities/identity-store.ts';
 import {Events} from './observability/events.ts';
+import {WorkloadApis as OpenWorkloadApis} from './spiffe/workload-api.ts';
 import {
 	type AuthStrategy,
 	Environment,
@@ -29,6 +30,7 @@ import {
 	type StrategyClass,
 	StrategyOptions,
 	TokenCache,
+	WorkloadApis,
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
@@ -50,6 +52,7 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
 	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
+	spiffe: async () => (await import('../strategies/spiffe/index.ts')).SpiffeStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
 	'sso-jwt-bearer': async () => (await import('../strategies/sso-jwt-bearer/index.ts')).SsoJwtBearerStrategy,
@@ -102,6 +105,8 @@ export function compose(
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	const pools = new UndiciPools();
+	const workloadApis = new OpenWorkloadApis();
+	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
@@ -199,6 +204,7 @@ export function compose(
 			agents.close();
 			owned.close();
 			await pools.destroy();
+			workloadApis.close();
 			trust.close();
 			if (ownsTokens) await tokens.close();
 			await container.dispose();

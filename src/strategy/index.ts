@@ -22,6 +22,8 @@ export {inject, injectable} from 'tsyringe';
 export {FileReadError} from '../files/bounded-read.ts';
 export {KeptFile, type KeptFileSettings} from '../files/kept-file.ts';
 export {redact} from '../observability/redact.ts';
+export {toPem, type X509Response, type X509Svid} from '../spiffe/response.ts';
+export {isWorkloadAddress, type WorkloadApi} from '../spiffe/workload-api.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {resolvePath} from './paths.ts';

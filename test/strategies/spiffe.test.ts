@@ -1,0 +1,176 @@
+/** `spiffe` against a server of the published Workload API, and an https server that asks for certificates. */
+
+import {rm, writeFile} from 'node:fs/promises';
+import {createServer, type Server} from 'node:https';
+import type {AddressInfo} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import type {TLSSocket} from 'node:tls';
+import got from 'got';
+import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
+import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {parseX509Response} from '../../src/spiffe/response.ts';
+import {conformance} from '../../src/testing/index.ts';
+import {SpiffeStrategy} from '../../strategies/spiffe/index.ts';
+import {
+	createTrustDomain,
+	startWorkloadApi,
+	type TrustDomain,
+	type WorkloadApiServer,
+} from '../servers/workload-api.ts';
+import {clients} from '../transports/clients.ts';
+import {failure} from '../transports/scripted-stage.ts';
+
+const id = 'spiffe://example.org/reports';
+let domain: TrustDomain;
+let api: WorkloadApiServer;
+let server: Server;
+let url: string;
+let ca: string;
+
+beforeEach(async () => {
+	domain = await createTrustDomain();
+	api = await startWorkloadApi();
+	const own = await domain.issue('spiffe://example.org/server', {hosts: ['127.0.0.1', 'localhost']});
+	server = createServer(
+		{cert: own.certificate, key: own.key, ca: domain.ca, requestCert: true},
+		(request, response) => {
+			const {subjectaltname, serialNumber} = (request.socket as TLSSocket).getPeerCertificate();
+			response.end(`${subjectaltname} ${serialNumber}`);
+		},
+	);
+	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+	url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+	ca = join(tmpdir(), `gatepass-spiffe-${process.pid}.pem`);
+	await writeFile(ca, domain.ca);
+});
+afterEach(async () => {
+	server.closeAllConnections();
+	await Promise.all([new Promise(resolve => server.close(resolve)), api.close(), rm(ca)]);
+});
+
+async function gatepassWith(
+	options: Record<string, unknown> = {},
+	env: Record<string, string> = {SPIFFE_ENDPOINT_SOCKET: api.address},
+): Promise<Gatepass> {
+	const gatepass = await createGatepass({
+		env,
+		got: got.extend({retry: {limit: 0}}),
+		config: {
+			cache: {url: 'memory:'},
+			trust: [{match: 'https://127.0.0.1:*', ca, only: true}],
+			hostRules: [{match: 'https://127.0.0.1:*', strategy: 'spiffe', options}],
+		},
+	});
+	onTestFinished(() => gatepass.close());
+	return gatepass;
+}
+
+describe.each(clients.map(client => ({client, name: client.name})))('over $name', ({client}) => {
+	test('shows the SVID, and a new one from its push on, without a restart', async () => {
+		const first = await domain.issue(id);
+		api.push({svids: [first]});
+		const gatepass = await gatepassWith();
+		const before = (await client.send(gatepass, url)).body;
+		expect(before).toContain(`URI:${id} `);
+		expect((await client.send(gatepass, url)).body).toBe(before);
+		api.push({svids: [await domain.issue(id)]});
+		await expect.poll(async () => (await client.send(gatepass, url)).body).not.toBe(before);
+		expect((await client.send(gatepass, url)).body).toContain(`URI:${id} `);
+		expect(api.calls).toEqual([{header: 'true'}]);
+	});
+});
+
+test('the one that the rule names, of several', async () => {
+	const others = await Promise.all([domain.issue('spiffe://example.org/first'), domain.issue(id)]);
+	api.push({svids: others});
+	const gatepass = await gatepassWith({id, socket: api.address}, {});
+	expect(await gatepass.got(url).text()).toContain(`URI:${id} `);
+	const unnamed = await gatepassWith();
+	expect(await unnamed.got(url).text()).toContain('spiffe://example.org/first');
+	const [status] = await unnamed.status();
+	expect(status).toMatchObject({available: true});
+	expect(status?.detail).toContain(`spiffe://example.org/first (`);
+	const missing = await gatepassWith({id: 'spiffe://example.org/nobody'});
+	expect((await failure(missing.got(url))).message).toContain('spiffe://example.org/first');
+});
+
+test('a stream that ends is opened again, and the SVID stays in use meanwhile', async () => {
+	api.push({svids: [await domain.issue(id)]});
+	const gatepass = await gatepassWith();
+	const before = await gatepass.got(url).text();
+	api.cut();
+	expect(await gatepass.got(url).text()).toBe(before);
+	await expect.poll(() => api.calls.length, {timeout: 10_000}).toBe(2);
+	api.push({svids: [await domain.issue(id)]});
+	await expect.poll(() => gatepass.got(url).text()).not.toBe(before);
+});
+
+test('where only the bundle is new, connections go on', async () => {
+	const svid = await domain.issue(id);
+	api.push({svids: [svid]});
+	let connections = 0;
+	server.on('secureConnection', () => {
+		connections += 1;
+	});
+	const gatepass = await gatepassWith();
+	await gatepass.got(url);
+	api.push({svids: [svid], federatedBundles: {'spiffe://other.example': domain.bundle}});
+	for (let request = 0; request < 5; request += 1) await gatepass.got(url);
+	expect(connections).toBe(1);
+});
+
+test('a workload that is not registered is told so, and served once it is', async () => {
+	const gatepass = await gatepassWith();
+	const error = await failure(gatepass.got(url));
+	expect(error.message).toContain(api.address);
+	expect(error.message).toContain('no identity for this workload');
+	expect(await gatepass.status()).toMatchObject([{available: false}]);
+	api.push({svids: [await domain.issue(id)]});
+	await expect
+		.poll(
+			() =>
+				gatepass
+					.got(url)
+					.text()
+					.catch(() => ''),
+			{timeout: 10_000},
+		)
+		.toContain(`URI:${id} `);
+});
+
+test('an SVID that has expired is shown to nobody', async () => {
+	api.push({svids: [await domain.issue(id, {lifetime: -1000})]});
+	const error = await failure((await gatepassWith()).got(url));
+	expect(error.message).toContain('ended on');
+});
+
+test.each<[string, Record<string, unknown>, Record<string, string>, string]>([
+	['no socket is named', {}, {}, 'SPIFFE_ENDPOINT_SOCKET'],
+	['the variable is no address', {}, {SPIFFE_ENDPOINT_SOCKET: 'tcp://192.0.2.1:1'}, 'unix:///run'],
+	['nobody listens', {socket: 'unix:///no/such/agent.sock'}, {}, '/no/such/agent.sock'],
+])('where %s, it is said what to do', async (_, options, env, words) => {
+	expect((await failure((await gatepassWith(options, env)).got(url))).message).toContain(words);
+});
+
+test.each<[string, Record<string, unknown>]>([
+	['an address of another machine', {socket: 'tcp://192.0.2.1:80'}],
+	['what is no SPIFFE ID', {id: 'https://example.org/reports'}],
+])('%s is a mistake of the configuration', async (_, options) => {
+	expect((await failure(gatepassWith(options))).message).toContain('Write one such as');
+});
+
+test.each([
+	['a field that is longer than its message', [0x0a, 0x05, 0x01]],
+	['a number without an end', [0x0a, ...Array.from({length: 12}, () => 0xff)]],
+	['a kind that there is not', [0x0f]],
+	['a certificate that is cut off', [0x0a, 0x04, 0x12, 0x02, 0x30, 0x05]],
+])('%s is refused', (_, bytes) => {
+	expect(() => parseX509Response(Uint8Array.from(bytes))).toThrow(RangeError);
+});
+
+test('passes the conformance kit', async () => {
+	api.push({svids: [await domain.issue(id)]});
+	const settings = {options: {socket: api.address}};
+	await expect(conformance(SpiffeStrategy, settings)).resolves.toHaveLength(12);
+});
