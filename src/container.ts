@@ -71,6 +71,8 @@ export interface Composition {
 	readonly certificates: Certificates;
 	/** The connections of what undici sends. */
 	readonly pools: UndiciPools;
+	/** Wait, for a while, until what is pushed from elsewhere is there. Never rejects. */
+	ready(): Promise<void>;
 	/** End renewals and connections. */
 	close(): Promise<void>;
 }
@@ -97,15 +99,16 @@ export function compose(
 	};
 
 	const got = import('got').then(module => module.default);
+	const workloadApis = new OpenWorkloadApis();
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),
 		events,
+		workloadApis,
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	const pools = new UndiciPools();
-	const workloadApis = new OpenWorkloadApis();
 	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
 	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
@@ -198,6 +201,7 @@ export function compose(
 		tokens,
 		certificates,
 		pools,
+		ready: () => trust.ready(),
 		async close() {
 			router.close();
 			await Promise.all(strategies.map(strategy => strategy.dispose?.()));

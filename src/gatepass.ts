@@ -182,6 +182,7 @@ export async function createGatepass(settings: GatepassSettings = {}): Promise<G
 		store: settings.cache,
 		events: new Events(await listenersFor(settings)),
 	});
+	await composition.ready();
 	const base = settings.got ?? (await import('got')).default;
 	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.router));
 }

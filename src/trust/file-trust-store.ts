@@ -4,6 +4,7 @@ import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import type {TrustEntry} from '../config/configuration.ts';
 import {CertificateError} from '../errors.ts';
 import type {FileStamp} from '../files/stamp.ts';
+import {WorkloadApis} from '../spiffe/workload-api.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {type TrustPurpose, toTrustedPem, trustSettingsOf} from '../x509/trust-settings.ts';
@@ -20,6 +21,7 @@ import type {CrlFetcher} from './crl-fetcher.ts';
 import type {ChainFault} from './fault.ts';
 import {NameRules} from './name-rules.ts';
 import {Revocation, type RevocationMode} from './revocation.ts';
+import {SpiffeTrustStore} from './spiffe-trust-store.ts';
 import {
 	type ChainVerdict,
 	type CheckNames,
@@ -35,11 +37,14 @@ const lookInsideAfter = 60_000;
 
 /** The trust store of one entry. Its files are read when the certificates are asked for. */
 export function createTrustSet(entry: TrustEntry, services: TrustServices = {}): TrustStore {
-	return new FileTrustStore(entry, services);
+	if (entry.workloadApi === undefined) return new FileTrustStore(entry, services);
+	return new SpiffeTrustStore(entry, (services.workloadApis ?? new WorkloadApis()).at(entry.workloadApi));
 }
 
 /** What the trust stores of one gatepass share. */
 export interface TrustServices {
+	/** Subscriptions that others have, too. */
+	readonly workloadApis?: WorkloadApis | undefined;
 	/** Absent: the revocation lists that are on disk have to do. */
 	readonly fetcher?: CrlFetcher | undefined;
 	/** Told, once, of each file that cannot be used and is left out. */

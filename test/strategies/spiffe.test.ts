@@ -33,7 +33,7 @@ beforeEach(async () => {
 	api = await startWorkloadApi();
 	const own = await domain.issue('spiffe://example.org/server', {hosts: ['127.0.0.1', 'localhost']});
 	server = createServer(
-		{cert: own.certificate, key: own.key, ca: domain.ca, requestCert: true},
+		{cert: own.certificate, key: own.key, ca: domain.ca, requestCert: true, rejectUnauthorized: false},
 		(request, response) => {
 			const {subjectaltname, serialNumber} = (request.socket as TLSSocket).getPeerCertificate();
 			response.end(`${subjectaltname} ${serialNumber}`);
@@ -167,6 +167,95 @@ test.each([
 	['a certificate that is cut off', [0x0a, 0x04, 0x12, 0x02, 0x30, 0x05]],
 ])('%s is refused', (_, bytes) => {
 	expect(() => parseX509Response(Uint8Array.from(bytes))).toThrow(RangeError);
+});
+
+describe('as a trust store', () => {
+	async function trusting(trust: Record<string, unknown>, socket = api.address): Promise<Gatepass> {
+		const gatepass = await createGatepass({
+			env: {SPIFFE_ENDPOINT_SOCKET: socket},
+			got: got.extend({retry: {limit: 0}}),
+			config: {
+				cache: {url: 'memory:'},
+				trust: [{match: 'https://127.0.0.1:*', ca: 'spiffe', ...trust}],
+				hostRules: [{match: 'https://127.0.0.1:*/identity', strategy: 'spiffe'}],
+			},
+		});
+		onTestFinished(() => gatepass.close());
+		return gatepass;
+	}
+
+	/** Have the server show another certificate. */
+	const serve = ({certificate, key}: {certificate: string; key: string}) =>
+		server.setSecureContext({cert: certificate, key, ca: domain.ca});
+
+	test.each(clients.map(client => ({client, name: client.name})))(
+		'over $name: a server is known by its SPIFFE ID, and by no name',
+		async ({client}) => {
+			api.push({svids: [await domain.issue(id)]});
+			serve(await domain.issue('spiffe://example.org/server'));
+			const byId = await trusting({spiffeIds: ['spiffe://example.org/server']});
+			expect((await client.send(byId, `${url}/identity`)).body).toContain(`URI:${id} `);
+			expect((await client.send(byId, `${url}/without-a-rule`)).status).toBe(200);
+			const byDomain = await trusting({spiffeIds: ['spiffe://example.org']});
+			expect((await client.send(byDomain, url)).status).toBe(200);
+			const other = await trusting({spiffeIds: ['spiffe://example.org/other']});
+			await expect(client.send(other, url)).rejects.toThrow();
+			const byName = await trusting({});
+			await expect(client.send(byName, url)).rejects.toThrow();
+		},
+	);
+
+	/** On a connection of its own, so that the server is verified. */
+	const alone = {headers: {connection: 'close'}};
+
+	test('a new bundle holds at once, and the old one no more', async () => {
+		const next = await createTrustDomain();
+		const svid = await domain.issue(id);
+		api.push({svids: [svid]});
+		const gatepass = await trusting({spiffeIds: ['spiffe://example.org']});
+		await gatepass.got(url, alone);
+		const moved = await next.issue('spiffe://example.org/server');
+		serve(moved);
+		expect((await failure(gatepass.got(url, alone))).message).toContain('cannot be trusted');
+		api.push({svids: [{...svid, bundle: next.bundle}]});
+		await expect
+			.poll(() =>
+				gatepass.got(url, alone).then(
+					({statusCode}) => statusCode,
+					() => 0,
+				),
+			)
+			.toBe(200);
+		serve(await domain.issue('spiffe://example.org/server'));
+		expect((await failure(gatepass.got(url, alone))).message).toContain('cannot be trusted');
+	});
+
+	test('no trust domain vouches for the servers of another one', async () => {
+		const other = await createTrustDomain('other.example');
+		const svid = await domain.issue(id);
+		api.push({svids: [svid], federatedBundles: {'spiffe://other.example': other.bundle}});
+		const spiffeIds = ['spiffe://example.org', 'spiffe://other.example'];
+		const gatepass = await trusting({spiffeIds});
+		serve(await other.issue('spiffe://other.example/server'));
+		expect((await gatepass.got(url, alone)).statusCode).toBe(200);
+		serve(await other.issue('spiffe://example.org/server'));
+		const error = await failure(gatepass.got(url, alone));
+		expect(error.message).toContain('trust domain spiffe://example.org');
+	});
+
+	test('without an agent nothing is trusted, and the error says why', async () => {
+		const gatepass = await trusting({}, 'unix:///no/such/agent.sock');
+		expect((await failure(gatepass.got(url))).message).toContain('/no/such/agent.sock');
+	});
+
+	test.each<[string, Record<string, unknown>, string]>([
+		['other CA certificates beside it', {ca: ['spiffe', 'system']}, 'entry of its own'],
+		['IDs without it', {ca: 'system', spiffeIds: ['spiffe://example.org']}, "'ca: spiffe'"],
+		['what is no ID', {spiffeIds: ['https://example.org']}, 'no SPIFFE ID'],
+		['what is no address', {ca: 'spiffe:tcp://192.0.2.1:1'}, 'Workload API'],
+	])('%s: a mistake of the configuration', async (_, trust, words) => {
+		expect((await failure(trusting(trust))).message).toContain(words);
+	});
 });
 
 test('passes the conformance kit', async () => {
