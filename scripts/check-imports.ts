@@ -13,7 +13,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/index.ts', 'src/gatepass.ts'],
 	['src/container.ts'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
-	['src/hop/router.ts'],
+	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],
 	['strategies/'],
 	['src/transports/'],
 	['src/hop/query.ts', 'src/hop/request.ts', 'src/hop/run.ts', 'src/hop/report.ts'],

@@ -9,6 +9,7 @@ packages=(
 	krb5-kdc krb5-admin-server krb5-user libapache2-mod-auth-gssapi libgssapi3-heimdal python3-gssapi faketime libnss-wrapper curl
 	igtf-policy-classic p11-kit globus-proxy-utils voms-clients gridsite nginx-light lighttpd pebble certbot
 	libnss3-tools gnutls-bin default-jre-headless oidc-agent-cli bsdutils
+	xrootd-server xrootd-server-plugins xrootd-plugins
 	python3-requests python3-requests-kerberos
 )
 

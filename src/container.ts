@@ -2,6 +2,7 @@
  * The composition root: the one file that registers services. A caller's own container is the parent, and what is
  * registered there takes the place of what would be registered here.
  */
+import 'reflect-metadata';
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
 import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
@@ -50,6 +51,7 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 	'http-signature': async () => (await import('../strategies/http-signature/index.ts')).HttpSignatureStrategy,
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
+	macaroon: async () => (await import('../strategies/macaroon/index.ts')).MacaroonStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
 	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
 	spiffe: async () => (await import('../strategies/spiffe/index.ts')).SpiffeStrategy,
@@ -98,7 +100,8 @@ export function compose(
 		return container.resolve(token);
 	};
 
-	const got = import('got').then(module => module.default);
+	// Loaded at the first request of gatepass's own.
+	const got = async () => (await import('got')).default;
 	const workloadApis = new OpenWorkloadApis();
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
@@ -204,16 +207,37 @@ export function compose(
 		ready: () => trust.ready(),
 		async close() {
 			router.close();
-			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
-			agents.close();
-			owned.close();
-			await pools.destroy();
-			workloadApis.close();
-			trust.close();
-			if (ownsTokens) await tokens.close();
-			await container.dispose();
+			const errors: unknown[] = [];
+			// Side by side, and before what they were given.
+			await Promise.all(strategies.map(strategy => gather(errors, () => strategy.dispose?.())));
+			const others = [
+				() => agents.close(),
+				() => owned.close(),
+				() => pools.destroy(),
+				() => workloadApis.close(),
+				() => trust.close(),
+				() => (ownsTokens ? tokens.close() : undefined),
+				() => container.dispose(),
+			];
+			for (const close of others) await gather(errors, close);
+			if (errors.length === 1) throw errors[0];
+			if (errors.length > 1) {
+				throw new AggregateError(
+					errors,
+					`${errors.length} parts of gatepass could not be closed; the others are. See 'errors'`,
+				);
+			}
 		},
 	};
+}
+
+/** What goes wrong with one part keeps no other open. */
+async function gather(errors: unknown[], close: () => unknown): Promise<void> {
+	try {
+		await close();
+	} catch (error) {
+		errors.push(error);
+	}
 }
 
 /** Trust stores are found by the URL of an https request; a store's server is one that is spoken to in another way. */

@@ -13,9 +13,7 @@ export function readEnvironment(folder: string, environment: Environment, proble
 	const file = join(folder, '.env');
 	try {
 		const added = parse(readBoundedSync(file, largestFile).bytes);
-		// A variable that is there but undefined is not set, so it overrides nothing.
-		const set = Object.entries(environment).filter(([, value]) => value !== undefined);
-		return {...added, ...Object.fromEntries(set)};
+		return withDefaults(environment, added);
 	} catch (error) {
 		if (!(error instanceof FileReadError)) throw error;
 		// A folder of that name is somebody else's: Python keeps its virtual environments so.
@@ -24,4 +22,20 @@ export function readEnvironment(folder: string, environment: Environment, proble
 		}
 		return environment;
 	}
+}
+
+/** The variables as they are at each look: some are tokens, which the process is given anew. */
+function withDefaults(environment: Environment, added: Record<string, string>): Environment {
+	// A variable that is there but undefined is not set, so it overrides nothing.
+	const read = (name: string): string | undefined => environment[name] ?? added[name];
+	const names = (): string[] => [...new Set([...Object.keys(added), ...Object.keys(environment)])];
+	return new Proxy(added, {
+		get: (target, name) => (typeof name === 'string' ? read(name) : Reflect.get(target, name)),
+		has: (target, name) => (typeof name === 'string' ? read(name) !== undefined : Reflect.has(target, name)),
+		ownKeys: () => names().filter(name => read(name) !== undefined),
+		getOwnPropertyDescriptor(_, name) {
+			const value = typeof name === 'string' ? read(name) : undefined;
+			return value === undefined ? undefined : {value, enumerable: true, configurable: true, writable: true};
+		},
+	});
 }

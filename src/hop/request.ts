@@ -68,6 +68,14 @@ export interface SwitchableRouter extends Router {
 /** Header values as Node takes them, by name as the caller wrote it. */
 export type HeaderRecord = Record<string, string | string[] | number | undefined>;
 
+/**
+ * A header's name as it is sent. Case means nothing in HTTP (RFC 9110 section 5.1), but XRootD 5.5, whose
+ * `http.header2cgi Authorization authz` is in the grid's configurations, knows this one by this spelling alone.
+ */
+export function spelled(name: string): string {
+	return name === 'authorization' ? 'Authorization' : name;
+}
+
 /** The request as its strategy sees it. The headers are a copy; so is the URL, made when somebody asks for it. */
 export class HopRequest implements AuthRequest {
 	readonly method: string;

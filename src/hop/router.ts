@@ -9,6 +9,7 @@ import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
 import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
 import type {Route, Router, SwitchableRouter} from './request.ts';
+import {RotatingStrategy} from './rotating-strategy.ts';
 
 /** More origins than a person reads about. */
 const mostTold = 1000;
@@ -42,7 +43,10 @@ export function bindRules(
 			info,
 			carriesCredential: definitionOf(strategyOf(name))?.carriesCredential !== false,
 			get strategy() {
-				strategy ??= build(rule, info);
+				strategy ??=
+					rule.rotating === undefined
+						? build(rule, info)
+						: new RotatingStrategy(rule.rotating, rule.options, options => build({...rule, options}, info));
 				return strategy;
 			},
 		};

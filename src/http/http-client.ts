@@ -3,11 +3,13 @@ import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
+import {sameFailure} from '../tls/peer-certificates.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';
 import {sendBelow} from './below-got.ts';
+import {PauseWatch} from './pause-watch.ts';
 
 export interface HttpClientSettings {
-	/** Milliseconds for a request with all its retries. */
+	/** Milliseconds for a request with all its retries. Each try has half of that, where there are retries. */
 	readonly timeout: number;
 	readonly retries: number;
 }
@@ -19,22 +21,35 @@ const largestBody = 1024 * 1024;
 const passingStatuses = [502, 503, 504];
 
 export class GotHttpClient implements HttpClient {
-	readonly #got: Promise<Got>;
+	readonly #got: () => Promise<Got>;
 	readonly #trust: TrustStores;
 	readonly #agents: TlsAgents;
 	readonly #settings: HttpClientSettings;
 
-	constructor(got: Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
+	constructor(got: () => Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
 		this.#got = got;
 		this.#trust = trust;
 		this.#agents = agents;
 		this.#settings = settings;
 	}
 
+	/** Once more where it failed while this process stood still: its time limit was over when it went on. */
 	async fetch(input: string | URL, init: RequestInit & {identity?: Identity} = {}): Promise<Response> {
+		const watch = new PauseWatch();
+		try {
+			return await this.#fetch(input, init);
+		} catch (error) {
+			if (!watch.hasPaused() || init.signal?.aborted) throw error;
+			return await this.#fetch(input, init);
+		} finally {
+			watch.stop();
+		}
+	}
+
+	async #fetch(input: string | URL, init: RequestInit & {identity?: Identity}): Promise<Response> {
 		const url = new URL(input);
 		const {timeout, retries} = this.#settings;
-		const got = await this.#got;
+		const got = await this.#got();
 		const trust = this.#trust.find(url);
 		const useOwnAgent = url.protocol === 'https:' && (trust !== undefined || init.identity !== undefined);
 		const tooLarge = new AbortController();
@@ -50,7 +65,8 @@ export class GotHttpClient implements HttpClient {
 			responseType: 'buffer',
 			// A small answer could unfold to any size: `unpack` has a limit.
 			decompress: false,
-			timeout: {request: timeout},
+			// For each try, so that there is time for another where one gets no answer, as over a connection that is dead.
+			timeout: {request: retries === 0 ? timeout : timeout / 2},
 			signal: AbortSignal.any(signals),
 			retry: {
 				limit: retries,
@@ -80,8 +96,12 @@ export class GotHttpClient implements HttpClient {
 }
 
 /** Nothing is asked for packed, but some balancers pack all the same. */
+/** In a plain object, names stay as they are written: some servers know them by that alone (XRootD: `Content-Type`). */
 function headersOf(headers: RequestInit['headers']): Record<string, string> {
-	return {'accept-encoding': 'identity', ...Object.fromEntries(new Headers(headers))};
+	const checked = new Headers(headers);
+	const isPlain = headers !== undefined && !(Symbol.iterator in headers);
+	const written = isPlain ? headers : Object.fromEntries(checked);
+	return {...(!checked.has('accept-encoding') && {'accept-encoding': 'identity'}), ...written};
 }
 
 /** The content of an answer that came packed by gzip; the header that says so goes. */
@@ -126,5 +146,5 @@ function detach(error: RequestError, url: URL): Error {
 	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
 	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);
 	Object.defineProperty(detached, 'name', {value: error.name, configurable: true});
-	return Object.assign(detached, {code: error.code});
+	return sameFailure(Object.assign(detached, {code: error.code}), error);
 }

@@ -1,15 +1,15 @@
 /** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
-import type {Stats} from 'node:fs';
 import {CertificateError} from '../errors.ts';
 import type {CertificateKind, Identity, IdentityText} from '../strategy/services.ts';
-import {parseCertificates, toPem} from '../x509/certificates.ts';
-import {readWithStatus} from '../x509/files.ts';
+import {aliasesIn, parseCertificates, toPem} from '../x509/certificates.ts';
+import {chooseIdentity} from '../x509/choose-identity.ts';
+import {type FileStatus, readWithStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {chooseChain, type OwnChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
-import {openPrivateKey, parsePrivateKey} from '../x509/private-keys.ts';
+import {openPrivateKeys, parsePrivateKey} from '../x509/private-keys.ts';
 import {
 	checkChain,
 	checkKeyFile,
@@ -17,8 +17,8 @@ import {
 	checkRobot,
 	checkSelfSigned,
 	checkValidity,
-	findOwnCertificate,
 	type JudgeChain,
+	notTogether,
 	warningsAbout,
 } from './checks.ts';
 import {judgeClientUse} from './client-use.ts';
@@ -33,6 +33,9 @@ export interface IdentityPlace {
 	/** A secret. */
 	readonly passphrase?: string | undefined;
 	readonly requireRobot?: boolean | undefined;
+	/** Which of several identities in the files is meant. */
+	readonly alias?: string | undefined;
+	readonly thumbprint?: string | undefined;
 	/** Who named the place: `the option 'pkcs12'`, `the variable X509_USER_PROXY`. */
 	readonly namedBy: string;
 }
@@ -118,21 +121,22 @@ export async function adoptIdentity(
 	{certificate, key, origin}: IdentityText,
 	judge?: JudgeChain,
 ): Promise<LoadedIdentity> {
-	const parts = {
-		certificates: parseCertificates(Buffer.from(certificate), origin),
-		key: parsePrivateKey(Buffer.from(key), origin),
-		keyFileStatus: undefined,
-	};
-	return checkedIdentity({certificate: origin, key: origin}, parts, {judge});
+	const files = {certificate: origin, key: origin};
+	const certificates = parseCertificates(Buffer.from(certificate), origin);
+	const keys = [{key: parsePrivateKey(Buffer.from(key), origin), alias: undefined}];
+	const held = certificates.map(certificate => ({certificate, alias: undefined}));
+	const choice = chooseIdentity(keys, held, {}, origin);
+	if (choice === undefined) throw notTogether(files);
+	const parts = {certificates, key: choice.key, leaf: choice.certificate, keyFileStatus: undefined};
+	return checkedIdentity(files, parts, {judge});
 }
 
 async function checkedIdentity(
 	files: Identity['files'],
-	{certificates, key, keyFileStatus}: Parts,
+	{certificates, key, leaf, keyFileStatus}: Parts,
 	{judge, requireRobot}: {judge?: JudgeChain | undefined; requireRobot?: boolean | undefined},
 ): Promise<LoadedIdentity> {
 	const {certificate: file} = files;
-	const leaf = findOwnCertificate(certificates, key, files);
 	const own = await sufficient(chooseChain(certificates, leaf), judge);
 	const {chain} = own;
 	const use = judgeClientUse(chain, file);
@@ -155,23 +159,32 @@ async function sufficient(own: OwnChain, judge: JudgeChain | undefined): Promise
 interface Parts {
 	readonly certificates: readonly X509Certificate[];
 	readonly key: KeyObject;
+	/** The certificate of the key. */
+	readonly leaf: X509Certificate;
 	/** Absent where it is in no file. */
-	readonly keyFileStatus: Stats | undefined;
+	readonly keyFileStatus: FileStatus | undefined;
 }
 
-async function readParts({kind, certificate, key, passphrase}: IdentityPlace): Promise<Parts> {
+async function readParts(place: IdentityPlace): Promise<Parts> {
+	const {kind, certificate: file, key: keyFile, passphrase} = place;
 	if (kind === 'pkcs12') {
-		const {bytes, status} = await readWithStatus(certificate);
-		return {...(await readPkcs12(bytes, certificate, passphrase)), keyFileStatus: status};
+		const {bytes, status} = await readWithStatus(file);
+		const {certificate: leaf, certificates, key} = await readPkcs12(bytes, file, passphrase, place);
+		return {certificates, key, leaf, keyFileStatus: status};
 	}
 	const [forCertificate, forKey] = await Promise.all([
-		readWithStatus(certificate),
-		certificate === key ? undefined : readWithStatus(key),
+		readWithStatus(file),
+		file === keyFile ? undefined : readWithStatus(keyFile),
 	]);
 	const {bytes, status} = forKey ?? forCertificate;
-	return {
-		certificates: parseCertificates(forCertificate.bytes, certificate),
-		key: await openPrivateKey(bytes, key, passphrase),
-		keyFileStatus: status,
-	};
+	const certificates = parseCertificates(forCertificate.bytes, file);
+	const keys = await openPrivateKeys(bytes, keyFile, passphrase);
+	const aliases = aliasesIn(forCertificate.bytes);
+	const held = certificates.map(certificate => ({
+		certificate,
+		alias: aliases.get(certificate.fingerprint256),
+	}));
+	const choice = chooseIdentity(keys, held, place, file);
+	if (choice === undefined) throw notTogether({certificate: file, key: keyFile});
+	return {certificates, key: choice.key, leaf: choice.certificate, keyFileStatus: status};
 }

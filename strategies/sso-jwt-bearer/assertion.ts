@@ -71,13 +71,13 @@ function madeHere(own: OwnAssertion, client: string | undefined, rule: RuleInfo)
 	const part: AssertionPart = {
 		async complete(occasion) {
 			key ??= readSigningKey(own, 'privateKey', rule);
-			const now = Math.floor(occasion.now / 1000);
+			const {issuedAt} = occasion;
 			const usual = {
 				iss: issuer,
 				sub: subject ?? issuer,
 				aud: audience ?? occasion.audience,
-				iat: now,
-				exp: now + Math.ceil(lifetime / 1000),
+				iat: issuedAt,
+				exp: issuedAt + Math.ceil(lifetime / 1000),
 				jti: randomUUID(),
 			};
 			return {assertion: signJwt(key, {...usual, ...claims}, keyId)};

@@ -5,6 +5,7 @@ import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
 import {type AssertionReader, doubtsAbout} from '../bearer/claims.ts';
 import type {TextSource} from '../bearer/source.ts';
 import type {SsoOptions} from './options.ts';
+import type {ServerClock} from './server-clock.ts';
 import {importParametersOf, readSigningKey} from './signing-key.ts';
 
 /** The client of a rule: its name, and what adds the proof to a request. */
@@ -26,6 +27,7 @@ export async function findClient(
 	options: SsoOptions,
 	environment: Environment,
 	rule: RuleInfo,
+	clock: ServerClock,
 	assertion?: TextSource,
 ): Promise<ClientIdentity> {
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
@@ -46,9 +48,9 @@ export async function findClient(
 		case 'client_secret_post':
 			return {clientId, authenticate: oauth.ClientSecretPost(secret()), secrets: [secret()]};
 		case 'client_secret_jwt':
-			return {clientId, authenticate: oauth.ClientSecretJwt(secret()), secrets: [secret()]};
+			return {clientId, authenticate: oauth.ClientSecretJwt(secret(), dated(clock)), secrets: [secret()]};
 		case 'private_key_jwt':
-			return {clientId, authenticate: await signWithKey(options, rule), secrets: []};
+			return {clientId, authenticate: await signWithKey(options, rule, clock), secrets: []};
 		case 'tls_client_auth':
 			return {clientId, authenticate: oauth.TlsClientAuth(), secrets: []};
 		case 'none':
@@ -100,14 +102,34 @@ function methodOf(options: SsoOptions): NonNullable<SsoOptions['clientAuthentica
 	return isCernsKind ? 'client_secret_post' : 'client_secret_basic';
 }
 
-async function signWithKey(options: SsoOptions, rule: RuleInfo): Promise<oauth.ClientAuth> {
+/** Seconds from `iat` on, which is dated back. */
+const assertionLifetime = 65;
+
+async function signWithKey(
+	options: SsoOptions,
+	rule: RuleInfo,
+	clock: ServerClock,
+): Promise<oauth.ClientAuth> {
 	const {privateKey = '', keyId, algorithm: named} = options;
 	const {key, algorithm} = readSigningKey({privateKey, algorithm: named}, 'privateKey', rule);
 	const cryptoKey = key.toCryptoKey(importParametersOf(algorithm), false, ['sign']) as oauth.CryptoKey;
 	return oauth.PrivateKeyJwt(keyId === undefined ? cryptoKey : {key: cryptoKey, kid: keyId}, {
 		// The library names each algorithm by its one newest name.
-		[oauth.modifyAssertion]: header => {
+		[oauth.modifyAssertion]: (header, claims) => {
 			header.alg = algorithm;
+			date(claims, clock);
 		},
 	});
+}
+
+function dated(clock: ServerClock): oauth.ModifyAssertionOptions {
+	return {[oauth.modifyAssertion]: (_, claims) => date(claims, clock)};
+}
+
+/** `nbf` is left out (RFC 7523 section 3 asks for none): it would only make a server refuse what is a second early. */
+function date(claims: Record<string, oauth.JsonValue | undefined>, clock: ServerClock): void {
+	const issuedAt = clock.issuedAt();
+	claims.iat = issuedAt;
+	claims.exp = issuedAt + assertionLifetime;
+	delete claims.nbf;
 }

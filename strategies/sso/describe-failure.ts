@@ -45,7 +45,7 @@ export function describeFailure(
 		return refusal(
 			exchange,
 			`gave no answer: ${reason}`,
-			'Check the endpoint and the network, or try again',
+			adviceForSilence(error, exchange),
 			{},
 			{cause: error},
 		);
@@ -62,6 +62,18 @@ export function describeFailure(
 		status,
 		...(retryAfter !== undefined && {retryAfter}),
 	});
+}
+
+/** Codes of OpenSSL's for a server whose chain leads to nothing that is trusted. */
+const untrustedCodes: ReadonlySet<unknown> = new Set([
+	...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'],
+	...['SELF_SIGNED_CERT_IN_CHAIN', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'CERT_UNTRUSTED'],
+]);
+
+function adviceForSilence(error: unknown, {endpoint}: Exchange): string {
+	return untrustedCodes.has((error as {code?: unknown}).code)
+		? `If this is the right server, add its CA under 'trust', for ${new URL(endpoint).origin}`
+		: 'Check the endpoint and the network, or try again';
 }
 
 function adviceForStatus(status: number, retryAfter: number | undefined, name: EndpointName): string {
@@ -186,10 +198,16 @@ function adviceFor(code: string): string {
 	}
 }
 
-/** RFC 9110 section 10.2.3: seconds, or a date. */
+/**
+ * RFC 9110 section 10.2.3: seconds, or a date. Some servers send fractions. A date is by the clock that dated the answer,
+ * whatever this machine's says.
+ */
 export function retryAfterOf(response: Response | undefined): {retryAfter?: number} {
 	const value = response?.headers.get('retry-after');
 	if (!value) return {};
-	const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+	const sentAt = Date.parse(response?.headers.get('date') ?? '');
+	const milliseconds = /^\d+(?:\.\d+)?$/.test(value)
+		? Number(value) * 1000
+		: Date.parse(value) - (Number.isNaN(sentAt) ? Date.now() : sentAt);
 	return Number.isFinite(milliseconds) ? {retryAfter: Math.max(0, milliseconds)} : {};
 }

@@ -5,8 +5,8 @@ import type {AssertionReader} from '../bearer/claims.ts';
 export interface GrantOccasion {
 	/** What the server goes by: its name as an issuer, or else its token endpoint. */
 	readonly audience: string;
-	/** By the server's clock, as far as that is known; milliseconds since 1970. */
-	readonly now: number;
+	/** When what is made now is to be dated, in seconds since 1970: by the clock that the server accepts. */
+	readonly issuedAt: number;
 }
 
 /** A token request, and what makes its token different from others. */

@@ -3,34 +3,63 @@
 /** A difference, in milliseconds, that is worth a second try. */
 const tellingDifference = 5000;
 
+/**
+ * Seconds by which what is sent is dated back: a clock that is ahead by less is as good as right, and few servers take
+ * what comes from the future, be it half a second.
+ */
+const backdating = 5;
+
 export class ServerClock {
-	/**
-	 * Milliseconds that the server's clock is ahead of ours, as its last answer said. Round it down for what is sent:
-	 * some servers refuse what comes from the future, be it half a second.
-	 */
+	/** Milliseconds that the server's clock is ahead of ours, as its last answer said. */
 	#skew = 0;
+	/** Whether what is sent goes by the server's clock: only after what went by ours was refused. */
+	#followsServer = false;
 
-	get skew(): number {
-		return this.#skew;
-	}
-
-	/** Our time as the server counts it. */
+	/** Our time, in milliseconds, as the server counts it. */
 	toServers(time: number): number {
 		return time + this.#skew;
 	}
 
-	/** Take note of the `Date` of an answer to what was sent at `requestedAt`. */
-	learn(dateHeader: string | null, requestedAt: number): void {
+	/** When what is sent now was made, in seconds since 1970. */
+	issuedAt(): number {
+		return Math.floor((Date.now() + this.offset) / 1000) - backdating;
+	}
+
+	/**
+	 * Take note of the `Date` of an answer.
+	 *
+	 * @param requestedAt when it was asked for, by this machine's clock.
+	 * @param duration milliseconds from then to the answer, by a clock that is not set.
+	 */
+	learn(dateHeader: string | null, requestedAt: number, duration: number): void {
 		const date = Date.parse(dateHeader ?? '');
 		if (Number.isNaN(date)) return;
 		// The header has whole seconds, and the answer took its time: less than that is no difference.
-		const slack = Date.now() - requestedAt + 2000;
+		const slack = duration + 2000;
 		const skew = date - requestedAt;
 		this.#skew = Math.abs(skew) > slack ? skew : 0;
 	}
 
-	/** Whether the server has turned out to count the time differently from what was thought. */
-	hasChangedSince(skewBefore: number): boolean {
-		return Math.abs(this.#skew - skewBefore) > tellingDifference;
+	/** Milliseconds by which what is sent now differs from this machine's clock. */
+	get offset(): number {
+		return this.#followsServer ? this.#skew : 0;
+	}
+
+	/**
+	 * What was sent with these offsets was refused: use another from now on. That is the server's clock, as its last answer
+	 * told it, or this machine's: the `Date` may be that of a balancer whose clock is wrong. Returns whether there is one.
+	 */
+	switchFrom(refused: readonly number[]): boolean {
+		for (const [followsServer, offset] of [[true, this.#skew] as const, [false, 0] as const]) {
+			if (refused.some(other => Math.abs(other - offset) <= tellingDifference)) continue;
+			this.#followsServer = followsServer;
+			return true;
+		}
+		return false;
+	}
+
+	/** It was not the time: go on with the clock that was used before. */
+	switchBack(offset: number): void {
+		this.#followsServer = offset !== 0;
 	}
 }

@@ -124,7 +124,7 @@ export class TokenClient {
 			sendsTime: complete !== undefined,
 			send: async ({server, client, authenticate, dpop, options}) => {
 				const form = complete === undefined ? parameters : new URLSearchParams(parameters);
-				const added = await complete?.({audience: server.issuer, now: this.#clock.toServers(Date.now())});
+				const added = await complete?.({audience: server.issuer, issuedAt: this.#clock.issuedAt()});
 				for (const [name, value] of Object.entries(added ?? {})) form.set(name, value);
 				return oauth.genericTokenEndpointRequest(server, client, authenticate, type, form, {
 					...options,
@@ -166,7 +166,8 @@ export class TokenClient {
 					[oauth.allowInsecureRequests]: true,
 					additionalParameters: {token_type_hint: 'access_token'},
 				}),
-			read: (_, response) => oauth.processRevocationResponse(response),
+			// It says 200 (RFC 7009 section 2.2); what other servers mean with 204 is the same.
+			read: async (_, response) => (response.ok ? undefined : oauth.processRevocationResponse(response)),
 		}).catch(passOverUnsupported);
 	}
 
@@ -193,15 +194,31 @@ export class TokenClient {
 		}).catch(passOverUnsupported);
 	}
 
-	/** A second time, where the answer to the first has told what was missing. */
+	/** Once more, where the answer has told what was missing: a nonce for the proof, or the time by the other clock. */
 	async #ask<Result>(exchanging: Exchanging<Result>): Promise<Result> {
-		const skewBefore = this.#clock.skew;
-		try {
-			return await this.#askOnce(exchanging);
-		} catch (error) {
-			if (!this.#isWorthAnotherTry(error, skewBefore, exchanging.sendsTime ?? false)) throw error;
-			return this.#askOnce(exchanging);
+		let hasNonce = false;
+		const offsets: number[] = [];
+		for (;;) {
+			offsets.push(this.#clock.offset);
+			try {
+				return await this.#askOnce(exchanging);
+			} catch (error) {
+				if (!hasNonce && this.#options.dpop && (error as TokenRequestError).error === 'use_dpop_nonce') {
+					hasNonce = true;
+				} else if (
+					!this.#mayMindTheTime(error, exchanging.sendsTime ?? false) ||
+					!this.#clock.switchFrom(offsets)
+				) {
+					this.#clock.switchBack(offsets[0] ?? 0);
+					throw error;
+				}
+			}
 		}
+	}
+
+	/** An API refused a proof of this client's: the next one goes by the other clock, if that differs. */
+	switchClock(): void {
+		this.#clock.switchFrom([this.#clock.offset]);
 	}
 
 	async #askOnce<Result>({
@@ -230,7 +247,7 @@ export class TokenClient {
 		};
 		const connection: Connection = {
 			server,
-			client: {client_id: client.clientId, [oauth.clockSkew]: Math.floor(this.#clock.skew / 1000)},
+			client: {client_id: client.clientId},
 			authenticate: client.authenticate,
 			dpop,
 			options: {
@@ -244,9 +261,10 @@ export class TokenClient {
 		};
 		let response: Response | undefined;
 		const sentAt = Date.now();
+		const begun = performance.now();
 		try {
 			response = await send(connection);
-			this.#clock.learn(response.headers.get('date'), sentAt);
+			this.#clock.learn(response.headers.get('date'), sentAt, performance.now() - begun);
 			refuseRedirect(response, exchange);
 			const answer = await refusalAsSuch(withoutChallenge(response));
 			return await read(connection, answer, exchange, sentAt);
@@ -266,7 +284,7 @@ export class TokenClient {
 
 	async #makePreparation(): Promise<Preparation> {
 		const {environment, rule} = this.#services;
-		const client = await findClient(this.#options, environment, rule, this.#assertion);
+		const client = await findClient(this.#options, environment, rule, this.#clock, this.#assertion);
 		return {client, dpop: this.#options.dpop ? await this.#makeDpop() : undefined};
 	}
 
@@ -274,19 +292,19 @@ export class TokenClient {
 		const keys = await oauth.generateKeyPair('ES256');
 		const handle = oauth.DPoP({}, keys, {
 			[oauth.modifyAssertion]: (_, proof) => {
-				proof.iat = Math.floor(this.#clock.toServers(Date.now()) / 1000);
+				proof.iat = this.#clock.issuedAt();
 			},
 		});
 		return {handle, thumbprint: await handle.calculateThumbprint()};
 	}
 
-	/** A server that wants a nonce in the proof has just sent it; one that minds the time has just said its own. */
-	#isWorthAnotherTry(error: unknown, skewBefore: number, bearsTime: boolean): boolean {
+	#mayMindTheTime(error: unknown, bearsTime: boolean): boolean {
 		const {dpop, privateKey, clientAuthentication} = this.#options;
-		if (dpop && error instanceof TokenRequestError && error.error === 'use_dpop_nonce') return true;
 		const sendsTime =
 			bearsTime || dpop || privateKey !== undefined || clientAuthentication === 'client_secret_jwt';
-		return Boolean(sendsTime) && this.#clock.hasChangedSince(skewBefore);
+		const {status = 0, retryAfter} = error as TokenRequestError;
+		const isRefusal = error instanceof TokenRequestError && status >= 400 && status < 500;
+		return Boolean(sendsTime) && isRefusal && retryAfter === undefined;
 	}
 }
 

@@ -60,7 +60,7 @@ export class TokenConversation implements AuthStrategy {
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
-		const {tokens, options} = this.#settings;
+		const {tokens, client, options} = this.#settings;
 		let {token, use} = await this.#obtain(request, request.fresh);
 		// A second time with a new token, where the first is refused: the server knows better than the clock, the
 		// token may be revoked. No more than that.
@@ -75,6 +75,7 @@ export class TokenConversation implements AuthStrategy {
 				isRefused = (yield).status === 401;
 			}
 			if (!isRefused || isLast) return;
+			if (token.type === 'DPoP') client.switchClock();
 			await tokens.invalidate(use.key, token);
 			if (!request.replayable) return;
 			({token, use} = await this.#obtain(request, false));

@@ -61,7 +61,11 @@ let echo: TestServer;
 beforeAll(async () => {
 	[tls, api, tokens, echo] = await Promise.all([
 		startMtlsServer(),
-		startServer(({url, headers}, response, incoming) => {
+		startServer(({method, url, headers}, response, incoming) => {
+			if (method === 'POST') {
+				answerJson(response, 200, {macaroon: `${canary}-a-macaroon`});
+				return;
+			}
 			const [path = ''] = url.split('?');
 			const what = path.split('/').at(-1) ?? '';
 			const isAnonymous = headers.authorization === undefined && url.startsWith('/kerberos-stub');
@@ -155,6 +159,10 @@ beforeAll(async () => {
 			env: {SECRET: secret},
 		},
 		'oidc-agent': {account: 'wlcg'},
+		macaroon: {
+			activities: ['DOWNLOAD'],
+			of: {strategy: 'static-token', options: {token: `${canary}-for-macaroon`}},
+		},
 		'wlcg-token': {},
 		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
 		'grid-certificate': {...tls.client},
@@ -293,6 +301,8 @@ test('no canary is in what gatepass tells', async () => {
 		'subject-token',
 		'printed',
 		'of-the-agent',
+		'for-macaroon',
+		'a-macaroon',
 		'assertion',
 		'in-json',
 	]) {

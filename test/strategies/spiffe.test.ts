@@ -5,7 +5,6 @@ import {createServer, type Server} from 'node:https';
 import type {AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import type {TLSSocket} from 'node:tls';
 import got from 'got';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
@@ -27,6 +26,8 @@ let api: WorkloadApiServer;
 let server: Server;
 let url: string;
 let ca: string;
+/** The certificate of each connection's client. */
+const shown = new WeakMap<object, string>();
 
 beforeEach(async () => {
 	domain = await createTrustDomain();
@@ -35,10 +36,14 @@ beforeEach(async () => {
 	server = createServer(
 		{cert: own.certificate, key: own.key, ca: domain.ca, requestCert: true, rejectUnauthorized: false},
 		(request, response) => {
-			const {subjectaltname, serialNumber} = (request.socket as TLSSocket).getPeerCertificate();
-			response.end(`${subjectaltname} ${serialNumber}`);
+			response.end(shown.get(request.socket));
 		},
 	);
+	server.on('secureConnection', socket => {
+		// It can be asked for once.
+		const {subjectAltName, serialNumber} = socket.getPeerX509Certificate() ?? {};
+		shown.set(socket, `${subjectAltName} ${serialNumber}`);
+	});
 	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
 	url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
 	ca = join(tmpdir(), `gatepass-spiffe-${process.pid}.pem`);

@@ -1,11 +1,15 @@
 /** Token endpoints that answer with anything but a token: a clear error for each, and no secret in any of them. */
+import {readFile} from 'node:fs/promises';
 import {createServer, type RequestListener, type Server} from 'node:http';
+import {createServer as createHttpsServer} from 'node:https';
 import type {AddressInfo} from 'node:net';
 import {monitorEventLoopDelay} from 'node:perf_hooks';
 import {inspect} from 'node:util';
 import {gzipSync} from 'node:zlib';
 import {afterEach, describe, expect, test} from 'vitest';
 import {createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
+import {createTestAuthority} from '../../src/testing/authority.ts';
+import {startServer} from '../../src/testing/server.ts';
 
 const clientSecret = 'hunter2 &+/ü=canary';
 const jwt = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl';
@@ -276,6 +280,22 @@ describe('no answer', () => {
 		expectNoSecret(error);
 	});
 
+	test('a CA that nobody trusts: add it', async () => {
+		const authority = await createTestAuthority();
+		cleanUps.push(() => authority.close());
+		const files = await authority.issue('tokens', {subject: 'CN=tokens', hosts: ['127.0.0.1']});
+		const [cert, key] = await Promise.all([files.certificate, files.key].map(file => readFile(file)));
+		const tokens = await startServer(() => {}, createHttpsServer({cert, key}), 'https');
+		cleanUps.push(() => tokens.close());
+		const options = {clientId: 'me', clientSecret, tokenEndpoint: `${tokens.url}/token`};
+		const rule = await gatepassWith('https://api.example.org', options, {tokenRequest: {retries: 0}});
+		const error = await rule.authorize('https://api.example.org').catch((error: unknown) => error);
+		expect(error).toBeInstanceOf(TokenRequestError);
+		expect((error as Error).message).toMatch(/gave no answer: .*(certificate|signed)/);
+		const hint = `. If this is the right server, add its CA under 'trust', for ${tokens.url}`;
+		expect((error as Error).message.endsWith(hint)).toBe(true);
+	});
+
 	test('something that is not HTTP', async () => {
 		const error = await failureOf(request => request.socket.end('SSH-2.0-OpenSSH_9.2\r\n'), {
 			tokenRequest: {retries: 0},
@@ -315,6 +335,17 @@ describe('another status', () => {
 		);
 		expect(retryAfter).toBeGreaterThan(50_000);
 		expect(retryAfter).toBeLessThanOrEqual(60_000);
+	});
+
+	test.each([60, -60])('429 with Retry-After as a date, by a clock that is %i minutes ahead', async ahead => {
+		const date = Date.now() + ahead * 60_000;
+		const toText = (time: number): string => new Date(time).toUTCString();
+		const headers = {date: toText(date), 'retry-after': toText(date + 90_000)};
+		expect(await failureOf(json(429, '', headers))).toMatchObject({retryAfter: 90_000});
+	});
+
+	test('429 with a Retry-After of a fraction', async () => {
+		expect(await failureOf(json(429, '', {'retry-after': '1.5'}))).toMatchObject({retryAfter: 1500});
 	});
 
 	test.each(['soon', '-5', '1e3', ''])('429 with a Retry-After of %j', async value => {

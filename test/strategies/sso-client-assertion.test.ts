@@ -118,6 +118,15 @@ describe('where it comes from', () => {
 		});
 	});
 
+	test('a variable as it is now, also where a .env adds others', async () => {
+		const env: Record<string, string> = {CI_TOKEN: 'the first one has expired'};
+		await writeFile(join(programs.folder, '.env'), 'OTHER=value\nCI_TOKEN=overrides nothing\n');
+		const gatepass = await open({variable: 'CI_TOKEN'}, {env});
+		await tokenRequestErrorOf(gatepass.authorize(url));
+		env.CI_TOKEN = await assertionFor(clientId, provider.issuer);
+		await gatepass.authorize(url);
+	});
+
 	test.each(['function', 'bare function'])('a %s, for each token request', async kind => {
 		let asked = 0;
 		const give = () => {

@@ -45,16 +45,18 @@ describe.for([10 * minutes, -10 * minutes])('oidc-provider, whose clock is %i ms
 			title: 'an assertion by a secret',
 			options: {...clients.secretJwt, clientAuthentication: 'client_secret_jwt'},
 		},
-	])('$title: one token request is refused, then none', async ({options}, {expect}) => {
+	])('$title: one token request is refused at most, then none', async ({options}, {expect}) => {
+		// Without nbf, this server minds only those that have expired by its clock.
+		const first = skew > 0 ? ['invalid_client', undefined] : [undefined];
 		const {got} = await useRule('nothing', options);
 		const before = await server.outcomes();
 		const answer = await got(`${api.url}/first`).json();
 		expect(answer).toMatchObject({status: 200});
-		expect((await server.outcomes()).slice(before.length)).toEqual(['invalid_client', undefined]);
+		expect((await server.outcomes()).slice(before.length)).toEqual(first);
 		// The clock is known now, and the token is used as long as the server says it is valid.
 		await got(`${api.url}/second`);
 		await got(`${api.url}/third`, {context: {gatepass: {fresh: true}}});
-		expect((await server.outcomes()).slice(before.length)).toEqual(['invalid_client', undefined, undefined]);
+		expect((await server.outcomes()).slice(before.length)).toEqual([...first, undefined]);
 		expect(api.judgements.map(({status}) => status)).toEqual([200, 200, 200]);
 	});
 

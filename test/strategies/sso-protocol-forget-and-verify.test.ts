@@ -184,6 +184,8 @@ describe('a server that fails at it', () => {
 				answerJson(response, 200, {issuer: url, ...endpoints});
 			} else if (request.url === '/token') {
 				answerJson(response, 200, {access_token: token, token_type: 'Bearer', expires_in: 60});
+			} else if (failWith === 204) {
+				response.writeHead(204).end();
 			} else {
 				answerJson(response, failWith, {error: 'invalid_request', error_description: `${token} ${secret}`});
 			}
@@ -201,6 +203,17 @@ describe('a server that fails at it', () => {
 		expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('canary');
 		await tokenOf(rule);
 		expect(server.requests.filter(({url}) => url === '/token')).toHaveLength(2);
+	});
+
+	test('forget() takes 204 for done, and 200 with an error in its body for none', async () => {
+		const rule = await useIssuer(server.url, {clientId: 'c', clientSecret: secret});
+		await tokenOf(rule);
+		failWith = 204;
+		await rule.forget();
+		expect(server.requests.at(-1)?.url).toBe('/revocation');
+		await tokenOf(rule);
+		failWith = 200;
+		expect((await tokenRequestErrorOf(rule.forget())).message).toContain('refused: invalid_request');
 	});
 
 	test.for([400, 302, 200])('status() says so at %i', async (status, {expect}) => {
