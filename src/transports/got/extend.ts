@@ -13,7 +13,6 @@ import {explainTlsFailure} from '../../tls/explain.ts';
 import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
 import {checkContext, keepFieldsOfInstance} from './context.ts';
 import {exchange} from './exchange.ts';
-import {GotBody} from './got-body.ts';
 import {type RequestParameters, senderOf} from './sender.ts';
 
 /** The request function that gatepass put into got's options, and what stood there before. */
@@ -55,7 +54,7 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 				sender: callers === undefined ? 'transport' : 'caller',
 				signal: options.signal,
 			};
-			const request = exchange(route, record.context, url, native, new GotBody(options), send);
+			const request = exchange(route, record.context, url, native, options, send);
 			return onResponse === undefined ? request : shownTo(request, onResponse);
 		}) as unknown as RequestFunction;
 		installed.set(request, record);

@@ -1,35 +1,24 @@
-/** The body of a request of got: what it is, and how it is read whole before got sends it. */
+/** Reads the body of a request of got whole, before got sends it. */
 import type {NormalizedOptions} from 'got';
 import {StrategyError} from '../../errors.ts';
 import {bytesOf} from '../body-bytes.ts';
 
-export class GotBody {
-	readonly #options: Pick<NormalizedOptions, 'body' | 'isStream' | 'method'>;
-	#bytes: Uint8Array | undefined;
+/** Of got's options: what is sent, and whether its user writes it. */
+export type BodyOptions = Pick<NormalizedOptions, 'body' | 'isStream' | 'method'>;
 
-	constructor(options: Pick<NormalizedOptions, 'body' | 'isStream' | 'method'>) {
-		this.#options = options;
+/**
+ * The bytes of the body. Where nothing was sent yet, got is given them, too: it sends the first leg by itself.
+ *
+ * @throws {StrategyError} where its user is still to write it, or it is too large.
+ */
+export async function readGotBody(options: BodyOptions, isSent: boolean): Promise<Uint8Array | undefined> {
+	const {body, isStream, method} = options;
+	if (body === undefined && isStream === true && method !== 'GET' && method !== 'HEAD') throw writtenLater();
+	const bytes = await bytesOf(body);
+	if (!isSent && bytes !== undefined && typeof body !== 'string' && !ArrayBuffer.isView(body)) {
+		options.body = bytes;
 	}
-
-	/** What is sent: the bytes, once they were read. */
-	get value(): unknown {
-		return this.#bytes ?? this.#options.body;
-	}
-
-	/**
-	 * Read it whole, and send what was read from then on. Before the first leg got is given the bytes, too: it sends
-	 * that one by itself.
-	 */
-	async read(isSent: boolean): Promise<Uint8Array | undefined> {
-		const {body, isStream, method} = this.#options;
-		if (body === undefined && isStream === true && method !== 'GET' && method !== 'HEAD')
-			throw writtenLater();
-		this.#bytes = await bytesOf(body);
-		if (!isSent && this.#bytes !== undefined && typeof body !== 'string' && !ArrayBuffer.isView(body)) {
-			this.#options.body = this.#bytes;
-		}
-		return this.#bytes;
-	}
+	return bytes;
 }
 
 function writtenLater(): StrategyError {
