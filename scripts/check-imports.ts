@@ -10,7 +10,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/cli/'],
 	['src/testing/'],
 	['src/cern/'],
-	['src/index.ts', 'src/gatepass.ts'],
+	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
 	['src/container.ts'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
 	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],
@@ -35,10 +35,16 @@ const layers: readonly (readonly string[])[] = [
 	['src/x509/'],
 	['src/files/'],
 	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
+	['src/diagnostics/'],
 ];
 
 /** All that a strategy may import besides other strategies: what a user's own strategy has, too. */
-const openToStrategies = ['src/strategy/index.ts', 'src/strategy/challenges.ts', 'src/errors.ts'];
+const openToStrategies = [
+	'src/strategy/index.ts',
+	'src/strategy/challenges.ts',
+	'src/errors.ts',
+	'src/diagnostics/diagnostic.ts',
+];
 
 /** One import that should not be. */
 export interface Violation {

@@ -184,9 +184,11 @@ export function compose(
 		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.
 		const wanted = strategyOf(strategy);
 		if (wanted === undefined) {
-			throw new StrategyNotFoundError(
-				`'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered. Name it under 'nested' of its definition, so that it is checked with the configuration`,
-			);
+			throw new StrategyNotFoundError({
+				code: 'strategy-not-found',
+				what: `'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered`,
+				hint: "Name it under 'nested' of its definition, so that it is checked with the configuration",
+			});
 		}
 		const built = scope.resolve(wanted as new (...services: unknown[]) => AuthStrategy);
 		strategies.push(built);

@@ -6,6 +6,7 @@ import type {Certificates} from './certificates/lazy.ts';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
+import {type Diagnostic, diagnostic, render, warning} from './diagnostics/diagnostic.ts';
 import {CertificateError, GatepassError} from './errors.ts';
 import type {Router} from './hop/request.ts';
 import type {BoundRule} from './hop/router.ts';
@@ -57,6 +58,8 @@ export interface RuleStatus extends CredentialStatus {
 	readonly strategy: string;
 	/** Where the rule is written: `file:line`. */
 	readonly source: string;
+	/** What is wrong, or needs a person's attention; at least one where there is no credential. */
+	readonly diagnostics: readonly Diagnostic[];
 }
 
 /** What to add to a request that another client sends. */
@@ -349,16 +352,32 @@ class ConfiguredGatepass implements Gatepass {
 async function credentialStatus(
 	strategy: () => Pick<AuthStrategy, 'status' | 'explain'>,
 	settings: {verify?: boolean} | undefined,
-): Promise<CredentialStatus> {
+): Promise<CredentialStatus & Pick<RuleStatus, 'diagnostics'>> {
 	try {
-		return (await strategy().status?.(settings)) ?? {available: true, detail: 'the strategy does not say'};
+		const told = await strategy().status?.(settings);
+		return withDiagnostics(told ?? {available: true, detail: 'the strategy does not say'});
 	} catch (error) {
 		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
-		const detail = error instanceof GatepassError ? error.message : 'its strategy failed to tell';
+		if (!(error instanceof GatepassError)) {
+			return withDiagnostics({available: false, detail: 'its strategy failed to tell'});
+		}
 		// That there is no credential says already where it was looked for.
 		const notes = error instanceof CertificateError ? strategy().explain?.() : undefined;
-		return {available: false, detail, ...(notes !== undefined && {notes})};
+		const {message: detail, diagnostics} = error;
+		return {available: false, detail, diagnostics, ...(notes !== undefined && {notes})};
 	}
+}
+
+/** A strategy may give diagnostics, or warnings as texts; a person gets both. */
+function withDiagnostics(status: CredentialStatus): CredentialStatus & Pick<RuleStatus, 'diagnostics'> {
+	const {available, detail, warnings = []} = status;
+	if (status.diagnostics !== undefined) {
+		const texts = status.diagnostics.filter(({severity}) => severity === 'warning').map(render);
+		return {...status, diagnostics: status.diagnostics, ...(texts.length > 0 && {warnings: texts})};
+	}
+	const told = warnings.map(what => warning({code: 'credential-doubtful', what, hint: ''}));
+	const missing = diagnostic({code: 'credential-unavailable', what: detail, hint: ''});
+	return {...status, diagnostics: available ? told : [missing, ...told]};
 }
 
 function parseUrl(url: string | URL): URL {

@@ -14,6 +14,14 @@ export type {ObtainOptions} from './certificates/ordering.ts';
 export type {RenewalResult, RenewOptions} from './certificates/renewing.ts';
 export type {LineageStatus} from './certificates/status.ts';
 export type {ConfigurationInput} from './config/schema.ts';
+export {
+	defineConfig,
+	type OptionsByStrategy,
+	type TypedConfiguration,
+	type TypedRule,
+} from './define-config.ts';
+export type {DiagnosticCode} from './diagnostics/codes.ts';
+export type {AnyDiagnosticCode, Diagnostic, Finding, Severity} from './diagnostics/diagnostic.ts';
 export * from './errors.ts';
 export {
 	type Authorization,

@@ -62,14 +62,21 @@ export function readPreset({presetFile}: Bundle): Preset {
 			mistake.code === 'TAG_RESOLVE_FAILED'
 				? "has a tag ('!') that has no meaning in a preset"
 				: 'is no YAML';
-		throw new GatepassError(`${place} ${what}. Put it right there`, {cause: mistake});
+		throw new GatepassError(
+			{code: 'bundle-damaged', what: `${place} ${what}`, hint: 'Put it right there'},
+			{cause: mistake},
+		);
 	}
 	const parsed = presetSchema.safeParse(document.toJS({maxAliasCount: 100}) ?? {});
 	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;
 	const path = issue?.path.join('.') || 'its top';
 	throw new GatepassError(
-		`${presetFile} is no preset of a bundle: ${issue?.message} (at ${path}). Put it right there; its settings are ${Object.keys(presetSchema.shape).join(', ')}`,
+		{
+			code: 'bundle-damaged',
+			what: `${presetFile} is no preset of a bundle: ${issue?.message} (at ${path})`,
+			hint: `Put it right there; its settings are ${Object.keys(presetSchema.shape).join(', ')}`,
+		},
 		{cause: parsed.error},
 	);
 }

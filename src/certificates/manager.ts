@@ -92,7 +92,11 @@ export class CertificateManager {
 		const identifiers = domains.map(identifierOf);
 		const [first] = identifiers;
 		if (first === undefined) {
-			throw new GatepassError('A certificate needs a name. Give one, such as www.example.org');
+			throw new GatepassError({
+				code: 'name-malformed',
+				what: 'A certificate needs a name',
+				hint: 'Give one, such as www.example.org',
+			});
 		}
 		return this.#changing(async () => {
 			const derived = first.value.replace(/^\*\./, '').replaceAll(':', '-');
@@ -151,9 +155,11 @@ export class CertificateManager {
 		await this.#changing(async () => {
 			const made = this.#installer(installer);
 			if (made.enhance === undefined) {
-				throw new GatepassError(
-					`The installer '${made.name}' has nothing to enhance. Configure the installer of a web server`,
-				);
+				throw new GatepassError({
+					code: 'installer-cannot-enhance',
+					what: `The installer '${made.name}' has nothing to enhance`,
+					hint: 'Configure the installer of a web server',
+				});
 			}
 			await made.enhance(await deployed(await this.#lineageFor(domains)), enhancements);
 		});
@@ -253,7 +259,11 @@ export class CertificateManager {
 
 	#installer(settings = this.#parts.settings.installer) {
 		if (settings !== undefined) return this.#parts.makeInstaller(settings, this.#checkpoints);
-		throw new GatepassError("There is no installer. Name one under 'certificates' in the configuration");
+		throw new GatepassError({
+			code: 'installer-missing',
+			what: 'There is no installer',
+			hint: "Name one under 'certificates' in the configuration",
+		});
 	}
 
 	async #lineageFor(domains: readonly string[]): Promise<Lineage> {
@@ -262,7 +272,11 @@ export class CertificateManager {
 			const covered = domainsOf(await lineage.certificate());
 			if (domains.every(domain => covered.includes(domain))) return lineage;
 		}
-		throw new GatepassError(`No certificate here is for ${domains.join(', ')}. Obtain one first`);
+		throw new GatepassError({
+			code: 'lineage-not-found',
+			what: `No certificate here is for ${domains.join(', ')}`,
+			hint: 'Obtain one first',
+		});
 	}
 
 	#parameters(options: ObtainOptions, account: string): RenewalParameters {

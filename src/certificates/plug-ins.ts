@@ -58,9 +58,11 @@ function make<Made, Context>(
 	const factory = Object.hasOwn(builtIn, name) ? builtIn[name] : undefined;
 	if (factory === undefined) {
 		const known = [...Object.keys(builtIn), ...registered.map(one => one.name)].sort();
-		throw new GatepassError(
-			`There is no ${kind} '${name}'. There are ${known.join(', ')}; register your own in the container`,
-		);
+		throw new GatepassError({
+			code: 'plug-in-unknown',
+			what: `There is no ${kind} '${name}'`,
+			hint: `There are ${known.join(', ')}; register your own in the container`,
+		});
 	}
 	return factory(options as never, context);
 }

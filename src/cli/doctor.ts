@@ -10,6 +10,8 @@ import {wrap} from './wrap.ts';
 
 interface DoctorOptions {
 	readonly network?: boolean;
+	/** A code. */
+	readonly explain?: string;
 }
 
 export function addDoctorCommand(program: Command): void {
@@ -20,17 +22,26 @@ export function addDoctorCommand(program: Command): void {
 			"Check Node's version, the configuration, each rule's credential, the rights of key and cache files, " +
 				'and the clock. Asks no server, unless --network is given. Exit code 1 when a check failed.',
 		)
-		.option('--network', "also ask the rules' hosts, KDCs and authorization servers, and compare clocks")
+		.option(
+			'--network',
+			"also ask the rules' hosts, KDCs and authorization servers, fetch a token for each rule, compare clocks",
+		)
+		.option('--explain <code>', 'check nothing; say what a diagnostic means, and what to do about it')
 		.addHelpText(
 			'after',
 			examples(
 				'gatepass doctor',
 				'gatepass doctor --network',
+				'gatepass doctor --explain server-untrusted',
 				`gatepass doctor --json | jq '.[] | select(.outcome != "ok")'`,
 			),
 		)
 		.action(async (_own: unknown, command: Command) => {
-			const {config, json, network = false} = optionsOf<DoctorOptions>(command);
+			const {config, json, network = false, explain} = optionsOf<DoctorOptions>(command);
+			if (explain !== undefined) {
+				await explainCode(explain, json);
+				return;
+			}
 			const findings = await withProgress(network ? 'Asking hosts' : 'Checking', !json, async () => {
 				const [{examine}, {TerminalPassphrases}] = await Promise.all([
 					import('./examine.ts'),
@@ -42,6 +53,16 @@ export function addDoctorCommand(program: Command): void {
 			else print(describe(findings));
 			if (findings.some(({outcome}) => outcome === 'failed')) process.exitCode = exitCodes.failed;
 		});
+}
+
+async function explainCode(code: string, json: boolean | undefined): Promise<void> {
+	const [{diagnosticPage}, {textOf}] = await Promise.all([
+		import('./diagnostic-page.ts'),
+		import('./markdown-text.ts'),
+	]);
+	const found = diagnosticPage(code);
+	if (json) printJson(found);
+	else print(textOf(found.page, 'docs/diagnostics'));
 }
 
 function describe(findings: readonly Finding[]): string {

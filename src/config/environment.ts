@@ -3,14 +3,30 @@ import {join} from 'node:path';
 import {parse} from 'dotenv';
 import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import type {Environment} from '../strategy/services.ts';
+import {whyNotTrusted} from './ownership.ts';
 import type {Problems} from './problems.ts';
 
 /** Whoever has more variables than that has another file in its place. */
 const largestFile = 1024 * 1024;
 
 /** Nothing is written to `process.env`, and nothing in `environment` is overridden. */
-export function readEnvironment(folder: string, environment: Environment, problems: Problems): Environment {
+export function readEnvironment(
+	folder: string,
+	environment: Environment,
+	problems: Problems,
+	wasFound = false,
+): Environment {
 	const file = join(folder, '.env');
+	const reason = wasFound ? whyNotTrusted(file) : undefined;
+	if (reason !== undefined) {
+		problems.add(
+			[],
+			`${file} ${reason}, so it is not read`,
+			'Make it yours, or name the configuration with -c',
+			'configuration-unsafe',
+		);
+		return environment;
+	}
 	try {
 		const added = parse(readBoundedSync(file, largestFile).bytes);
 		return withDefaults(environment, added);
@@ -18,7 +34,12 @@ export function readEnvironment(folder: string, environment: Environment, proble
 		if (!(error instanceof FileReadError)) throw error;
 		// A folder of that name is somebody else's: Python keeps its virtual environments so.
 		if (error.reason !== 'missing' && error.reason !== 'folder') {
-			problems.add([], `${file} ${error.message}`, 'Make it a file that this user may read, or remove it');
+			problems.add(
+				[],
+				`${file} ${error.message}`,
+				'Make it a file that this user may read, or remove it',
+				'configuration-unreadable',
+			);
 		}
 		return environment;
 	}

@@ -46,6 +46,7 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 				path,
 				"'${' is not closed",
 				"Add the '}', or write '$${' for the characters themselves",
+				'reference-malformed',
 			);
 		}
 		return parts
@@ -64,6 +65,7 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 				path.slice(0, 2),
 				`it is nested more than ${deepest} deep, or contains itself`,
 				'Write it flat',
+				'setting-malformed',
 			);
 			return undefined;
 		}
@@ -115,6 +117,7 @@ function resolveReference(
 			path,
 			`'\${${name}}' names no variable`,
 			"Write ${NAME}, ${NAME:-default} or ${file:PATH}, or '$${' for the characters themselves",
+			'reference-malformed',
 		);
 		return '';
 	}
@@ -123,6 +126,7 @@ function resolveReference(
 			path,
 			`the default of ${name} has a reference inside`,
 			'Write a plain text for the default; one reference cannot stand inside of another',
+			'reference-malformed',
 		);
 		return '';
 	}
@@ -136,6 +140,7 @@ function resolveReference(
 			path,
 			`the variable ${name} is not set`,
 			`Set it in the environment or in the .env beside the configuration, or write \${${name}:-default}`,
+			'variable-not-set',
 		);
 		return '';
 	}
@@ -154,7 +159,12 @@ function readSecretFile(
 		if (!(error instanceof FileReadError)) throw error;
 		const isOther = ['folder', 'special', 'too large'].includes(error.reason);
 		const hint = isOther ? 'that holds just the secret' : 'that exists and that this user may read';
-		problems.addUnresolved(path, `${file} ${whatIsWrong(error)}`, `Name a file ${hint}`);
+		problems.addUnresolved(
+			path,
+			`${file} ${whatIsWrong(error)}`,
+			`Name a file ${hint}`,
+			'secret-file-unusable',
+		);
 		return undefined;
 	}
 }

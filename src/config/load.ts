@@ -49,10 +49,10 @@ export async function loadConfiguration(request: LoadRequest): Promise<LoadedCon
 	const problems = new Problems(source, request.withoutSecrets);
 	problems.throwIfAny();
 	const folder = source.file === undefined ? cwd : dirname(source.file);
-	const environment = readEnvironment(folder, request.env, problems);
+	const environment = readEnvironment(folder, request.env, problems, source.wasFound);
 	const {value, secrets, files} = interpolate(source.value, {environment, folder, problems});
 	problems.hide(secrets);
-	const registry = new StrategyRegistry(request.builtIn, folder, environment, problems);
+	const registry = new StrategyRegistry(request.builtIn, folder, environment, problems, source.wasFound);
 	request.strategies.forEach((strategy, index) => {
 		registry.register(strategy, [], `strategies[${index}] of createGatepass`);
 	});

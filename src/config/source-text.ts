@@ -9,6 +9,7 @@ import {
 	LineCounter,
 	type Pair,
 	parseDocument,
+	visit,
 	type YAMLMap,
 } from 'yaml';
 import type {Problem} from '../errors.ts';
@@ -28,6 +29,7 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 	const problems: Problem[] = describeErrors(document, lines, text).map(found => ({
 		file,
 		path: '(text)',
+		code: 'configuration-syntax',
 		...found,
 	}));
 	let value: unknown;
@@ -35,10 +37,30 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 		try {
 			value = valueAt(document, prefix);
 		} catch (error) {
-			problems.push({file, path: '(text)', ...describeResolution(error as Error)});
+			const line = lineOfUnknownAlias(document, lines);
+			problems.push({
+				file,
+				path: '(text)',
+				code: 'configuration-syntax',
+				...(line !== undefined && {line}),
+				...describeResolution(error as Error),
+			});
 		}
 	}
 	return {file, value, lineOf: path => lineOf(document, lines, [...prefix, ...path]), problems};
+}
+
+/** Of the first alias that names no anchor before it. */
+function lineOfUnknownAlias(document: Document, lines: LineCounter): number | undefined {
+	let offset: number | undefined;
+	visit(document, {
+		Alias(_key, alias) {
+			if (alias.resolve(document) !== undefined) return undefined;
+			offset = alias.range?.[0];
+			return visit.BREAK;
+		},
+	});
+	return offset === undefined ? undefined : lines.linePos(offset).line;
 }
 
 function valueAt(document: Document, prefix: Path): unknown {

@@ -1,26 +1,72 @@
 /** Says what is wrong with the text of a configuration. The library's own messages may quote it, and a secret with it. */
-import type {Document, ErrorCode, LineCounter} from 'yaml';
+import {
+	type Document,
+	type ErrorCode,
+	isCollection,
+	isMap,
+	isScalar,
+	type LineCounter,
+	visit,
+	type YAMLParseError,
+} from 'yaml';
 import type {Problem} from '../errors.ts';
 
 type Description = Pick<Problem, 'message' | 'hint'>;
 
 /** The mistakes that reading the text has found, each with its line. */
 export function describeErrors(
-	{errors, warnings}: Document.Parsed,
+	document: Document.Parsed,
 	lines: LineCounter,
 	text: string,
 ): (Description & {readonly line: number})[] {
+	const {errors, warnings} = document;
 	// After the first error of syntax the parser has lost its way: what it reports next is no mistake of the user's.
 	const firstSyntaxError = errors.find(({code}) => !isAboutMeaning(code));
 	// The library takes what has a tag that it does not know for text.
 	return [...errors, ...warnings.filter(({code}) => code === 'TAG_RESOLVE_FAILED')]
 		.filter(error => isAboutMeaning(error.code) || error === firstSyntaxError)
 		.map(({code, pos}) => {
-			const {line} = lines.linePos(pos[0]);
-			const {message, hint} = describeSyntax(code);
+			const opener = openerOf(document, code, pos[0]);
+			const tooDeep = opener === undefined ? indentedTooDeep(errors, pos[0]) : undefined;
+			const {line} = lines.linePos(opener?.start ?? tooDeep ?? pos[0]);
+			const {message, hint} = opener ?? (tooDeep === undefined ? describeSyntax(code) : deeperThanBefore);
 			return {line, message, hint: lacksQuotes(text.split('\n')[line - 1]) ? quotesMend : hint};
 		});
 }
+
+/** The parser goes on to the end, or to the next line that cannot be meant; a person looks for where it began. */
+function openerOf(
+	document: Document.Parsed,
+	code: ErrorCode,
+	position: number,
+): (Description & {readonly start: number}) | undefined {
+	if (code !== 'MISSING_CHAR' && code !== 'BAD_INDENT') return undefined;
+	let found: (Description & {readonly start: number}) | undefined;
+	visit(document, {
+		Node(_key, node) {
+			if (node.range?.[1] !== position) return;
+			const [start] = node.range;
+			if (isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE')) {
+				found = {start, message: 'a quote begins here that has no end', hint: 'Add the second one'};
+			} else if (isCollection(node) && node.flow === true) {
+				const end = isMap(node) ? '}' : ']';
+				found = {start, message: 'a bracket begins here that has no end', hint: `Add the '${end}'`};
+			}
+		},
+	});
+	return found;
+}
+
+/** Where a setting is taken for the continuation of the value before it: the end of what the parser took for a name. */
+function indentedTooDeep(errors: readonly YAMLParseError[], position: number): number | undefined {
+	const name = errors.find(({code, pos}) => code === 'MULTILINE_IMPLICIT_KEY' && pos[0] === position);
+	return name?.pos[1];
+}
+
+const deeperThanBefore: Description = {
+	message: 'this line is indented more than the setting before it, which has its value already',
+	hint: 'Begin both in the same column',
+};
 
 function isAboutMeaning(code: ErrorCode): boolean {
 	return code === 'DUPLICATE_KEY' || code === 'TAG_RESOLVE_FAILED';

@@ -58,13 +58,14 @@ export function validateTrust(
 			continue;
 		}
 		const place = Array.isArray(ca) ? [...path, 'ca', position] : [...path, 'ca'];
-		problems.add(place, found.message, found.hint);
+		problems.add(place, found.message, found.hint, 'ca-file-unusable');
 	}
 	if (crl === 'require' && files.length > 0 && files.length === [ca].flat().length && !files.some(isFolder)) {
 		problems.add(
 			[...path, 'crl'],
 			`no revocation list is ever found beside ${files.join(', ')}, so every server would be refused`,
 			"Name a hashed CA folder under 'ca', or take 'crl: require' out",
+			'revocation-list-missing',
 		);
 	}
 	return {

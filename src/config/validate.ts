@@ -23,8 +23,8 @@ export async function validate(
 	const written = value ?? undefined;
 	const parsed = configurationSchema.safeParse(written);
 	for (const issue of parsed.error?.issues ?? []) {
-		for (const {path, message, hint} of describeIssue(issue, written, configurationSchema)) {
-			problems.add(path, message, hint);
+		for (const {path, message, hint, code} of describeIssue(issue, written, configurationSchema)) {
+			problems.add(path, message, hint, code);
 		}
 	}
 	// With the shape wrong in one place, the rest is still worth checking: a person fixes everything in one go.

@@ -149,9 +149,11 @@ export class HopRequest implements AuthRequest {
 		const copy = this.#copy;
 		if (copy === undefined || copy.href === this.#original.href) return;
 		if (copy.origin !== this.#original.origin || copy.pathname !== this.#original.pathname) {
-			throw new StrategyError(
-				`The strategy '${rule.strategy}' (${rule.source}) changed where the request goes. It may add query parameters only`,
-			);
+			throw new StrategyError({
+				code: 'strategy-changed-target',
+				what: `The strategy '${rule.strategy}' (${rule.source}) changed where the request goes`,
+				hint: 'It may add query parameters only',
+			});
 		}
 	}
 }

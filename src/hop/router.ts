@@ -155,9 +155,11 @@ export class HostRuleRouter implements SwitchableRouter {
 		if (rule === undefined && trust === undefined) return undefined;
 		// Node takes 0 for "no port" and connects to the scheme's own: the rule would be for another server.
 		if (url.port === '0') {
-			throw new InsecureTransportError(
-				`${url.origin} names port 0, on which no server can listen. Write the port of the server, or none`,
-			);
+			throw new InsecureTransportError({
+				code: 'url-names-no-port',
+				what: `${url.origin} names port 0, on which no server can listen`,
+				hint: 'Write the port of the server, or none',
+			});
 		}
 		let byTrust = this.#routes.get(rule);
 		if (byTrust === undefined) {

@@ -68,13 +68,17 @@ function conversationOf(
 	if (typeof next === 'function' && typeof end === 'function') return conversation as Conversation;
 	// What an `async` function without the star would throw is not the fault that is told.
 	if (conversation instanceof Promise) conversation.catch(() => {});
-	throw new StrategyError(
-		`'authenticate' of the strategy '${info.strategy}' (${info.source}) is no generator. Write 'async *authenticate(request) { …; yield; }', with the star`,
-	);
+	throw new StrategyError({
+		code: 'strategy-broken',
+		what: `'authenticate' of the strategy '${info.strategy}' (${info.source}) is no generator`,
+		hint: "Write 'async *authenticate(request) { …; yield; }', with the star",
+	});
 }
 
 function tooManyLegs({strategy, source}: RuleInfo): StrategyError {
-	return new StrategyError(
-		`The strategy '${strategy}' (${source}) sent one request more than ${mostYields} times. It should return once a response is to be accepted`,
-	);
+	return new StrategyError({
+		code: 'strategy-never-ends',
+		what: `The strategy '${strategy}' (${source}) sent one request more than ${mostYields} times`,
+		hint: 'It should return once a response is to be accepted',
+	});
 }

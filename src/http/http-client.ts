@@ -1,6 +1,7 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
 import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
+import {CertificateError} from '../errors.ts';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import {sameFailure} from '../tls/peer-certificates.ts';
@@ -142,6 +143,12 @@ function toHeaders(headers: Record<string, string | string[] | undefined>): Head
  * alone.
  */
 function detach(error: RequestError, url: URL): Error {
+	const [ours] = [error, error.cause].filter(one => one instanceof CertificateError);
+	const [found] = ours?.diagnostics ?? [];
+	if (found !== undefined) {
+		const what = `${url.origin}${url.pathname}: ${found.what}`;
+		return new CertificateError({...found, what}, {diagnostics: [found]});
+	}
 	const reason = error.name === 'AbortError' && error.cause instanceof Error ? error.cause : error;
 	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
 	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);

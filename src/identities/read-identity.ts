@@ -1,5 +1,6 @@
 /** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
+import type {Diagnostic} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import type {CertificateKind, Identity, IdentityText} from '../strategy/services.ts';
 import {aliasesIn, parseCertificates, toPem} from '../x509/certificates.ts';
@@ -51,7 +52,7 @@ export class LoadedIdentity implements Identity {
 	readonly files: {readonly certificate: string; readonly key: string};
 	readonly #chain: readonly X509Certificate[];
 	readonly #key: KeyObject;
-	readonly #warnings: readonly string[];
+	readonly #warnings: readonly Diagnostic[];
 	readonly #chooseAgainAt: number;
 
 	/** @param own its chain begins with the certificate of `key`. */
@@ -59,7 +60,7 @@ export class LoadedIdentity implements Identity {
 		files: Identity['files'],
 		{chain, notAfter}: Pick<OwnChain, 'chain' | 'notAfter'>,
 		key: KeyObject,
-		warnings: readonly string[] = [],
+		warnings: readonly Diagnostic[] = [],
 	) {
 		const leaf = chain[0] as X509Certificate;
 		this.subject = rfc2253Subject(leaf);
@@ -81,7 +82,7 @@ export class LoadedIdentity implements Identity {
 	}
 
 	/** What needs a person's attention. */
-	get warnings(): readonly string[] {
+	get warnings(): readonly Diagnostic[] {
 		return this.#warnings;
 	}
 

@@ -25,6 +25,7 @@ export async function recordTelemetry(): Promise<EventListener> {
 					path: 'telemetry',
 					message: 'the package @opentelemetry/api is not installed',
 					hint: "Run 'npm install @opentelemetry/api', or leave 'telemetry' out",
+					code: 'package-missing',
 				},
 			],
 			{cause: error},

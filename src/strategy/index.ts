@@ -8,6 +8,7 @@
 import 'reflect-metadata';
 import type {StandardSchemaV1} from '@standard-schema/spec';
 import {type InjectionToken, inject, injectable} from 'tsyringe';
+import type {Diagnostic} from '../diagnostics/diagnostic.ts';
 import type {GatepassError} from '../errors.ts';
 import {
 	Environment,
@@ -136,7 +137,9 @@ export interface CredentialStatus {
 	readonly detail: string;
 	/** When it ends, in milliseconds since 1970. */
 	readonly expiresAt?: number;
-	/** What needs a person's attention, and what to do. */
+	/** What is wrong, or needs a person's attention. */
+	readonly diagnostics?: readonly Diagnostic[];
+	/** What needs a person's attention, and what to do: the diagnostics as texts, or what has no code. */
 	readonly warnings?: readonly string[];
 	/** How the credential was chosen, a sentence each. */
 	readonly notes?: readonly string[];

@@ -2,7 +2,9 @@
  * The services that a strategy can ask for in its constructor: `@inject(TokenCache) tokens: TokenCache`.
  * Each name here is both the type and the token to inject; what stands behind it is chosen in `container.ts`.
  */
+
 import type {InjectionToken} from 'tsyringe';
+import type {Diagnostic} from '../diagnostics/diagnostic.ts';
 import type {WorkloadApi} from '../spiffe/workload-api.ts';
 import type {CertificateKind} from '../x509/kind.ts';
 
@@ -127,8 +129,8 @@ export interface Identity {
 	readonly notBefore: number;
 	/** Milliseconds since 1970. */
 	readonly notAfter: number;
-	/** What needs a person's attention, and what to do: a sentence each. */
-	readonly warnings?: readonly string[];
+	/** What needs a person's attention, and what to do. */
+	readonly warnings?: readonly Diagnostic[];
 	/** The files it was read from; both are the same file for a proxy and for PKCS#12. */
 	readonly files: {readonly certificate: string; readonly key: string};
 	/** The material for `tls.createSecureContext`, in PEM. A secret. */

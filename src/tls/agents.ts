@@ -100,9 +100,11 @@ function createAgent(
 				Boolean,
 			);
 			const {code} = error as NodeJS.ErrnoException;
-			throw new CertificateError(
-				`OpenSSL does not take ${files.join(', ')} (${code}). Check that they are whole and strong enough`,
-			);
+			throw new CertificateError({
+				code: 'certificate-refused-by-openssl',
+				what: `OpenSSL does not take ${files.join(', ')} (${code})`,
+				hint: 'Check that they are whole and strong enough',
+			});
 		}
 	};
 	return new TrustingAgent({trust, makeContext, ...(!keepSessions && {maxCachedSessions: 0})});

@@ -1,5 +1,6 @@
 /** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
 import {X509Certificate} from 'node:crypto';
+import {type AnyDiagnosticCode, render} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
@@ -52,7 +53,11 @@ export function explainTlsFailure(
 			? 'no client certificate was shown'
 			: `${shown.files.certificate} (${shown.subject}) was shown`;
 	return new CertificateError(
-		`${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}. ${hintOf(ending, shown)}`,
+		{
+			code: codeOf(ending, shown),
+			what: `${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}`,
+			hint: hintOf(ending, shown),
+		},
 		{cause: error},
 	);
 }
@@ -71,7 +76,11 @@ export function explainServerRefusal(
 			? "the system's CA certificates"
 			: `the CA certificates of ${trust.source} (${trust.files.join(', ')})`;
 	return new CertificateError(
-		`${host} cannot be trusted: ${fault.what}. It was verified against ${place}. ${fault.hint}`,
+		{
+			code: fault.code ?? 'server-untrusted',
+			what: `${host} cannot be trusted: ${fault.what}. It was verified against ${place}`,
+			hint: fault.hint,
+		},
 		{cause: error},
 	);
 }
@@ -133,11 +142,19 @@ function reasonOf(ending: Ending, shown: Identity | undefined): string {
 /** By these a server says that time has run out, which has nothing to do with what a certificate is for. */
 const aboutTime: readonly unknown[] = [44, 45];
 
+function codeOf(ending: Ending, shown: Identity | undefined): AnyDiagnosticCode {
+	if (shown === undefined) return 'client-certificate-demanded';
+	const [known] = shown.warnings ?? [];
+	if (known !== undefined && !aboutTime.includes(ending)) return known.code;
+	if (isAboutProxies(ending, shown)) return 'client-certificate-proxy-refused';
+	return ending === 48 ? 'client-certificate-authority-unknown' : 'client-certificate-refused';
+}
+
 function hintOf(ending: Ending, shown: Identity | undefined): string {
 	if (shown === undefined) return "Give the host a rule with the strategy 'grid-certificate'";
 	// What was known to speak against it is the most likely reason.
 	const [warning] = shown.warnings ?? [];
-	if (warning !== undefined && !aboutTime.includes(ending)) return warning;
+	if (warning !== undefined && !aboutTime.includes(ending)) return render(warning);
 	if (isAboutProxies(ending, shown)) {
 		return "Show the certificate that the proxy was made from, or ask the server's operator to allow proxies";
 	}

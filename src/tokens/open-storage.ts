@@ -20,9 +20,11 @@ export function openStorage(
 	const read = readStoreUrl(source);
 	if (read === undefined) {
 		// Not repeated: a URL of a store may hold a password.
-		throw new TokenCacheError(
-			"'cache.url' names no store that gatepass knows, or cannot be read. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded",
-		);
+		throw new TokenCacheError({
+			code: 'token-store-unknown',
+			what: "'cache.url' names no store that gatepass knows, or cannot be read",
+			hint: 'Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded',
+		});
 	}
 	return read.kind === 'memory' ? undefined : openers[read.kind](read.url, trust);
 }
@@ -56,9 +58,11 @@ const openers: Readonly<
 function handedIn(source: Exclude<StorageSource, string>): StorageOpener {
 	for (const method of ['get', 'set', 'delete', 'clear'] as const) {
 		if (typeof source?.[method] === 'function') continue;
-		throw new TokenCacheError(
-			`What was given as 'cache' is no keyv adapter or instance: it has no method '${method}'. Give one, or take it out`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-failed',
+			what: `What was given as 'cache' is no keyv adapter or instance: it has no method '${method}'`,
+			hint: 'Give one, or take it out',
+		});
 	}
 	let storage: Promise<Storage> | undefined;
 	return {

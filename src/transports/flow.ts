@@ -201,7 +201,9 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		return this.#untilWanted();
 	}
 
-	async end(reason: unknown = new StrategyError('The flow was ended by its user')): Promise<void> {
+	async end(
+		reason: unknown = new StrategyError({code: 'closed', what: 'The flow was ended by its user', hint: ''}),
+	): Promise<void> {
 		this.#ended ??= {reason};
 		this.#told?.reject(reason);
 		this.#told = undefined;

@@ -1,7 +1,9 @@
 /** A trust store whose CA certificates, policies and revocation lists are files that may change. */
+
 import type {X509Certificate} from 'node:crypto';
 import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import type {TrustEntry} from '../config/configuration.ts';
+import {type Diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import type {FileStamp} from '../files/stamp.ts';
 import {WorkloadApis} from '../spiffe/workload-api.ts';
@@ -18,7 +20,7 @@ import {
 } from './authorities.ts';
 import {type FindTrusted, type FollowedChain, followChain, isSound} from './chain.ts';
 import type {CrlFetcher} from './crl-fetcher.ts';
-import type {ChainFault} from './fault.ts';
+import {type ChainFault, faultCodes} from './fault.ts';
 import {NameRules} from './name-rules.ts';
 import {Revocation, type RevocationMode} from './revocation.ts';
 import {SpiffeTrustStore} from './spiffe-trust-store.ts';
@@ -74,7 +76,7 @@ class FileTrustStore implements TrustStore {
 	/** What {@link #warn} was told. */
 	#warned = new Set<string>();
 	#loaded: Loaded | undefined;
-	#failure: Error | undefined;
+	#failure: CertificateError | undefined;
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	#lookedInsideAt = Number.NEGATIVE_INFINITY;
 
@@ -130,15 +132,19 @@ class FileTrustStore implements TrustStore {
 		const [fault] = faults;
 		if (fault === undefined) {
 			if (isSound(verdict, certificate => this.#isAuthority(certificate))) return undefined;
-			return new CertificateError(
-				`${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source}). Have it send the certificates of the CAs above its own, and no others`,
-			);
+			return new CertificateError({
+				code: 'server-chain-misleading',
+				what: `${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source})`,
+				hint: 'Have it send the certificates of the CAs above its own, and no others',
+			});
 		}
 		const isLeaf = fault.certificate === path[0];
 		const which = isLeaf ? '' : `of the CA certificate ${rfc2253Subject(fault.certificate)} in its chain: `;
-		return new CertificateError(
-			`${host} cannot be trusted: ${which}${fault.what} (trust: ${this.source}). ${fault.hint}`,
-		);
+		return new CertificateError({
+			code: faultCodes[fault.kind],
+			what: `${host} cannot be trusted: ${which}${fault.what} (trust: ${this.source})`,
+			hint: fault.hint,
+		});
 	}
 
 	verifyChain(
@@ -157,20 +163,26 @@ class FileTrustStore implements TrustStore {
 		return own.some(({fingerprint256}) => fingerprint256 === certificate.fingerprint256);
 	}
 
-	problems(): readonly string[] {
+	problems(): readonly Diagnostic[] {
 		const {authorities} = this.#load();
 		const {certificates, folders, leftOut} = authorities;
 		const faults = [
 			...this.#rules.problems(folders, certificates),
 			...this.#revocation.problems(folders, certificates),
-		].map(({what, hint}) => `${what.slice(0, 1).toUpperCase()}${what.slice(1)}. ${hint}`);
-		const {message} = this.#failure ?? {};
-		return [...(message === undefined ? [] : [message]), ...leftOut, ...faults];
+		].map(({kind, what, hint}) =>
+			warning({code: faultCodes[kind], what: `${what.slice(0, 1).toUpperCase()}${what.slice(1)}`, hint}),
+		);
+		return [...(this.#failure?.diagnostics ?? []), ...leftOut, ...faults];
 	}
 
 	#checkPeer(host: string, peer: PeerCertificate): Error | undefined {
 		const [leaf, ...others] = chainOfPeer(peer);
-		if (leaf === undefined) return new CertificateError(`${host} showed no certificate. Check the server`);
+		if (leaf === undefined)
+			return new CertificateError({
+				code: 'server-shows-no-certificate',
+				what: `${host} showed no certificate`,
+				hint: 'Check the server',
+			});
 		// Nobody waits for it here; the next connection finds the list.
 		void this.prepare(leaf, others);
 		return this.checkServer(host, leaf, others);
@@ -237,7 +249,7 @@ class FileTrustStore implements TrustStore {
 			this.#failure = undefined;
 		} catch (error) {
 			if (this.#loaded === undefined) throw error;
-			this.#failure = error as Error;
+			this.#failure = error as CertificateError;
 		}
 		this.#warnOfFaults();
 		return this.#loaded as Loaded;
@@ -245,10 +257,10 @@ class FileTrustStore implements TrustStore {
 
 	#warnOfFaults(): void {
 		const faults = [...(this.#loaded?.authorities.leftOut ?? [])];
-		if (this.#failure !== undefined) faults.push(this.#failure.message);
-		for (const fault of faults) if (!this.#warned.has(fault)) this.#warn(new CertificateError(fault));
+		faults.push(...(this.#failure?.diagnostics ?? []));
+		for (const fault of faults) if (!this.#warned.has(fault.what)) this.#warn(new CertificateError(fault));
 		// What was set right and goes wrong again is told again.
-		this.#warned = new Set(faults);
+		this.#warned = new Set(faults.map(({what}) => what));
 	}
 
 	#read(stamp: FileStamp, inside: FileStamp): Loaded {

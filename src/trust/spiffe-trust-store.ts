@@ -2,6 +2,7 @@
 import {X509Certificate} from 'node:crypto';
 import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import type {TrustEntry} from '../config/configuration.ts';
+import {type Diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import {toPem, type X509Response} from '../spiffe/response.ts';
 import type {WorkloadApi} from '../spiffe/workload-api.ts';
@@ -61,9 +62,11 @@ export class SpiffeTrustStore implements TrustStore {
 		const [leaf] = chainOfPeer(peer);
 		const id = leaf && spiffeIdOf(leaf);
 		if (id !== undefined && this.#ids.some(wanted => isWithin(id, wanted))) return undefined;
-		return new CertificateError(
-			`${host} cannot be trusted: it is ${id ?? 'nobody with a SPIFFE ID'}, and the entry asks for ${this.#ids.join(' or ')} (trust: ${this.source}). Check the server, or add its ID to 'spiffeIds'`,
-		);
+		return new CertificateError({
+			code: 'server-certificate-for-another-name',
+			what: `${host} cannot be trusted: it is ${id ?? 'nobody with a SPIFFE ID'}, and the entry asks for ${this.#ids.join(' or ')} (trust: ${this.source})`,
+			hint: "Check the server, or add its ID to 'spiffeIds'",
+		});
 	};
 
 	tlsOptions(callers?: CheckNames): TrustOptions {
@@ -71,7 +74,12 @@ export class SpiffeTrustStore implements TrustStore {
 		const checkNames = callers === undefined || callers === checkServerIdentity ? this.checkNames : callers;
 		const checkPeer = (host: string, peer: PeerCertificate): Error | undefined => {
 			const [leaf, ...others] = chainOfPeer(peer);
-			if (leaf === undefined) return new CertificateError(`${host} showed no certificate. Check the server`);
+			if (leaf === undefined)
+				return new CertificateError({
+					code: 'server-shows-no-certificate',
+					what: `${host} showed no certificate`,
+					hint: 'Check the server',
+				});
 			return this.checkServer(host, leaf, others);
 		};
 		return {
@@ -96,9 +104,11 @@ export class SpiffeTrustStore implements TrustStore {
 			id === undefined
 				? 'its certificate is no X.509-SVID'
 				: `no CA certificate of the trust domain ${domain} vouches for ${id}`;
-		return new CertificateError(
-			`${host} cannot be trusted: ${what} (trust: ${this.source}). Check the server, or have the agent federate with its trust domain`,
-		);
+		return new CertificateError({
+			code: 'server-untrusted',
+			what: `${host} cannot be trusted: ${what} (trust: ${this.source})`,
+			hint: 'Check the server, or have the agent federate with its trust domain',
+		});
 	}
 
 	verifyChain(
@@ -116,12 +126,16 @@ export class SpiffeTrustStore implements TrustStore {
 		return own.some(({fingerprint256}) => fingerprint256 === certificate.fingerprint256);
 	}
 
-	problems(): readonly string[] {
+	problems(): readonly Diagnostic[] {
 		const {complaint, address} = this.#api;
 		return complaint === undefined
 			? []
 			: [
-					`No new CA certificates can come from the Workload API at ${address}: ${complaint}. See to the agent`,
+					warning({
+						code: 'credential-doubtful',
+						what: `No new CA certificates can come from the Workload API at ${address}: ${complaint}`,
+						hint: 'See to the agent',
+					}),
 				];
 	}
 
@@ -129,9 +143,11 @@ export class SpiffeTrustStore implements TrustStore {
 		this.#api.open();
 		const {latest, address, complaint} = this.#api;
 		if (latest === undefined) {
-			throw new CertificateError(
-				`There are no CA certificates yet from the Workload API at ${address} (trust: ${this.source})${complaint === undefined ? '' : `: ${complaint}`}. See whether the agent runs, and whether this workload is registered`,
-			);
+			throw new CertificateError({
+				code: 'server-untrusted',
+				what: `There are no CA certificates yet from the Workload API at ${address} (trust: ${this.source})${complaint === undefined ? '' : `: ${complaint}`}`,
+				hint: 'See whether the agent runs, and whether this workload is registered',
+			});
 		}
 		const before = this.#bundles;
 		if (before?.of === latest) return before;

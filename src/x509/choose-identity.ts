@@ -136,9 +136,11 @@ function notThere(
 		...(thumbprint === undefined ? [] : [`the thumbprint ${thumbprint}`]),
 	];
 	const there = all.map(describeHeld).join('; ');
-	return new CertificateError(
-		`${file} holds no identity with ${wanted.join(' and ')}, but ${there}. Name one of these, or none for the latest`,
-	);
+	return new CertificateError({
+		code: 'several-identities',
+		what: `${file} holds no identity with ${wanted.join(' and ')}, but ${there}`,
+		hint: 'Name one of these, or none for the latest',
+	});
 }
 
 /** For machines. */

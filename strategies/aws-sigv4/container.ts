@@ -106,7 +106,7 @@ export class ContainerEndpoint {
 
 	#error(what: string, hint: string, cause?: Error): TokenRequestError {
 		return new TokenRequestError(
-			`${this.place}, which is to give keys for AWS, ${what}. ${hint}`,
+			{code: 'token-source-unusable', what: `${this.place}, which is to give keys for AWS, ${what}`, hint},
 			{},
 			cause === undefined ? {} : {cause},
 		);

@@ -64,7 +64,11 @@ export function openSource(options: SourceOptions, option: string, services: Sou
 	const {environment, rule} = services;
 	const unavailable = (what: string, cause?: unknown): CredentialUnavailableError =>
 		new CredentialUnavailableError(
-			`The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
+			{
+				code: 'token-source-unusable',
+				what: `The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
+				hint: '',
+			},
 			cause === undefined ? {} : {cause},
 		);
 	const checked = (text: unknown, place: string): string => {

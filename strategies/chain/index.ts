@@ -82,7 +82,11 @@ export class ChainStrategy implements AuthStrategy {
 		}
 		const {match, source} = this.#rule;
 		throw new CredentialUnavailableError(
-			`No strategy of the chain for ${match} (${source}) has a credential:\n${reasons.join('\n')}`,
+			{
+				code: 'chain-exhausted',
+				what: `No strategy of the chain for ${match} (${source}) has a credential:\n${reasons.join('\n')}`,
+				hint: '',
+			},
 			failures.length === 0 ? {} : {cause: failures[0]},
 		);
 	}

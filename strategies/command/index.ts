@@ -161,9 +161,11 @@ export class CommandStrategy implements AuthStrategy {
 		if (certificate === undefined) return {text: token, identity: undefined, expiresAt};
 		const origin = `the output of ${this.#program.name}`;
 		if (this.#identities.adopt === undefined) {
-			throw new CredentialUnavailableError(
-				`${origin} is a client certificate, and the Identities in the container take none that is in no file. Give them 'adopt', or have the program print a token`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'token-source-unusable',
+				what: `${origin} is a client certificate, and the Identities in the container take none that is in no file`,
+				hint: `Give them 'adopt', or have the program print a token`,
+			});
 		}
 		const adopted = await this.#identities.adopt({...certificate, origin});
 		// The same once more: connections go on.

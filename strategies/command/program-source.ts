@@ -97,7 +97,11 @@ export class ProgramSource {
 	dispose(): void {
 		const {match, source} = this.#services.rule;
 		this.#ending.abort(
-			new TokenRequestError(`gatepass was closed while ${this.name} ran (rule for ${match}, ${source})`),
+			new TokenRequestError({
+				code: 'token-source-unusable',
+				what: `gatepass was closed while ${this.name} ran (rule for ${match}, ${source})`,
+				hint: '',
+			}),
 		);
 	}
 
@@ -152,7 +156,11 @@ export class ProgramSource {
 		kind: typeof CredentialUnavailableError | typeof TokenRequestError = TokenRequestError,
 	): GatepassError {
 		const {match, source} = this.#services.rule;
-		return new kind(`The program ${this.name} (rule for ${match}, ${source}) ${what}. ${hint}`);
+		return new kind({
+			code: 'token-source-unusable',
+			what: `The program ${this.name} (rule for ${match}, ${source}) ${what}`,
+			hint: `${hint}`,
+		});
 	}
 }
 

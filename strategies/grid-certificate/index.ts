@@ -40,7 +40,7 @@ export class GridCertificateStrategy implements AuthStrategy {
 			available: true,
 			detail: `${subject} from ${files.certificate}`,
 			expiresAt: notAfter,
-			...(warnings.length > 0 && {warnings}),
+			...(warnings.length > 0 && {diagnostics: warnings}),
 			// Of a place that was named there is no more to say.
 			...(notes.length > 1 && {notes}),
 		};

@@ -1,5 +1,6 @@
 /** What `status` says of a rule's credential. */
 import {stat} from 'node:fs/promises';
+import {type Diagnostic, diagnostic, render, warning} from '../../src/diagnostics/diagnostic.ts';
 import {GatepassError} from '../../src/errors.ts';
 import type {CredentialStatus} from '../../src/strategy/index.ts';
 import {renewUntil} from './cache-file.ts';
@@ -18,7 +19,7 @@ export async function credentialStatus(
 ): Promise<CredentialStatus> {
 	try {
 		const warnings = keytab === undefined ? [] : await warningsFor(keytab);
-		const also = warnings.length === 0 ? {} : {warnings};
+		const also = {diagnostics: warnings};
 		if (!verify && (keytab !== undefined || password !== undefined)) {
 			const from = keytab === undefined ? 'its password' : `the key table ${keytab}`;
 			return {available: true, detail: `${principal}, by ${from}; the KDC was not asked`, ...also};
@@ -37,15 +38,26 @@ export async function credentialStatus(
 			...also,
 		};
 	} catch (error) {
-		if (error instanceof GatepassError) return {available: false, detail: error.message};
+		if (error instanceof GatepassError) {
+			return {available: false, detail: error.message, diagnostics: error.diagnostics};
+		}
 		const {code} = error as NodeJS.ErrnoException;
-		return {available: false, detail: `The key table ${keytab} cannot be read (${code}). Correct 'keytab'`};
+		const what = `The key table ${keytab} cannot be read (${code})`;
+		const found = diagnostic({code: 'kerberos-key-table-unusable', what, hint: "Correct 'keytab'"});
+		return {available: false, detail: render(found), diagnostics: [found]};
 	}
 }
 
-async function warningsFor(keytab: string): Promise<string[]> {
+async function warningsFor(keytab: string): Promise<Diagnostic[]> {
 	const {mode} = await stat(keytab);
 	return (mode & 0o077) === 0
 		? []
-		: [`Others than its owner may read the key table. Run 'chmod 600 ${keytab}'`];
+		: [
+				warning({
+					code: 'kerberos-key-table-readable-by-others',
+					what: 'Others than its owner may read the key table',
+					hint: `Run 'chmod 600 ${keytab}'`,
+					where: keytab,
+				}),
+			];
 }

@@ -152,7 +152,11 @@ export class MacaroonStrategy implements AuthStrategy {
 			const {match, source} = this.#rule;
 			// From the HTTP client, whose errors hold neither headers nor body.
 			throw new TokenRequestError(
-				`The storage ${url.origin}${url.pathname} (rule for ${match}, ${source}) gave no answer: ${printable((cause as Error).message)}. Check the network, or try again`,
+				{
+					code: 'token-request-failed',
+					what: `The storage ${url.origin}${url.pathname} (rule for ${match}, ${source}) gave no answer: ${printable((cause as Error).message)}`,
+					hint: 'Check the network, or try again',
+				},
 				{},
 				{cause},
 			);

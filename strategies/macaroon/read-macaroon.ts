@@ -32,7 +32,11 @@ export async function readMacaroon(
 	const {status} = response;
 	const fail = (what: string, hint: string): TokenRequestError =>
 		new TokenRequestError(
-			`The storage ${url.origin}${url.pathname} (rule for ${rule.match}, ${rule.source}) ${what}. ${hint}`,
+			{
+				code: 'token-request-failed',
+				what: `The storage ${url.origin}${url.pathname} (rule for ${rule.match}, ${rule.source}) ${what}`,
+				hint: `${hint}`,
+			},
 			{status},
 		);
 	if (status >= 300 && status < 400) {

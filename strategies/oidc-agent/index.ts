@@ -98,9 +98,11 @@ export class OidcAgentStrategy implements AuthStrategy {
 		const socket = this.#environment.OIDC_SOCK;
 		if (!socket) {
 			const {match, source} = this.#rule;
-			throw new CredentialUnavailableError(
-				`There is no oidc-agent for the rule for ${match} (${source}): OIDC_SOCK is not set. Start the agent with 'eval $(oidc-agent)', and give OIDC_SOCK to this process`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'token-source-unusable',
+				what: `There is no oidc-agent for the rule for ${match} (${source}): OIDC_SOCK is not set`,
+				hint: `Start the agent with 'eval $(oidc-agent)', and give OIDC_SOCK to this process`,
+			});
 		}
 		const name = JSON.stringify([tenant, socket]);
 		let use = this.#uses.get(name);

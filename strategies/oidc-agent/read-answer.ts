@@ -45,9 +45,11 @@ export function readAnswer(text: string, question: AgentQuestion): AgentToken {
 	}
 	if (typeof error === 'string') throw describeError(error, question);
 	const {rule, socket} = question;
-	throw new TokenRequestError(
-		`What answers at ${socket} (rule for ${rule.match}, ${rule.source}) answers with something else than a token. Check that OIDC_SOCK is the socket of oidc-agent`,
-	);
+	throw new TokenRequestError({
+		code: 'token-source-unusable',
+		what: `What answers at ${socket} (rule for ${rule.match}, ${rule.source}) answers with something else than a token`,
+		hint: 'Check that OIDC_SOCK is the socket of oidc-agent',
+	});
 }
 
 /** The answer may hold a token, so nothing of it is repeated. */
@@ -67,9 +69,17 @@ function describeError(error: string, question: AgentQuestion): GatepassError {
 	const where = `(rule for ${rule.match}, ${rule.source})`;
 	const said = printable(error).replace(/\.$/, '');
 	const unavailable = (what: string, hint: string): GatepassError =>
-		new CredentialUnavailableError(`oidc-agent ${what} ${where}: ${said}. ${hint}`);
+		new CredentialUnavailableError({
+			code: 'token-source-unusable',
+			what: `oidc-agent ${what} ${where}: ${said}`,
+			hint: `${hint}`,
+		});
 	const failed = (what: string, hint: string): GatepassError =>
-		new TokenRequestError(`oidc-agent ${what} ${where}: ${said}. ${hint}`);
+		new TokenRequestError({
+			code: 'token-source-unusable',
+			what: `oidc-agent ${what} ${where}: ${said}`,
+			hint: `${hint}`,
+		});
 	if (/locked/i.test(error)) return unavailable('is locked', "Unlock it with 'oidc-add --unlock'");
 	if (/no account configured/i.test(error))
 		return unavailable(`knows no account ${name}`, `Make one with 'oidc-gen ${short}', or name another`);
@@ -96,21 +106,35 @@ export function describeSilence(reason: SilenceReason, question: AgentQuestion):
 			const isDenied = reason.code === 'EACCES' || reason.code === 'EPERM';
 			return new CredentialUnavailableError(
 				isDenied
-					? `The ${place} may not be used by this user (${reason.code}). Start one of this user's own`
-					: `There is no ${place}: ${reason.code}. Start it with 'eval $(oidc-agent)', and give OIDC_SOCK to this process`,
+					? {
+							code: 'token-source-unusable',
+							what: `The ${place} may not be used by this user (${reason.code})`,
+							hint: `Start one of this user's own`,
+						}
+					: {
+							code: 'token-source-unusable',
+							what: `There is no ${place}: ${reason.code}`,
+							hint: `Start it with 'eval $(oidc-agent)', and give OIDC_SOCK to this process`,
+						},
 			);
 		}
 		case 'too slow':
-			return new TokenRequestError(
-				`The ${place} did not answer within ${timeout} ms. It may wait for a person to log in again or to confirm, or for its provider: run 'oidc-token' to see, or raise 'timeout'`,
-			);
+			return new TokenRequestError({
+				code: 'token-source-unusable',
+				what: `The ${place} did not answer within ${timeout} ms`,
+				hint: `It may wait for a person to log in again or to confirm, or for its provider: run 'oidc-token' to see, or raise 'timeout'`,
+			});
 		case 'too much':
-			return new TokenRequestError(
-				`What answers as ${place} goes on without end. Check that OIDC_SOCK is the socket of oidc-agent`,
-			);
+			return new TokenRequestError({
+				code: 'token-source-unusable',
+				what: `What answers as ${place} goes on without end`,
+				hint: 'Check that OIDC_SOCK is the socket of oidc-agent',
+			});
 		case 'nothing':
-			return new TokenRequestError(
-				`The ${place} ended the connection without an answer. See whether it still runs, and start it again if not`,
-			);
+			return new TokenRequestError({
+				code: 'token-source-unusable',
+				what: `The ${place} ended the connection without an answer`,
+				hint: 'See whether it still runs, and start it again if not',
+			});
 	}
 }

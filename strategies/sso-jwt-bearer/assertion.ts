@@ -89,9 +89,11 @@ function madeHere(own: OwnAssertion, client: string | undefined, rule: RuleInfo)
 	return {
 		async part() {
 			if (issuer === undefined) {
-				throw new CredentialUnavailableError(
-					`The rule for ${rule.match} (${rule.source}) does not say who vouches for the assertion, and the variable SSO_CLIENT_ID is not set. Set 'clientId', or 'issuer' in 'assertion'`,
-				);
+				throw new CredentialUnavailableError({
+					code: 'secret-missing',
+					what: `The rule for ${rule.match} (${rule.source}) does not say who vouches for the assertion, and the variable SSO_CLIENT_ID is not set`,
+					hint: `Set 'clientId', or 'issuer' in 'assertion'`,
+				});
 			}
 			return part;
 		},

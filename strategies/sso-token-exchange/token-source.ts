@@ -27,9 +27,11 @@ export function tokenSource(place: TokenPlace, option: string, services: TokenSo
 		const source = remembering(async (request, fresh) => {
 			const token = await bearerTokenOf(strategy, request, fresh);
 			if (token !== undefined) return token;
-			throw new CredentialUnavailableError(
-				`The '${option}' of the rule for ${rule.match} (${rule.source}) comes from a strategy that shows no bearer token. Name another one`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'token-source-unusable',
+				what: `The '${option}' of the rule for ${rule.match} (${rule.source}) comes from a strategy that shows no bearer token`,
+				hint: 'Name another one',
+			});
 		});
 		return {...source, strategy};
 	}

@@ -33,9 +33,11 @@ export async function findClient(
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
 		const value = options[option] ?? environment[variable];
 		if (value) return value;
-		throw new CredentialUnavailableError(
-			`The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set. Set one of them`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'secret-missing',
+			what: `The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set`,
+			hint: 'Set one of them',
+		});
 	};
 	if (options.isClientOptional && !(options.clientId ?? environment.SSO_CLIENT_ID)) {
 		// The library wants a name; it is not sent.

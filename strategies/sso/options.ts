@@ -161,9 +161,11 @@ export function tokenEndpointOf({
 }: SsoOptions): string {
 	if (tokenEndpoint !== undefined) return tokenEndpoint;
 	if (server === undefined) {
-		throw new CredentialUnavailableError(
-			"There is no authorization server. Name it in 'tokenEndpoint', 'issuer' or 'server'",
-		);
+		throw new CredentialUnavailableError({
+			code: 'authorization-server-missing',
+			what: 'There is no authorization server',
+			hint: "Name it in 'tokenEndpoint', 'issuer' or 'server'",
+		});
 	}
 	return `https://${server}/auth/realms/${realm}/${endpointInRealm}`;
 }

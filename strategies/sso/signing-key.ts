@@ -23,9 +23,11 @@ export function readSigningKey(
 	rule: RuleInfo,
 ): SigningKey {
 	const fail = (what: string, hint: string): CredentialUnavailableError =>
-		new CredentialUnavailableError(
-			`The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}. ${hint}`,
-		);
+		new CredentialUnavailableError({
+			code: 'private-key-unusable',
+			what: `The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
+			hint: `${hint}`,
+		});
 	const key = parseKey(privateKey);
 	if (key === undefined) {
 		throw fail(

@@ -33,9 +33,11 @@ export class StaticTokenStrategy implements AuthStrategy {
 
 	async *authenticate(request: AuthRequest): Conversation {
 		if (this.#expiresAt !== undefined && this.#expiresAt <= Date.now()) {
-			throw new CredentialUnavailableError(
-				`The token of the rule for ${this.#rule.match} (${this.#rule.source}) ended on ${new Date(this.#expiresAt).toISOString()}. Get a new one`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'token-expired',
+				what: `The token of the rule for ${this.#rule.match} (${this.#rule.source}) ended on ${new Date(this.#expiresAt).toISOString()}`,
+				hint: 'Get a new one',
+			});
 		}
 		this.#add(request);
 		yield;

@@ -126,8 +126,10 @@ export class WlcgTokenStrategy implements AuthStrategy {
 			expiresAt === undefined || expiresAt > Date.now() + (this.#renewal === undefined ? 0 : leeway);
 		if (isUsable) return found;
 		const ended = new Date(expiresAt).toISOString();
-		return new NoValidToken(
-			`The token from ${found.place} ended on ${ended}. Get a new one, for example with oidc-token or htgettoken, or let 'renewal' do so`,
-		);
+		return new NoValidToken({
+			code: 'token-expired',
+			what: `The token from ${found.place} ended on ${ended}`,
+			hint: `Get a new one, for example with oidc-token or htgettoken, or let 'renewal' do so`,
+		});
 	}
 }

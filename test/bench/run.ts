@@ -6,6 +6,7 @@ import {measureClients} from './clients.ts';
 import {measureColdCalls} from './cold-calls.ts';
 import {measureFleet} from './fleet.ts';
 import {measureImports} from './import-cost.ts';
+import {measureInstructions} from './instructions.ts';
 import {measureKerberos} from './kerberos.ts';
 import {measureManyTokens} from './many-tokens.ts';
 import {measureOutage} from './outage.ts';
@@ -21,6 +22,7 @@ import {measureWarmToken} from './warm-token.ts';
 const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	throughput: measureThroughput,
 	clients: measureClients,
+	instructions: measureInstructions,
 	rules: async () => [...(await measureRuleChoice()), ...(await measureRuleMemory())],
 	tokens: measureWarmToken,
 	'many-tokens': measureManyTokens,

@@ -40,7 +40,7 @@ beforeAll(async () => {
 	await asWritten.write('answers.yaml', answers);
 	await asWritten.write('refused.yaml', answers.replace('forwardsMail: true', 'forwardsMail: false'));
 	if (openssl !== undefined) await writePkcs12(openssl);
-	await local.run(['init']);
+	await local.run(['init', '--bundle', 'cern']);
 	const written = readFileSync(local.path('gatepass.config.yaml'), 'utf8');
 	const trust = `\ntrust: [{match: '${mtls.url}', ca: '${mtls.ca}'}]\ncache: {url: 'sqlite:./tokens.sqlite'}\n`;
 	await local.write(

@@ -26,27 +26,27 @@ describe('what YAML offers', () => {
 			(_, index) => `- {match: h${index}.example.org, strategy: sso-client-credentials, options: *o}`,
 		);
 		const text = `hostRules:
-- {match: h.example.org, strategy: sso-client-credentials, options: &o {audience: x, scope: y}}
+- {match: h.example.org, strategy: sso-client-credentials, options: &o {server: s.example.org, scope: y}}
 ${rules.join('\n')}
 `;
 		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
 		expect(configuration.hostRules).toHaveLength(2001);
-		expect(configuration.hostRules.at(-1)?.options).toEqual({audience: 'x', scope: 'y'});
+		expect(configuration.hostRules.at(-1)?.options).toEqual({server: 's.example.org', scope: 'y'});
 	});
 
 	test('an anchor that is set anew, and one inside of another', async () => {
 		const text = `hostRules:
-- {match: a.example.org, strategy: sso-client-credentials, options: &o {audience: &x one}}
+- {match: a.example.org, strategy: sso-client-credentials, options: &o {server: &x one}}
 - {match: b.example.org, strategy: sso-client-credentials, options: *o}
-- {match: c.example.org, strategy: sso-client-credentials, options: &o {audience: two, scope: *x}}
+- {match: c.example.org, strategy: sso-client-credentials, options: &o {server: two, scope: *x}}
 - {match: d.example.org, strategy: sso-client-credentials, options: *o}
 `;
 		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
 		expect(configuration.hostRules.map(({options}) => options)).toEqual([
-			{audience: 'one'},
-			{audience: 'one'},
-			{audience: 'two', scope: 'one'},
-			{audience: 'two', scope: 'one'},
+			{server: 'one'},
+			{server: 'one'},
+			{server: 'two', scope: 'one'},
+			{server: 'two', scope: 'one'},
 		]);
 	});
 
@@ -89,8 +89,18 @@ describe('a text that is none', () => {
 	test.each<[string, string, number | undefined, RegExp, RegExp]>([
 		['a key twice', 'hostRules: []\nhostRules: []\n', 2, /a second time/, /Take one/],
 		['a tab', 'hostRules:\n\t- match: x\n', 2, /a tab/, /spaces/],
-		['an open bracket', 'hostRules: [\n', 2, /indentation|missing/, /bracket/],
-		['an open quote', 'hostRules: "x\n', 2, /quote/, /Add it/],
+		['an open bracket', 'hostRules: [\n', 1, /bracket begins here/, /']'/],
+		['an open bracket among others', '- a: [{b: c}\n  d: e\n- {x: y}\n', 1, /bracket begins here/, /']'/],
+		['an open brace', 'a:\n  - b: c\n    d: {e: f\n  - g: h\n', 3, /bracket begins here/, /'}'/],
+		['an open quote', 'a: b\nhostRules: "x\n\nc: d\n', 2, /quote begins here/, /second/],
+		['an open single quote', "a:\n  - b: 'c\n  - d: e\n", 2, /quote begins here/, /second/],
+		[
+			'a line that is indented too deep',
+			'a:\n- match: x\n   strategy: none\n',
+			3,
+			/indented more/,
+			/same column/,
+		],
 		['two colons', 'hostRules: a: b\n', 1, /a second 'name:'/, /quotes/],
 		[
 			'a variable without quotes',
@@ -101,7 +111,7 @@ describe('a text that is none', () => {
 		],
 		['two documents', 'hostRules: []\n---\nhostRules: []\n', 2, /second document/, /one document/],
 		['wrong indentation', 'hostRules:\n  - match: x\n strategy: y\n', 3, /indentation|cannot be read/, /./],
-		['an unknown alias', 'hostRules: *none\n', undefined, /no anchor/, /anchor first/],
+		['an unknown alias', 'a: b\nhostRules: *none\n', 2, /no anchor/, /anchor first/],
 		['a merge of a scalar', 'hostRules:\n- <<: 1\n', undefined, /merges something/, /anchor/],
 		['an alias for what it is in', 'hostRules: &a\n- *a\n', undefined, /contains itself|aliases/, /./],
 		['brackets without end', '['.repeat(20_000), 1, /cannot be read|indentation/, /./],

@@ -93,9 +93,11 @@ export class CertbotFolder {
  */
 export function checkLineageName(name: string): string {
 	if (!/^[^/\0\s.-][^/\0\n]*$/u.test(name) || name.length > 200) {
-		throw new GatepassError(
-			`'${name.slice(0, 200)}' cannot be the name of a certificate. Take letters, digits, dots and dashes, and begin with a letter or digit`,
-		);
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: `'${name.slice(0, 200)}' cannot be the name of a certificate`,
+			hint: 'Take letters, digits, dots and dashes, and begin with a letter or digit',
+		});
 	}
 	return name;
 }

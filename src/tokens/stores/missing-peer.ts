@@ -14,7 +14,11 @@ export function missingPeer(kind: StoreKind): (error: unknown) => never {
 		const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
 		if (name === undefined || !isMissing || !message.includes(name)) throw error;
 		throw new TokenCacheError(
-			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
+			{
+				code: 'package-missing',
+				what: `The token store of 'cache.url' needs the package ${name}, which is not installed`,
+				hint: `Run 'npm install ${name}'`,
+			},
 			{cause: error},
 		);
 	};

@@ -19,7 +19,11 @@ export function loadUndici(): Undici {
 			loaded = createRequire(import.meta.url)('undici') as Undici;
 		} catch (error) {
 			throw new GatepassError(
-				'undici cannot be loaded from here, as in a bundle that stands alone. Install it beside the bundle, or send by gatepass.got',
+				{
+					code: 'package-missing',
+					what: 'undici cannot be loaded from here, as in a bundle that stands alone',
+					hint: 'Install it beside the bundle, or send by gatepass.got',
+				},
 				{cause: error},
 			);
 		}

@@ -61,9 +61,11 @@ export class CommandAuthenticator implements Authenticator {
 				const how = error.killed === true ? `did not end within ${timeout} ms` : `ended with ${error.code}`;
 				const words = lastLine(errors);
 				reject(
-					new GatepassError(
-						`The ${kind} hook for ${variables.CERTBOT_DOMAIN} ${how}${words === '' ? '' : `: ${words}`}. Run it by hand, with the variables CERTBOT_DOMAIN and CERTBOT_VALIDATION`,
-					),
+					new GatepassError({
+						code: 'hook-failed',
+						what: `The ${kind} hook for ${variables.CERTBOT_DOMAIN} ${how}${words === '' ? '' : `: ${words}`}`,
+						hint: 'Run it by hand, with the variables CERTBOT_DOMAIN and CERTBOT_VALIDATION',
+					}),
 				);
 			});
 		});
