@@ -30,6 +30,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/bundles/'],
 	['src/host-rules/'],
 	['src/strategy/'],
+	['src/spiffe/'],
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],

@@ -81,6 +81,10 @@ export interface AuthorizeOptions {
 	readonly fresh?: boolean;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string;
+	/** What will be sent, for a strategy that signs it: text, bytes, or what can be read more than once. */
+	readonly body?: unknown;
+	/** The headers that will be sent, for a strategy that signs them; the result then holds them, too. */
+	readonly headers?: Readonly<Record<string, string>>;
 	/** Rejects with its reason as soon as it is aborted. */
 	readonly signal?: AbortSignal;
 }
@@ -195,6 +199,7 @@ async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Pr
 		store: settings.cache,
 		events: new Events(await listenersFor(settings)),
 	});
+	if (!withoutSecrets) await composition.ready();
 	return new ConfiguredGatepass(
 		loaded,
 		composition,

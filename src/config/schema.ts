@@ -27,9 +27,21 @@ export const hostRuleSchema = z.strictObject({
 export const trustSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The servers that are verified with these CA certificates'),
 	ca: oneOrMore(z.string().min(1)).describe(
-		'A PEM file, a hashed CA folder, bundle:NAME, grid (the CA folder of the grid), system (the store of the operating system), or a list of them',
+		'A PEM file, a hashed CA folder, bundle:NAME, grid (the CA folder of the grid), spiffe (the bundles of the SPIFFE Workload API, also spiffe:ADDRESS), system (the store of the operating system), or a list of them',
 	),
 	only: z.boolean().optional().describe("Leave the system's roots and Node's out"),
+	spiffeIds: z
+		.array(
+			z
+				.string()
+				.regex(
+					/^spiffe:\/\/[a-z\d._-]+(?:\/[\w.-]+)*$/,
+					'it is no SPIFFE ID; write one such as spiffe://example.org/server, or a trust domain such as spiffe://example.org',
+				),
+		)
+		.min(1)
+		.optional()
+		.describe("Who the servers may be, in place of their host's name; goes with 'ca: spiffe'"),
 	crl: z
 		.enum(['check', 'require'])
 		.optional()

@@ -5,6 +5,7 @@
 
 import type {InjectionToken} from 'tsyringe';
 import type {Diagnostic} from '../diagnostics/diagnostic.ts';
+import type {WorkloadApi} from '../spiffe/workload-api.ts';
 import type {CertificateKind} from '../x509/kind.ts';
 
 export type {CertificateKind} from '../x509/kind.ts';
@@ -199,6 +200,14 @@ export interface RuleInfo {
 }
 /** Inject this to get the {@link (RuleInfo:interface)}. */
 export const RuleInfo: InjectionToken<RuleInfo> = Symbol.for('gatepass.RuleInfo');
+
+/** The subscriptions to SPIFFE Workload APIs. */
+export interface WorkloadApis {
+	/** That to the API at an address. Does not subscribe yet. */
+	at(address: string): WorkloadApi;
+}
+/** Inject this to get the {@link (WorkloadApis:interface)}. */
+export const WorkloadApis: InjectionToken<WorkloadApis> = Symbol.for('gatepass.WorkloadApis');
 
 /** Inject this to get the options of the rule, after validation. Their type is the strategy's own. */
 export const StrategyOptions: InjectionToken<unknown> = Symbol.for('gatepass.StrategyOptions');

@@ -57,7 +57,10 @@ export class TrustingAgent extends WatchedAgent {
 			rejectUnauthorized: requested.rejectUnauthorized ?? true,
 		};
 		if (trust === undefined) return this.#connect(options, created);
-		const {checkServerIdentity: checkNames = checkServerIdentity} = requested;
+		const own = requested.checkServerIdentity;
+		// got names Node's own check where its caller names none.
+		const checkNames =
+			own === undefined || own === checkServerIdentity ? (trust.checkNames ?? checkServerIdentity) : own;
 		if (!trust.checksChains) {
 			// A session of before would vouch for a server whose CA is gone.
 			const _agentKey =

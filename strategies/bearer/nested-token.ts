@@ -12,6 +12,7 @@ export async function bearerTokenOf(
 		method,
 		url: new URL(url),
 		headers: {
+			names: () => [...shown.keys()],
 			get: name => shown.get(name) ?? undefined,
 			has: name => shown.has(name),
 			set: (name, value) => shown.set(name, value),
@@ -23,6 +24,8 @@ export async function bearerTokenOf(
 		tenant,
 		connectionOwner: undefined,
 		openConnection: async () => undefined,
+		body: undefined,
+		readBody: async () => undefined,
 	});
 	await conversation.next();
 	await conversation.return();
