@@ -162,6 +162,14 @@ export const diagnosticTitles = {
 	'token-store-password-wrong': 'The token store does not take the password',
 	'token-not-forgotten': 'A token may still be in the token store',
 
+	// Signed requests, and identities of workloads.
+	'signing-key-missing': 'There is no key to sign requests with',
+	'signing-region-missing': 'No region is named to sign requests for',
+	'signature-already-there': 'The URL of a request has a signature of its own',
+	'signature-component-missing': 'A request lacks what a rule is to sign',
+	'body-not-available': 'The bytes of a body are needed and cannot be had',
+	'spiffe-unavailable': 'The SPIFFE Workload API gives no identity',
+
 	// Kerberos.
 	'kerberos-exchange-failed': 'The Kerberos library refused or could not make a token',
 	'kerberos-library-missing': 'There is no Kerberos library on this machine',

@@ -137,9 +137,11 @@ export class WorkloadApi {
 
 	#unavailable(): CredentialUnavailableError {
 		const why = this.#complaint ?? `it has not answered within ${longestWait} ms`;
-		return new CredentialUnavailableError(
-			`The SPIFFE Workload API at ${this.address} gives no identity: ${why}. See whether the agent runs, whether this user may use its socket, and whether this workload is registered`,
-		);
+		return new CredentialUnavailableError({
+			code: 'spiffe-unavailable',
+			what: `The SPIFFE Workload API at ${this.address} gives no identity: ${why}`,
+			hint: 'See whether the agent runs, whether this user may use its socket, and whether this workload is registered',
+		});
 	}
 }
 

@@ -25,9 +25,11 @@ export async function bytesOf(body: unknown): Promise<Uint8Array | undefined> {
 		return Buffer.from(await body.arrayBuffer());
 	}
 	if (isIterable(body)) return collect(body);
-	throw new StrategyError(
-		'The strategy of this rule needs the bytes of the body before they are sent, and this body has none to read. Give it as text, as bytes, or as something that can be iterated',
-	);
+	throw new StrategyError({
+		code: 'body-not-available',
+		what: 'The strategy of this rule needs the bytes of the body before they are sent, and this body has none to read',
+		hint: 'Give it as text, as bytes, or as something that can be iterated',
+	});
 }
 
 async function collect(body: AsyncIterable<unknown> | Iterable<unknown>): Promise<Uint8Array> {
@@ -43,7 +45,9 @@ async function collect(body: AsyncIterable<unknown> | Iterable<unknown>): Promis
 }
 
 function tooLarge(): StrategyError {
-	return new StrategyError(
-		`The strategy of this rule needs the whole body before it is sent, and this one has more than ${mostBodyBytes.toLocaleString('en')} bytes. Send it in parts, or choose options of the strategy that leave the body out`,
-	);
+	return new StrategyError({
+		code: 'body-not-available',
+		what: `The strategy of this rule needs the whole body before it is sent, and this one has more than ${mostBodyBytes.toLocaleString('en')} bytes`,
+		hint: 'Send it in parts, or choose options of the strategy that leave the body out',
+	});
 }

@@ -268,7 +268,9 @@ function entriesOf(headers: object): Iterable<[string, unknown]> {
 async function bytesAtHand(body: unknown): Promise<Uint8Array | undefined> {
 	const isUsedUp = typeof body === 'object' && body !== null && isIterable(body) && !canBeSentAgain(body);
 	if (!isUsedUp || body instanceof URLSearchParams) return bytesOf(body);
-	throw new StrategyError(
-		'The strategy of this rule needs the bytes of the body before they are sent, and this body can be read once only. Give it as text or as bytes',
-	);
+	throw new StrategyError({
+		code: 'body-not-available',
+		what: 'The strategy of this rule needs the bytes of the body before they are sent, and this body can be read once only',
+		hint: 'Give it as text or as bytes',
+	});
 }

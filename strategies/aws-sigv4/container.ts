@@ -38,9 +38,11 @@ export class ContainerEndpoint {
 	async fetch(): Promise<SigningKeys> {
 		const where = this.#where();
 		if (where === undefined) {
-			throw new CredentialUnavailableError(
-				"Neither AWS_CONTAINER_CREDENTIALS_FULL_URI nor AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set, so there is no container's endpoint. Set one, or name the endpoint as 'credentials: {container: URL}'",
-			);
+			throw new CredentialUnavailableError({
+				code: 'signing-key-missing',
+				what: "Neither AWS_CONTAINER_CREDENTIALS_FULL_URI nor AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is set, so there is no container's endpoint",
+				hint: "Set one, or name the endpoint as 'credentials: {container: URL}'",
+			});
 		}
 		const url = URL.parse(where);
 		if (url === null) throw this.#error('is no URL', 'Put AWS_CONTAINER_CREDENTIALS_FULL_URI right');
@@ -94,14 +96,20 @@ export class ContainerEndpoint {
 		} catch (error) {
 			if (!(error instanceof FileReadError)) throw error;
 			throw new CredentialUnavailableError(
-				`The file ${file}, named by AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, cannot be read (${error.code ?? error.message}). Put it right`,
+				{
+					code: 'token-source-unusable',
+					what: `The file ${file}, named by AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, cannot be read (${error.code ?? error.message})`,
+					hint: 'Put it right',
+				},
 				{cause: error},
 			);
 		}
 		if (text === undefined || /^[\x20-\x7E]+$/.test(text)) return text;
-		throw new CredentialUnavailableError(
-			`The token for ${this.place} has characters that no header may have. Put ${file ? `the file ${file}` : 'AWS_CONTAINER_AUTHORIZATION_TOKEN'} right`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'token-source-unusable',
+			what: `The token for ${this.place} has characters that no header may have`,
+			hint: `Put ${file ? `the file ${file}` : 'AWS_CONTAINER_AUTHORIZATION_TOKEN'} right`,
+		});
 	}
 
 	#error(what: string, hint: string, cause?: Error): TokenRequestError {

@@ -116,9 +116,11 @@ export class AwsSigv4Strategy implements AuthStrategy {
 
 	#signUrl({method, url, headers, body}: AuthRequest, query: string, keys: SigningKeys, time: number): void {
 		if (/(?:^|&)X-Amz-(?:Algorithm|Signature)=/i.test(query)) {
-			throw new StrategyError(
-				`The URL of this request has a signature of its own, and the rule for ${this.#rule.match} (${this.#rule.source}) would add another. Send it without authentication, or leave the signature to the rule`,
-			);
+			throw new StrategyError({
+				code: 'signature-already-there',
+				what: `The URL of this request has a signature of its own, and the rule for ${this.#rule.match} (${this.#rule.source}) would add another`,
+				hint: 'Send it without authentication, or leave the signature to the rule',
+			});
 		}
 		const {signer} = this.#regional();
 		const timestamp = timestampOf(time);
@@ -145,9 +147,11 @@ export class AwsSigv4Strategy implements AuthStrategy {
 	#regional(): {readonly region: string; readonly signer: Signer} {
 		const region = this.#options.region ?? this.#keys.region;
 		if (region === undefined) {
-			throw new CredentialUnavailableError(
-				`No region is named for ${this.#rule.match} (${this.#rule.source}). Set 'region', or the variable AWS_REGION`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'signing-region-missing',
+				what: `No region is named for ${this.#rule.match} (${this.#rule.source})`,
+				hint: "Set 'region', or the variable AWS_REGION",
+			});
 		}
 		if (this.#signer?.region !== region) {
 			this.#signer = {region, signer: new Signer(this.#options.service, region)};

@@ -190,8 +190,10 @@ export class KeySource {
 
 	#unavailable(what: string): CredentialUnavailableError {
 		const {match, source} = this.#services.rule;
-		return new CredentialUnavailableError(
-			`There is no key to sign with for ${match} (${source}): ${what}. Put one there, or name another place in 'credentials'`,
-		);
+		return new CredentialUnavailableError({
+			code: 'signing-key-missing',
+			what: `There is no key to sign with for ${match} (${source}): ${what}`,
+			hint: "Put one there, or name another place in 'credentials'",
+		});
 	}
 }

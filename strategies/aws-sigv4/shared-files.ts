@@ -53,7 +53,11 @@ export class SharedFiles {
 			if (!(error instanceof FileReadError)) throw error;
 			if (error.reason === 'missing' || error.code === 'ENOTDIR') return '';
 			throw new CredentialUnavailableError(
-				`The file ${file} cannot be read (${error.code ?? error.message}). Put it right, or name another in AWS_SHARED_CREDENTIALS_FILE or AWS_CONFIG_FILE`,
+				{
+					code: 'token-source-unusable',
+					what: `The file ${file} cannot be read (${error.code ?? error.message})`,
+					hint: 'Put it right, or name another in AWS_SHARED_CREDENTIALS_FILE or AWS_CONFIG_FILE',
+				},
 				{cause: error},
 			);
 		}

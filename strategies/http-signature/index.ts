@@ -124,9 +124,11 @@ export class HttpSignatureStrategy implements AuthStrategy {
 		} catch (error) {
 			if (!(error instanceof MissingComponent)) throw error;
 			const {match, source} = this.#rule;
-			throw new StrategyError(
-				`The request to ${url.origin} ${error.message}, which the rule for ${match} (${source}) is to sign. Send it along, or take it out of 'components'`,
-			);
+			throw new StrategyError({
+				code: 'signature-component-missing',
+				what: `The request to ${url.origin} ${error.message}, which the rule for ${match} (${source}) is to sign`,
+				hint: "Send it along, or take it out of 'components'",
+			});
 		}
 	}
 }

@@ -22,7 +22,9 @@ export async function readGotBody(options: BodyOptions, isSent: boolean): Promis
 }
 
 function writtenLater(): StrategyError {
-	return new StrategyError(
-		'The strategy of this rule needs the whole body before it is sent, and what is written to a stream of got comes after the head. Give the body as `body`, which may be a stream, a file or a function that opens one',
-	);
+	return new StrategyError({
+		code: 'body-not-available',
+		what: 'The strategy of this rule needs the whole body before it is sent, and what is written to a stream of got comes after the head',
+		hint: 'Give the body as `body`, which may be a stream, a file or a function that opens one',
+	});
 }
