@@ -102,13 +102,14 @@ export class SpiffeStrategy implements AuthStrategy {
 		const identity = await this.#made.identity;
 		if (identity.notAfter > Date.now()) return identity;
 		throw this.#unavailable(
-			`expired on ${new Date(identity.notAfter).toISOString()}, and ${api.address} has pushed no other${api.complaint === undefined ? '' : `: ${api.complaint}`}. See to the agent`,
+			`expired on ${new Date(identity.notAfter).toISOString()}, and ${api.address} has pushed no other${api.complaint === undefined ? '' : `: ${api.complaint}`}`,
+			'See to the agent',
 		);
 	}
 
 	async #adopt(svid: X509Svid, {address}: WorkloadApi): Promise<Identity> {
 		if (this.#identities.adopt === undefined) {
-			throw this.#unavailable("cannot be used by the Identities in the container. Give them 'adopt'");
+			throw this.#unavailable('cannot be used by the Identities in the container', "Give them 'adopt'");
 		}
 		const adopted = await this.#identities.adopt({
 			certificate: svid.certificates.map(der => toPem('CERTIFICATE', der)).join(''),
@@ -129,7 +130,8 @@ export class SpiffeStrategy implements AuthStrategy {
 		if (svid !== undefined) return svid;
 		const given = svids.map(({spiffeId}) => spiffeId).join(', ') || 'none';
 		throw this.#unavailable(
-			`is not among those that the Workload API gives (${given}). Register the workload for ${id ?? 'an identity'}`,
+			`is not among those that the Workload API gives (${given})`,
+			`Register the workload for ${id ?? 'an identity'}`,
 		);
 	}
 
@@ -137,19 +139,25 @@ export class SpiffeStrategy implements AuthStrategy {
 		const address = this.#options.socket ?? this.#environment.SPIFFE_ENDPOINT_SOCKET;
 		if (!address) {
 			throw this.#unavailable(
-				"cannot be asked for: neither 'socket' nor SPIFFE_ENDPOINT_SOCKET says where the Workload API is. Set one",
+				"cannot be asked for: neither 'socket' nor SPIFFE_ENDPOINT_SOCKET says where the Workload API is",
+				'Set one',
 			);
 		}
 		if (!isWorkloadAddress(address)) {
 			throw this.#unavailable(
-				'cannot be asked for: SPIFFE_ENDPOINT_SOCKET is no address of a Workload API. Write one such as unix:///run/spire/agent.sock',
+				'cannot be asked for: SPIFFE_ENDPOINT_SOCKET is no address of a Workload API',
+				'Write one such as unix:///run/spire/agent.sock',
 			);
 		}
 		return this.#apis.at(address);
 	}
 
-	#unavailable(what: string): CredentialUnavailableError {
+	#unavailable(what: string, hint: string): CredentialUnavailableError {
 		const {match, source} = this.#rule;
-		return new CredentialUnavailableError(`The SPIFFE identity for ${match} (${source}) ${what}`);
+		return new CredentialUnavailableError({
+			code: 'spiffe-unavailable',
+			what: `The SPIFFE identity for ${match} (${source}) ${what}`,
+			hint,
+		});
 	}
 }
