@@ -102,6 +102,7 @@ export const diagnosticTitles = {
 	'client-certificate-demanded': 'A server demands a client certificate and got none',
 	'client-certificate-authority-unknown': 'A server does not know the CA of the client certificate',
 	'client-certificate-proxy-refused': 'A server accepts no proxy certificates',
+	'client-certificate-key-unsupported': 'A server does not take the kind of key of the client certificate',
 	'client-certificate-refused': 'A server refused the client certificate',
 
 	// Servers and their certificates.

@@ -117,7 +117,7 @@ export interface IdentityText {
 
 /** A client certificate with its private key and chain. Printing it shows no key. */
 export interface Identity {
-	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`. */
+	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`; where it is empty, what it is for: `DNS:host`. */
 	readonly subject: string;
 	/** Who issued it, written likewise. */
 	readonly issuer: string;
