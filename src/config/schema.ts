@@ -169,6 +169,47 @@ export const certificatesSchema = z.strictObject({
 		.describe('Refuse what is not for clients. Default: true where the installer is identity'),
 });
 
+export const serveSchema = z.strictObject({
+	listen: text
+		.optional()
+		.describe('Where the local proxy listens: HOST:PORT, or unix:PATH. Default: 127.0.0.1:8642'),
+	routes: z
+		.record(z.string(), z.string())
+		.optional()
+		.describe('Paths of the local proxy, each with the URL that it leads to'),
+	forward: z
+		.boolean()
+		.optional()
+		.describe('Whether it is a forward proxy too: http:// by whole URL, https:// by CONNECT. Default: false'),
+	intercept: z
+		.enum(['rules', 'off'])
+		.optional()
+		.describe(
+			'rules: CONNECT to a host with a rule is opened, with a CA of its own. off: every tunnel is left alone. Default: rules',
+		),
+	pinned: z
+		.array(pattern)
+		.optional()
+		.describe('Hosts whose tunnels are left alone all the same: for programs that insist on a certificate'),
+	secret: z
+		.string()
+		.min(32, 'it is too short; write at least 32 characters, such as `openssl rand -hex 32` prints')
+		.optional()
+		.describe('What clients have to show. Default: GATEPASS_SECRET, or one that is made at each start'),
+	allowLocalUsers: z
+		.boolean()
+		.optional()
+		.describe('Leave for every local user to use the credentials: no secret is asked for. Default: false'),
+	redirects: z
+		.enum(['follow', 'return'])
+		.optional()
+		.describe('What becomes of a redirect of a route to another host. Default: return'),
+	tls: z
+		.strictObject({certificate: text, key: text})
+		.optional()
+		.describe('PEM files with which clients are served over TLS; needed beyond this machine'),
+});
+
 export const configurationSchema = z.strictObject({
 	$schema: z.string().optional().describe('For editors; not used'),
 	bundles: z
@@ -185,6 +226,7 @@ export const configurationSchema = z.strictObject({
 	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
 	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
 	certificates: certificatesSchema.optional().describe('Certificates that renew themselves'),
+	serve: serveSchema.optional().describe('The local proxy: `gatepass serve` and `gatepass run`'),
 	strict: z
 		.boolean()
 		.optional()
