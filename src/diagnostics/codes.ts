@@ -245,6 +245,10 @@ export const diagnosticTitles = {
 	'checkpoint-failed': "A change to another program's files could not be kept or taken back",
 	'checkpoint-changed-since': 'A file was changed since, so the change is not taken back',
 
+	// The local proxy.
+	'listen-address-unavailable': 'The proxy cannot listen at its address',
+	'proxy-authority-unsafe': "Others may read the key of the proxy's CA",
+
 	// Certificates that people ask for.
 	'robot-not-allowed': 'No robot certificate would be issued for the applicant',
 	'checklist-unusable': 'A checklist cannot be used',
