@@ -66,6 +66,8 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** For gatepass's own questions to servers. */
+	readonly http: HttpClient;
 	/** The connections of what undici sends. */
 	readonly pools: UndiciPools;
 	/** End renewals and connections. */
@@ -104,7 +106,7 @@ export function compose(
 	const owned = new OwnedAgents();
 	const pools = new UndiciPools();
 	provide(Environment, () => environment);
-	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
+	const http = provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
 		const passphrases = container.isRegistered(Passphrases, true)
 			? container.resolve(Passphrases)
@@ -195,6 +197,7 @@ export function compose(
 		rules,
 		tokens,
 		certificates,
+		http,
 		pools,
 		async close() {
 			router.close();
