@@ -8,6 +8,7 @@ import {posix, resolve} from 'node:path';
 /** The parts of the source, from the top down: a folder, or the files of one part. */
 const layers: readonly (readonly string[])[] = [
 	['src/cli/'],
+	['src/serve/'],
 	['src/testing/'],
 	['src/cern/'],
 	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
@@ -31,6 +32,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/bundles/'],
 	['src/host-rules/'],
 	['src/strategy/'],
+	['src/spiffe/'],
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],

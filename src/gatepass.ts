@@ -3,6 +3,7 @@ import type {Got} from 'got';
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
 import type {DependencyContainer} from 'tsyringe';
 import type {Certificates} from './certificates/lazy.ts';
+import type {Configuration} from './config/configuration.ts';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
@@ -83,6 +84,10 @@ export interface AuthorizeOptions {
 	readonly fresh?: boolean;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string;
+	/** What will be sent, for a strategy that signs it: text, bytes, or what can be read more than once. */
+	readonly body?: unknown;
+	/** The headers that will be sent, for a strategy that signs them; the result then holds them, too. */
+	readonly headers?: Readonly<Record<string, string>>;
 	/** Rejects with its reason as soon as it is aborted. */
 	readonly signal?: AbortSignal;
 }
@@ -174,17 +179,48 @@ export interface Gatepass extends AsyncDisposable {
  * const runs = await gatepass.got('https://cmsoms.cern.ch/agg/api/v1/runs').json();
  */
 export async function createGatepass(settings: GatepassSettings = {}): Promise<Gatepass> {
-	return assemble(settings, false);
+	return (await assemble(settings, false)).gatepass;
 }
 
 /** The same for `explain` alone: variables and files of secrets may be missing, so that no request can be made. */
 export async function createForExplaining(
 	settings: GatepassSettings = {},
 ): Promise<Pick<Gatepass, 'explain' | 'close'>> {
-	return assemble(settings, true);
+	return (await assemble(settings, true)).gatepass;
 }
 
-async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Promise<Gatepass> {
+/** A gatepass with what the local proxy needs to know besides: the configuration, and which rule is chosen. */
+export interface ServingGatepass {
+	readonly gatepass: Gatepass;
+	readonly configuration: Configuration;
+	/** The rule for a URL; `undefined`: the request is sent as it is. */
+	ruleFor(url: URL, method: string): BoundRule | undefined;
+}
+
+/** The same for the local proxy. `listener` gets every event. */
+export async function createForServing(
+	settings: GatepassSettings,
+	listener: EventListener,
+): Promise<ServingGatepass> {
+	const {gatepass, loaded, composition} = await assemble(settings, false, [listener]);
+	return {
+		gatepass,
+		configuration: loaded.configuration,
+		ruleFor: (url, method) => composition.router.ruleFor(url, method),
+	};
+}
+
+interface Assembled {
+	readonly gatepass: Gatepass;
+	readonly loaded: LoadedConfiguration;
+	readonly composition: Composition;
+}
+
+async function assemble(
+	settings: GatepassSettings,
+	withoutSecrets: boolean,
+	listeners: readonly EventListener[] = [],
+): Promise<Assembled> {
 	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
 	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
 		import('./config/load.ts'),
@@ -203,15 +239,17 @@ async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Pr
 	const composition = compose(loaded.configuration, loaded.strategyOf, {
 		parent: settings.container,
 		store: settings.cache,
-		events: new Events(await listenersFor(settings)),
+		events: new Events([...(await listenersFor(settings)), ...listeners]),
 	});
-	return new ConfiguredGatepass(
+	if (!withoutSecrets) await composition.ready();
+	const gatepass = new ConfiguredGatepass(
 		loaded,
 		composition,
 		() => settings.got ?? loadGot(),
 		got => extendGot(got, composition.router),
 		withoutSecrets,
 	);
+	return {gatepass, loaded, composition};
 }
 
 async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {

@@ -11,6 +11,7 @@ import {validateBundles} from './validate-bundles.ts';
 import {validateCache} from './validate-cache.ts';
 import {validateCertificates} from './validate-certificates.ts';
 import {validateRule} from './validate-rule.ts';
+import {validateServe} from './validate-serve.ts';
 import {validateTrust} from './validate-trust.ts';
 
 /** Check `value`. Where there are problems, what is returned must not be used. */
@@ -49,6 +50,7 @@ export async function validate(
 		tokenRequest: {timeout: input.tokenRequest?.timeout ?? 10_000, retries: input.tokenRequest?.retries ?? 2},
 		bundles,
 		certificates: validateCertificates(input.certificates ?? {}, context),
+		serve: validateServe(input.serve ?? {}, context),
 		trust: [...ofBundles.trust, ...own],
 		strict: input.strict ?? false,
 		hostRules,

@@ -102,6 +102,7 @@ export const diagnosticTitles = {
 	'client-certificate-demanded': 'A server demands a client certificate and got none',
 	'client-certificate-authority-unknown': 'A server does not know the CA of the client certificate',
 	'client-certificate-proxy-refused': 'A server accepts no proxy certificates',
+	'client-certificate-key-unsupported': 'A server does not take the kind of key of the client certificate',
 	'client-certificate-refused': 'A server refused the client certificate',
 
 	// Servers and their certificates.
@@ -175,6 +176,14 @@ export const diagnosticTitles = {
 	'token-store-replaceable': 'Others may replace the token store',
 	'token-store-password-wrong': 'The token store does not take the password',
 	'token-not-forgotten': 'A token may still be in the token store',
+
+	// Signed requests, and identities of workloads.
+	'signing-key-missing': 'There is no key to sign requests with',
+	'signing-region-missing': 'No region is named to sign requests for',
+	'signature-already-there': 'The URL of a request has a signature of its own',
+	'signature-component-missing': 'A request lacks what a rule is to sign',
+	'body-not-available': 'The bytes of a body are needed and cannot be had',
+	'spiffe-unavailable': 'The SPIFFE Workload API gives no identity',
 
 	// Kerberos.
 	'kerberos-exchange-failed': 'The Kerberos library refused or could not make a token',
@@ -252,6 +261,10 @@ export const diagnosticTitles = {
 	'stapling-impossible': 'The authority offers no OCSP to staple',
 	'checkpoint-failed': "A change to another program's files could not be kept or taken back",
 	'checkpoint-changed-since': 'A file was changed since, so the change is not taken back',
+
+	// The local proxy.
+	'listen-address-unavailable': 'The proxy cannot listen at its address',
+	'proxy-authority-unsafe': "Others may read the key of the proxy's CA",
 
 	// Certificates that people ask for.
 	'robot-not-allowed': 'No robot certificate would be issued for the applicant',

@@ -34,6 +34,7 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 	request: Request,
 	transport: Transport<Request, Answer>,
 ): Promise<Answer> {
+	if (rule.strategy.requiresRequestBody === true) await request.readBody();
 	const conversation = conversationOf(rule, request);
 	let answer: Answer | undefined;
 	let isOver = false;

@@ -23,6 +23,7 @@ export function unsentRequest({method, url, tenant}: Asked, fresh: boolean): Aut
 		method,
 		url: new URL(url),
 		headers: {
+			names: () => [...shown.keys()],
 			get: name => shown.get(name) ?? undefined,
 			has: name => shown.has(name),
 			set: (name, value) => shown.set(name, value),
@@ -34,5 +35,7 @@ export function unsentRequest({method, url, tenant}: Asked, fresh: boolean): Aut
 		tenant,
 		connectionOwner: undefined,
 		openConnection: async () => undefined,
+		body: undefined,
+		readBody: async () => undefined,
 	};
 }

@@ -61,6 +61,7 @@ export class ChainStrategy implements AuthStrategy {
 		const reasons: string[] = [];
 		const failures: Error[] = [];
 		for (const link of this.#links) {
+			if (link.strategy.requiresRequestBody === true) await request.readBody();
 			const conversation = link.strategy.authenticate(request);
 			let begun: IteratorResult<void, void>;
 			try {

@@ -1,10 +1,11 @@
 /** Gets credentials from the library: from a credential cache, a key table or a password that the rule names. */
+import {statSync} from 'node:fs';
 import type {Choice} from './cache-choice.ts';
 import {generalFailure, minorOf, ticketExpired} from './codes.ts';
 import {displayName, GssFailure, importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssCalls, oids} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
-import {KeytabUnusable, principalsIn} from './keytab-file.ts';
+import {entriesIn, isSamePrincipal, type KeyEntry, unusualTypesOf} from './keytab-file.ts';
 import type {Krb5Calls} from './krb5-library.ts';
 import {memoryCache} from './memory-cache.ts';
 import {type Pointer, place} from './native.ts';
@@ -12,6 +13,8 @@ import {type Pointer, place} from './native.ts';
 /** A credential of the library: NULL means its default. */
 export interface Acquired {
 	readonly handle: Pointer;
+	/** The name of the cache with its tickets, where it is known. */
+	readonly cache: string | undefined;
 	/** Seconds. */
 	readonly lifetime: number;
 	/** Let go of it, and of the tickets that are kept for it alone. */
@@ -39,7 +42,7 @@ export class Acquisition {
 			krb5 === undefined
 				? this.#acquireChosen(choice?.cache)
 				: this.#acquireFromThreadCache(krb5, this.#chosenOfHeimdal(choice?.cache));
-		return {handle, lifetime, destroy: () => this.#release(handle)};
+		return {handle, cache: choice?.cache, lifetime, destroy: () => this.#release(handle)};
 	}
 
 	#acquireChosen(cache: string | undefined): {handle: Pointer; lifetime: number} {
@@ -65,7 +68,7 @@ export class Acquisition {
 		const calls = this.#calls;
 		const {krb5} = calls;
 		if (krb5 !== undefined) {
-			return this.#fetchInitial(krb5, (credential, client) =>
+			return this.#fetchInitial(krb5, this.#source.principal ?? '', (credential, client) =>
 				krb5.initialCredentialsFromPassword(
 					...[krb5.context, credential, client, password, null, null, 0, null, null],
 				),
@@ -82,38 +85,77 @@ export class Acquisition {
 		});
 	}
 
+	/** Throws a `KeytabUnusable` where the file is none. */
 	fromKeytab(keytab: string): Acquired {
+		const entries = entriesIn(keytab);
+		const client = this.#clientIn(entries, keytab);
+		this.#prepareCache(client);
+		try {
+			return this.#fetchByKeytab(keytab, client);
+		} catch (error) {
+			const types = unusualTypesOf(entries, client);
+			if (!(error instanceof GssFailure) || types === undefined) throw error;
+			const text = `${error.failure.text}; the key table ${keytab} has only unusual keys of ${client}: ${types}`;
+			throw new GssFailure({...error.failure, text});
+		}
+	}
+
+	#fetchByKeytab(keytab: string, client: string): Acquired {
 		const {krb5} = this.#calls;
-		const {principal, credentialCache} = this.#source;
-		this.#checkKeytab(keytab);
 		if (krb5 !== undefined) {
 			const table = place();
 			this.#check(krb5.resolveKeytab(krb5.context, `FILE:${keytab}`, table));
 			try {
-				return this.#fetchInitial(krb5, (credential, client) =>
-					krb5.initialCredentialsFromKeytab(...[krb5.context, credential, client, table[0], 0, null, null]),
+				return this.#fetchInitial(krb5, client, (credential, name) =>
+					krb5.initialCredentialsFromKeytab(...[krb5.context, credential, name, table[0], 0, null, null]),
 				);
 			} finally {
 				krb5.closeKeytab(krb5.context, table[0]);
 			}
 		}
-		return this.#withName(principal, name => {
-			const ccache = credentialCache ?? memoryCache();
+		return this.#withName(client, name => {
+			const ccache = this.#source.credentialCache ?? memoryCache();
 			const {handle} = this.#acquireFrom(name, {client_keytab: `FILE:${keytab}`, ccache});
 			return this.#own(handle);
 		});
 	}
 
-	#checkKeytab(keytab: string): void {
+	/** The rule's principal as the key table has it; where the rule names none, the first one. */
+	#clientIn(entries: readonly KeyEntry[], keytab: string): string {
 		const {principal} = this.#source;
+		const names = [...new Set(entries.map(entry => entry.principal))];
+		const client = principal === undefined ? names[0] : names.find(name => isSamePrincipal(name, principal));
+		if (client !== undefined) return client;
+		throw new GssFailure({
+			phase: 'credential',
+			text: `The key table ${keytab} has keys of ${names.slice(0, 5).join(', ')}, and none of ${principal}`,
+		});
+	}
+
+	/** The cache that the rule has its fetched tickets in: not another principal's; and an empty file is taken for none. */
+	#prepareCache(client: string): void {
+		const {caches} = this.#calls;
+		const {credentialCache} = this.#source;
+		if (caches === undefined || credentialCache === undefined) return;
+		const {context, resolveCache, closeCache, cachePrincipal, initializeCache, parseName} = caches;
+		const [cache, owner, wanted] = [place(), place(), place()];
 		try {
-			const principals = principalsIn(keytab);
-			if (principal === undefined || principals.some(name => isSame(name, principal))) return;
-			const others = [...new Set(principals)].slice(0, 5).join(', ');
-			throw new KeytabUnusable(`The key table ${keytab} has keys of ${others}, and none of ${principal}`);
-		} catch (error) {
-			if (!(error instanceof KeytabUnusable)) throw error;
-			throw new GssFailure({phase: 'credential', text: error.message});
+			if (resolveCache(context, credentialCache, cache) !== 0) return;
+			if (parseName(context, client, wanted) !== 0) return;
+			if (cachePrincipal(context, cache[0], owner) === 0) {
+				const name = caches.nameOf(owner[0]);
+				if (name === caches.nameOf(wanted[0])) return;
+				throw new GssFailure({
+					phase: 'credential',
+					text: `The credential cache ${credentialCache} holds tickets of ${name}, and the key table is for ${client}`,
+				});
+			}
+			if (isEmptyFile(credentialCache)) initializeCache(context, cache[0], wanted[0]);
+		} finally {
+			for (const principal of [owner[0], wanted[0]]) {
+				if (principal !== null) caches.freePrincipal(context, principal);
+			}
+			if (cache[0] !== null) closeCache(context, cache[0]);
 		}
 	}
 
@@ -121,7 +163,7 @@ export class Acquisition {
 	#own(handle: Pointer): Acquired {
 		const destroy = (): void => this.#release(handle);
 		try {
-			return {handle, lifetime: this.facts(handle).lifetime, destroy};
+			return {handle, cache: undefined, lifetime: this.facts(handle).lifetime, destroy};
 		} catch (error) {
 			destroy();
 			throw error;
@@ -129,7 +171,11 @@ export class Acquisition {
 	}
 
 	/** Heimdal has no `gss_acquire_cred_from`: get the ticket as kinit does, into a cache in memory. */
-	#fetchInitial(krb5: Krb5Calls, fetch: (credential: Uint8Array, client: Pointer) => number): Acquired {
+	#fetchInitial(
+		krb5: Krb5Calls,
+		principal: string,
+		fetch: (credential: Uint8Array, client: Pointer) => number,
+	): Acquired {
 		const {context} = krb5;
 		const [client, cache] = [place(), place()];
 		// `krb5_creds` has some 200 bytes, and the library fills it.
@@ -141,7 +187,7 @@ export class Acquisition {
 			else krb5.closeCache(context, cache[0]);
 		};
 		try {
-			this.#check(krb5.parseName(context, this.#clientName(), client));
+			this.#check(krb5.parseName(context, principal, client));
 			this.#check(fetch(credential, client[0]));
 			this.#check(krb5.resolveCache(context, name, cache));
 			this.#check(krb5.initializeCache(context, cache[0], client[0]));
@@ -149,6 +195,7 @@ export class Acquisition {
 			const {handle, lifetime} = this.#acquireFromThreadCache(krb5, name);
 			return {
 				handle,
+				cache: name,
 				lifetime,
 				destroy: () => {
 					this.#release(handle);
@@ -164,16 +211,13 @@ export class Acquisition {
 		}
 	}
 
-	#clientName(): string {
-		const {principal, keytab = ''} = this.#source;
-		return principal ?? principalsIn(keytab)[0] ?? '';
-	}
-
 	/** Heimdal takes its default cache, and which one that is can be said for a thread. */
 	#acquireFromThreadCache(krb5: Krb5Calls, cache: string | undefined): {handle: Pointer; lifetime: number} {
 		const calls = this.#calls;
 		const [minor, handle, lifetime]: [[number], [Pointer], [number]] = [[0], place(), [0]];
-		succeed(calls, 'credential', krb5.setThreadCache(minor, cache ?? null, null), minor);
+		// A name that is NULL ends the process.
+		const name = cache ?? krb5.defaultCacheName();
+		succeed(calls, 'credential', krb5.setThreadCache(minor, name, null), minor);
 		const major = calls.acquireCredential(
 			...[minor, null, indefinite, mechanisms, initiate, handle, null, lifetime],
 		);
@@ -188,7 +232,8 @@ export class Acquisition {
 		const [cache, lifetime]: [[Pointer], [number | bigint]] = [place(), [0]];
 		const failed =
 			name === undefined ? krb5.defaultCache(context, cache) : krb5.resolveCache(context, name, cache);
-		if (failed !== 0) return;
+		// Of a type that it does not know, such as KEYRING.
+		if (failed !== 0) this.#check(failed);
 		const unknown = krb5.cacheLifetime(context, cache[0], lifetime);
 		krb5.closeCache(context, cache[0]);
 		if (unknown === 0 && Number(lifetime[0]) <= 0) this.#check(minorOf(ticketExpired));
@@ -247,9 +292,11 @@ export class Acquisition {
 	}
 }
 
-/** A principal without a realm is one of the default realm, which only the library knows. */
-const isSame = (inKeytab: string, wanted: string): boolean =>
-	inKeytab === wanted || (!wanted.includes('@') && inKeytab.startsWith(`${wanted}@`));
+/** A name that makes a file of no bytes, as mktemp does. */
+function isEmptyFile(cache: string): boolean {
+	const path = /^FILE:(.*)$/s.exec(cache)?.[1];
+	return path !== undefined && statSync(path, {throwIfNoEntry: false})?.size === 0;
+}
 
 /** GSS_S_NO_CRED */
 const isNoCredential = (major: number): boolean => ((major >>> 16) & 0xff) === 7;

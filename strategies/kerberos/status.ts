@@ -15,7 +15,7 @@ import type {KerberosOptions} from './options.ts';
  */
 export async function credentialStatus(
 	provider: KoffiProvider,
-	{keytab, password, principal = 'its first principal', credentialCache}: CredentialSource,
+	{keytab, password, principal = 'its first principal'}: CredentialSource,
 	verify: boolean,
 	services: readonly Parameters<KoffiProvider['check']>[0][],
 ): Promise<CredentialStatus> {
@@ -27,7 +27,7 @@ export async function credentialStatus(
 			return {available: true, detail: `${principal}, by ${from}; the KDC was not asked`, ...also};
 		}
 		const facts = await provider.inquire();
-		const renewable = credentialCache === undefined ? undefined : await renewUntil(credentialCache);
+		const renewable = facts.cache === undefined ? undefined : await renewUntil(facts.cache);
 		const until =
 			renewable === undefined ? '' : `, renewable until ${new Date(renewable * 1000).toISOString()}`;
 		for (const service of services) await provider.check(service);

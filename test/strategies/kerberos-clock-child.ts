@@ -1,0 +1,26 @@
+/** Begins contexts one after another, at a time that faketime sets, and prints what the server answers to each. */
+import {setTimeout as pause} from 'node:timers/promises';
+import {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
+
+const [library, source = '', url = ''] = process.argv.slice(2);
+const provider = new KoffiProvider({library, source: JSON.parse(source), timeout: 30_000, rule: 'a rule'});
+const statuses: number[] = [];
+for (let request = 0; request < 5; request++) {
+	const context = await provider.createContext({
+		target: 'HTTP@localhost',
+		canonicalizeHostname: false,
+		mechanism: 'spnego',
+		mutualAuthentication: true,
+		delegate: false,
+		channelBindings: undefined,
+		renew: false,
+	});
+	const authorization = `Negotiate ${Buffer.from(context.token).toString('base64')}`;
+	const {status} = await fetch(url, {headers: {authorization}});
+	statuses.push(status);
+	context.dispose();
+	// A file is copied once it has been left alone for a moment.
+	await pause(150);
+}
+await provider.close();
+console.log(statuses.join(' '));
