@@ -13,6 +13,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/cern/'],
 	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
 	['src/container.ts'],
+	['src/diagnose/'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
 	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],
 	['strategies/'],
@@ -35,6 +36,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
+	['src/name-command.ts'],
 	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
 	['src/diagnostics/'],
 ];
