@@ -272,5 +272,5 @@ async function manualFactory(json: boolean | undefined): Promise<AuthenticatorFa
 }
 
 function isMissing(error: unknown): boolean {
-	return error instanceof ConfigurationError && error.problems[0]?.path === '(configuration)';
+	return error instanceof ConfigurationError && error.problems[0]?.code === 'configuration-not-found';
 }
