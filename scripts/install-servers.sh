@@ -10,6 +10,7 @@ packages=(
 	igtf-policy-classic p11-kit globus-proxy-utils voms-clients gridsite nginx-light lighttpd pebble certbot
 	libnss3-tools gnutls-bin default-jre-headless
 	python3-requests python3-requests-kerberos
+	wget git libwww-perl liblwp-protocol-https-perl default-jdk-headless davix chromium
 )
 
 is_installed() {

@@ -196,7 +196,13 @@ describe('gatepass serve', () => {
 
 	it('prints units for systemd that systemd takes', async () => {
 		for (const scope of ['user', 'system']) {
-			const {code, stdout} = await workspace.run(['serve', '--listen', '127.0.0.1:8642', '--print-units', scope]);
+			const {code, stdout} = await workspace.run([
+				'serve',
+				'--listen',
+				'127.0.0.1:8642',
+				'--print-units',
+				scope,
+			]);
 			expect(code).toBe(0);
 			const folder = workspace.path(`units-${scope}`);
 			mkdirSync(folder);
