@@ -16,6 +16,7 @@ import {GotHttpClient} from './http/http-client.ts';
 import type {JudgeChain} from './identities/checks.ts';
 import {IdentityStore} from './identities/identity-store.ts';
 import {Events} from './observability/events.ts';
+import {WorkloadApis as OpenWorkloadApis} from './spiffe/workload-api.ts';
 import {
 	type AuthStrategy,
 	Environment,
@@ -23,12 +24,14 @@ import {
 	Identities,
 	type Identity,
 	type NestedStrategy,
+	Notices,
 	Passphrases,
 	RuleInfo,
 	Strategies,
 	type StrategyClass,
 	StrategyOptions,
 	TokenCache,
+	WorkloadApis,
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
@@ -39,15 +42,22 @@ import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
+	'aws-sigv4': async () => (await import('../strategies/aws-sigv4/index.ts')).AwsSigv4Strategy,
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
+	command: async () => (await import('../strategies/command/index.ts')).CommandStrategy,
 	digest: async () => (await import('../strategies/digest/index.ts')).DigestStrategy,
 	'grid-certificate': async () =>
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
+	'http-signature': async () => (await import('../strategies/http-signature/index.ts')).HttpSignatureStrategy,
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
+	macaroon: async () => (await import('../strategies/macaroon/index.ts')).MacaroonStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
+	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
+	spiffe: async () => (await import('../strategies/spiffe/index.ts')).SpiffeStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
+	'sso-jwt-bearer': async () => (await import('../strategies/sso-jwt-bearer/index.ts')).SsoJwtBearerStrategy,
 	'sso-token-exchange': async () =>
 		(await import('../strategies/sso-token-exchange/index.ts')).SsoTokenExchangeStrategy,
 	'static-token': async () => (await import('../strategies/static-token/index.ts')).StaticTokenStrategy,
@@ -61,8 +71,12 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** For gatepass's own questions to servers. */
+	readonly http: HttpClient;
 	/** The connections of what undici sends. */
 	readonly pools: UndiciPools;
+	/** Wait, for a while, until what is pushed from elsewhere is there. Never rejects. */
+	ready(): Promise<void>;
 	/** End renewals and connections. */
 	close(): Promise<void>;
 }
@@ -90,16 +104,19 @@ export function compose(
 
 	// Loaded at the first request of gatepass's own.
 	const got = async () => (await import('got')).default;
+	const workloadApis = new OpenWorkloadApis();
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),
 		events,
+		workloadApis,
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	const pools = new UndiciPools();
+	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
-	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
+	const http = provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
 		const passphrases = container.isRegistered(Passphrases, true)
 			? container.resolve(Passphrases)
@@ -157,13 +174,23 @@ export function compose(
 		const scope = container.createChildContainer();
 		scope.register(StrategyOptions, {useValue: options});
 		scope.register(RuleInfo, {useValue: info});
+		scope.register<Notices>(Notices, {
+			useValue: {
+				tell(notice) {
+					const {match, strategy, source} = info;
+					events.publish('gatepass:strategy:notice', {rule: {match, strategy, source}, notice});
+				},
+			},
+		});
 		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
 		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.
 		const wanted = strategyOf(strategy);
 		if (wanted === undefined) {
-			throw new StrategyNotFoundError(
-				`'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered. Name it under 'nested' of its definition, so that it is checked with the configuration`,
-			);
+			throw new StrategyNotFoundError({
+				code: 'strategy-not-found',
+				what: `'${info.strategy}' (${info.source}) asks for the strategy '${strategy}', which is neither built in nor registered`,
+				hint: "Name it under 'nested' of its definition, so that it is checked with the configuration",
+			});
 		}
 		const built = scope.resolve(wanted as new (...services: unknown[]) => AuthStrategy);
 		strategies.push(built);
@@ -180,18 +207,42 @@ export function compose(
 		rules,
 		tokens,
 		certificates,
+		http,
 		pools,
+		ready: () => trust.ready(),
 		async close() {
 			router.close();
-			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
-			agents.close();
-			owned.close();
-			await pools.destroy();
-			trust.close();
-			if (ownsTokens) await tokens.close();
-			await container.dispose();
+			const errors: unknown[] = [];
+			// Side by side, and before what they were given.
+			await Promise.all(strategies.map(strategy => gather(errors, () => strategy.dispose?.())));
+			const others = [
+				() => agents.close(),
+				() => owned.close(),
+				() => pools.destroy(),
+				() => workloadApis.close(),
+				() => trust.close(),
+				() => (ownsTokens ? tokens.close() : undefined),
+				() => container.dispose(),
+			];
+			for (const close of others) await gather(errors, close);
+			if (errors.length === 1) throw errors[0];
+			if (errors.length > 1) {
+				throw new AggregateError(
+					errors,
+					`${errors.length} parts of gatepass could not be closed; the others are. See 'errors'`,
+				);
+			}
 		},
 	};
+}
+
+/** What goes wrong with one part keeps no other open. */
+async function gather(errors: unknown[], close: () => unknown): Promise<void> {
+	try {
+		await close();
+	} catch (error) {
+		errors.push(error);
+	}
 }
 
 /** Trust stores are found by the URL of an https request; a store's server is one that is spoken to in another way. */

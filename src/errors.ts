@@ -10,7 +10,7 @@
  * ├── StrategyError               a strategy broke the rules of a conversation
  * ├── CredentialUnavailableError  no credential to be had: no file, no variable, no ticket
  * ├── CertificateError            a certificate or key is unusable, or one side refused the other's
- * ├── TokenRequestError           the authorization server gave no usable token
+ * ├── TokenRequestError           whoever issues tokens gave no usable one
  * ├── TokenCacheError             the token store is down or damaged (reported, never thrown at a request)
  * ├── KerberosExchangeError       the GSS-API refused a token or could not make one
  * ├── MutualAuthenticationError   the server did not prove who it is
@@ -19,9 +19,18 @@
  * └── CheckpointError             a change to files of others could not be kept or taken back
  * ```
  *
- * Each has a `code` (`ERR_GATEPASS_…`), a message that says what happened, where, and what to do, and,
- * where another error stands behind it, `cause`. No message, property or `util.inspect` of them holds a secret.
+ * Each has a `code` (`ERR_GATEPASS_…`), a message that says what happened, where, and what to do, `diagnostics`, of
+ * which the message is made, and, where another error stands behind it, `cause`. No message, property or
+ * `util.inspect` of them holds a secret.
  */
+import type {DiagnosticCode} from './diagnostics/codes.ts';
+import {
+	type AnyDiagnosticCode,
+	type Diagnostic,
+	diagnostic,
+	type Finding,
+	render,
+} from './diagnostics/diagnostic.ts';
 
 /** The codes of all errors, for `switch (error.code)`. */
 export const errorCodes = {
@@ -55,15 +64,47 @@ export class GatepassError extends Error {
 
 	/** Stable, for programs: `ERR_GATEPASS_…`. */
 	readonly code: GatepassErrorCode;
+	/** What is wrong, for programs: the true cause by its own code, and what to do. At least one. */
+	declare readonly diagnostics: readonly Diagnostic[];
+	/** Of a request that failed: the command that finds out the rest, `gatepass doctor URL`. */
+	declare readonly command?: string;
 
-	constructor(message: string, options?: ErrorOptions) {
-		super(message, options);
+	/** `finding`: what is wrong, of which the message is made; a text alone has the general code of the class. */
+	constructor(finding: Finding | string, options?: ErrorOptions & {diagnostics?: readonly Diagnostic[]}) {
+		super(typeof finding === 'string' ? finding : render(finding), options);
 		const {kind} = new.target;
-		// Not enumerable, as on Node's own errors: `name` is part of the stack already.
+		const {
+			diagnostics = [
+				diagnostic(
+					typeof finding === 'string' ? {code: generalCodes[kind], what: finding, hint: ''} : finding,
+				),
+			],
+		} = options ?? {};
+		// Not enumerable, as on Node's own errors: `name` is part of the stack already, and so are the diagnostics.
 		Object.defineProperty(this, 'name', {value: kind, configurable: true, writable: true});
+		Object.defineProperty(this, 'diagnostics', {value: diagnostics, configurable: true});
 		this.code = errorCodes[kind];
 	}
 }
+
+/** What an error is about that says no more. */
+const generalCodes: Readonly<Record<GatepassErrorName, DiagnosticCode>> = {
+	GatepassError: 'failed',
+	ConfigurationError: 'configuration-mistaken',
+	StrategyNotFoundError: 'strategy-not-found',
+	StrategyError: 'strategy-broken',
+	CredentialUnavailableError: 'credential-unavailable',
+	CertificateError: 'certificate-unusable',
+	TokenRequestError: 'token-request-failed',
+	TokenCacheError: 'token-store-failed',
+	KerberosExchangeError: 'kerberos-exchange-failed',
+	MutualAuthenticationError: 'server-not-proven',
+	InsecureTransportError: 'insecure-transport',
+	AcmeError: 'acme-request-failed',
+	CheckpointError: 'checkpoint-failed',
+	ClosedError: 'closed',
+	NoRuleError: 'no-rule-matches',
+};
 
 /** One mistake in the configuration. */
 export interface Problem {
@@ -71,12 +112,14 @@ export interface Problem {
 	readonly file?: string;
 	/** The line in that file, counted from 1; absent where the format gives none (JavaScript, TypeScript). */
 	readonly line?: number;
-	/** Where in the configuration, for example `hostRules[0].options.audience`. */
+	/** Where in the configuration, for example `hostRules[0].options.audience`; `(none)` where there is no configuration at all. */
 	readonly path: string;
 	/** What is wrong. */
 	readonly message: string;
 	/** What to do about it. */
 	readonly hint: string;
+	/** Stable, for programs: what kind of mistake it is. */
+	readonly code: AnyDiagnosticCode;
 }
 
 /** The configuration has mistakes: all of them, at once. */
@@ -87,7 +130,7 @@ export class ConfigurationError extends GatepassError {
 	readonly problems: readonly Problem[];
 
 	constructor(problems: readonly Problem[], options?: ErrorOptions) {
-		super(describeProblems(problems), options);
+		super(describeProblems(problems), {...options, diagnostics: problems.map(toDiagnostic)});
 		this.problems = problems;
 	}
 }
@@ -137,7 +180,7 @@ export interface TokenRequestDetails {
 	readonly retryAfter?: number;
 }
 
-/** The authorization server gave no usable token. */
+/** The authorization server, or the program or agent in its place, gave no usable token. */
 export class TokenRequestError extends GatepassError implements TokenRequestDetails {
 	protected static override readonly kind: GatepassErrorName = 'TokenRequestError';
 
@@ -146,8 +189,8 @@ export class TokenRequestError extends GatepassError implements TokenRequestDeta
 	declare readonly errorDescription?: string;
 	declare readonly retryAfter?: number;
 
-	constructor(message: string, details: TokenRequestDetails = {}, options?: ErrorOptions) {
-		super(message, options);
+	constructor(finding: Finding | string, details: TokenRequestDetails = {}, options?: ErrorOptions) {
+		super(finding, options);
 		Object.assign(this, details);
 	}
 }
@@ -178,8 +221,12 @@ export class KerberosExchangeError extends GatepassError implements KerberosExch
 	declare readonly minor?: number;
 	declare readonly response?: NonNullable<KerberosExchangeDetails['response']>;
 
-	constructor(message: string, {response, ...status}: KerberosExchangeDetails = {}, options?: ErrorOptions) {
-		super(message, options);
+	constructor(
+		finding: Finding | string,
+		{response, ...status}: KerberosExchangeDetails = {},
+		options?: ErrorOptions,
+	) {
+		super(finding, options);
 		Object.assign(this, status);
 		// Not enumerable: a server's headers do not belong in a log line.
 		Object.defineProperty(this, 'response', {value: response, configurable: true});
@@ -227,8 +274,8 @@ export class AcmeError extends GatepassError implements AcmeDetails {
 	declare readonly retryAfter?: number;
 	declare readonly subproblems?: readonly AcmeSubproblem[];
 
-	constructor(message: string, details: AcmeDetails = {}, options?: ErrorOptions) {
-		super(message, options);
+	constructor(finding: Finding | string, details: AcmeDetails = {}, options?: ErrorOptions) {
+		super(finding, options);
 		Object.assign(this, details);
 	}
 }
@@ -238,7 +285,15 @@ export class CheckpointError extends GatepassError {
 	protected static override readonly kind: GatepassErrorName = 'CheckpointError';
 }
 
+function toDiagnostic({file, line, path, message, hint, code}: Problem): Diagnostic {
+	const where = file === undefined ? undefined : `${file}${line === undefined ? '' : `:${line}`}`;
+	return diagnostic({code, what: `${path}: ${message}`, hint, ...(where !== undefined && {where})});
+}
+
 function describeProblems(problems: readonly Problem[]): string {
+	const [first] = problems;
+	// There is none at all.
+	if (first?.path === '(none)') return `${first.message}. ${first.hint}`;
 	const lines = problems.map(({file, line, path, message, hint}) => {
 		const place = file === undefined ? path : `${file}${line === undefined ? '' : `:${line}`}: ${path}`;
 		return `  ${place}: ${message}. ${hint}`;

@@ -7,6 +7,9 @@ import type {Configuration} from './config/configuration.ts';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
+import type {DiagnoseOptions} from './diagnose/diagnose.ts';
+import type {Diagnosis} from './diagnose/stage.ts';
+import {type Diagnostic, diagnostic, render, warning} from './diagnostics/diagnostic.ts';
 import {CertificateError, GatepassError} from './errors.ts';
 import type {Router} from './hop/request.ts';
 import type {BoundRule} from './hop/router.ts';
@@ -58,6 +61,8 @@ export interface RuleStatus extends CredentialStatus {
 	readonly strategy: string;
 	/** Where the rule is written: `file:line`. */
 	readonly source: string;
+	/** What is wrong, or needs a person's attention; at least one where there is no credential. */
+	readonly diagnostics: readonly Diagnostic[];
 }
 
 /** What to add to a request that another client sends. */
@@ -79,6 +84,10 @@ export interface AuthorizeOptions {
 	readonly fresh?: boolean;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string;
+	/** What will be sent, for a strategy that signs it: text, bytes, or what can be read more than once. */
+	readonly body?: unknown;
+	/** The headers that will be sent, for a strategy that signs them; the result then holds them, too. */
+	readonly headers?: Readonly<Record<string, string>>;
 	/** Rejects with its reason as soon as it is aborted. */
 	readonly signal?: AbortSignal;
 }
@@ -147,6 +156,14 @@ export interface Gatepass extends AsyncDisposable {
 	 * @throws {GatepassError} what a strategy throws where it cannot tell which token is meant, or revoking fails.
 	 */
 	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
+	/**
+	 * Walk one request stage by stage, from its rule to its answer, and stop at the first that is broken. Asks servers:
+	 * for the name, the credential, and what the request itself asks for, as `method`; of a GET the answer's body is not
+	 * read. What is wrong is told, not thrown.
+	 *
+	 * @throws {TypeError} where `url` is no absolute URL of http or https.
+	 */
+	diagnose(url: string | URL, options?: DiagnoseOptions): Promise<Diagnosis>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
 	/** End renewals in the background and connections, and let go of the token store. A request after it is a {@link ClosedError}. */
@@ -224,6 +241,7 @@ async function assemble(
 		store: settings.cache,
 		events: new Events([...(await listenersFor(settings)), ...listeners]),
 	});
+	if (!withoutSecrets) await composition.ready();
 	const gatepass = new ConfiguredGatepass(
 		loaded,
 		composition,
@@ -364,6 +382,23 @@ class ConfiguredGatepass implements Gatepass {
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
 	}
 
+	async diagnose(url: string | URL, {method = 'GET', ...options}: DiagnoseOptions = {}): Promise<Diagnosis> {
+		const target = parseUrl(url);
+		if (!/^https?:$/.test(target.protocol))
+			throw new TypeError('Only URLs of http and https can be looked at');
+		options.signal?.throwIfAborted();
+		const {router, http} = this.#composition;
+		router.checkOpen();
+		const {hostRules, strict, environment} = this.#loaded.configuration;
+		const verb = method.toUpperCase();
+		const rule = router.ruleFor(target, verb);
+		// That there is none is an error for requests alone.
+		const route = rule === undefined && strict ? undefined : router.route(target, verb);
+		const {diagnose} = await import('./diagnose/diagnose.ts');
+		const subject = {url: target, method: verb, rule, route, hostRules, strict, environment, http, known: {}};
+		return diagnose(subject, options);
+	}
+
 	async close(): Promise<void> {
 		this.#closing ??= this.#composition.close();
 		await this.#closing;
@@ -377,16 +412,34 @@ class ConfiguredGatepass implements Gatepass {
 async function credentialStatus(
 	strategy: () => Pick<AuthStrategy, 'status' | 'explain'>,
 	settings: {verify?: boolean} | undefined,
-): Promise<CredentialStatus> {
+): Promise<CredentialStatus & Pick<RuleStatus, 'diagnostics'>> {
 	try {
-		return (await strategy().status?.(settings)) ?? {available: true, detail: 'the strategy does not say'};
+		const {identity: _, evidence: __, ...told} = (await strategy().status?.(settings)) ?? {};
+		return withDiagnostics(
+			'available' in told ? told : {available: true, detail: 'the strategy does not say'},
+		);
 	} catch (error) {
 		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
-		const detail = error instanceof GatepassError ? error.message : 'its strategy failed to tell';
+		if (!(error instanceof GatepassError)) {
+			return withDiagnostics({available: false, detail: 'its strategy failed to tell'});
+		}
 		// That there is no credential says already where it was looked for.
 		const notes = error instanceof CertificateError ? strategy().explain?.() : undefined;
-		return {available: false, detail, ...(notes !== undefined && {notes})};
+		const {message: detail, diagnostics} = error;
+		return {available: false, detail, diagnostics, ...(notes !== undefined && {notes})};
 	}
+}
+
+/** A strategy may give diagnostics, or warnings as texts; a person gets both. */
+function withDiagnostics(status: CredentialStatus): CredentialStatus & Pick<RuleStatus, 'diagnostics'> {
+	const {available, detail, warnings = []} = status;
+	if (status.diagnostics !== undefined) {
+		const texts = status.diagnostics.filter(({severity}) => severity === 'warning').map(render);
+		return {...status, diagnostics: status.diagnostics, ...(texts.length > 0 && {warnings: texts})};
+	}
+	const told = warnings.map(what => warning({code: 'credential-doubtful', what, hint: ''}));
+	const missing = diagnostic({code: 'credential-unavailable', what: detail, hint: ''});
+	return {...status, diagnostics: available ? told : [missing, ...told]};
 }
 
 function parseUrl(url: string | URL): URL {

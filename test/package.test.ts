@@ -106,6 +106,13 @@ test('it is built where it is packed from a clean checkout, and brings its docum
 	);
 });
 
+test('it explains a diagnostic with the page that it brings along', async () => {
+	const main = join(installed, manifest.bin.gatepass ?? '');
+	const {stdout} = await run(process.execPath, [main, 'doctor', '--explain', 'not-a-robot'], {cwd: project});
+	expect(stdout).toMatch(/^not-a-robot\n\n/);
+	expect(stdout).toContain('\nWhat to do\n');
+});
+
 test('every export path can be imported', async () => {
 	const paths = await importPaths();
 	expect(paths).toEqual(expect.arrayContaining(['gatepass', 'gatepass/testing', 'gatepass/strategies/none']));

@@ -51,9 +51,11 @@ export async function buildBundle(request: BuildRequest): Promise<{bundle: Bundl
 	const judged = sources.map(found => ({found, reason: whyLeftOut(found.certificate, days, now)}));
 	const taken = judged.filter(({reason}) => reason === undefined).map(({found}) => found);
 	if (taken.length === 0) {
-		throw new GatepassError(
-			`No certificate of ${request.from} can be used: ${judged[0]?.found.subject}: ${judged[0]?.reason}. Name another folder, or fewer --days`,
-		);
+		throw new GatepassError({
+			code: 'bundle-source-unusable',
+			what: `No certificate of ${request.from} can be used: ${judged[0]?.found.subject}: ${judged[0]?.reason}`,
+			hint: 'Name another folder, or fewer --days',
+		});
 	}
 	const files = hashedFiles(taken);
 	const manifest: Manifest = {
@@ -78,9 +80,11 @@ function refuseForeignFolder({root, manifestFile, presetFile}: Bundle): void {
 	if (!existsSync(root) || existsSync(manifestFile)) return;
 	const others = readdirSync(root).filter(name => name !== basename(presetFile));
 	if (others.length === 0) return;
-	throw new GatepassError(
-		`${root} is there already and is no bundle (it holds ${others[0]}). Name an empty folder, or one that does not exist`,
-	);
+	throw new GatepassError({
+		code: 'output-exists',
+		what: `${root} is there already and is no bundle (it holds ${others[0]})`,
+		hint: 'Name an empty folder, or one that does not exist',
+	});
 }
 
 /** Why a certificate does not belong in a bundle; `undefined` where it does. */
@@ -136,9 +140,11 @@ function hashedFiles(taken: readonly FoundCertificate[]): HashedFiles {
 				const name = `${hash}.${extension}`;
 				const bytes = readBoundedSync(file);
 				if (policies.get(name)?.equals(bytes) === false) {
-					throw new GatepassError(
-						`${file} and that of another certificate of the same subject differ. Build from a folder with one of the two`,
-					);
+					throw new GatepassError({
+						code: 'bundle-source-unusable',
+						what: `${file} and that of another certificate of the same subject differ`,
+						hint: 'Build from a folder with one of the two',
+					});
 				}
 				policies.set(name, bytes);
 			}

@@ -14,7 +14,12 @@ export function readTogether(file: string, fail: Fail): X509Certificate[] {
 	const bytes = readBoundedSync(file);
 	const blocks = pemBlocks(bytes);
 	if (blocks.some(({label}) => label.includes('PRIVATE KEY'))) {
-		fail(file, 'it holds a private key', 'Take the key out, and have its certificate revoked');
+		fail(
+			file,
+			'it holds a private key',
+			'Take the key out, and have its certificate revoked',
+			'bundle-holds-key',
+		);
 	}
 	// Damaged ones are told here; what is left is read one by one.
 	parseCertificates(bytes, file);

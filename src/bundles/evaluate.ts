@@ -1,5 +1,7 @@
 /** Judges one certificate of a bundle: is it a CA's, how long does it last, is its issuer there. */
 import type {X509Certificate} from 'node:crypto';
+import type {DiagnosticCode} from '../diagnostics/codes.ts';
+import {type Severity, warning} from '../diagnostics/diagnostic.ts';
 import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {type BundleFault, rebuild} from './fault.ts';
@@ -11,20 +13,23 @@ const warningDays = 30;
 export function judge(certificate: X509Certificate, days: number, now: number): BundleFault[] {
 	const {ca, validToDate, validFromDate} = certificate;
 	const subject = rfc2253Subject(certificate);
-	const fault = (severity: BundleFault['severity'], what: string, hint = rebuild): BundleFault[] => [
-		{severity, subject, what, hint},
+	const fault = (code: DiagnosticCode, what: string, hint = rebuild, severity: Severity = 'error') => [
+		{code, severity, subject, what, hint},
 	];
 	if (!ca) {
 		const hint = 'Take it out: it vouches for nobody, and ends long before its issuer';
-		return fault('failed', 'it is a leaf, not a CA certificate', hint);
+		return fault('ca-certificate-is-leaf', 'it is a leaf, not a CA certificate', hint);
 	}
 	const end = validToDate.toISOString().slice(0, 10);
 	const left = Math.floor((validToDate.getTime() - now) / day);
-	if (left < 0) return fault('failed', `it ended on ${end}`);
-	if (left < days) return fault('failed', `it ends on ${end}, in ${left} days (${days} are asked for)`);
-	if (left < warningDays) return fault('warning', `it ends on ${end}, in ${left} days`);
+	if (left < 0) return fault('ca-certificate-expired', `it ended on ${end}`);
+	if (left < days)
+		return fault('ca-certificate-expires-soon', `it ends on ${end}, in ${left} days (${days} are asked for)`);
+	if (left < warningDays) {
+		return fault('ca-certificate-expires-soon', `it ends on ${end}, in ${left} days`, rebuild, 'warning');
+	}
 	if (validFromDate.getTime() > now) {
-		return fault('failed', `it begins on ${validFromDate.toISOString().slice(0, 10)}`);
+		return fault('ca-certificate-not-yet-valid', `it begins on ${validFromDate.toISOString().slice(0, 10)}`);
 	}
 	return [];
 }
@@ -35,5 +40,5 @@ export function orphaned(certificate: X509Certificate, all: readonly X509Certifi
 	if (all.some(issuer => isIssuedBy(certificate, issuer))) return [];
 	const what = `its issuer ${rfc2253Issuer(certificate)} is not in the bundle`;
 	const hint = 'Add the issuer, unless the system trusts it';
-	return [{severity: 'warning', subject: rfc2253Subject(certificate), what, hint}];
+	return [{...warning({code: 'bundle-issuer-missing', what, hint}), subject: rfc2253Subject(certificate)}];
 }

@@ -61,13 +61,20 @@ export function readManifest({manifestFile}: Bundle): Manifest {
 	try {
 		value = JSON.parse(text);
 	} catch (error) {
-		throw new GatepassError(`${manifestFile} is no JSON. Build the bundle again`, {cause: error});
+		throw new GatepassError(
+			{code: 'bundle-damaged', what: `${manifestFile} is no JSON`, hint: 'Build the bundle again'},
+			{cause: error},
+		);
 	}
 	const parsed = manifestSchema.safeParse(value);
 	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;
 	throw new GatepassError(
-		`${manifestFile} is no manifest of a bundle (at ${issue?.path.join('.') || 'its top'}). Build the bundle again`,
+		{
+			code: 'bundle-damaged',
+			what: `${manifestFile} is no manifest of a bundle (at ${issue?.path.join('.') || 'its top'})`,
+			hint: 'Build the bundle again',
+		},
 		{cause: parsed.error},
 	);
 }

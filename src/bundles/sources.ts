@@ -46,15 +46,19 @@ export function readSources(folder: string, only: readonly string[] = []): Found
 		}
 	}
 	if (names.length === 0) {
-		throw new GatepassError(
-			`${folder} holds no certificates. Name a folder with *.pem, *.crt or <hash>.0 files`,
-		);
+		throw new GatepassError({
+			code: 'bundle-source-unusable',
+			what: `${folder} holds no certificates`,
+			hint: 'Name a folder with *.pem, *.crt or <hash>.0 files',
+		});
 	}
 	const missing = only.filter(name => !used.has(name));
 	if (missing.length > 0) {
-		throw new GatepassError(
-			`${folder} holds no certificate '${missing.join("', '")}'. Name a file without its ending, or a whole subject`,
-		);
+		throw new GatepassError({
+			code: 'bundle-source-unusable',
+			what: `${folder} holds no certificate '${missing.join("', '")}'`,
+			hint: 'Name a file without its ending, or a whole subject',
+		});
 	}
 	return [...found.values()].sort((a, b) => (a.subject < b.subject ? -1 : 1));
 }
@@ -90,7 +94,11 @@ function namesIn(folder: string): string[] {
 		const {code} = error as NodeJS.ErrnoException;
 		const reason = {ENOENT: 'does not exist', ENOTDIR: 'is not a folder'}[code ?? ''];
 		throw new GatepassError(
-			`${folder} ${reason ?? `cannot be read (${code})`}. Name a folder with CA certificates`,
+			{
+				code: 'bundle-source-unusable',
+				what: `${folder} ${reason ?? `cannot be read (${code})`}`,
+				hint: 'Name a folder with CA certificates',
+			},
 			{cause: error},
 		);
 	}

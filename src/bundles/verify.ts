@@ -2,6 +2,7 @@
 import {createHash, type X509Certificate} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {join} from 'node:path';
+import {diagnostic} from '../diagnostics/diagnostic.ts';
 import {GatepassError} from '../errors.ts';
 import {withoutDuplicates} from '../x509/certificates.ts';
 import {readBoundedSync} from '../x509/files.ts';
@@ -9,7 +10,7 @@ import {rfc2253Subject} from '../x509/names.ts';
 import type {Bundle} from './bundle.ts';
 import {readHashed, readTogether} from './contents.ts';
 import {judge, orphaned} from './evaluate.ts';
-import {type BundleFault, type Fail, namesIn, rebuild, splitMend} from './fault.ts';
+import {type BundleFault, type Fail, namesIn, rebuild} from './fault.ts';
 import {type Manifest, readManifest} from './manifest.ts';
 import {readPreset} from './preset.ts';
 
@@ -35,16 +36,15 @@ export function verifyBundle(
 	{days = 0, now = Date.now()}: VerifySettings = {},
 ): Verification {
 	const faults: BundleFault[] = [];
-	const fail = (subject: string, what: string, hint: string): void => {
-		faults.push({severity: 'failed', subject, what, hint});
+	const fail: Fail = (subject, what, hint, code = 'bundle-damaged') => {
+		faults.push({...diagnostic({code, what, hint}), subject});
 	};
 	const attempt = <Result>(subject: string, work: () => Result): Result | undefined => {
 		try {
 			return work();
 		} catch (error) {
 			if (!(error instanceof GatepassError)) throw error;
-			const {what, hint} = splitMend(error.message);
-			fail(subject, what, hint);
+			for (const found of error.diagnostics) faults.push({...found, subject});
 			return undefined;
 		}
 	};

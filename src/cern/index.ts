@@ -178,9 +178,11 @@ export function defaultUserCertificatePaths(): UserCertificatePaths {
 export function trustBundlePath(name = 'cern'): string {
 	const bundle = findBundle(name);
 	if (bundle !== undefined) return bundle.file;
-	throw new GatepassError(
-		`There is no bundle '${name}'. Name one of ${bundleNames().join(', ')}, or the folder of another`,
-	);
+	throw new GatepassError({
+		code: 'bundle-not-found',
+		what: `There is no bundle '${name}'`,
+		hint: `Name one of ${bundleNames().join(', ')}, or the folder of another`,
+	});
 }
 
 /** End connections and renewals, and forget all tokens. Calls after it begin again. */
@@ -246,5 +248,9 @@ function parse(url: string | URL): URL {
 
 function refusePlainHttp({protocol, hostname, origin}: URL): void {
 	if (protocol === 'https:' || isLoopback(hostname)) return;
-	throw new InsecureTransportError(`A secret would go to ${origin} over plain http. Write https://`);
+	throw new InsecureTransportError({
+		code: 'insecure-transport',
+		what: `A secret would go to ${origin} over plain http`,
+		hint: 'Write https://',
+	});
 }

@@ -27,8 +27,16 @@ export function findUserCertificate(environment: Environment): UserCertificatePa
 	if (found !== undefined) return found;
 	throw new CredentialUnavailableError(
 		named
-			? `${variable} names ${folders[0]}, which does not hold both usercert.pem and userkey.pem. Put them there, or unset the variable`
-			: `There are no usercert.pem and userkey.pem in ${folders.join(' or ')}. Put them there, or name their folder in ${variable}`,
+			? {
+					code: 'grid-certificate-not-found',
+					what: `${variable} names ${folders[0]}, which does not hold both usercert.pem and userkey.pem`,
+					hint: 'Put them there, or unset the variable',
+				}
+			: {
+					code: 'grid-certificate-not-found',
+					what: `There are no usercert.pem and userkey.pem in ${folders.join(' or ')}`,
+					hint: `Put them there, or name their folder in ${variable}`,
+				},
 	);
 }
 

@@ -20,6 +20,7 @@ import {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
 import {AccountKeeper, type RegisterOptions} from './accounts.ts';
+import {keepCredentials, removeCredentials} from './dns-credentials.ts';
 import {type ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
@@ -92,7 +93,11 @@ export class CertificateManager {
 		const identifiers = domains.map(identifierOf);
 		const [first] = identifiers;
 		if (first === undefined) {
-			throw new GatepassError('A certificate needs a name. Give one, such as www.example.org');
+			throw new GatepassError({
+				code: 'name-malformed',
+				what: 'A certificate needs a name',
+				hint: 'Give one, such as www.example.org',
+			});
 		}
 		return this.#changing(async () => {
 			const derived = first.value.replace(/^\*\./, '').replaceAll(':', '-');
@@ -102,7 +107,11 @@ export class CertificateManager {
 			const {key, obtained, account} = await this.#ordering.forLineage(free, identifiers, undefined, options);
 			if (options.dryRun === true) return undefined;
 			const lineage = await Lineage.create(this.#folder, free, versionFiles(obtained, key), {});
-			writeParameters(lineage.configuration, this.#parameters(options, account.stored.id));
+			const parameters = this.#parameters(options, account.stored.id);
+			writeParameters(lineage.configuration, {
+				...parameters,
+				authenticator: await keepCredentials(this.#folder, free, parameters.authenticator),
+			});
 			await lineage.save();
 			await this.#ordering.finish(free);
 			if (this.#parts.settings.installer !== undefined) await this.#deploy(lineage);
@@ -151,9 +160,11 @@ export class CertificateManager {
 		await this.#changing(async () => {
 			const made = this.#installer(installer);
 			if (made.enhance === undefined) {
-				throw new GatepassError(
-					`The installer '${made.name}' has nothing to enhance. Configure the installer of a web server`,
-				);
+				throw new GatepassError({
+					code: 'installer-cannot-enhance',
+					what: `The installer '${made.name}' has nothing to enhance`,
+					hint: 'Configure the installer of a web server',
+				});
 			}
 			await made.enhance(await deployed(await this.#lineageFor(domains)), enhancements);
 		});
@@ -178,6 +189,7 @@ export class CertificateManager {
 	async delete(name: string): Promise<void> {
 		await this.#changing(async () => {
 			await (await Lineage.open(this.#folder, name)).delete();
+			await removeCredentials(this.#folder, name);
 			await this.#ordering.finish(name);
 		});
 	}
@@ -253,7 +265,11 @@ export class CertificateManager {
 
 	#installer(settings = this.#parts.settings.installer) {
 		if (settings !== undefined) return this.#parts.makeInstaller(settings, this.#checkpoints);
-		throw new GatepassError("There is no installer. Name one under 'certificates' in the configuration");
+		throw new GatepassError({
+			code: 'installer-missing',
+			what: 'There is no installer',
+			hint: "Name one under 'certificates' in the configuration",
+		});
 	}
 
 	async #lineageFor(domains: readonly string[]): Promise<Lineage> {
@@ -262,7 +278,11 @@ export class CertificateManager {
 			const covered = domainsOf(await lineage.certificate());
 			if (domains.every(domain => covered.includes(domain))) return lineage;
 		}
-		throw new GatepassError(`No certificate here is for ${domains.join(', ')}. Obtain one first`);
+		throw new GatepassError({
+			code: 'lineage-not-found',
+			what: `No certificate here is for ${domains.join(', ')}`,
+			hint: 'Obtain one first',
+		});
 	}
 
 	#parameters(options: ObtainOptions, account: string): RenewalParameters {

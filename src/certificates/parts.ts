@@ -38,7 +38,15 @@ export function serverOf({settings}: ManagerParts, server: string | undefined): 
 	if (found !== undefined && URL.canParse(found)) return found;
 	throw new GatepassError(
 		found === undefined
-			? "There is no ACME server. Name its directory under 'certificates.server', or with --server"
-			: 'The address of the ACME server is no URL. Give one such as https://ca.example.org/acme/directory',
+			? {
+					code: 'acme-server-missing',
+					what: 'There is no ACME server',
+					hint: "Name its directory under 'certificates.server', or with --server",
+				}
+			: {
+					code: 'acme-server-missing',
+					what: 'The address of the ACME server is no URL',
+					hint: 'Give one such as https://ca.example.org/acme/directory',
+				},
 	);
 }

@@ -24,9 +24,11 @@ export function refusePublicAuthority(server: string): void {
 	const found = forServersOnly.find(([host]) => hostname === host || hostname.endsWith(`.${host}`));
 	if (found === undefined) return;
 	const [, name, since] = found;
-	throw new GatepassError(
-		`${name} (${hostname}) issues no certificates for clients (since ${since}), so none from there can be an identity. Use a private authority, such as step-ca, FreeIPA or Vault's PKI, or take another installer`,
-	);
+	throw new GatepassError({
+		code: 'authority-issues-no-client-certificates',
+		what: `${name} (${hostname}) issues no certificates for clients (since ${since}), so none from there can be an identity`,
+		hint: "Use a private authority, such as step-ca, FreeIPA or Vault's PKI, or take another installer",
+	});
 }
 
 /** @throws {CertificateError} where servers would refuse the certificate from a client. */
@@ -43,8 +45,10 @@ export function checkForClients(
 			index === 0
 				? 'The certificate'
 				: `The CA certificate ${one.subject.replaceAll('\n', ', ')} in its chain`;
-		throw new CertificateError(
-			`${which} from ${place} is not for clients (its extended key usage lacks clientAuth), and servers would refuse it. It is not put into use; ask the authority for a profile for clients, and name it under 'profile'`,
-		);
+		throw new CertificateError({
+			code: 'client-certificate-not-for-clients',
+			what: `${which} from ${place} is not for clients (its extended key usage lacks clientAuth), and servers would refuse it`,
+			hint: "It is not put into use; ask the authority for a profile for clients, and name it under 'profile'",
+		});
 	}
 }

@@ -58,7 +58,7 @@ async function findAny(written: string): Promise<Bundle> {
 type Verified = Verification & {readonly bundle: Bundle};
 
 function hasFailed({faults}: Verification): boolean {
-	return faults.some(({severity}) => severity === 'failed');
+	return faults.some(({severity}) => severity === 'error');
 }
 
 function describeForMachines({bundle: {name, root}, ...verification}: Verified) {
@@ -73,6 +73,6 @@ function describe({bundle: {name}, certificates, firstEnd, faults}: Verified): s
 }
 
 function describeFault({severity, subject, what, hint}: BundleFault): string[] {
-	const mark = severity === 'failed' ? paint('red', '✖') : paint('yellow', '!');
+	const mark = severity === 'error' ? paint('red', '✖') : paint('yellow', '!');
 	return [wrap(`${shortPath(subject)}: ${what}`, `  ${mark} `), wrap(hint, `    ${paint('cyan', '→')} `)];
 }

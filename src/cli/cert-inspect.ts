@@ -29,7 +29,7 @@ export function addCertInspectCommand(group: Command): void {
 			examples(
 				'gatepass cert inspect',
 				'gatepass cert inspect my.p12',
-				'gatepass cert inspect https://cmsweb.cern.ch/',
+				'gatepass cert inspect https://files.example.org/',
 				'gatepass cert inspect --json ~/.globus/usercert.pem | jq .kind',
 			),
 		)

@@ -109,7 +109,11 @@ async function writeNew(file: string, content: string): Promise<void> {
 		await writeFile(resolvePath(file, process.cwd(), process.env), content, {flag: 'wx', mode: 0o644});
 	} catch (error) {
 		throw new GatepassError(
-			`${file} cannot be written (${(error as NodeJS.ErrnoException).code}). Name a file that is not there`,
+			{
+				code: 'output-not-writable',
+				what: `${file} cannot be written (${(error as NodeJS.ErrnoException).code})`,
+				hint: 'Name a file that is not there',
+			},
 			{cause: error},
 		);
 	}

@@ -124,9 +124,11 @@ async function checkApplicant(path: string, options: RequestOptions & {json?: bo
 	const unmet = unmetRules(file === undefined ? await askChecklist(options.json) : await readFrom(file));
 	if (unmet.length === 0) return;
 	const lines = unmet.map(({key, message, hint}) => `  ${key}: ${message}. ${hint}`);
-	throw new GatepassError(
-		`No robot certificate would be issued: the applicant does not meet ${unmet.length === 1 ? 'a rule' : `${unmet.length} rules`}:\n${lines.join('\n')}`,
-	);
+	throw new GatepassError({
+		code: 'robot-not-allowed',
+		what: `No robot certificate would be issued: the applicant does not meet ${unmet.length === 1 ? 'a rule' : `${unmet.length} rules`}:\n${lines.join('\n')}`,
+		hint: '',
+	});
 }
 
 async function readFrom(file: string) {

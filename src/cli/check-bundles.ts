@@ -2,7 +2,8 @@
 import type {Bundle} from '../bundles/bundle.ts';
 import {readPreset} from '../bundles/preset.ts';
 import {verifyBundle} from '../bundles/verify.ts';
-import {type Finding, failed, ok, warning} from './finding.ts';
+import {warning} from '../diagnostics/diagnostic.ts';
+import {type Finding, ok, told} from './finding.ts';
 import {count, describeTime} from './output.ts';
 
 export function checkBundles(bundles: readonly Bundle[]): Finding[] {
@@ -11,19 +12,18 @@ export function checkBundles(bundles: readonly Bundle[]): Finding[] {
 		const source = `bundle:${bundle.id}`;
 		const {servers, strategies} = readPreset(bundle);
 		if (servers.length === 0 && Object.keys(strategies).length === 0) {
-			const what = 'it is for no servers, so it adds nothing by itself';
+			const what = 'It is for no servers, so it adds nothing by itself';
 			const hint = `Write an entry under 'trust' with the servers and ca: bundle:${bundle.id}`;
-			return [warning('bundle', what, hint, source)];
+			return [told('bundle', warning({code: 'bundle-adds-nothing', what, hint, where: source}))];
 		}
 		if (faults.length === 0) {
 			const end = firstEnd === undefined ? '' : `, the first ends ${describeTime(firstEnd)}`;
 			return [ok('bundle', `${count(certificates, 'CA certificate')}${end}`, source)];
 		}
-		return faults.map(({severity, subject, what, hint}) => {
-			const tell = severity === 'failed' ? failed : warning;
+		return faults.map(({subject, ...fault}) => {
 			// Nobody but gatepass builds the bundles that it brings along.
 			const isOwn = bundle.id !== bundle.name;
-			return tell('bundle', `${subject}: ${what}`, isOwn ? hint : 'Update gatepass', source);
+			return told('bundle', isOwn ? fault : {...fault, hint: 'Update gatepass'}, {subject, where: source});
 		});
 	});
 }

@@ -1,6 +1,7 @@
 /** Is this machine's clock right? Certificates, tokens and tickets all depend on it. */
 import {statSync} from 'node:fs';
-import {type Finding, failed, ok, warning} from './finding.ts';
+import {diagnostic, warning} from '../diagnostics/diagnostic.ts';
+import {type Finding, ok, told} from './finding.ts';
 
 /** gatepass was not there before this: a clock that says so is wrong. */
 const firstRelease = Date.UTC(2026, 10, 22);
@@ -16,13 +17,15 @@ const hint = "Set the clock, for example with 'timedatectl set-ntp true'";
 export function checkClock(files: readonly string[], now: number): Finding {
 	const here = new Date(now).toISOString();
 	if (now < firstRelease) {
-		return failed('clock', `it says ${here}, which is before gatepass was released`, hint);
+		const what = `It says ${here}, which is before gatepass was released`;
+		return told('clock', diagnostic({code: 'clock-wrong', what, hint}));
 	}
 	for (const file of new Set(files)) {
 		const written = statSync(file, {throwIfNoEntry: false})?.mtimeMs;
 		if (written === undefined || written - now <= tolerated) continue;
-		const what = `it says ${here}, but the file was written at ${new Date(written).toISOString()}`;
-		return warning('clock', what, `${hint}, or touch the file if the clock is right`, file);
+		const what = `It says ${here}, but the file was written at ${new Date(written).toISOString()}`;
+		const orElse = `${hint}, or touch the file if the clock is right`;
+		return told('clock', warning({code: 'clock-wrong', what, hint: orElse, where: file}));
 	}
 	return ok('clock', `it says ${here}, and nothing speaks against it`);
 }
@@ -32,8 +35,14 @@ export function compareClocks(date: string, now: number, url: string): Finding |
 	const theirs = Date.parse(date);
 	if (Number.isNaN(theirs)) return undefined;
 	const seconds = Math.round(Math.abs(now - theirs) / 1000);
-	const what = `it is ${seconds} s ${now > theirs ? 'ahead of' : 'behind'} the server's`;
-	if (seconds * 1000 > tolerated) return failed('clock', what, hint, url);
-	if (seconds * 1000 > unremarkable) return warning('clock', what, hint, url);
+	const isAhead = now > theirs;
+	const found = {
+		code: isAhead ? 'clock-ahead-of-server' : 'clock-behind-server',
+		what: `It is ${seconds} s ${isAhead ? 'ahead of' : 'behind'} the server's`,
+		hint,
+		where: url,
+	} as const;
+	if (seconds * 1000 > tolerated) return told('clock', diagnostic(found));
+	if (seconds * 1000 > unremarkable) return told('clock', warning(found));
 	return ok('clock', "it agrees with the server's", url);
 }

@@ -4,8 +4,9 @@ import {dirname} from 'node:path';
 import process from 'node:process';
 import type {Configuration} from '../config/configuration.ts';
 import {storeKindOf} from '../config/store-url.ts';
+import {diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {checkKeyFile as checkRights} from '../identities/checks.ts';
-import {type Finding, failed, ok, warning} from './finding.ts';
+import {type Finding, ok, told} from './finding.ts';
 
 /** What nobody but the owner may do. */
 const others = 0o077;
@@ -20,9 +21,9 @@ export function checkKeyFile(file: string): Finding[] {
 	if (isAccepted(file)) {
 		return [ok('key file', `${inOctal(rights)}: root has it for a group to read, and nobody else`, file)];
 	}
-	return [
-		failed('key file', `${inOctal(rights)}: others may read or change it`, `Run 'chmod 600 ${file}'`, file),
-	];
+	const what = `Others may read or change it (${inOctal(rights)})`;
+	const hint = `Run 'chmod 600 ${file}'`;
+	return [told('key file', diagnostic({code: 'key-readable-by-others', what, hint, where: file}))];
 }
 
 function isAccepted(file: string): boolean {
@@ -38,14 +39,9 @@ function isAccepted(file: string): boolean {
 export function checkEnvironmentFile(file: string): Finding[] {
 	const rights = rightsOf(file);
 	if (rights === undefined || (rights & others) === 0) return [];
-	return [
-		warning(
-			'variables',
-			`${inOctal(rights)}: others may read or change it`,
-			`Run 'chmod 600 ${file}' if it holds secrets`,
-			file,
-		),
-	];
+	const what = `Others may read or change it (${inOctal(rights)})`;
+	const hint = `Run 'chmod 600 ${file}' if it holds secrets`;
+	return [told('variables', warning({code: 'variables-readable-by-others', what, hint, where: file}))];
 }
 
 /** The token cache: 0600, in a folder that is 0700. To be looked at before it is opened, which sets its rights right. */
@@ -56,48 +52,47 @@ export function checkCacheFiles({url, keys}: Configuration['cache']): Finding[] 
 	}
 	if (kind !== 'sqlite') {
 		if (keys.length > 0) return [ok('token cache', `tokens are kept in ${kind}, encrypted`)];
-		const what = `tokens are kept in ${kind}, where whoever reads it may have them`;
-		return [warning('token cache', what, 'Give cache.encryptionKey')];
+		const what = `Tokens are kept in ${kind}, where whoever reads it may have them`;
+		const hint = 'Give cache.encryptionKey';
+		return [told('token cache', warning({code: 'token-store-not-encrypted', what, hint}))];
 	}
 	const file = url.slice('sqlite:'.length);
-	if (!existsSync(file))
+	if (!existsSync(file)) {
 		return [ok('token cache', 'there is none yet; it is made with the first token', file)];
-	const folder = dirname(file);
-	const findings: Finding[] = [];
-	for (const part of [file, `${file}-wal`, `${file}-shm`]) {
-		const rights = rightsOf(part);
-		if (rights === undefined || (rights & others) === 0) continue;
-		const what = `${inOctal(rights)}: others may read the tokens in it`;
-		const hint = `Run 'chmod 600 ${part}', and 'gatepass forget' if somebody may have read it`;
-		findings.push(failed('token cache', what, hint, part));
 	}
-	const rights = rightsOf(folder) ?? 0;
-	if ((rights & writeByOthers) !== 0) {
-		const what = `${inOctal(rights)}: others may put another file in the place of the token cache`;
-		findings.push(
-			failed(
-				'token cache',
-				what,
-				`Run 'chmod 700 ${folder}', or name a folder of its own in cache.url`,
-				folder,
-			),
-		);
-	} else if ((rights & others) !== 0) {
-		const what = `${inOctal(rights)}: others may look into the folder of the token cache`;
-		findings.push(
-			warning(
-				'token cache',
-				what,
-				`Run 'chmod 700 ${folder}', or name a folder of its own in cache.url`,
-				folder,
-			),
-		);
-	}
+	const findings = [...checkStoreFiles(file), ...checkStoreFolder(dirname(file))];
 	if (existsSync(`${file}.damaged`)) {
-		const what = 'a damaged token cache was put aside; its tokens are fetched again';
-		findings.push(warning('token cache', what, `Remove ${file}.damaged`, `${file}.damaged`));
+		const what = 'A damaged token cache was put aside; its tokens are fetched again';
+		const found = {
+			code: 'token-store-damaged',
+			hint: `Remove ${file}.damaged`,
+			where: `${file}.damaged`,
+		} as const;
+		findings.push(told('token cache', warning({...found, what})));
 	}
 	return findings.length > 0 ? findings : [ok('token cache', 'only its owner may read it', file)];
+}
+
+function checkStoreFiles(file: string): Finding[] {
+	return [file, `${file}-wal`, `${file}-shm`].flatMap(where => {
+		const rights = rightsOf(where);
+		if (rights === undefined || (rights & others) === 0) return [];
+		const what = `Others may read the tokens in it (${inOctal(rights)})`;
+		const hint = `Run 'chmod 600 ${where}', and 'gatepass forget' if somebody may have read it`;
+		return [told('token cache', diagnostic({code: 'token-store-readable-by-others', what, hint, where}))];
+	});
+}
+
+function checkStoreFolder(folder: string): Finding[] {
+	const rights = rightsOf(folder) ?? 0;
+	if ((rights & others) === 0) return [];
+	const hint = `Run 'chmod 700 ${folder}', or name a folder of its own in cache.url`;
+	if ((rights & writeByOthers) !== 0) {
+		const what = `Others may put another file in the place of the token cache (${inOctal(rights)})`;
+		return [told('token cache', diagnostic({code: 'token-store-replaceable', what, hint, where: folder}))];
+	}
+	const what = `Others may look into the folder of the token cache (${inOctal(rights)})`;
+	return [told('token cache', warning({code: 'token-store-readable-by-others', what, hint, where: folder}))];
 }
 
 /** The rights; `undefined` where there is no file, or no such rights (Windows). */

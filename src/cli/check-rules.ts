@@ -1,7 +1,9 @@
 /** Does one rule silently take another's place? */
+
+import {warning} from '../diagnostics/diagnostic.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
-import {type Finding, warning} from './finding.ts';
+import {type Finding, told} from './finding.ts';
 import {shortPath} from './output.ts';
 
 interface Claim {
@@ -32,10 +34,13 @@ function describe(loser: Claim, winner: Claim): Finding | undefined {
 	const shared = loser.rule.methods?.filter(method => winner.rule.methods?.includes(method));
 	if (shared !== undefined && shared.length === 0) return undefined;
 	const methods = shared === undefined ? '' : ` (${shared.join(', ')})`;
-	return warning(
+	return told(
 		'rules',
-		`the rule for ${loser.pattern.text}${methods} never wins: the one for ${winner.pattern.text} at ${shortPath(winner.rule.source)} is equally specific and stands later`,
-		'Take one of the two out, or make one more specific',
-		loser.rule.source,
+		warning({
+			code: 'rule-never-wins',
+			what: `The rule for ${loser.pattern.text}${methods} never wins: the one for ${winner.pattern.text} at ${shortPath(winner.rule.source)} is equally specific and stands later`,
+			hint: 'Take one of the two out, or make one more specific',
+			where: loser.rule.source,
+		}),
 	);
 }

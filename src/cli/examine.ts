@@ -6,6 +6,7 @@ import {container as rootContainer} from 'tsyringe';
 import type {Configuration} from '../config/configuration.ts';
 import {type LoadedConfiguration, loadConfiguration} from '../config/load.ts';
 import {builtInStrategies} from '../container.ts';
+import {type Diagnostic, diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError, ConfigurationError, GatepassError} from '../errors.ts';
 import {createGatepass, type RuleStatus} from '../gatepass.ts';
 import {definitionOf, Identities, type Passphrases} from '../strategy/index.ts';
@@ -16,7 +17,8 @@ import {checkCacheFiles, checkEnvironmentFile, checkKeyFile} from './check-files
 import {checkNetwork} from './check-network.ts';
 import {checkNode} from './check-node.ts';
 import {checkRules} from './check-rules.ts';
-import {type Finding, failed, ok, splitMend, warning} from './finding.ts';
+import {checkTokens} from './check-tokens.ts';
+import {type Finding, ok, told} from './finding.ts';
 import {WatchedIdentities} from './known-identities.ts';
 import {count, describeTime} from './output.ts';
 import {type TokenStoreTroubles, watchTokenStore} from './token-store-failures.ts';
@@ -42,7 +44,7 @@ export async function examine({config, network, passphrases}: Examination): Prom
 		loaded = await loadConfiguration({config, cwd, env, strategies: [], builtIn: builtInStrategies});
 	} catch (error) {
 		if (!(error instanceof ConfigurationError)) throw error;
-		return [...findings, ...describeProblems(error), checkClock([process.execPath], Date.now())];
+		return [...findings, ...toldOf('configuration', error), checkClock([process.execPath], Date.now())];
 	}
 	const {configuration} = loaded;
 	const {file, folder, hostRules} = configuration;
@@ -53,7 +55,7 @@ export async function examine({config, network, passphrases}: Examination): Prom
 	// Before the cache is opened, which sets its rights right and so would hide what they were.
 	findings.push(...checkCacheFiles(configuration.cache));
 	const identities = new WatchedIdentities(configuration, passphrases);
-	findings.push(...(await checkCredentials(config, identities, network)));
+	findings.push(...(await checkCredentials(config, identities, network ? loaded : undefined)));
 	for (const key of identities.keys) {
 		// A key that others may read is not used, which was told above.
 		const isTold = findings.some(({hint}) => hint?.includes(`chmod 600 ${key}'`));
@@ -66,21 +68,11 @@ export async function examine({config, network, passphrases}: Examination): Prom
 	return findings;
 }
 
-function describeProblems({problems}: ConfigurationError): Finding[] {
-	return problems.map(({file, line, path, message, hint}) => {
-		const place = file === undefined ? undefined : `${file}${line === undefined ? '' : `:${line}`}`;
-		return failed('configuration', `${path}: ${message}`, hint, place);
-	});
-}
-
 function describeConfiguration({file, hostRules, trust}: Configuration): Finding {
 	if (hostRules.length === 0) {
-		return warning(
-			'configuration',
-			'it has no host rules, so every request is sent as it is',
-			"Add some under 'hostRules'",
-			file,
-		);
+		const what = 'It has no host rules, so every request is sent as it is';
+		const hint = "Add some under 'hostRules'";
+		return told('configuration', warning({code: 'no-host-rules', what, hint}), {where: file});
 	}
 	const parts = [count(hostRules.length, 'host rule')];
 	if (trust.length > 0) parts.push(`trust for ${count(trust.length, 'group')} of servers`);
@@ -89,17 +81,15 @@ function describeConfiguration({file, hostRules, trust}: Configuration): Finding
 
 function checkTrust({trust}: Configuration): Finding[] {
 	return trust.flatMap(entry => {
+		// An agent is asked where its identity is looked at.
+		if (entry.workloadApi !== undefined) return [];
 		try {
 			const set = createTrustSet(entry);
 			set.certificates();
-			return set.problems().map(problem => {
-				const {what, hint} = splitMend(problem);
-				return warning('trust', what, hint, entry.source);
-			});
+			return set.problems().map(problem => told('trust', problem, {where: entry.source}));
 		} catch (error) {
 			if (!(error instanceof CertificateError)) throw error;
-			const {what, hint} = splitMend(error.message);
-			return [failed('trust', what, hint, entry.source)];
+			return toldOf('trust', error, {where: entry.source});
 		}
 	});
 }
@@ -107,18 +97,26 @@ function checkTrust({trust}: Configuration): Finding[] {
 async function checkCredentials(
 	config: string | undefined,
 	identities: WatchedIdentities,
-	network: boolean,
+	/** For a look at the network. */
+	asked: LoadedConfiguration | undefined,
 ): Promise<Finding[]> {
 	const container = rootContainer.createChildContainer();
 	container.register(Identities, {useValue: identities});
 	const gatepass = await createGatepass({container, ...(config !== undefined && {config})});
 	const store = watchTokenStore();
 	try {
-		const findings = (await gatepass.status({verify: network})).flatMap(describeCredential);
+		const findings = (await gatepass.status({verify: asked !== undefined})).flatMap(describeCredential);
+		if (asked !== undefined) findings.push(...(await checkTokens(gatepass, asked)));
 		for (const {files, notBefore, notAfter} of identities.identities) {
 			if (notAfter - Date.now() > Math.min(soon, (notAfter - notBefore) / 3)) continue;
-			const what = `the certificate ends at ${describeTime(notAfter)}`;
-			findings.push(warning('credential', what, 'Renew it', files.certificate));
+			const what = `The certificate ends at ${describeTime(notAfter)}`;
+			const found = {
+				code: 'certificate-expires-soon',
+				what,
+				hint: 'Renew it',
+				where: files.certificate,
+			} as const;
+			findings.push(told('credential', warning(found)));
 		}
 		return [...findings, ...describeTroubles(store.stop())];
 	} finally {
@@ -130,15 +128,19 @@ async function checkCredentials(
 
 function describeTroubles({failures, unusable}: TokenStoreTroubles): Finding[] {
 	const [failure] = failures;
-	const findings = unusable.map(({message}) =>
-		warning('token cache', message, "Run 'gatepass forget' to clear it away"),
+	const findings = unusable.flatMap(({diagnostics}) =>
+		diagnostics.map(({code, what, where}) => {
+			const hint = "Run 'gatepass forget' to clear it away";
+			return told('token cache', warning({code, what, hint, ...(where !== undefined && {where})}));
+		}),
 	);
 	if (failure === undefined) return findings;
 	const {errstr, code, name} = failure.cause as {errstr?: string; code?: string; name?: string};
 	// What other libraries say is not repeated: the URL of a store may hold a password.
 	const reason = failure.cause instanceof GatepassError ? failure.cause.message : (errstr ?? code ?? name);
-	const what = `it cannot be used (${reason}); each run fetches its own tokens`;
-	return [...findings, failed('token cache', what, 'Check the store, or change cache.url')];
+	const what = `It cannot be used (${reason}); each run fetches its own tokens`;
+	const hint = 'Check the store, or change cache.url';
+	return [...findings, told('token cache', diagnostic({code: 'token-store-failed', what, hint}))];
 }
 
 function describeCredential({
@@ -147,18 +149,16 @@ function describeCredential({
 	source,
 	available,
 	detail,
-	warnings = [],
+	diagnostics,
 }: RuleStatus): Finding[] {
 	const subject = `${match} (${strategy})`;
-	if (!available) {
-		const {what, hint} = splitMend(detail);
-		return [failed('credential', `${subject}: ${what}`, hint, source)];
-	}
-	if (warnings.length === 0) return [ok('credential', `${subject}: ${detail}`, source)];
-	return warnings.map(text => {
-		const {what, hint} = splitMend(text);
-		return warning('credential', `${subject}: ${detail}. ${what}`, hint, source);
-	});
+	if (available && diagnostics.length === 0) return [ok('credential', `${subject}: ${detail}`, source)];
+	const about = available ? `${subject}: ${detail}` : subject;
+	return diagnostics.map(found => told('credential', found, {subject: about, where: source}));
+}
+
+function toldOf(check: string, {diagnostics}: GatepassError, settings?: {where?: string}): Finding[] {
+	return diagnostics.map((found: Diagnostic) => told(check, found, settings));
 }
 
 /** Where the rules' hosts and token endpoints are; a wildcard names no host that could be asked. */

@@ -26,9 +26,9 @@ export function addExplainCommand(program: Command): void {
 		.addHelpText(
 			'after',
 			examples(
-				'gatepass explain https://cmsoms.cern.ch/agg/api/v1/runs',
+				'gatepass explain https://api.example.org/runs',
 				'gatepass explain -X DELETE api.example.org/runs/1',
-				'gatepass explain https://cmsweb.cern.ch --json | jq .rule.strategy',
+				'gatepass explain https://files.example.org/ --json | jq .rule.strategy',
 			),
 		)
 		.action(async (text: string, _own: unknown, command: Command) => {

@@ -1,4 +1,5 @@
-/** One thing that `gatepass doctor` has found out. */
+/** One thing that `gatepass doctor` has found out: that something is well, or a diagnostic. */
+import type {AnyDiagnosticCode, Diagnostic} from '../diagnostics/diagnostic.ts';
 
 export interface Finding {
 	/** What was looked at: `node`, `configuration`, `credential`, … */
@@ -10,23 +11,27 @@ export interface Finding {
 	readonly where?: string;
 	/** What to do about it; there unless all is well. */
 	readonly hint?: string;
+	/** What kind of fault it is, for `gatepass doctor --explain CODE`; there unless all is well. */
+	readonly code?: AnyDiagnosticCode;
 }
 
 export function ok(check: string, what: string, where?: string): Finding {
 	return {check, outcome: 'ok', what, ...(where !== undefined && {where})};
 }
 
-export function warning(check: string, what: string, hint: string, where?: string): Finding {
-	return {check, outcome: 'warning', what, ...(where !== undefined && {where}), hint};
-}
-
-export function failed(check: string, what: string, hint: string, where?: string): Finding {
-	return {check, outcome: 'failed', what, ...(where !== undefined && {where}), hint};
-}
-
-/** An error's message taken apart: by the house's rule its last sentence says what to do. */
-export function splitMend(message: string): {what: string; hint: string} {
-	const end = message.search(/\. (?=[A-Z])(?!.*\. [A-Z])/s);
-	if (end === -1) return {what: message, hint: 'See the documentation of the strategy'};
-	return {what: message.slice(0, end), hint: message.slice(end + 2)};
+/** Tell a diagnostic. `subject` stands before what it says, where that speaks of a part of it alone. */
+export function told(
+	check: string,
+	{code, what, hint, where, severity}: Diagnostic,
+	{subject, where: usualPlace}: {subject?: string; where?: string | undefined} = {},
+): Finding {
+	const place = where ?? usualPlace;
+	return {
+		check,
+		outcome: severity === 'error' ? 'failed' : 'warning',
+		what: subject === undefined ? what : `${subject}: ${what}`,
+		...(place !== undefined && {where: place}),
+		...(hint !== '' && {hint}),
+		code,
+	};
 }

@@ -18,7 +18,7 @@ export function addForgetCommand(program: Command): void {
 				'The next request fetches new ones. Certificates and tickets are not touched.',
 		)
 		.argument('[url]', 'a URL of the rule; https when the scheme is left out')
-		.addHelpText('after', examples('gatepass forget https://cmsoms.cern.ch/agg', 'gatepass forget'))
+		.addHelpText('after', examples('gatepass forget https://api.example.org/runs', 'gatepass forget'))
 		.action(async (text: string | undefined, _own: unknown, command: Command) => {
 			const options = optionsOf(command);
 			const url = text === undefined ? undefined : parseUrl(text);
@@ -43,9 +43,11 @@ async function forget(gatepass: Gatepass, url: URL | undefined): Promise<Forgott
 function ruleFor(gatepass: Gatepass, url: URL): ForgottenRule {
 	const {rule} = gatepass.explain(url);
 	if (rule === undefined) {
-		throw new GatepassError(
-			`There is no rule for ${withoutSecrets(url)}, so nothing is kept for it. 'gatepass explain' says why no rule matches`,
-		);
+		throw new GatepassError({
+			code: 'no-rule-matches',
+			what: `There is no rule for ${withoutSecrets(url)}, so nothing is kept for it`,
+			hint: "'gatepass explain' says why no rule matches",
+		});
 	}
 	return rule;
 }

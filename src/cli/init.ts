@@ -4,12 +4,13 @@ import {dirname, extname, join, resolve} from 'node:path';
 import type {Command} from 'commander';
 import {GatepassError} from '../errors.ts';
 import {UsageError} from './failure.ts';
-import {configurationTemplate, environmentTemplate} from './init-templates.ts';
+import {templatesFor} from './init-templates.ts';
 import {paint, print, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
 
 interface InitOptions {
 	readonly force?: boolean;
+	readonly bundle?: string;
 }
 
 interface NewFile {
@@ -26,22 +27,36 @@ export function addInitCommand(program: Command): void {
 				'With -c, that file, and .env.example beside it. Files that exist are left alone unless --force is given.',
 		)
 		.option('-f, --force', 'write over files that exist')
-		.addHelpText('after', examples('gatepass init', 'gatepass init -c config/gatepass.yaml'))
+		.option('-b, --bundle <name>', 'with the presets of an organisation: cern, igtf or a folder')
+		.addHelpText(
+			'after',
+			examples('gatepass init', 'gatepass init --bundle cern', 'gatepass init -c config/gatepass.yaml'),
+		)
 		.action(async (_own: unknown, command: Command) => {
-			const {config = 'gatepass.config.yaml', json, force = false} = optionsOf<InitOptions>(command);
+			const {config = 'gatepass.config.yaml', json, force = false, bundle} = optionsOf<InitOptions>(command);
+			if (bundle !== undefined) await checkBundle(bundle);
+			const templates = templatesFor(bundle);
 			if (!['.yaml', '.yml'].includes(extname(config))) {
 				throw new UsageError(`'init' writes YAML. Give -c a name that ends in .yaml, not ${config}`);
 			}
 			const configuration = resolve(config);
 			const example = join(dirname(configuration), '.env.example');
 			const files = [
-				{path: configuration, text: configurationTemplate},
-				{path: example, text: environmentTemplate},
+				{path: configuration, text: templates.configuration},
+				{path: example, text: templates.environment},
 			];
 			await writeNew(files, force);
 			if (json) printJson({written: files.map(({path}) => path)});
 			else print(describe(configuration, example));
 		});
+}
+
+async function checkBundle(name: string): Promise<void> {
+	const {bundleNames, findBundle} = await import('../bundles/bundle.ts');
+	if (findBundle(name) !== undefined) return;
+	throw new UsageError(
+		`There is no bundle '${name}'. Give one of ${bundleNames().join(', ')}, or the folder of another`,
+	);
 }
 
 async function writeNew(files: readonly NewFile[], force: boolean): Promise<void> {
@@ -59,18 +74,27 @@ async function writeNew(files: readonly NewFile[], force: boolean): Promise<void
 		} catch (error) {
 			const {code} = error as NodeJS.ErrnoException;
 			if (code === 'EEXIST') throw alreadyThere([path]);
-			throw new GatepassError(`${path} cannot be written (${code}). Choose another place with -c`, {
-				cause: error,
-			});
+			throw new GatepassError(
+				{
+					code: 'output-not-writable',
+					what: `${path} cannot be written (${code})`,
+					hint: 'Choose another place with -c',
+				},
+				{
+					cause: error,
+				},
+			);
 		}
 	}
 }
 
 function alreadyThere(paths: readonly string[]): GatepassError {
 	const verb = paths.length === 1 ? 'is' : 'are';
-	return new GatepassError(
-		`${paths.map(shortPath).join(' and ')} ${verb} there already. Nothing was written; --force writes over what is there`,
-	);
+	return new GatepassError({
+		code: 'output-exists',
+		what: `${paths.map(shortPath).join(' and ')} ${verb} there already`,
+		hint: 'Nothing was written; --force writes over what is there',
+	});
 }
 
 function describe(configuration: string, example: string): string {

@@ -1,7 +1,9 @@
 /** What `gatepass cert inspect` looks at on this machine: a file, a folder, or the identity that is found. */
+
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import {statSync} from 'node:fs';
 import process from 'node:process';
+import {render} from '../diagnostics/diagnostic.ts';
 import {warningsAbout} from '../identities/checks.ts';
 import {type ClientUse, judgeClientUse} from '../identities/client-use.ts';
 import {discover, nothingFound} from '../identities/discover.ts';
@@ -125,8 +127,8 @@ function inspected(
 	// To look at a CA's own certificate is no mistake.
 	const isLookedAt = leaf.ca && key === undefined;
 	const {refused, doubts}: ClientUse = isLookedAt ? {doubts: []} : judgeClientUse(chain, source);
-	const problems = refused === undefined ? [] : [refused];
-	const warnings = [...doubts, ...(own.isEnough ? warningsAbout(own, source) : [])];
+	const problems = refused === undefined ? [] : [render(refused)];
+	const warnings = [...doubts, ...(own.isEnough ? warningsAbout(own, source) : [])].map(render);
 	return {
 		source,
 		chain,

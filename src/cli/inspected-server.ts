@@ -16,12 +16,21 @@ const timeout = 10_000;
 /** The chain that a server shows. Nothing is sent to it, so nothing has to be believed of it yet. */
 export async function inspectServer(url: URL): Promise<Inspected> {
 	if (url.protocol !== 'https:') {
-		throw new GatepassError(`${url.origin} shows no certificate: only https does. Name its https address`);
+		throw new GatepassError({
+			code: 'server-shows-no-certificate',
+			what: `${url.origin} shows no certificate: only https does`,
+			hint: 'Name its https address',
+		});
 	}
 	const socket = open(url, {rejectUnauthorized: false});
 	try {
 		const [leaf, ...sent] = await shown(socket, url);
-		if (leaf === undefined) throw new GatepassError(`${url.origin} showed no certificate. Check the server`);
+		if (leaf === undefined)
+			throw new GatepassError({
+				code: 'server-shows-no-certificate',
+				what: `${url.origin} showed no certificate`,
+				hint: 'Check the server',
+			});
 		const host = hostOf(url);
 		const problems =
 			checkNames(host, leaf) === undefined
@@ -93,7 +102,11 @@ async function handshake(socket: TLSSocket, url: URL): Promise<void> {
 		await Promise.race([
 			once(socket, 'secureConnect'),
 			pause(timeout, undefined, {signal: late.signal}).then(() => {
-				throw new GatepassError(`${url.origin} did not answer in ${timeout / 1000} seconds. Try again`);
+				throw new GatepassError({
+					code: 'server-silent',
+					what: `${url.origin} did not answer in ${timeout / 1000} seconds`,
+					hint: 'Try again',
+				});
 			}),
 		]);
 	} finally {

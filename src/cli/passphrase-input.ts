@@ -41,9 +41,11 @@ export async function withPassphrase<Result>(
 async function readPassphrase(written: string): Promise<string> {
 	const file = resolvePath(written, process.cwd(), process.env);
 	const text = await readFile(file, 'utf8').catch(({code}: NodeJS.ErrnoException) => {
-		throw new GatepassError(
-			`The passphrase file ${file} cannot be read (${code}). Name one that is there and readable with --passphrase-file`,
-		);
+		throw new GatepassError({
+			code: 'named-file-unreadable',
+			what: `The passphrase file ${file} cannot be read (${code})`,
+			hint: 'Name one that is there and readable with --passphrase-file',
+		});
 	});
 	return text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] as string;
 }

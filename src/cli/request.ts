@@ -88,8 +88,8 @@ export function addRequestCommand(program: Command): void {
 		.addHelpText(
 			'after',
 			examples(
-				'gatepass request https://cmsoms.cern.ch/agg/api/v1/runs',
-				'gatepass request -v -o runs.json https://cmsoms.cern.ch/agg/api/v1/runs',
+				'gatepass request https://api.example.org/runs',
+				'gatepass request -v -o runs.json https://api.example.org/runs',
 				`gatepass request -H 'Content-Type: application/json' -d '{"name":"a"}' \\`,
 				'  https://api.example.org/runs',
 				'gatepass request -X PUT --data-binary @archive.tar \\',
@@ -164,7 +164,11 @@ async function request(
 	} catch (error) {
 		if (!timer?.aborted) throw error;
 		throw new GatepassError(
-			`${url.host} gave no whole answer within ${Number(maxTime) / 1000} seconds (--max-time). Allow more, or see with -v what takes so long`,
+			{
+				code: 'server-silent',
+				what: `${url.host} gave no whole answer within ${Number(maxTime) / 1000} seconds (--max-time)`,
+				hint: 'Allow more, or see with -v what takes so long',
+			},
 			{cause: error},
 		);
 	} finally {

@@ -80,5 +80,12 @@ async function resolveTarget(file: string): Promise<Target> {
 function explainWriteFailure(error: unknown, written: string, file: string): unknown {
 	const {code, path, syscall} = error as NodeJS.ErrnoException;
 	if (path === undefined || syscall === undefined || (path !== written && path !== file)) return error;
-	return new GatepassError(`${file} cannot be written (${code}). Name another file with -o`, {cause: error});
+	return new GatepassError(
+		{
+			code: 'output-not-writable',
+			what: `${file} cannot be written (${code})`,
+			hint: 'Name another file with -o',
+		},
+		{cause: error},
+	);
 }

@@ -34,10 +34,10 @@ export function addTokenCommand(program: Command): void {
 		.addHelpText(
 			'after',
 			examples(
-				'gatepass token https://cmsoms.cern.ch/agg',
-				'gatepass token --show https://cmsoms.cern.ch/agg |',
-				"  sed 's/^/Authorization: Bearer /' | curl -H @- https://cmsoms.cern.ch/agg",
-				'gatepass token --show --json https://cmsoms.cern.ch/agg | jq .expiresAt',
+				'gatepass token https://api.example.org/runs',
+				'gatepass token --show https://api.example.org/runs |',
+				"  sed 's/^/Authorization: Bearer /' | curl -H @- https://api.example.org/runs",
+				'gatepass token --show --json https://api.example.org/runs | jq .expiresAt',
 			),
 		)
 		.action(async (text: string, _own: unknown, command: Command) => {
@@ -61,16 +61,20 @@ export function addTokenCommand(program: Command): void {
 async function bearerToken(gatepass: Gatepass, url: URL, fresh: boolean): Promise<BearerToken> {
 	const {rule} = gatepass.explain(url);
 	if (rule === undefined) {
-		throw new GatepassError(
-			`There is no rule for ${withoutSecrets(url)}, so there is no token for it. 'gatepass explain' says why no rule matches`,
-		);
+		throw new GatepassError({
+			code: 'no-rule-matches',
+			what: `There is no rule for ${withoutSecrets(url)}, so there is no token for it`,
+			hint: "'gatepass explain' says why no rule matches",
+		});
 	}
 	const {headers} = await gatepass.authorize(url, {fresh});
 	const token = /^Bearer (\S+)$/i.exec(headers.authorization ?? '')?.[1];
 	if (token === undefined) {
-		throw new GatepassError(
-			`The rule for ${rule.match} (${shortPath(rule.source)}) uses ${rule.strategy}, which shows no bearer token. Use 'gatepass request' to reach the URL`,
-		);
+		throw new GatepassError({
+			code: 'rule-has-no-token',
+			what: `The rule for ${rule.match} (${shortPath(rule.source)}) uses ${rule.strategy}, which shows no bearer token`,
+			hint: "Use 'gatepass request' to reach the URL",
+		});
 	}
 	const status = (await gatepass.status()).find(({source, strategy}) => {
 		return source === rule.source && strategy === rule.strategy;

@@ -44,7 +44,8 @@ export async function checkDefaults(
 	await validateOptions(definition, options, prefix, {
 		add([, name], message, hint) {
 			if (typeof name !== 'string' || !Object.hasOwn(options, name)) return;
-			problems.add(path, `${source} has a wrong default for '${definition.name}': ${name}: ${message}`, hint);
+			const what = `${source} has a wrong default for '${definition.name}': ${name}: ${message}`;
+			problems.add(path, what, hint, 'bundle-damaged');
 		},
 	});
 }

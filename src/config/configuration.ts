@@ -22,6 +22,10 @@ export interface TrustEntry {
 	readonly only: boolean;
 	/** Whether a revocation list is checked where there is one, or has to be there. Default: `check`. */
 	readonly crl?: 'check' | 'require';
+	/** The address of a SPIFFE Workload API, whose bundles are the CA certificates; there are no files then. */
+	readonly workloadApi?: string;
+	/** Who the servers may be, in place of their host's name: SPIFFE IDs, and trust domains for all in them. */
+	readonly spiffeIds?: readonly string[];
 	/** `file:line`, or `file`, or `trust[n]`; `bundle:cern` for an entry of a bundle. */
 	readonly source: string;
 }

@@ -3,25 +3,60 @@ import {join} from 'node:path';
 import {parse} from 'dotenv';
 import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import type {Environment} from '../strategy/services.ts';
+import {whyNotTrusted} from './ownership.ts';
 import type {Problems} from './problems.ts';
 
 /** Whoever has more variables than that has another file in its place. */
 const largestFile = 1024 * 1024;
 
 /** Nothing is written to `process.env`, and nothing in `environment` is overridden. */
-export function readEnvironment(folder: string, environment: Environment, problems: Problems): Environment {
+export function readEnvironment(
+	folder: string,
+	environment: Environment,
+	problems: Problems,
+	wasFound = false,
+): Environment {
 	const file = join(folder, '.env');
+	const reason = wasFound ? whyNotTrusted(file) : undefined;
+	if (reason !== undefined) {
+		problems.add(
+			[],
+			`${file} ${reason}, so it is not read`,
+			'Make it yours, or name the configuration with -c',
+			'configuration-unsafe',
+		);
+		return environment;
+	}
 	try {
 		const added = parse(readBoundedSync(file, largestFile).bytes);
-		// A variable that is there but undefined is not set, so it overrides nothing.
-		const set = Object.entries(environment).filter(([, value]) => value !== undefined);
-		return {...added, ...Object.fromEntries(set)};
+		return withDefaults(environment, added);
 	} catch (error) {
 		if (!(error instanceof FileReadError)) throw error;
 		// A folder of that name is somebody else's: Python keeps its virtual environments so.
 		if (error.reason !== 'missing' && error.reason !== 'folder') {
-			problems.add([], `${file} ${error.message}`, 'Make it a file that this user may read, or remove it');
+			problems.add(
+				[],
+				`${file} ${error.message}`,
+				'Make it a file that this user may read, or remove it',
+				'configuration-unreadable',
+			);
 		}
 		return environment;
 	}
+}
+
+/** The variables as they are at each look: some are tokens, which the process is given anew. */
+function withDefaults(environment: Environment, added: Record<string, string>): Environment {
+	// A variable that is there but undefined is not set, so it overrides nothing.
+	const read = (name: string): string | undefined => environment[name] ?? added[name];
+	const names = (): string[] => [...new Set([...Object.keys(added), ...Object.keys(environment)])];
+	return new Proxy(added, {
+		get: (target, name) => (typeof name === 'string' ? read(name) : Reflect.get(target, name)),
+		has: (target, name) => (typeof name === 'string' ? read(name) !== undefined : Reflect.has(target, name)),
+		ownKeys: () => names().filter(name => read(name) !== undefined),
+		getOwnPropertyDescriptor(_, name) {
+			const value = typeof name === 'string' ? read(name) : undefined;
+			return value === undefined ? undefined : {value, enumerable: true, configurable: true, writable: true};
+		},
+	});
 }

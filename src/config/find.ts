@@ -4,6 +4,8 @@ import {basename, dirname, extname, join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
 import {ConfigurationError} from '../errors.ts';
 import {FileReadError, readBounded} from '../files/bounded-read.ts';
+import {describeModuleFailure} from './module-failure.ts';
+import {whyNotTrusted} from './ownership.ts';
 import {type Source, sourceFromValue} from './source.ts';
 import {sourceFromText} from './source-text.ts';
 
@@ -31,9 +33,10 @@ export async function findConfiguration(cwd: string, file?: string): Promise<Sou
 	if (found === undefined) {
 		throw new ConfigurationError([
 			{
-				path: '(configuration)',
-				message: `there is none in ${cwd} or above it (looked for ${searchPlaces.join(', ')})`,
-				hint: "Write one with 'gatepass init', or name one with the option 'config' (-c on the command line)",
+				path: '(none)',
+				message: `No configuration found in ${cwd} or above it`,
+				hint: "Run 'gatepass init' to write a gatepass.config.yaml, or name a file with -c (in a program: the option 'config')",
+				code: 'configuration-not-found',
 			},
 		]);
 	}
@@ -46,10 +49,14 @@ async function search(cwd: string): Promise<Source | undefined> {
 		for (const place of searchPlaces) {
 			const file = join(folder, place);
 			if (!(await isReachable(file))) continue;
+			const reason = whyNotTrusted(file);
+			// Most package.json hold no configuration; what another one holds is not looked at.
+			if (reason !== undefined && place !== manifest) throw notTrusted(file, reason);
 			const source = await load(file);
-			// Most package.json hold no configuration.
 			const isOthers = place === manifest && (source.value === undefined || source.value === null);
-			if (!isOthers) return source;
+			if (isOthers) continue;
+			if (reason !== undefined) throw notTrusted(file, reason);
+			return {...source, wasFound: true};
 		}
 		if (dirname(folder) === folder) return undefined;
 	}
@@ -79,14 +86,29 @@ async function load(file: string): Promise<Source> {
 	}
 }
 
+function notTrusted(file: string, reason: string): ConfigurationError {
+	return new ConfigurationError([
+		{
+			file,
+			path: '(configuration)',
+			message: `it ${reason}, so it is not loaded unless it is named`,
+			hint: "Name it with -c (in a program: the option 'config') if you trust whoever wrote it",
+			code: 'configuration-unsafe',
+		},
+	]);
+}
+
 function cannotLoad(file: string | undefined, error: unknown): ConfigurationError {
 	const {message, hint} = describeFailure(file, error);
 	const place = file === undefined ? {} : {file};
-	return new ConfigurationError([{...place, path: '(configuration)', message, hint}], {cause: error});
+	return new ConfigurationError(
+		[{...place, path: '(configuration)', message, hint, code: 'configuration-unreadable'}],
+		{cause: error},
+	);
 }
 
 function describeFailure(file: string | undefined, error: unknown): {message: string; hint: string} {
-	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
+	const {code} = (error ?? {}) as NodeJS.ErrnoException;
 	if (error instanceof FileReadError && code === undefined) {
 		return error.reason === 'folder'
 			? {message: 'it is a folder', hint: 'Name the file itself, or give the folder another name'}
@@ -97,10 +119,10 @@ function describeFailure(file: string | undefined, error: unknown): {message: st
 			return {message: 'the file does not exist', hint: 'Name one that does'};
 		case 'EACCES':
 			return {message: 'this user may not read it', hint: 'Change its permissions'};
-		default:
-			return {
-				message: `it cannot be loaded (${code ?? name ?? typeof error})`,
-				hint: `Run 'node ${file}' to see why, or look at the cause of this error`,
-			};
 	}
+	// A program's own reasons, and what is no path.
+	const failure = file === undefined ? undefined : describeModuleFailure(error, file);
+	return failure === undefined
+		? {message: 'the file does not exist', hint: 'Name one that does'}
+		: {message: `it ${failure.why}`, hint: failure.hint};
 }

@@ -5,13 +5,24 @@ import type {Environment} from '../strategy/services.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
-/** A file named by `${file:…}` holds one secret; anything larger is a mistake. */
-const largestSecretFile = 64 * 1024;
+/** Bytes. A file named by `${file:…}` holds one secret; anything larger is a mistake. */
+export const largestSecretFile = 64 * 1024;
+
+/** A file that was named by `${file:…}`. */
+export interface SecretFile {
+	/** The way to the value that it is a part of. */
+	readonly path: Path;
+	/** Absolute. */
+	readonly file: string;
+	/** What was in it. A secret. */
+	readonly text: string;
+}
 
 export interface Interpolated {
 	readonly value: unknown;
 	/** Every value that was put in: none of them may show up in a message. */
 	readonly secrets: ReadonlySet<string>;
+	readonly files: readonly SecretFile[];
 }
 
 export interface InterpolationContext {
@@ -27,6 +38,7 @@ const deepest = 100;
 /** A copy of `value` with all references replaced. What cannot be replaced is reported and left out. */
 export function interpolate(value: unknown, context: InterpolationContext): Interpolated {
 	const secrets = new Set<string>();
+	const files: SecretFile[] = [];
 	const replace = (text: string, path: Path): string => {
 		const {parts, unclosed} = splitReferences(text);
 		if (unclosed) {
@@ -34,12 +46,13 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 				path,
 				"'${' is not closed",
 				"Add the '}', or write '$${' for the characters themselves",
+				'reference-malformed',
 			);
 		}
 		return parts
 			.map(part => {
 				if (typeof part === 'string') return part;
-				const found = resolveReference(part.reference, path, context);
+				const found = resolveReference(part.reference, path, context, files);
 				if (found !== '') secrets.add(found);
 				return found;
 			})
@@ -52,6 +65,7 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 				path.slice(0, 2),
 				`it is nested more than ${deepest} deep, or contains itself`,
 				'Write it flat',
+				'setting-malformed',
 			);
 			return undefined;
 		}
@@ -61,7 +75,7 @@ export function interpolate(value: unknown, context: InterpolationContext): Inte
 		}
 		return node;
 	};
-	return {value: walk(value, []), secrets};
+	return {value: walk(value, []), secrets, files};
 }
 
 type Part = string | {readonly reference: string};
@@ -84,8 +98,18 @@ function splitReferences(text: string): {parts: Part[]; unclosed: boolean} {
 	}
 }
 
-function resolveReference(reference: string, path: Path, context: InterpolationContext): string {
-	if (reference.startsWith('file:')) return readSecretFile(reference.slice('file:'.length), path, context);
+function resolveReference(
+	reference: string,
+	path: Path,
+	context: InterpolationContext,
+	files: SecretFile[],
+): string {
+	if (reference.startsWith('file:')) {
+		const found = readSecretFile(reference.slice('file:'.length), path, context);
+		if (found === undefined) return '';
+		files.push(found);
+		return found.text;
+	}
 	const [name = '', ...rest] = reference.split(':-');
 	const fallback = rest.length > 0 ? rest.join(':-') : undefined;
 	if (!/^[A-Za-z_]\w*$/.test(name)) {
@@ -93,6 +117,7 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 			path,
 			`'\${${name}}' names no variable`,
 			"Write ${NAME}, ${NAME:-default} or ${file:PATH}, or '$${' for the characters themselves",
+			'reference-malformed',
 		);
 		return '';
 	}
@@ -101,6 +126,7 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 			path,
 			`the default of ${name} has a reference inside`,
 			'Write a plain text for the default; one reference cannot stand inside of another',
+			'reference-malformed',
 		);
 		return '';
 	}
@@ -114,6 +140,7 @@ function resolveReference(reference: string, path: Path, context: InterpolationC
 			path,
 			`the variable ${name} is not set`,
 			`Set it in the environment or in the .env beside the configuration, or write \${${name}:-default}`,
+			'variable-not-set',
 		);
 		return '';
 	}
@@ -124,26 +151,32 @@ function readSecretFile(
 	written: string,
 	path: Path,
 	{folder, environment, problems}: InterpolationContext,
-): string {
+): SecretFile | undefined {
 	const file = resolvePath(written, folder, environment);
-	const fail = (what: string, hint: string): string => {
-		problems.addUnresolved(path, `${file} ${what}`, hint);
-		return '';
-	};
 	try {
-		return readBoundedSync(file, largestSecretFile)
-			.bytes.toString('utf8')
-			.replace(/\r?\n$/, '');
+		return {path, file, text: secretIn(readBoundedSync(file, largestSecretFile).bytes)};
 	} catch (error) {
 		if (!(error instanceof FileReadError)) throw error;
-		const {code, size, message} = error;
-		if (code === undefined) {
-			const what = size === undefined ? message : `has ${size} bytes, too many for a secret`;
-			return fail(what, 'Name a file that holds just the secret');
-		}
-		const what = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
-		return fail(what, 'Name a file that exists and that this user may read');
+		const isOther = ['folder', 'special', 'too large'].includes(error.reason);
+		const hint = isOther ? 'that holds just the secret' : 'that exists and that this user may read';
+		problems.addUnresolved(
+			path,
+			`${file} ${whatIsWrong(error)}`,
+			`Name a file ${hint}`,
+			'secret-file-unusable',
+		);
+		return undefined;
 	}
+}
+
+function whatIsWrong({reason, code, message}: FileReadError): string {
+	if (reason === 'too large') return message.replace(/, and at most .*/, ', too many for a secret');
+	return code === undefined || code === 'ENOENT' ? message : `cannot be read (${code})`;
+}
+
+/** The secret that a file holds: the line break that editors put at its end is none of it. */
+export function secretIn(bytes: Buffer): string {
+	return bytes.toString('utf8').replace(/\r?\n$/, '');
 }
 
 function isPlainObject(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,6 @@
 /** Turns what a schema says into sentences with a hint, without repeating a value that may be secret. */
 import type {StandardSchemaV1} from '@standard-schema/spec';
+import type {DiagnosticCode} from '../diagnostics/codes.ts';
 import {redact} from '../observability/redact.ts';
 import {settingsAt} from './settings.ts';
 import type {Path} from './source.ts';
@@ -10,6 +11,7 @@ export interface Described {
 	readonly path: Path;
 	readonly message: string;
 	readonly hint: string;
+	readonly code: DiagnosticCode;
 }
 
 /** What zod adds to an issue; other libraries leave it out. */
@@ -46,7 +48,14 @@ export function describeIssue(issue: StandardSchemaV1.Issue, value: unknown, sch
 			return [describeSize(issue, path, found)];
 		default: {
 			const [message = '', ...rest] = withoutValues(issue.message, found).split('; ');
-			return [{path, message, hint: capitalised(rest.join('; ')) || 'Change it to what is expected'}];
+			return [
+				{
+					path,
+					message,
+					hint: capitalised(rest.join('; ')) || 'Change it to what is expected',
+					code: 'setting-malformed',
+				},
+			];
 		}
 	}
 }
@@ -58,6 +67,7 @@ function describeUnknownSetting(path: Path, key: string, known: readonly string[
 		path,
 		message: `there is no setting '${key}'`,
 		hint: similar === undefined ? `Take it out${list}` : `Did you mean ${similar}?`,
+		code: 'setting-unknown',
 	};
 }
 
@@ -90,18 +100,24 @@ function describeMismatch(path: Path, found: unknown, expected: readonly string[
 				path,
 				message: 'it is empty',
 				hint: "Write 'hostRules:' and under it one rule, or see 'gatepass init'",
+				code: 'setting-missing',
 			};
 		}
-		return {path, message: 'it is missing', hint: `Add ${name}: ${alternatives}`};
+		return {path, message: 'it is missing', hint: `Add ${name}: ${alternatives}`, code: 'setting-missing'};
 	}
 	const mayBeString = expected.includes(names.string);
 	if (mayBeString && (typeof found === 'number' || typeof found === 'boolean')) {
-		return {path, message: `it is ${kindOf(found)}`, hint: 'Put it in quotes, so that it is a string'};
+		return {
+			path,
+			message: `it is ${kindOf(found)}`,
+			hint: 'Put it in quotes, so that it is a string',
+			code: 'setting-malformed',
+		};
 	}
 	const isChoice = expected.some(word => !(Object.values(names) as string[]).includes(word));
 	const isUnknownWord = isChoice && !mayBeString && typeof found === 'string';
 	const message = isUnknownWord ? 'the value is not one of those possible' : `it is ${kindOf(found)}`;
-	return {path, message, hint: `Write ${alternatives}`};
+	return {path, message, hint: `Write ${alternatives}`, code: 'setting-malformed'};
 }
 
 function describeSize(issue: ZodIssue, path: Path, found: unknown): Described {
@@ -109,12 +125,17 @@ function describeSize(issue: ZodIssue, path: Path, found: unknown): Described {
 	const isSmall = code === 'too_small';
 	if (isSmall && (found === '' || (Array.isArray(found) && found.length === 0))) {
 		const what = found === '' ? 'something' : 'at least one item';
-		return {path, message: 'it is empty', hint: `Write ${what}, or take it out`};
+		return {path, message: 'it is empty', hint: `Write ${what}, or take it out`, code: 'setting-malformed'};
 	}
 	const unit = {string: ' characters', array: ' items'}[origin ?? ''] ?? '';
 	const limit = `${isSmall ? minimum : maximum}${unit}`;
 	const words = isSmall ? (inclusive ? 'at least' : 'more than') : inclusive ? 'at most' : 'less than';
-	return {path, message: `it is too ${isSmall ? 'small' : 'large'}`, hint: `Write ${words} ${limit}`};
+	return {
+		path,
+		message: `it is too ${isSmall ? 'small' : 'large'}`,
+		hint: `Write ${words} ${limit}`,
+		code: 'setting-malformed',
+	};
 }
 
 const names = {

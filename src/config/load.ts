@@ -49,15 +49,18 @@ export async function loadConfiguration(request: LoadRequest): Promise<LoadedCon
 	const problems = new Problems(source, request.withoutSecrets);
 	problems.throwIfAny();
 	const folder = source.file === undefined ? cwd : dirname(source.file);
-	const environment = readEnvironment(folder, request.env, problems);
-	const {value, secrets} = interpolate(source.value, {environment, folder, problems});
+	const environment = readEnvironment(folder, request.env, problems, source.wasFound);
+	const {value, secrets, files} = interpolate(source.value, {environment, folder, problems});
 	problems.hide(secrets);
-	const registry = new StrategyRegistry(request.builtIn, folder, environment, problems);
+	const registry = new StrategyRegistry(request.builtIn, folder, environment, problems, source.wasFound);
 	request.strategies.forEach((strategy, index) => {
 		registry.register(strategy, [], `strategies[${index}] of createGatepass`);
 	});
 	const {hasOwnStore = false} = request;
-	const configuration = await validate(value, {source, folder, environment, problems, registry, hasOwnStore});
+	const configuration = await validate(value, {
+		...{source, folder, environment, problems, registry, hasOwnStore},
+		secretFiles: files,
+	});
 	problems.throwIfAny();
 	return {configuration: withNotes(configuration, problems), strategyOf: name => registry.get(name)};
 }

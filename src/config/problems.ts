@@ -1,5 +1,6 @@
 /** Collects mistakes, so that all of them can be reported at once. */
 import {normalize} from 'node:path';
+import type {AnyDiagnosticCode} from '../diagnostics/diagnostic.ts';
 import {ConfigurationError, type Problem} from '../errors.ts';
 import {Redactor} from '../observability/redact.ts';
 import {formatPath, type Path, type Source} from './source.ts';
@@ -26,7 +27,7 @@ export class Problems {
 		this.#redactor = new Redactor([...secrets].flatMap(secret => [secret, normalize(secret)]));
 	}
 
-	add(path: Path, message: string, hint: string): void {
+	add(path: Path, message: string, hint: string, code: AnyDiagnosticCode = 'configuration-mistaken'): void {
 		const place = formatPath(path);
 		if (this.#unresolved.has(place)) return;
 		const {file} = this.#source;
@@ -37,14 +38,19 @@ export class Problems {
 			path: place,
 			message: this.#redactor.redact(withoutFullStop(message)),
 			hint: this.#redactor.redact(withoutFullStop(hint)),
+			code,
 		});
 	}
 
 	/** Add a mistake that leaves the value at `path` unknown, so that it is the only one there. */
-	addUnresolved(path: Path, message: string, hint: string): void {
+	addUnresolved(path: Path, message: string, hint: string, code?: AnyDiagnosticCode): void {
 		if (this.#passOver && !decides(path)) this.passedOver.push({path, message});
-		else this.add(path, message, hint);
+		else this.add(path, message, hint, code);
 		this.#unresolved.add(formatPath(path));
+	}
+
+	get areNone(): boolean {
+		return this.#found.length === 0;
 	}
 
 	/** Whether there is a mistake at exactly this path. */

@@ -27,9 +27,21 @@ export const hostRuleSchema = z.strictObject({
 export const trustSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The servers that are verified with these CA certificates'),
 	ca: oneOrMore(z.string().min(1)).describe(
-		'A PEM file, a hashed CA folder, bundle:NAME, grid (the CA folder of the grid), system (the store of the operating system), or a list of them',
+		'A PEM file, a hashed CA folder, bundle:NAME, grid (the CA folder of the grid), spiffe (the bundles of the SPIFFE Workload API, also spiffe:ADDRESS), system (the store of the operating system), or a list of them',
 	),
 	only: z.boolean().optional().describe("Leave the system's roots and Node's out"),
+	spiffeIds: z
+		.array(
+			z
+				.string()
+				.regex(
+					/^spiffe:\/\/[a-z\d._-]+(?:\/[\w.-]+)*$/,
+					'it is no SPIFFE ID; write one such as spiffe://example.org/server, or a trust domain such as spiffe://example.org',
+				),
+		)
+		.min(1)
+		.optional()
+		.describe("Who the servers may be, in place of their host's name; goes with 'ca: spiffe'"),
 	crl: z
 		.enum(['check', 'require'])
 		.optional()
@@ -82,6 +94,20 @@ const authenticators = [
 	z.strictObject({name: z.literal('webroot'), path: text}),
 	z.strictObject({name: z.literal('tls-alpn-01'), address: text.optional(), port}),
 	z.strictObject({name: z.literal('dns-command'), auth: command, cleanup: command.optional()}),
+	z.strictObject({
+		name: z.literal('dns-update'),
+		credentials: text.optional(),
+		server: text.optional(),
+		port,
+		keyName: text.optional(),
+		secret: text.optional(),
+		algorithm: z
+			.enum(['hmac-md5', 'hmac-sha1', 'hmac-sha224', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
+			.optional(),
+		ttl: z.int().min(0).max(86_400).optional(),
+		propagation: milliseconds.optional(),
+	}),
+	z.strictObject({name: z.literal('dns-persist-01')}),
 	z.strictObject({name: z.literal('manual')}),
 ] as const;
 

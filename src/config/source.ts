@@ -7,6 +7,8 @@ export type Path = readonly (string | number)[];
 export interface Source {
 	/** Absolute; absent where the configuration was handed over as an object. */
 	readonly file?: string;
+	/** Whether it was found from the working directory upwards, and not named. */
+	readonly wasFound?: boolean;
 	readonly value: unknown;
 	/** The line of the value at `path`, or of the nearest thing around it. */
 	lineOf(path: Path): number | undefined;

@@ -7,6 +7,7 @@ import {definitionOf, type StrategyClass} from '../strategy/index.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import {describeModuleFailure} from './module-failure.ts';
+import {whyNotTrusted} from './ownership.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -19,6 +20,8 @@ export class StrategyRegistry {
 	readonly #environment: Environment;
 	readonly #problems: Problems;
 	readonly #strategies = new Map<string, StrategyClass>();
+	/** Whether the configuration was found, and not named: then its own modules have to be this user's, too. */
+	readonly #wasFound: boolean;
 	#hasFailed = false;
 
 	constructor(
@@ -26,7 +29,9 @@ export class StrategyRegistry {
 		folder: string,
 		environment: Environment,
 		problems: Problems,
+		wasFound = false,
 	) {
+		this.#wasFound = wasFound;
 		this.#builtIn = builtIn;
 		this.#folder = folder;
 		this.#environment = environment;
@@ -64,6 +69,7 @@ export class StrategyRegistry {
 				path,
 				`${origin} is no strategy`,
 				'Decorate the class with @authStrategy or make it with defineStrategy',
+				'strategy-invalid',
 			);
 			return;
 		}
@@ -72,12 +78,18 @@ export class StrategyRegistry {
 				path,
 				`${origin} has the name '${name}'`,
 				'Use lower-case letters, digits and hyphens',
+				'strategy-invalid',
 			);
 			return;
 		}
 		const taken = this.#strategies.get(name);
 		if ((taken !== undefined && taken !== strategy) || Object.hasOwn(this.#builtIn, name)) {
-			this.#problems.add(path, `${origin} has the name '${name}', which is taken`, 'Give it another name');
+			this.#problems.add(
+				path,
+				`${origin} has the name '${name}', which is taken`,
+				'Give it another name',
+				'strategy-invalid',
+			);
 			return;
 		}
 		this.#strategies.set(name, strategy as StrategyClass);
@@ -89,10 +101,19 @@ export class StrategyRegistry {
 		let file = '';
 		try {
 			file = this.#resolve(specifier);
+			const reason = this.#wasFound && isPath(specifier) ? whyNotTrusted(file) : undefined;
+			if (reason !== undefined) {
+				this.#hasFailed = true;
+				const what = `the strategy module '${specifier}' ${reason}, so it is not loaded`;
+				const hint = 'Make it yours, or name the configuration with -c';
+				this.#problems.add(path, what, hint, 'configuration-unsafe');
+				return;
+			}
 			exported = await import(pathToFileURL(file).href);
 		} catch (error) {
 			this.#hasFailed = true;
-			this.#problems.add(path, ...describeFailure(specifier, file, this.#folder, error));
+			const [message, hint] = describeFailure(specifier, file, this.#folder, error);
+			this.#problems.add(path, message, hint, 'strategy-not-loaded');
 			return;
 		}
 		const strategies = new Set(exportsOf(exported).filter(value => definitionOf(value) !== undefined));
@@ -101,13 +122,14 @@ export class StrategyRegistry {
 				path,
 				`'${specifier}' exports no strategy`,
 				'Export a class with @authStrategy, or defineStrategy({…})',
+				'strategy-invalid',
 			);
 		}
 		for (const strategy of strategies) this.register(strategy, path, `a strategy of '${specifier}'`);
 	}
 
 	#resolve(specifier: string): string {
-		if (specifier.startsWith('.') || specifier.startsWith('~/') || isAbsolute(specifier)) {
+		if (isPath(specifier)) {
 			return resolvePath(specifier, this.#folder, this.#environment);
 		}
 		const base = join(this.#folder, 'gatepass.config.js');
@@ -118,6 +140,11 @@ export class StrategyRegistry {
 			return resolveImportOnly(specifier, base);
 		}
 	}
+}
+
+/** Whether it names a file, and not a package. */
+function isPath(specifier: string): boolean {
+	return specifier.startsWith('.') || specifier.startsWith('~/') || isAbsolute(specifier);
 }
 
 /** From CommonJS come one object with everything in it, and some of its properties beside. */

@@ -1,24 +1,75 @@
 /** Says what is wrong with the text of a configuration. The library's own messages may quote it, and a secret with it. */
-import type {Document, ErrorCode, LineCounter} from 'yaml';
+import {
+	type Document,
+	type ErrorCode,
+	isCollection,
+	isMap,
+	isScalar,
+	type LineCounter,
+	visit,
+	type YAMLParseError,
+} from 'yaml';
 import type {Problem} from '../errors.ts';
 
 type Description = Pick<Problem, 'message' | 'hint'>;
 
 /** The mistakes that reading the text has found, each with its line. */
 export function describeErrors(
-	{errors}: Document.Parsed,
+	document: Document.Parsed,
 	lines: LineCounter,
 	text: string,
 ): (Description & {readonly line: number})[] {
+	const {errors, warnings} = document;
 	// After the first error of syntax the parser has lost its way: what it reports next is no mistake of the user's.
-	const firstSyntaxError = errors.find(({code}) => code !== 'DUPLICATE_KEY');
-	return errors
-		.filter(error => error.code === 'DUPLICATE_KEY' || error === firstSyntaxError)
+	const firstSyntaxError = errors.find(({code}) => !isAboutMeaning(code));
+	// The library takes what has a tag that it does not know for text.
+	return [...errors, ...warnings.filter(({code}) => code === 'TAG_RESOLVE_FAILED')]
+		.filter(error => isAboutMeaning(error.code) || error === firstSyntaxError)
 		.map(({code, pos}) => {
-			const {line} = lines.linePos(pos[0]);
-			const {message, hint} = describeSyntax(code);
+			const opener = openerOf(document, code, pos[0]);
+			const tooDeep = opener === undefined ? indentedTooDeep(errors, pos[0]) : undefined;
+			const {line} = lines.linePos(opener?.start ?? tooDeep ?? pos[0]);
+			const {message, hint} = opener ?? (tooDeep === undefined ? describeSyntax(code) : deeperThanBefore);
 			return {line, message, hint: lacksQuotes(text.split('\n')[line - 1]) ? quotesMend : hint};
 		});
+}
+
+/** The parser goes on to the end, or to the next line that cannot be meant; a person looks for where it began. */
+function openerOf(
+	document: Document.Parsed,
+	code: ErrorCode,
+	position: number,
+): (Description & {readonly start: number}) | undefined {
+	if (code !== 'MISSING_CHAR' && code !== 'BAD_INDENT') return undefined;
+	let found: (Description & {readonly start: number}) | undefined;
+	visit(document, {
+		Node(_key, node) {
+			if (node.range?.[1] !== position) return;
+			const [start] = node.range;
+			if (isScalar(node) && (node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE')) {
+				found = {start, message: 'a quote begins here that has no end', hint: 'Add the second one'};
+			} else if (isCollection(node) && node.flow === true) {
+				const end = isMap(node) ? '}' : ']';
+				found = {start, message: 'a bracket begins here that has no end', hint: `Add the '${end}'`};
+			}
+		},
+	});
+	return found;
+}
+
+/** Where a setting is taken for the continuation of the value before it: the end of what the parser took for a name. */
+function indentedTooDeep(errors: readonly YAMLParseError[], position: number): number | undefined {
+	const name = errors.find(({code, pos}) => code === 'MULTILINE_IMPLICIT_KEY' && pos[0] === position);
+	return name?.pos[1];
+}
+
+const deeperThanBefore: Description = {
+	message: 'this line is indented more than the setting before it, which has its value already',
+	hint: 'Begin both in the same column',
+};
+
+function isAboutMeaning(code: ErrorCode): boolean {
+	return code === 'DUPLICATE_KEY' || code === 'TAG_RESOLVE_FAILED';
 }
 
 const quotesMend = "Between { and }, or [ and ], put quotes around '${NAME}'";
@@ -31,6 +82,12 @@ function describeSyntax(code: ErrorCode): Description {
 	switch (code) {
 		case 'DUPLICATE_KEY':
 			return {message: 'a setting stands here a second time', hint: 'Take one of the two out'};
+		// What follows the mark may be a secret: a password can begin with it.
+		case 'TAG_RESOLVE_FAILED':
+			return {
+				message: "a tag ('!') stands here that has no meaning in a configuration",
+				hint: "Write '${NAME}' for a variable, or '${file:PATH}' for what a file holds; put a value that begins with '!' in quotes",
+			};
 		case 'TAB_AS_INDENT':
 			return {message: 'a tab indents this line', hint: 'Indent with spaces: YAML knows no others'};
 		case 'BAD_INDENT':
@@ -56,9 +113,12 @@ function describeSyntax(code: ErrorCode): Description {
 	}
 }
 
+/** The message of an error, for {@link describeResolution}. */
+export const unfoldedWithoutEnd = 'The aliases unfold without end';
+
 /** What goes wrong with anchors once the text is read. */
 export function describeResolution({message}: Error): Description {
-	if (message.startsWith('Excessive alias count')) {
+	if (message === unfoldedWithoutEnd) {
 		return {message: 'its aliases unfold without end', hint: 'Write the values out'};
 	}
 	if (message.startsWith('Unresolved alias')) {

@@ -1,7 +1,6 @@
 /** Checks the bundles that a configuration names, and takes from them what they bring along. */
 import {existsSync} from 'node:fs';
 import {type Bundle, bundleNames, findBundle, isFolderName} from '../bundles/bundle.ts';
-import {splitMend} from '../bundles/fault.ts';
 import type {Preset} from '../bundles/preset.ts';
 import {GatepassError} from '../errors.ts';
 import {resolvePath} from '../strategy/paths.ts';
@@ -39,7 +38,12 @@ export async function validateBundles(
 			continue;
 		}
 		if (bundles.some(({root}) => root === bundle.root)) {
-			context.problems.add(path, `the bundle '${written}' is there twice`, 'Take one of them out');
+			context.problems.add(
+				path,
+				`the bundle '${written}' is there twice`,
+				'Take one of them out',
+				'setting-malformed',
+			);
 			continue;
 		}
 		bundles.push(bundle);
@@ -62,8 +66,7 @@ async function presetOf(bundle: Bundle, path: Path, {problems}: BundleContext): 
 		return readPreset(bundle);
 	} catch (error) {
 		if (!(error instanceof GatepassError)) throw error;
-		const {what, hint} = splitMend(error.message);
-		problems.add(path, what, hint);
+		for (const {what, hint, code} of error.diagnostics) problems.add(path, what, hint, code);
 		return undefined;
 	}
 }
@@ -72,7 +75,12 @@ function addMissing(written: string, path: Path, {folder, environment, problems}
 	if (isFolderName(written)) {
 		const root = resolvePath(written, folder, environment);
 		const what = existsSync(root) ? 'holds no bundle (there is no manifest.json)' : 'does not exist';
-		problems.add(path, `${root} ${what}`, "Name a folder that 'gatepass bundle build' has written");
+		problems.add(
+			path,
+			`${root} ${what}`,
+			"Name a folder that 'gatepass bundle build' has written",
+			'bundle-not-found',
+		);
 		return;
 	}
 	const names = bundleNames();
@@ -85,5 +93,6 @@ function addMissing(written: string, path: Path, {folder, environment, problems}
 		path,
 		`there is no bundle '${written}'`,
 		similar === undefined ? hint : `Did you mean ${similar}?`,
+		'bundle-not-found',
 	);
 }

@@ -25,6 +25,7 @@ export function validateCache(input: CacheInput, context: ValidationContext): Co
 			['cache'],
 			'others can read this token store, and there is no key to encrypt tokens with',
 			`${howToMakeKey} under 'encryptionKey'; or write 'encryption: off' if whoever reads the store may have the tokens`,
+			'token-store-not-encrypted',
 		);
 	}
 	if (input.encryptionKey !== undefined && input.encryption === 'off') {
@@ -32,6 +33,7 @@ export function validateCache(input: CacheInput, context: ValidationContext): Co
 			['cache', 'encryption'],
 			"it is off, and there is an 'encryptionKey'",
 			'Take one of them out',
+			'setting-malformed',
 		);
 	}
 	return {url, keys};
@@ -49,13 +51,19 @@ function validateUrl(url: string | undefined, {folder, environment, problems}: V
 			isKnown
 				? 'Write it as redis://USER:PASSWORD@HOST:PORT or postgres://USER:PASSWORD@HOST:PORT/DATABASE, and what is special in USER and PASSWORD percent-encoded: %2F for /, %23 for #, %3F for ?, %25 for %, %40 for @'
 				: 'Write sqlite:FILE, memory:, redis://HOST, rediss://HOST or postgres://HOST/DATABASE',
+			'token-store-unknown',
 		);
 		return 'memory:';
 	}
 	const {kind} = read;
 	const missing = missingPackageOf(kind);
 	if (missing !== undefined) {
-		problems.add(['cache', 'url'], `the package ${missing} is not installed`, `Run 'npm install ${missing}'`);
+		problems.add(
+			['cache', 'url'],
+			`the package ${missing} is not installed`,
+			`Run 'npm install ${missing}'`,
+			'package-missing',
+		);
 	}
 	if (kind !== 'sqlite') return read.url;
 	return `sqlite:${resolvePath(url.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, ''), folder, environment)}`;
@@ -72,7 +80,7 @@ function validateKeys(written: CacheInput['encryptionKey'], {problems}: Validati
 			continue;
 		}
 		const path = ['cache', 'encryptionKey', ...(Array.isArray(written) ? [index] : [])];
-		problems.add(path, 'it is not 32 bytes in base64', howToMakeKey);
+		problems.add(path, 'it is not 32 bytes in base64', howToMakeKey, 'setting-malformed');
 	}
 	return keys;
 }

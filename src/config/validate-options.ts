@@ -15,7 +15,12 @@ export async function validateOptions(
 ): Promise<unknown> {
 	if (schema === undefined) {
 		for (const key of Object.keys(options as object)) {
-			problems.add([...path, key], `the strategy '${name}' takes no options`, 'Take it out');
+			problems.add(
+				[...path, key],
+				`the strategy '${name}' takes no options`,
+				'Take it out',
+				'setting-unknown',
+			);
 		}
 		return {};
 	}
@@ -24,7 +29,7 @@ export async function validateOptions(
 		if (result.issues === undefined) return result.value;
 		for (const issue of result.issues) {
 			for (const described of describeIssue(issue, options, schema)) {
-				problems.add([...path, ...described.path], described.message, described.hint);
+				problems.add([...path, ...described.path], described.message, described.hint, described.code);
 			}
 		}
 	} catch (error) {
@@ -53,12 +58,18 @@ export function checkEndpoints(
 		const url = URL.parse(endpoint);
 		if (url === null || !/^https?:$/.test(url.protocol)) {
 			// Not repeated: it may hold a password.
-			problems.add(path, 'an endpoint is no http or https URL', 'Write one that starts with https://');
+			problems.add(
+				path,
+				'an endpoint is no http or https URL',
+				'Write one that starts with https://',
+				'setting-malformed',
+			);
 		} else if (url.protocol === 'http:' && !allowInsecure && !isLoopback(url.hostname)) {
 			problems.add(
 				path,
 				`secrets would go to ${url.origin} over plain http`,
 				"Write https://, or add 'allowInsecure: true' to the rule if every machine on the way may read them",
+				'insecure-transport',
 			);
 		}
 	}
@@ -81,5 +92,10 @@ export function nestedPlaces(
 
 function addStrategyFault(what: string, error: unknown, path: Path, problems: Pick<Problems, 'add'>): void {
 	const name = error instanceof Error ? error.name : typeof error;
-	problems.add(path, `${what} threw an error (${name})`, 'Mend the strategy: it should return what is wrong');
+	problems.add(
+		path,
+		`${what} threw an error (${name})`,
+		'Mend the strategy: it should return what is wrong',
+		'strategy-broken',
+	);
 }

@@ -23,7 +23,7 @@ export function validatePatterns(
 			placed.push({pattern: parsePattern(text), path: place});
 		} catch (error) {
 			if (!(error instanceof PatternError)) throw error;
-			problems.add(place, error.message, error.hint);
+			problems.add(place, error.message, error.hint, 'pattern-malformed');
 		}
 	}
 	return placed;

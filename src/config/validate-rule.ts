@@ -77,6 +77,7 @@ async function validateStrategy(
 			similar === undefined
 				? `Use one of ${names.join(', ')}, or list its module under 'strategies'`
 				: `Did you mean ${similar}?`,
+			'strategy-not-found',
 		);
 		return undefined;
 	}
@@ -105,9 +106,9 @@ async function validateStrategy(
 /** What the rule lacks may be what a bundle brings that cannot be read: then the mistake is there. */
 function onlyWritten(written: unknown, optionsPath: Path, problems: Problems): Pick<Problems, 'add'> {
 	return {
-		add(path, message, hint) {
+		add(path, message, hint, code) {
 			const name = path[optionsPath.length];
-			if (name === undefined || Object.hasOwn(Object(written), name)) problems.add(path, message, hint);
+			if (name === undefined || Object.hasOwn(Object(written), name)) problems.add(path, message, hint, code);
 		},
 	};
 }
@@ -133,6 +134,7 @@ function checkTransport(placed: readonly PlacedPattern[], problems: Problems): v
 			path,
 			`'${pattern.text}' would send a credential over plain http`,
 			"Write https://, or add 'allowInsecure: true' to the rule if every machine on the way may read it",
+			'insecure-transport',
 		);
 	}
 }

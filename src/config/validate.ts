@@ -2,7 +2,9 @@
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Configuration} from './configuration.ts';
 import type {ValidationContext} from './context.ts';
+import type {SecretFile} from './interpolate.ts';
 import {describeIssue} from './issues.ts';
+import {rotatingOptions} from './remake-options.ts';
 import {configurationSchema} from './schema.ts';
 import {salvage} from './settings.ts';
 import {validateBundles} from './validate-bundles.ts';
@@ -15,15 +17,15 @@ import {validateTrust} from './validate-trust.ts';
 /** Check `value`. Where there are problems, what is returned must not be used. */
 export async function validate(
 	value: unknown,
-	request: Omit<ValidationContext, 'defaults'>,
+	request: Omit<ValidationContext, 'defaults'> & {readonly secretFiles: readonly SecretFile[]},
 ): Promise<Configuration> {
 	const {source, folder, environment, problems, registry} = request;
 	// An empty YAML file is null; to a person it is a configuration that is missing.
 	const written = value ?? undefined;
 	const parsed = configurationSchema.safeParse(written);
 	for (const issue of parsed.error?.issues ?? []) {
-		for (const {path, message, hint} of describeIssue(issue, written, configurationSchema)) {
-			problems.add(path, message, hint);
+		for (const {path, message, hint, code} of describeIssue(issue, written, configurationSchema)) {
+			problems.add(path, message, hint, code);
 		}
 	}
 	// With the shape wrong in one place, the rest is still worth checking: a person fixes everything in one go.
@@ -36,7 +38,9 @@ export async function validate(
 	const own = (input.trust ?? []).map((entry, index) => validateTrust(entry ?? {}, index, context));
 	const hostRules: HostRule[] = [];
 	for (const [index, rule] of (input.hostRules ?? []).entries()) {
-		hostRules.push(await validateRule(rule ?? {}, index, context));
+		const rotating = rotatingOptions(index, request.secretFiles, context);
+		const checked = await validateRule(rule ?? {}, index, context);
+		hostRules.push(rotating === undefined ? checked : {...checked, rotating});
 	}
 	return {
 		...(source.file !== undefined && {file: source.file}),

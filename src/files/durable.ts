@@ -127,9 +127,16 @@ export async function writingInto<Result>(folder: string, work: () => Promise<Re
 	} catch (error) {
 		const {code, syscall} = error as NodeJS.ErrnoException;
 		if (error instanceof GatepassError || code === undefined || syscall === undefined) throw error;
-		throw new GatepassError(`${folder} cannot be written (${code}). ${hints[code] ?? otherPlace}`, {
-			cause: error,
-		});
+		throw new GatepassError(
+			{
+				code: 'output-not-writable',
+				what: `${folder} cannot be written (${code})`,
+				hint: `${hints[code] ?? otherPlace}`,
+			},
+			{
+				cause: error,
+			},
+		);
 	}
 }
 

@@ -25,6 +25,12 @@ export interface HopContext {
 	readonly replayable: boolean;
 	/** Whose function sends; the caller's own is shown the whole request. Default: the transport's. */
 	readonly sender?: 'caller' | 'transport';
+	/**
+	 * Read the body, and send what was read from then on; absent: there is no body.
+	 *
+	 * @throws {StrategyError} where it cannot be read, or is too large.
+	 */
+	readBody?: (() => Promise<Uint8Array | undefined>) | undefined;
 	/** The caller's signal: once it is aborted, nothing more is sent. */
 	readonly signal?: AbortSignal | undefined;
 	/** Have the connection for the next leg ready; absent: the transport cannot. */
@@ -62,18 +68,29 @@ export interface SwitchableRouter extends Router {
 /** Header values as Node takes them, by name as the caller wrote it. */
 export type HeaderRecord = Record<string, string | string[] | number | undefined>;
 
+/**
+ * A header's name as it is sent. Case means nothing in HTTP (RFC 9110 section 5.1), but XRootD 5.5, whose
+ * `http.header2cgi Authorization authz` is in the grid's configurations, knows this one by this spelling alone.
+ */
+export function spelled(name: string): string {
+	return name === 'authorization' ? 'Authorization' : name;
+}
+
 /** The request as its strategy sees it. The headers are a copy; so is the URL, made when somebody asks for it. */
 export class HopRequest implements AuthRequest {
 	readonly method: string;
 	readonly headers: HopHeaders;
 	readonly fresh: boolean;
-	readonly replayable: boolean;
 	readonly tenant: string | undefined;
+	body: Uint8Array | undefined;
 	identity: Identity | undefined;
 	connectionOwner: string | undefined;
 	proxy: HopProxy | undefined;
 	refusal: GatepassError | undefined;
 	readonly #connect: HopContext['connect'];
+	readonly #read: HopContext['readBody'];
+	#replayable: boolean;
+	#reading: Promise<void> | undefined;
 	readonly #original: URL;
 	#copy: URL | undefined;
 
@@ -82,9 +99,27 @@ export class HopRequest implements AuthRequest {
 		this.method = method;
 		this.headers = new HopHeaders(headers);
 		this.fresh = context.fresh;
-		this.replayable = context.replayable;
+		this.#replayable = context.replayable;
 		this.tenant = context.tenant ?? rule?.tenant;
 		this.#connect = context.connect;
+		this.#read = context.readBody;
+	}
+
+	/** What was read into memory can be sent again. */
+	get replayable(): boolean {
+		return this.#replayable;
+	}
+
+	async readBody(): Promise<Uint8Array | undefined> {
+		this.#reading ??= this.#readOnce();
+		await this.#reading;
+		return this.body;
+	}
+
+	async #readOnce(): Promise<void> {
+		if (this.#read === undefined) return;
+		this.body = await this.#read();
+		this.#replayable = true;
 	}
 
 	async openConnection(timeout: number): Promise<Connection | undefined> {
@@ -114,9 +149,11 @@ export class HopRequest implements AuthRequest {
 		const copy = this.#copy;
 		if (copy === undefined || copy.href === this.#original.href) return;
 		if (copy.origin !== this.#original.origin || copy.pathname !== this.#original.pathname) {
-			throw new StrategyError(
-				`The strategy '${rule.strategy}' (${rule.source}) changed where the request goes. It may add query parameters only`,
-			);
+			throw new StrategyError({
+				code: 'strategy-changed-target',
+				what: `The strategy '${rule.strategy}' (${rule.source}) changed where the request goes`,
+				hint: 'It may add query parameters only',
+			});
 		}
 	}
 }
@@ -129,6 +166,12 @@ class HopHeaders implements AuthHeaders {
 
 	constructor(record: HeaderRecord) {
 		this.record = record;
+	}
+
+	names(): readonly string[] {
+		const names: string[] = [];
+		for (const name in this.record) if (this.record[name] !== undefined) names.push(name.toLowerCase());
+		return names;
 	}
 
 	get(name: string): string | undefined {

@@ -9,6 +9,7 @@ import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
 import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
 import type {Route, Router, SwitchableRouter} from './request.ts';
+import {RotatingStrategy} from './rotating-strategy.ts';
 
 /** More origins than a person reads about. */
 const mostTold = 1000;
@@ -42,7 +43,10 @@ export function bindRules(
 			info,
 			carriesCredential: definitionOf(strategyOf(name))?.carriesCredential !== false,
 			get strategy() {
-				strategy ??= build(rule, info);
+				strategy ??=
+					rule.rotating === undefined
+						? build(rule, info)
+						: new RotatingStrategy(rule.rotating, rule.options, options => build({...rule, options}, info));
 				return strategy;
 			},
 		};
@@ -151,9 +155,11 @@ export class HostRuleRouter implements SwitchableRouter {
 		if (rule === undefined && trust === undefined) return undefined;
 		// Node takes 0 for "no port" and connects to the scheme's own: the rule would be for another server.
 		if (url.port === '0') {
-			throw new InsecureTransportError(
-				`${url.origin} names port 0, on which no server can listen. Write the port of the server, or none`,
-			);
+			throw new InsecureTransportError({
+				code: 'url-names-no-port',
+				what: `${url.origin} names port 0, on which no server can listen`,
+				hint: 'Write the port of the server, or none',
+			});
 		}
 		let byTrust = this.#routes.get(rule);
 		if (byTrust === undefined) {

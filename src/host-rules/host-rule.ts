@@ -1,6 +1,18 @@
 /** A host rule, checked and ready: what the configuration says about one set of URLs. */
 import type {Pattern} from './pattern.ts';
 
+/** Options with secrets from files that may be replaced while gatepass runs. */
+export interface RotatingOptions {
+	/** What each file held when the options were made; a secret. */
+	readonly files: readonly {readonly file: string; readonly text: string}[];
+	/** Bytes that a file may have at most. */
+	readonly largest: number;
+	/** What of a file counts. */
+	readonly parse: (bytes: Buffer) => string;
+	/** The options, made of what the files hold now; `undefined` where they would be wrong. */
+	remake(): Promise<unknown>;
+}
+
 export interface HostRule {
 	/** Its place in the configuration, counted from 0. */
 	readonly index: number;
@@ -11,6 +23,8 @@ export interface HostRule {
 	readonly strategy: string;
 	/** The options of its strategy, after validation. May hold secrets. */
 	readonly options: unknown;
+	/** Present where some of its options come from files. */
+	readonly rotating?: RotatingOptions | undefined;
 	/** Leave to send its credential over plain http. */
 	readonly allowInsecure: boolean;
 	/** Keeps its tokens apart from those of other tenants. */

@@ -17,7 +17,7 @@ export function sendBelow(
 	return (url, options) => {
 		const send = url.protocol === 'https:' ? requestHttps : requestHttp;
 		const headers: Record<string, unknown> = {...options.headers, ...secretHeaders};
-		if (bytes !== undefined) headers['content-length'] = bytes.length;
+		if (bytes !== undefined) headers['Content-Length'] = bytes.length;
 		const request = send(url, {...options, headers: headers as Record<string, string>});
 		// Node keeps the options with the socket, which outlives the request.
 		for (const name of Object.keys(secretHeaders)) delete headers[name];

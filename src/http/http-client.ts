@@ -1,14 +1,16 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
 import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
+import {CertificateError} from '../errors.ts';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import {sameFailure} from '../tls/peer-certificates.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';
 import {sendBelow} from './below-got.ts';
+import {PauseWatch} from './pause-watch.ts';
 
 export interface HttpClientSettings {
-	/** Milliseconds for a request with all its retries. */
+	/** Milliseconds for a request with all its retries. Each try has half of that, where there are retries. */
 	readonly timeout: number;
 	readonly retries: number;
 }
@@ -32,7 +34,20 @@ export class GotHttpClient implements HttpClient {
 		this.#settings = settings;
 	}
 
+	/** Once more where it failed while this process stood still: its time limit was over when it went on. */
 	async fetch(input: string | URL, init: RequestInit & {identity?: Identity} = {}): Promise<Response> {
+		const watch = new PauseWatch();
+		try {
+			return await this.#fetch(input, init);
+		} catch (error) {
+			if (!watch.hasPaused() || init.signal?.aborted) throw error;
+			return await this.#fetch(input, init);
+		} finally {
+			watch.stop();
+		}
+	}
+
+	async #fetch(input: string | URL, init: RequestInit & {identity?: Identity}): Promise<Response> {
 		const url = new URL(input);
 		const {timeout, retries} = this.#settings;
 		const got = await this.#got();
@@ -51,7 +66,8 @@ export class GotHttpClient implements HttpClient {
 			responseType: 'buffer',
 			// A small answer could unfold to any size: `unpack` has a limit.
 			decompress: false,
-			timeout: {request: timeout},
+			// For each try, so that there is time for another where one gets no answer, as over a connection that is dead.
+			timeout: {request: retries === 0 ? timeout : timeout / 2},
 			signal: AbortSignal.any(signals),
 			retry: {
 				limit: retries,
@@ -81,8 +97,12 @@ export class GotHttpClient implements HttpClient {
 }
 
 /** Nothing is asked for packed, but some balancers pack all the same. */
+/** In a plain object, names stay as they are written: some servers know them by that alone (XRootD: `Content-Type`). */
 function headersOf(headers: RequestInit['headers']): Record<string, string> {
-	return {'accept-encoding': 'identity', ...Object.fromEntries(new Headers(headers))};
+	const checked = new Headers(headers);
+	const isPlain = headers !== undefined && !(Symbol.iterator in headers);
+	const written = isPlain ? headers : Object.fromEntries(checked);
+	return {...(!checked.has('accept-encoding') && {'accept-encoding': 'identity'}), ...written};
 }
 
 /** The content of an answer that came packed by gzip; the header that says so goes. */
@@ -123,6 +143,12 @@ function toHeaders(headers: Record<string, string | string[] | undefined>): Head
  * alone.
  */
 function detach(error: RequestError, url: URL): Error {
+	const [ours] = [error, error.cause].filter(one => one instanceof CertificateError);
+	const [found] = ours?.diagnostics ?? [];
+	if (found !== undefined) {
+		const what = `${url.origin}${url.pathname}: ${found.what}`;
+		return new CertificateError({...found, what}, {diagnostics: [found]});
+	}
 	const reason = error.name === 'AbortError' && error.cause instanceof Error ? error.cause : error;
 	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
 	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);

@@ -1,6 +1,7 @@
 /** What is looked at before a server sees an identity; each failure is a `CertificateError` with the hint. */
 import type {X509Certificate} from 'node:crypto';
 import process from 'node:process';
+import {type Diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
 import type {FileStatus} from '../x509/files.ts';
@@ -23,8 +24,16 @@ export type JudgeChain = (chain: readonly X509Certificate[]) => ChainVerdict | P
 export function notTogether(files: {readonly certificate: string; readonly key: string}): CertificateError {
 	return new CertificateError(
 		files.certificate === files.key
-			? `The key in ${files.key} does not belong to any certificate in it. Put the pair into it that was issued together`
-			: `The key ${files.key} does not belong to the certificate ${files.certificate}. Name the pair that was issued together`,
+			? {
+					code: 'key-does-not-match',
+					what: `The key in ${files.key} does not belong to any certificate in it`,
+					hint: 'Put the pair into it that was issued together',
+				}
+			: {
+					code: 'key-does-not-match',
+					what: `The key ${files.key} does not belong to the certificate ${files.certificate}`,
+					hint: 'Name the pair that was issued together',
+				},
 	);
 }
 
@@ -43,20 +52,24 @@ export function checkKeyFile(
 	// Windows has neither such rights nor such owners.
 	if (user === undefined || isMountedFor(user, status)) return;
 	if (status.uid !== user) {
-		throw new CertificateError(
-			`The key ${file} is owned by another user (${status.uid}; this one is ${user}). ` +
-				(status.uid === 0
-					? `Make it your own with 'chown', or have it mounted with mode 0440 for a group of this user`
-					: `Make it your own with 'chown', or copy it to a file of your own`),
-		);
+		throw new CertificateError({
+			code: 'key-of-another-user',
+			what: `The key ${file} is owned by another user (${status.uid}; this one is ${user})`,
+			hint:
+				status.uid === 0
+					? "Make it your own with 'chown', or have it mounted with mode 0440 for a group of this user"
+					: "Make it your own with 'chown', or copy it to a file of your own",
+		});
 	}
 	const rights = status.mode & 0o777;
 	// More than reading and writing by the owner.
 	if ((rights & ~0o600) !== 0) {
 		const who = (rights & 0o077) === 0 ? 'may be executed' : 'may be read or changed by others';
-		throw new CertificateError(
-			`The key ${file} ${who} (mode 0${rights.toString(8).padStart(3, '0')}). Run 'chmod 600 ${file}'`,
-		);
+		throw new CertificateError({
+			code: 'key-readable-by-others',
+			what: `The key ${file} ${who} (mode 0${rights.toString(8).padStart(3, '0')})`,
+			hint: `Run 'chmod 600 ${file}'`,
+		});
 	}
 }
 
@@ -78,28 +91,36 @@ export function checkValidity(chain: readonly X509Certificate[], file: string, n
 		const what = isLeaf ? (isProxy ? 'The proxy' : 'The certificate') : 'The certificate of';
 		const end = certificate.validToDate.getTime();
 		if (now > end) {
-			throw new CertificateError(
-				`${what}${subject} ${file} ended on ${instant(end)}. ${mendForEnd(certificate, isLeaf, isProxy)}`,
-			);
+			throw new CertificateError({
+				code: 'certificate-expired',
+				what: `${what}${subject} ${file} ended on ${instant(end)}`,
+				hint: `${mendForEnd(certificate, isLeaf, isProxy)}`,
+			});
 		}
 		const begin = certificate.validFromDate.getTime();
 		if (now < begin) {
-			throw new CertificateError(
-				`${what}${subject} ${file} begins on ${instant(begin)}. Check this machine's clock, or use an older one until then`,
-			);
+			throw new CertificateError({
+				code: 'certificate-not-yet-valid',
+				what: `${what}${subject} ${file} begins on ${instant(begin)}`,
+				hint: "Check this machine's clock, or use an older one until then",
+			});
 		}
 	}
 }
 
 /** What needs a person's attention although servers may take the certificate. */
-export function warningsAbout({leftOut}: Pick<OwnChain, 'leftOut'>, file: string): string[] {
+export function warningsAbout({leftOut}: Pick<OwnChain, 'leftOut'>, file: string): Diagnostic[] {
 	const [first] = leftOut;
 	// A root is needless in any case.
 	if (first === undefined || leftOut.every(isSelfIssued)) return [];
 	const end = first.validToDate.getTime();
 	const what = end < Date.now() ? `ended on ${instant(end)}` : 'is not valid yet';
 	return [
-		`The certificate of ${rfc2253Subject(first)} in ${file} ${what}, so it is not shown. If servers refuse the chain, put its CA's present certificate in its place`,
+		warning({
+			code: 'certificate-chain-outdated',
+			what: `The certificate of ${rfc2253Subject(first)} in ${file} ${what}, so it is not shown`,
+			hint: "If servers refuse the chain, put its CA's present certificate in its place",
+		}),
 	];
 }
 
@@ -117,9 +138,11 @@ export function checkSelfSigned(leaf: X509Certificate, file: string): void {
 	const hint = leaf.ca
 		? 'Name a certificate that this CA issued'
 		: 'Have one issued by a certificate authority that the server trusts';
-	throw new CertificateError(
-		`The certificate ${file} is ${leaf.ca ? 'that of a certificate authority' : 'self-signed, so servers refuse it'}. ${hint}`,
-	);
+	throw new CertificateError({
+		code: 'certificate-self-signed',
+		what: `The certificate ${file} is ${leaf.ca ? 'that of a certificate authority' : 'self-signed, so servers refuse it'}`,
+		hint: hint,
+	});
 }
 
 /**
@@ -131,21 +154,26 @@ export function checkProxies(chain: readonly X509Certificate[], file: string): v
 		if (proxyInfoOf(proxy) === undefined) return;
 		const issuer = chain[index + 1];
 		if (issuer === undefined) {
-			throw new CertificateError(
-				`The proxy ${file} lacks the certificate that it was made from. ${makeProxyAgain}`,
-			);
+			throw new CertificateError({
+				code: 'proxy-incomplete',
+				what: `The proxy ${file} lacks the certificate that it was made from`,
+				hint: makeProxyAgain,
+			});
 		}
 		if (proxy.validToDate > issuer.validToDate) {
-			throw new CertificateError(
-				`The proxy ${file} lasts until ${instant(proxy.validToDate.getTime())}, ` +
-					`but what it was made from ends on ${instant(issuer.validToDate.getTime())}. Make a shorter one, or renew the certificate first`,
-			);
+			throw new CertificateError({
+				code: 'proxy-outlives-certificate',
+				what: `The proxy ${file} lasts until ${instant(proxy.validToDate.getTime())}, but what it was made from ends on ${instant(issuer.validToDate.getTime())}`,
+				hint: 'Make a shorter one, or renew the certificate first',
+			});
 		}
 		const allowed = proxyInfoOf(issuer)?.pathLength;
 		if (allowed !== undefined && allowed < index + 1) {
-			throw new CertificateError(
-				`The proxy ${file} was made from a proxy that allows ${allowed} more. Make it from the certificate itself`,
-			);
+			throw new CertificateError({
+				code: 'proxy-too-deep',
+				what: `The proxy ${file} was made from a proxy that allows ${allowed} more`,
+				hint: 'Make it from the certificate itself',
+			});
 		}
 	}
 }
@@ -158,9 +186,11 @@ export function checkRobot(chain: readonly X509Certificate[], file: string): voi
 	const kind = holder && kindOf(holder);
 	if (kind === 'robot') return;
 	const found = kind === undefined ? 'not known to be that of a robot' : `that of a ${kind}`;
-	throw new CertificateError(
-		`The certificate ${file} is ${found}, but 'requireRobot' is set. Name a robot's, or take 'requireRobot' out`,
-	);
+	throw new CertificateError({
+		code: 'not-a-robot',
+		what: `The certificate ${file} is ${found}, but 'requireRobot' is set`,
+		hint: "Name a robot's, or take 'requireRobot' out",
+	});
 }
 
 /** Whether the chain leads to a CA, as far as `judge` can tell. */
@@ -174,8 +204,16 @@ export async function checkChain(
 	const reason = detail === undefined ? '' : `: ${detail}`;
 	throw new CertificateError(
 		outcome === 'incomplete'
-			? `The chain of ${file} is not complete${reason}. Append the certificates of its CA to it`
-			: `The certificate ${file} is refused${reason}. Have a new one issued`,
+			? {
+					code: 'certificate-chain-incomplete',
+					what: `The chain of ${file} is not complete${reason}`,
+					hint: 'Append the certificates of its CA to it',
+				}
+			: {
+					code: 'certificate-unusable',
+					what: `The certificate ${file} is refused${reason}`,
+					hint: 'Have a new one issued',
+				},
 	);
 }
 

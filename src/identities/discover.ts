@@ -63,10 +63,11 @@ export function discover(
 /** The error where nothing was found, with every place and why it was passed over. */
 export function nothingFound({passedOver}: Pick<Discovery, 'passedOver'>): CredentialUnavailableError {
 	const places = passedOver.map(({place, reason}) => `${place}: ${reason}`);
-	return new CredentialUnavailableError(
-		`There is no grid certificate (${places.join('; ')}). ` +
-			`Put ${certificateName} and ${keyName} into ~/.globus, make a proxy with voms-proxy-init, or name a place in the options`,
-	);
+	return new CredentialUnavailableError({
+		code: 'grid-certificate-not-found',
+		what: `There is no grid certificate (${places.join('; ')})`,
+		hint: `Put ${certificateName} and ${keyName} into ~/.globus, make a proxy with voms-proxy-init, or name a place in the options`,
+	});
 }
 
 class Search {
@@ -124,9 +125,11 @@ class Search {
 		}
 		if (certificate === undefined || key === undefined) {
 			const [set, unset] = key === undefined ? ['CERT', 'KEY'] : ['KEY', 'CERT'];
-			throw new CredentialUnavailableError(
-				`The variable X509_USER_${set} is set, but X509_USER_${unset} is not. Set both, or neither; a proxy is named by both, or by X509_USER_PROXY`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'identity-variables-inconsistent',
+				what: `The variable X509_USER_${set} is set, but X509_USER_${unset} is not`,
+				hint: 'Set both, or neither; a proxy is named by both, or by X509_USER_PROXY',
+			});
 		}
 		const namedBy = ['the variable X509_USER_CERT', 'the variable X509_USER_KEY'] as const;
 		return this.#named('pair', [certificate, key], namedBy);
@@ -152,8 +155,16 @@ class Search {
 		if (found !== undefined) return found;
 		throw new CredentialUnavailableError(
 			isFolder(folder)
-				? `The folder ${folder}, named by ${namedBy}, ${wrong}. Put there what it lacks, or name another folder`
-				: `There is no folder ${folder}, named by ${namedBy}. Make it, or name another`,
+				? {
+						code: 'named-file-missing',
+						what: `The folder ${folder}, named by ${namedBy}, ${wrong}`,
+						hint: 'Put there what it lacks, or name another folder',
+					}
+				: {
+						code: 'named-file-missing',
+						what: `There is no folder ${folder}, named by ${namedBy}`,
+						hint: 'Make it, or name another',
+					},
 		);
 	}
 
@@ -184,9 +195,11 @@ class Search {
 		this.lookedAt.push(...files);
 		for (const [index, file] of files.entries()) {
 			if (!isMissing(file)) continue;
-			throw new CredentialUnavailableError(
-				`There is no file ${file}, named by ${namedBy[index]}. Put it there, or name another`,
-			);
+			throw new CredentialUnavailableError({
+				code: 'named-file-missing',
+				what: `There is no file ${file}, named by ${namedBy[index]}`,
+				hint: 'Put it there, or name another',
+			});
 		}
 		return this.#place(kind, files, namedBy.join(' and '));
 	}
@@ -209,9 +222,11 @@ class Search {
 	/** Of a key that is given instead of the name of its file, nothing is repeated. */
 	#path(namedBy: string, written: string, folder: string): string {
 		if (!isFileContent(written)) return resolvePath(written, folder, this.#environment);
-		throw new CredentialUnavailableError(
-			`${namedBy.slice(0, 1).toUpperCase()}${namedBy.slice(1)} holds text where the name of a file belongs. Write it into a file, and name that`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'file-is-text',
+			what: `${namedBy.slice(0, 1).toUpperCase()}${namedBy.slice(1)} holds text where the name of a file belongs`,
+			hint: 'Write it into a file, and name that',
+		});
 	}
 
 	#passOver(place: string, reason: string): undefined {

@@ -1,9 +1,9 @@
 /** The identities of one gatepass: all rules that name the same files share one, and with it its connections. */
 import {CredentialUnavailableError} from '../errors.ts';
 import {Events} from '../observability/events.ts';
-import type {Environment, Identities, Identity, IdentitySource} from '../strategy/services.ts';
+import type {Environment, Identities, Identity, IdentitySource, IdentityText} from '../strategy/services.ts';
 import {type Discovery, type DiscoverySettings, discover, nothingFound} from './discover.ts';
-import type {IdentityPlace} from './read-identity.ts';
+import {adoptIdentity, type IdentityPlace} from './read-identity.ts';
 import {type IdentityServices, WatchedIdentity} from './revalidated-identity.ts';
 import {WatchedSource} from './revalidated-source.ts';
 
@@ -52,6 +52,14 @@ export class IdentityStore implements Identities {
 			if (!(error instanceof CredentialUnavailableError)) throw error;
 			return [error.message, ...keeps];
 		}
+	}
+
+	adopt(text: IdentityText): Promise<Identity> {
+		return adoptIdentity(text, this.#services.judge);
+	}
+
+	release(identity: Identity): void {
+		this.#services.retire(identity);
 	}
 
 	/**

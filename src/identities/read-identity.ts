@@ -1,7 +1,8 @@
 /** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
+import type {Diagnostic} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
-import type {CertificateKind, Identity} from '../strategy/services.ts';
+import type {CertificateKind, Identity, IdentityText} from '../strategy/services.ts';
 import {aliasesIn, parseCertificates, toPem} from '../x509/certificates.ts';
 import {chooseIdentity} from '../x509/choose-identity.ts';
 import {type FileStatus, readWithStatus} from '../x509/files.ts';
@@ -9,7 +10,7 @@ import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {chooseChain, type OwnChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
-import {openPrivateKeys} from '../x509/private-keys.ts';
+import {openPrivateKeys, parsePrivateKey} from '../x509/private-keys.ts';
 import {
 	checkChain,
 	checkKeyFile,
@@ -51,7 +52,7 @@ export class LoadedIdentity implements Identity {
 	readonly files: {readonly certificate: string; readonly key: string};
 	readonly #chain: readonly X509Certificate[];
 	readonly #key: KeyObject;
-	readonly #warnings: readonly string[];
+	readonly #warnings: readonly Diagnostic[];
 	readonly #chooseAgainAt: number;
 
 	/** @param own its chain begins with the certificate of `key`. */
@@ -59,7 +60,7 @@ export class LoadedIdentity implements Identity {
 		files: Identity['files'],
 		{chain, notAfter}: Pick<OwnChain, 'chain' | 'notAfter'>,
 		key: KeyObject,
-		warnings: readonly string[] = [],
+		warnings: readonly Diagnostic[] = [],
 	) {
 		const leaf = chain[0] as X509Certificate;
 		this.subject = rfc2253Subject(leaf);
@@ -81,7 +82,7 @@ export class LoadedIdentity implements Identity {
 	}
 
 	/** What needs a person's attention. */
-	get warnings(): readonly string[] {
+	get warnings(): readonly Diagnostic[] {
 		return this.#warnings;
 	}
 
@@ -107,13 +108,40 @@ export class LoadedIdentity implements Identity {
  * `isPassphraseNeeded` knows the error.
  */
 export async function readIdentity(place: IdentityPlace, judge?: JudgeChain): Promise<LoadedIdentity> {
-	const {certificate: file, requireRobot} = place;
-	const {certificates, key, leaf, keyFileStatus} = await readParts(place);
-	const files = {certificate: file, key: place.key};
+	const parts = await readParts(place);
+	const files = {certificate: place.certificate, key: place.key};
+	return checkedIdentity(files, parts, {judge, ...place});
+}
+
+/**
+ * The identity that somebody hands over in PEM, checked.
+ *
+ * @throws {CertificateError} where it cannot be used.
+ */
+export async function adoptIdentity(
+	{certificate, key, origin}: IdentityText,
+	judge?: JudgeChain,
+): Promise<LoadedIdentity> {
+	const files = {certificate: origin, key: origin};
+	const certificates = parseCertificates(Buffer.from(certificate), origin);
+	const keys = [{key: parsePrivateKey(Buffer.from(key), origin), alias: undefined}];
+	const held = certificates.map(certificate => ({certificate, alias: undefined}));
+	const choice = chooseIdentity(keys, held, {}, origin);
+	if (choice === undefined) throw notTogether(files);
+	const parts = {certificates, key: choice.key, leaf: choice.certificate, keyFileStatus: undefined};
+	return checkedIdentity(files, parts, {judge});
+}
+
+async function checkedIdentity(
+	files: Identity['files'],
+	{certificates, key, leaf, keyFileStatus}: Parts,
+	{judge, requireRobot}: {judge?: JudgeChain | undefined; requireRobot?: boolean | undefined},
+): Promise<LoadedIdentity> {
+	const {certificate: file} = files;
 	const own = await sufficient(chooseChain(certificates, leaf), judge);
 	const {chain} = own;
 	const use = judgeClientUse(chain, file);
-	checkKeyFile(place.key, keyFileStatus);
+	if (keyFileStatus !== undefined) checkKeyFile(files.key, keyFileStatus);
 	checkValidity(chain, file);
 	checkSelfSigned(leaf, file);
 	checkProxies(chain, file);
@@ -134,7 +162,8 @@ interface Parts {
 	readonly key: KeyObject;
 	/** The certificate of the key. */
 	readonly leaf: X509Certificate;
-	readonly keyFileStatus: FileStatus;
+	/** Absent where it is in no file. */
+	readonly keyFileStatus: FileStatus | undefined;
 }
 
 async function readParts(place: IdentityPlace): Promise<Parts> {

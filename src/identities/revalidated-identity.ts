@@ -1,4 +1,5 @@
 /** The identity at one place, read again when its files have changed. All rules that name the place share it. */
+import {render} from '../diagnostics/diagnostic.ts';
 import type {GatepassError} from '../errors.ts';
 import {stampsOf} from '../files/stamp.ts';
 import type {Events} from '../observability/events.ts';
@@ -190,7 +191,7 @@ export class WatchedIdentity {
 		this.#identity = identity;
 		this.#ready = Promise.resolve(identity);
 		if (identity.warnings.length > 0) {
-			const {warnings} = identity;
+			const warnings = identity.warnings.map(render);
 			this.#services.events.publish('gatepass:certificate:warning', {...about(identity), warnings});
 		}
 		if (previous !== undefined) {

@@ -124,9 +124,11 @@ export class Checkpoints {
 		const all = await this.history();
 		if (!Number.isInteger(count) || count < 1 || count > all.length) {
 			const there = all.length === 0 ? 'There is none' : `There are ${all.length}`;
-			throw new CheckpointError(
-				`${count} changes cannot be taken back. ${there}: see 'gatepass cert history'`,
-			);
+			throw new CheckpointError({
+				code: 'nothing-to-roll-back',
+				what: `${count} changes cannot be taken back`,
+				hint: `${there}: see 'gatepass cert history'`,
+			});
 		}
 		const chosen = all.slice(0, count);
 		await this.#checkUntouched(chosen);
@@ -150,9 +152,11 @@ export class Checkpoints {
 				seen.add(path);
 				const now = await readFile(path, 'utf8').catch(() => undefined);
 				if (now !== undefined && hashOf(now) === after) continue;
-				throw new CheckpointError(
-					`${path} was ${now === undefined ? 'removed' : 'changed'} since '${title}'. Nothing was taken back: it would be lost. Undo that by hand first, or keep both`,
-				);
+				throw new CheckpointError({
+					code: 'checkpoint-changed-since',
+					what: `${path} was ${now === undefined ? 'removed' : 'changed'} since '${title}'. Nothing was taken back: it would be lost`,
+					hint: 'Undo that by hand first, or keep both',
+				});
 			}
 		}
 	}
@@ -188,7 +192,11 @@ async function restore(place: string, {title, files}: Record): Promise<void> {
 		await rm(place, {recursive: true, force: true});
 	} catch (error) {
 		throw new CheckpointError(
-			`'${title}' could not be taken back: ${(error as Error).message}. The files as they were lie in ${place}; copy them to their places by hand`,
+			{
+				code: 'checkpoint-failed',
+				what: `'${title}' could not be taken back: ${(error as Error).message}`,
+				hint: `The files as they were lie in ${place}; copy them to their places by hand`,
+			},
 			{cause: error},
 		);
 	}

@@ -71,12 +71,16 @@ export class FilesInstaller implements Installer {
 			}
 			for (const [temporary, path] of written) await putInPlace(temporary, path);
 			const failure = reloadCommand === undefined ? undefined : await runHook(reloadCommand, {});
-			if (failure !== undefined) throw new GatepassError(failure);
+			if (failure !== undefined) throw new GatepassError({code: 'hook-failed', what: failure, hint: ''});
 		} catch (error) {
 			await restore(before);
 			if (reloadCommand !== undefined) await runHook(reloadCommand, {});
 			throw new GatepassError(
-				`The certificate could not be put into ${certificate} and ${key}: ${(error as Error).message}. What was there before is restored. Check the folder's rights and the reload command`,
+				{
+					code: 'install-failed',
+					what: `The certificate could not be put into ${certificate} and ${key}: ${(error as Error).message}. What was there before is restored`,
+					hint: "Check the folder's rights and the reload command",
+				},
 				{cause: error},
 			);
 		}
@@ -99,9 +103,16 @@ async function idOf(database: 'passwd' | 'group', name: string): Promise<number>
 		return Number(stdout.split(':')[2]);
 	} catch (error) {
 		const what = database === 'passwd' ? 'user' : 'group';
-		throw new GatepassError(`There is no ${what} '${name}' on this machine. Make it, or name another`, {
-			cause: error,
-		});
+		throw new GatepassError(
+			{
+				code: 'owner-unknown',
+				what: `There is no ${what} '${name}' on this machine`,
+				hint: 'Make it, or name another',
+			},
+			{
+				cause: error,
+			},
+		);
 	}
 }
 

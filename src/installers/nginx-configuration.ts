@@ -20,7 +20,11 @@ export function parseNginx(text: string, file: string): Directive[] {
 	let position = 0;
 	const fail = (at: number, what: string): never => {
 		const line = text.slice(0, at).split('\n').length;
-		throw new GatepassError(`${file}:${line}: ${what}. Check it with 'nginx -t'`);
+		throw new GatepassError({
+			code: 'web-server-configuration-malformed',
+			what: `${file}:${line}: ${what}`,
+			hint: "Check it with 'nginx -t'",
+		});
 	};
 	const read = (depth: number): Directive[] => {
 		if (depth > deepest) fail(tokens[position]?.start ?? 0, 'blocks are nested too deep');
@@ -79,7 +83,11 @@ function tokenize(text: string, file: string): Token[] {
 	}
 	if (text.slice(last).trim() !== '') {
 		const line = text.slice(0, last).split('\n').length;
-		throw new GatepassError(`${file}:${line}: a quotation is not closed. Check it with 'nginx -t'`);
+		throw new GatepassError({
+			code: 'web-server-configuration-malformed',
+			what: `${file}:${line}: a quotation is not closed`,
+			hint: "Check it with 'nginx -t'",
+		});
 	}
 	return tokens;
 }

@@ -69,7 +69,12 @@ export class WebServerInstaller implements Installer {
 		if (changes.size === 0) {
 			if (!alwaysReload) return;
 			const failure = await runHook(reloadCommand, {});
-			if (failure !== undefined) throw new GatepassError(`${this.name} was not reloaded: ${failure}`);
+			if (failure !== undefined)
+				throw new GatepassError({
+					code: 'web-server-not-reloaded',
+					what: `${this.name} was not reloaded: ${failure}`,
+					hint: '',
+				});
 			return;
 		}
 		const change = await this.#checkpoints.begin(title);
@@ -77,14 +82,18 @@ export class WebServerInstaller implements Installer {
 			for (const [path, text] of changes) await change.write(path, text);
 			for (const command of [testCommand, reloadCommand]) {
 				const failure = await runHook(command, {});
-				if (failure !== undefined) throw new GatepassError(failure);
+				if (failure !== undefined) throw new GatepassError({code: 'hook-failed', what: failure, hint: ''});
 			}
 			await change.finish();
 		} catch (error) {
 			await change.undo();
 			await runHook(reloadCommand, {});
 			throw new GatepassError(
-				`${title} failed: ${(error as Error).message}. The configuration from before is restored, and ${this.name} is reloaded with it`,
+				{
+					code: 'install-failed',
+					what: `${title} failed: ${(error as Error).message}`,
+					hint: `The configuration from before is restored, and ${this.name} is reloaded with it`,
+				},
 				{cause: error},
 			);
 		}
@@ -98,22 +107,30 @@ async function checkPair({paths}: DeployedLineage): Promise<void> {
 		if (new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))) return;
 	} catch (error) {
 		throw new GatepassError(
-			`${paths.fullchain} and ${paths.privkey} are not a certificate and its key. Nothing was changed; restore them, or renew with --force-renewal`,
+			{
+				code: 'key-does-not-match',
+				what: `${paths.fullchain} and ${paths.privkey} are not a certificate and its key`,
+				hint: 'Nothing was changed; restore them, or renew with --force-renewal',
+			},
 			{cause: error},
 		);
 	}
-	throw new GatepassError(
-		`${paths.privkey} is not the key of ${paths.fullchain}. Nothing was changed; restore the pair, or renew with --force-renewal`,
-	);
+	throw new GatepassError({
+		code: 'key-does-not-match',
+		what: `${paths.privkey} is not the key of ${paths.fullchain}`,
+		hint: 'Nothing was changed; restore the pair, or renew with --force-renewal',
+	});
 }
 
 /** Authorities have ended OCSP: without an address for it, there is nothing to staple. */
 async function checkStapling({paths}: DeployedLineage): Promise<void> {
 	const {infoAccess = ''} = new X509Certificate(await readFile(paths.cert));
 	if (infoAccess.includes('OCSP')) return;
-	throw new GatepassError(
-		'The authority names no OCSP server in this certificate, so there is nothing to staple: many have ended it. Leave --staple-ocsp out',
-	);
+	throw new GatepassError({
+		code: 'stapling-impossible',
+		what: 'The authority names no OCSP server in this certificate, so there is nothing to staple: many have ended it',
+		hint: 'Leave --staple-ocsp out',
+	});
 }
 
 /** Whether a server's name, which may hold a star, is for a domain of the certificate. */
@@ -128,7 +145,9 @@ export function isFor(name: string, domains: readonly string[]): boolean {
 
 /** Says which names no part of the configuration is for. */
 export function noServerFor(server: string, file: string, domains: readonly string[]): GatepassError {
-	return new GatepassError(
-		`No part of ${server}'s configuration (${file}) is for ${domains.join(', ')}. Add one with that name, and deploy again`,
-	);
+	return new GatepassError({
+		code: 'web-server-has-no-such-name',
+		what: `No part of ${server}'s configuration (${file}) is for ${domains.join(', ')}`,
+		hint: 'Add one with that name, and deploy again',
+	});
 }

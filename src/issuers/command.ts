@@ -43,9 +43,11 @@ export class CommandIssuer implements Issuer {
 		if (answer.code !== 0) throw this.#refused('request', answer);
 		const reference = answer.output.toString('utf8').trim();
 		if (!/^[\x21-\x7e]{1,256}$/.test(reference)) {
-			throw new GatepassError(
-				`${this.#program} took the request, but printed no reference for it. It has to print one word on stdout, such as an order number`,
-			);
+			throw new GatepassError({
+				code: 'authority-unusable',
+				what: `${this.#program} took the request, but printed no reference for it`,
+				hint: 'It has to print one word on stdout, such as an order number',
+			});
 		}
 		return {reference};
 	}
@@ -94,27 +96,41 @@ export class CommandIssuer implements Issuer {
 
 	#refused(action: string, {code, complaint}: Answer): GatepassError {
 		const reason = complaint === '' ? ' without a word' : `: ${complaint}`;
-		return new GatepassError(
-			`'${this.#program} ${action}' ended with ${code}${reason}. Run the same command again once that is put right`,
-		);
+		return new GatepassError({
+			code: 'authority-unusable',
+			what: `'${this.#program} ${action}' ended with ${code}${reason}`,
+			hint: 'Run the same command again once that is put right',
+		});
 	}
 
 	#broken(action: string, {code, killed}: NodeJS.ErrnoException & {killed?: boolean}): GatepassError {
 		if (code === 'ENOENT') {
-			return new GatepassError(
-				`There is no program ${this.#program}. Give --authority-command its whole path, and write its arguments after it`,
-			);
+			return new GatepassError({
+				code: 'authority-unusable',
+				what: `There is no program ${this.#program}`,
+				hint: 'Give --authority-command its whole path, and write its arguments after it',
+			});
 		}
 		if (code === 'EACCES') {
-			return new GatepassError(`${this.#program} may not be run. Make it executable with 'chmod +x'`);
+			return new GatepassError({
+				code: 'authority-unusable',
+				what: `${this.#program} may not be run`,
+				hint: "Make it executable with 'chmod +x'",
+			});
 		}
 		if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
-			return new GatepassError(
-				`'${this.#program} ${action}' printed more than ${largestAnswer} bytes. A certificate with its chain is shorter`,
-			);
+			return new GatepassError({
+				code: 'authority-unusable',
+				what: `'${this.#program} ${action}' printed more than ${largestAnswer} bytes`,
+				hint: 'A certificate with its chain is shorter',
+			});
 		}
 		const how = killed === true ? `did not end within ${this.#timeout} ms` : 'was ended by a signal';
-		return new GatepassError(`'${this.#program} ${action}' ${how}. Run it by hand to see what it waits for`);
+		return new GatepassError({
+			code: 'authority-unusable',
+			what: `'${this.#program} ${action}' ${how}`,
+			hint: 'Run it by hand to see what it waits for',
+		});
 	}
 }
 
@@ -124,7 +140,11 @@ export function splitWords(command: string): string[] {
 	for (const [, ...parts] of command.matchAll(/((?:[^\s'"]|'[^']*'|"[^"]*")+)|(['"])/g)) {
 		const [word, openQuote] = parts;
 		if (openQuote !== undefined)
-			throw new GatepassError('A quotation mark in --authority-command is not closed');
+			throw new GatepassError({
+				code: 'authority-unusable',
+				what: 'A quotation mark in --authority-command is not closed',
+				hint: '',
+			});
 		words.push((word ?? '').replace(/'([^']*)'|"([^"]*)"/g, (_, single, double) => single ?? double));
 	}
 	return words;

@@ -28,16 +28,22 @@ async function loadAuthority(file: string): Promise<Issuer> {
 		module = await import(isAbsolute(file) ? pathToFileURL(file).href : file);
 	} catch (error) {
 		throw new GatepassError(
-			`The module ${file} cannot be loaded: ${(error as Error).message.split('\n')[0]}. Mend it, or name another one with --authority`,
+			{
+				code: 'authority-unusable',
+				what: `The module ${file} cannot be loaded: ${(error as Error).message.split('\n')[0]}`,
+				hint: 'Mend it, or name another one with --authority',
+			},
 			{cause: error},
 		);
 	}
 	const authority = module.default as Partial<Issuer> | undefined;
 	const missing = methods.filter(method => typeof authority?.[method] !== 'function');
 	if (missing.length > 0) {
-		throw new GatepassError(
-			`The default export of ${file} is no certificate authority: it lacks ${missing.join(', ')}. It has to be an object with the methods ${methods.join(', ')}`,
-		);
+		throw new GatepassError({
+			code: 'authority-unusable',
+			what: `The default export of ${file} is no certificate authority: it lacks ${missing.join(', ')}`,
+			hint: `It has to be an object with the methods ${methods.join(', ')}`,
+		});
 	}
 	return authority as Issuer;
 }

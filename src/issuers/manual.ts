@@ -24,9 +24,11 @@ export class ManualIssuer implements Issuer {
 	}
 
 	async collect(): Promise<Buffer> {
-		throw new GatepassError(
-			`The request was handed in by hand, so its certificate is to be fetched by hand too. Download it from ${site}, and name the file: 'gatepass cert install FILE'`,
-		);
+		throw new GatepassError({
+			code: 'request-pending',
+			what: 'The request was handed in by hand, so its certificate is to be fetched by hand too',
+			hint: `Download it from ${site}, and name the file: 'gatepass cert install FILE'`,
+		});
 	}
 
 	async revoke(): Promise<Revocation> {

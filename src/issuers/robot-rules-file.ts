@@ -12,15 +12,22 @@ export async function readChecklist(file: string): Promise<Checklist> {
 	const lines = new LineCounter();
 	const document = parseDocument(await readText(file), {lineCounter: lines, prettyErrors: false});
 	const lineOf = (at: number): number => lines.linePos(at).line;
-	const [broken] = document.errors;
+	// What has a tag that nobody knows would be taken for text.
+	const [broken] = [...document.errors, ...document.warnings];
 	if (broken !== undefined) {
-		throw new GatepassError(
-			`${file}:${lineOf(broken.pos[0])}: this is neither YAML nor JSON: ${broken.message}. Write one answer a line, such as 'forwardsMail: true'`,
-		);
+		throw new GatepassError({
+			code: 'checklist-unusable',
+			what: `${file}:${lineOf(broken.pos[0])}: this is neither YAML nor JSON: ${broken.message}`,
+			hint: "Write one answer a line, such as 'forwardsMail: true'",
+		});
 	}
 	const value: unknown = document.toJS();
 	if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-		throw new GatepassError(`${file} holds no answers. Give it the keys ${keys.join(', ')}`);
+		throw new GatepassError({
+			code: 'checklist-unusable',
+			what: `${file} holds no answers`,
+			hint: `Give it the keys ${keys.join(', ')}`,
+		});
 	}
 	const answers = value as Readonly<Record<string, unknown>>;
 	const mistakes = [
@@ -30,9 +37,11 @@ export async function readChecklist(file: string): Promise<Checklist> {
 		...keys.flatMap(key => mistakeIn(key, answers[key]) ?? []),
 	];
 	if (mistakes.length > 0) {
-		throw new GatepassError(
-			`${file} does not answer all questions:\n${mistakes.map(one => `  ${one}`).join('\n')}`,
-		);
+		throw new GatepassError({
+			code: 'checklist-unusable',
+			what: `${file} does not answer all questions:\n${mistakes.map(one => `  ${one}`).join('\n')}`,
+			hint: '',
+		});
 	}
 	return answers as unknown as Checklist;
 }
@@ -42,7 +51,11 @@ async function readText(file: string): Promise<string> {
 		return (await readBounded(file)).toString('utf8');
 	} catch (error) {
 		throw new GatepassError(
-			`The checklist ${file} cannot be read. Name a YAML or JSON file with the keys ${keys.join(', ')}`,
+			{
+				code: 'checklist-unusable',
+				what: `The checklist ${file} cannot be read`,
+				hint: `Name a YAML or JSON file with the keys ${keys.join(', ')}`,
+			},
 			{cause: error},
 		);
 	}

@@ -81,9 +81,11 @@ export class IdentityFolder {
 		const {uid} = await stat(this.path);
 		const user = process.geteuid?.() ?? uid;
 		if (uid === user) return;
-		throw new GatepassError(
-			`${this.path} is owned by another user (${uid}; this one is ${user}), who could not read the key. Run the command as that user: 'sudo -u #${uid} gatepass …'`,
-		);
+		throw new GatepassError({
+			code: 'folder-unusable',
+			what: `${this.path} is owned by another user (${uid}; this one is ${user}), who could not read the key`,
+			hint: `Run the command as that user: 'sudo -u #${uid} gatepass …'`,
+		});
 	}
 
 	/** The certificate in use, then what else is in its file; `undefined` where there is none. */

@@ -8,9 +8,11 @@
  *
  * The key is written without a passphrase, as there: a service starts with nobody there to type one.
  */
+
 import type {KeyObject, X509Certificate} from 'node:crypto';
 import {constants, copyFile, link, mkdir, rename, rm, stat} from 'node:fs/promises';
 import {basename, join} from 'node:path';
+import {render} from '../diagnostics/diagnostic.ts';
 import {GatepassError} from '../errors.ts';
 import {isThere, syncFolder, temporaryBeside, writeToDisk, writingInto} from '../files/durable.ts';
 import {warningsAbout} from '../identities/checks.ts';
@@ -82,9 +84,9 @@ export async function importPkcs12({
 	const use = judgeClientUse(chain, file);
 	const warnings = [
 		...warningsOf(leaf),
-		...(use.refused === undefined ? [] : [use.refused]),
-		...use.doubts,
-		...(own.isEnough ? warningsAbout(own, file) : []),
+		...(use.refused === undefined ? [] : [render(use.refused)]),
+		...use.doubts.map(render),
+		...(own.isEnough ? warningsAbout(own, file).map(render) : []),
 	];
 	return {certificate: folder.certificate, key: folder.key, chain, backups, alias, others, warnings};
 }
@@ -94,7 +96,11 @@ async function checkPlace(folder: IdentityFolder, force: boolean): Promise<void>
 	const {path} = folder;
 	if (!(await isThere(path))) return;
 	if (!(await stat(path)).isDirectory()) {
-		throw new GatepassError(`${path} is not a folder. Name another one with --to`);
+		throw new GatepassError({
+			code: 'folder-unusable',
+			what: `${path} is not a folder`,
+			hint: 'Name another one with --to',
+		});
 	}
 	await folder.checkOwner();
 	if (force) return;
@@ -105,9 +111,11 @@ async function checkPlace(folder: IdentityFolder, force: boolean): Promise<void>
 
 function alreadyThere(to: string, names: readonly string[]): GatepassError {
 	const what = names.length === 1 ? 'is' : 'are';
-	return new GatepassError(
-		`${names.join(' and ')} ${what} in ${to} already. Give --force to replace what is there, of which a copy is kept, or name another folder with --to`,
-	);
+	return new GatepassError({
+		code: 'output-exists',
+		what: `${names.join(' and ')} ${what} in ${to} already`,
+		hint: 'Give --force to replace what is there, of which a copy is kept, or name another folder with --to',
+	});
 }
 
 /** Where 'cert install' looks after the folder, what is imported becomes a version, so that one can go back from it. */

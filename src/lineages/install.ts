@@ -1,5 +1,7 @@
 /** Puts an issued certificate into use, and goes back to the one before. */
+
 import type {X509Certificate} from 'node:crypto';
+import {render} from '../diagnostics/diagnostic.ts';
 import {CertificateError, GatepassError} from '../errors.ts';
 import {writingInto} from '../files/durable.ts';
 import {judgeClientUse} from '../identities/client-use.ts';
@@ -57,7 +59,7 @@ export async function install({
 	const warnings = checkSubject(certificate, installed?.[0], source, allowNewSubject);
 	const {chain, warning} = chainOf(certificate, issued, installed ?? [], source);
 	if (warning !== undefined) warnings.push(warning);
-	warnings.push(...judgeClientUse(chain, source).doubts);
+	warnings.push(...judgeClientUse(chain, source).doubts.map(render));
 
 	return writingInto(path, async () => {
 		await folder.prepare();
@@ -82,31 +84,41 @@ export async function goBack(path: string): Promise<Installation> {
 	const current = await folder.current();
 	const present = await folder.installed();
 	if (current === undefined || present?.[0] === undefined) {
-		throw new GatepassError(
-			`${path} holds no certificate that 'gatepass cert install' put there, so there is none to go back to`,
-		);
+		throw new GatepassError({
+			code: 'nothing-to-roll-back',
+			what: `${path} holds no certificate that 'gatepass cert install' put there, so there is none to go back to`,
+			hint: '',
+		});
 	}
 	const version = current.previous === undefined ? undefined : await folder.version(current.previous);
 	if (version === undefined) {
-		throw new GatepassError(
-			`There is no certificate before the present one in ${path}. 'gatepass cert list' shows what is kept`,
-		);
+		throw new GatepassError({
+			code: 'nothing-to-roll-back',
+			what: `There is no certificate before the present one in ${path}`,
+			hint: "'gatepass cert list' shows what is kept",
+		});
 	}
 	const certificate = await certificateIn(version);
 	if (certificate === undefined || !(await isPair(certificate, version.key))) {
-		throw new CertificateError(
-			`What was in ${path} before cannot be used: its certificate and key do not belong together`,
-		);
+		throw new CertificateError({
+			code: 'nothing-to-roll-back',
+			what: `What was in ${path} before cannot be used: its certificate and key do not belong together`,
+			hint: '',
+		});
 	}
 	if (version.revokedAt !== undefined) {
-		throw new CertificateError(
-			`The certificate before the present one in ${path} is revoked. Ask for a new one with 'gatepass cert request'`,
-		);
+		throw new CertificateError({
+			code: 'nothing-to-roll-back',
+			what: `The certificate before the present one in ${path} is revoked`,
+			hint: "Ask for a new one with 'gatepass cert request'",
+		});
 	}
 	if (certificate.validToDate.getTime() < Date.now()) {
-		throw new CertificateError(
-			`The certificate before the present one in ${path} ended on ${certificate.validToDate.toISOString().slice(0, 10)}. Ask for a new one with 'gatepass cert request'`,
-		);
+		throw new CertificateError({
+			code: 'nothing-to-roll-back',
+			what: `The certificate before the present one in ${path} ended on ${certificate.validToDate.toISOString().slice(0, 10)}`,
+			hint: "Ask for a new one with 'gatepass cert request'",
+		});
 	}
 	await writingInto(path, async () => {
 		await folder.prepare();
@@ -126,9 +138,11 @@ async function findKept(
 		const certificate = await certificateIn(version);
 		if (certificate === undefined || !thumbprints.has(certificate.fingerprint256)) continue;
 		if (version.revokedAt !== undefined) {
-			throw new CertificateError(
-				`That certificate was revoked on ${new Date(version.revokedAt).toISOString().slice(0, 10)}. Ask for a new one with 'gatepass cert request'`,
-			);
+			throw new CertificateError({
+				code: 'certificate-revoked',
+				what: `That certificate was revoked on ${new Date(version.revokedAt).toISOString().slice(0, 10)}`,
+				hint: "Ask for a new one with 'gatepass cert request'",
+			});
 		}
 		return {version, certificate};
 	}
@@ -158,15 +172,19 @@ function reject(
 	pending: PendingRequest | undefined,
 ): never {
 	if (pending === undefined) {
-		throw new CertificateError(
-			`No request is pending in ${path}, so there is no key for the certificate in ${source}. Name the folder of the request with --to`,
-		);
+		throw new CertificateError({
+			code: 'request-not-pending',
+			what: `No request is pending in ${path}, so there is no key for the certificate in ${source}`,
+			hint: 'Name the folder of the request with --to',
+		});
 	}
 	const subjects = issued.filter(({ca}) => !ca).map(rfc2253Subject);
 	const found = subjects.length === 0 ? '' : ` (${subjects.join('; ')})`;
-	throw new CertificateError(
-		`The certificate in ${source}${found} does not belong to the request that is pending in ${path}. Download the one that was issued for ${pending.request}`,
-	);
+	throw new CertificateError({
+		code: 'certificate-not-of-request',
+		what: `The certificate in ${source}${found} does not belong to the request that is pending in ${path}`,
+		hint: `Download the one that was issued for ${pending.request}`,
+	});
 }
 
 function checkSubject(
@@ -177,10 +195,11 @@ function checkSubject(
 ): string[] {
 	const changes = installed === undefined ? [] : subjectChange(certificate, installed);
 	if (changes.length > 0 && installed !== undefined && !allowNewSubject) {
-		throw new CertificateError(
-			`The certificate in ${source} has the subject ${rfc2253Subject(certificate)}, but the one in use has ${rfc2253Subject(installed)}. ` +
-				'Servers know the robot by its subject: have it issued with the same one, or give --allow-new-subject and register the new one with them',
-		);
+		throw new CertificateError({
+			code: 'certificate-subject-changed',
+			what: `The certificate in ${source} has the subject ${rfc2253Subject(certificate)}, but the one in use has ${rfc2253Subject(installed)}`,
+			hint: 'Servers know the robot by its subject: have it issued with the same one, or give --allow-new-subject and register the new one with them',
+		});
 	}
 	return changes;
 }

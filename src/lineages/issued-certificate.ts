@@ -37,28 +37,36 @@ export function certificateOfKey(
  */
 export function checkIssued(certificate: X509Certificate, source: string, now = Date.now()): void {
 	if (certificate.ca || isSelfIssued(certificate)) {
-		throw new CertificateError(
-			`The certificate in ${source} is ${certificate.ca ? 'that of a certificate authority' : 'self-signed'}. Install the one that the authority issued for the pending request`,
-		);
+		throw new CertificateError({
+			code: 'certificate-self-signed',
+			what: `The certificate in ${source} is ${certificate.ca ? 'that of a certificate authority' : 'self-signed'}`,
+			hint: 'Install the one that the authority issued for the pending request',
+		});
 	}
 	const kind = kindOf(certificate);
 	if (kind !== 'robot') {
 		const found = kind === undefined ? 'no robot' : `a ${kind}`;
-		throw new CertificateError(
-			`The certificate in ${source} is for ${found}: ${rfc2253Subject(certificate)} has no 'CN=Robot:', nor has the certificate the policy of robots. Ask the authority for a robot certificate`,
-		);
+		throw new CertificateError({
+			code: 'not-a-robot',
+			what: `The certificate in ${source} is for ${found}: ${rfc2253Subject(certificate)} has no 'CN=Robot:', nor has the certificate the policy of robots`,
+			hint: 'Ask the authority for a robot certificate',
+		});
 	}
 	const begin = certificate.validFromDate.getTime();
 	const end = certificate.validToDate.getTime();
 	if (now > end) {
-		throw new CertificateError(
-			`The certificate in ${source} ended on ${minute(end)}. Ask for a new one with 'gatepass cert request --new'`,
-		);
+		throw new CertificateError({
+			code: 'certificate-expired',
+			what: `The certificate in ${source} ended on ${minute(end)}`,
+			hint: "Ask for a new one with 'gatepass cert request --new'",
+		});
 	}
 	if (now < begin) {
-		throw new CertificateError(
-			`The certificate in ${source} begins on ${minute(begin)}. Check this machine's clock, or install it then`,
-		);
+		throw new CertificateError({
+			code: 'certificate-not-yet-valid',
+			what: `The certificate in ${source} begins on ${minute(begin)}`,
+			hint: "Check this machine's clock, or install it then",
+		});
 	}
 	const {refused, doubts} = judgeClientUse([certificate], source);
 	// Node calls the extended key usage so. Any use is enough for some servers (RFC 5280 section 4.2.1.12).
@@ -90,9 +98,11 @@ export function chainOf(
 	const known = withoutDuplicates([...issued, ...predecessor.slice(1)]);
 	const namesake = issued.find(one => isNamesake(one, certificate));
 	if (namesake !== undefined && !known.some(issuer => isIssuedBy(certificate, issuer))) {
-		throw new CertificateError(
-			`${source} holds a certificate of ${rfc2253Issuer(certificate)}, but that is not the one that signed. Download the certificate again, with its chain`,
-		);
+		throw new CertificateError({
+			code: 'certificate-unusable',
+			what: `${source} holds a certificate of ${rfc2253Issuer(certificate)}, but that is not the one that signed`,
+			hint: 'Download the certificate again, with its chain',
+		});
 	}
 	// Of what an authority gives today, nothing should have expired; what lies beside a valid way does not matter.
 	const {chain, leftOut} = chooseChain(known, certificate, now);
@@ -100,9 +110,11 @@ export function chainOf(
 	if (first !== undefined) {
 		const [begin, end] = [first.validFromDate.getTime(), first.validToDate.getTime()];
 		const what = now > end ? `ended on ${minute(end)}` : `begins on ${minute(begin)}`;
-		throw new CertificateError(
-			`The certificate of ${rfc2253Subject(first)} in ${source} ${what}. Download the chain of today`,
-		);
+		throw new CertificateError({
+			code: 'certificate-chain-outdated',
+			what: `The certificate of ${rfc2253Subject(first)} in ${source} ${what}`,
+			hint: 'Download the chain of today',
+		});
 	}
 	const sent = chain.filter((one, index) => index === 0 || !isSelfIssued(one));
 	// Where the predecessor did without, so does this one.

@@ -50,7 +50,11 @@ export async function readPending(folder: IdentityFolder): Promise<PendingReques
 		return {...notes, request: join(place, requestName), key: join(place, keyName)};
 	} catch (error) {
 		throw new GatepassError(
-			`${file} is damaged, so what is known about the pending request is lost. Make a new one with 'gatepass cert request --new'`,
+			{
+				code: 'request-damaged',
+				what: `${file} is damaged, so what is known about the pending request is lost`,
+				hint: "Make a new one with 'gatepass cert request --new'",
+			},
 			{cause: error},
 		);
 	}
@@ -75,7 +79,11 @@ export async function keepPending(
 		const {code} = error as NodeJS.ErrnoException;
 		if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
 		throw new GatepassError(
-			`Another command has just made a request in ${folder.path}. Run this one again to see it`,
+			{
+				code: 'request-pending',
+				what: `Another command has just made a request in ${folder.path}`,
+				hint: 'Run this one again to see it',
+			},
 			{cause: error},
 		);
 	}

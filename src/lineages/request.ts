@@ -74,9 +74,11 @@ async function stillPending(
 
 function checkSameRequest(pending: PendingRequest, serviceAccount: string, path: string): void {
 	if (pending.serviceAccount === serviceAccount) return;
-	throw new GatepassError(
-		`A request for ${pending.serviceAccount} is pending in ${path}. Name another folder with --to for ${serviceAccount}, or drop that request with --new`,
-	);
+	throw new GatepassError({
+		code: 'request-pending',
+		what: `A request for ${pending.serviceAccount} is pending in ${path}`,
+		hint: `Name another folder with --to for ${serviceAccount}, or drop that request with --new`,
+	});
 }
 
 /** As long as the request was not handed in, it may go to another authority. */
@@ -141,21 +143,27 @@ async function accountOf(
 		if (named !== undefined) robotName(named);
 		const account = named ?? (await readPending(folder))?.serviceAccount;
 		if (account !== undefined) return account;
-		throw new GatepassError(
-			`There is no robot in ${folder.path} yet. Name the service account that it runs as with --service-account`,
-		);
+		throw new GatepassError({
+			code: 'folder-unusable',
+			what: `There is no robot in ${folder.path} yet`,
+			hint: 'Name the service account that it runs as with --service-account',
+		});
 	}
 	const subject = rfc2253Subject(installed);
 	if (kindOf(installed) !== 'robot') {
-		throw new GatepassError(
-			`${folder.path} holds a certificate that is no robot's: ${subject}. Name a folder of its own for the robot with --to`,
-		);
+		throw new GatepassError({
+			code: 'folder-unusable',
+			what: `${folder.path} holds a certificate that is no robot's: ${subject}`,
+			hint: 'Name a folder of its own for the robot with --to',
+		});
 	}
 	const names = subjectValues(installed, 'CN').map(name => name.replace(/^robot\s*[:-]\s*/i, ''));
 	const noted = (await folder.current())?.serviceAccount;
 	if (named === undefined) return noted ?? (names.at(-1) as string);
 	if (named === noted || names.includes(named)) return named;
-	throw new GatepassError(
-		`${folder.path} holds the robot ${subject}, whose successor keeps that subject. Name another folder with --to for ${named}, or leave --service-account out to renew this one`,
-	);
+	throw new GatepassError({
+		code: 'folder-unusable',
+		what: `${folder.path} holds the robot ${subject}, whose successor keeps that subject`,
+		hint: `Name another folder with --to for ${named}, or leave --service-account out to renew this one`,
+	});
 }

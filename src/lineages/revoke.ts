@@ -23,7 +23,11 @@ export async function revoke(
 	const folder = new IdentityFolder(path);
 	const certificate = (await folder.installed())?.[0];
 	if (certificate === undefined) {
-		throw new GatepassError(`${path} holds no certificate. Name the folder of the identity with --to`);
+		throw new GatepassError({
+			code: 'folder-unusable',
+			what: `${path} holds no certificate`,
+			hint: 'Name the folder of the identity with --to',
+		});
 	}
 	const version = await folder.current();
 	const issuer = await issuerOf(authority ?? version?.authority ?? {kind: 'by-hand'});

@@ -68,6 +68,12 @@ export interface EventPayloads {
 		readonly source: string;
 		readonly error: GatepassError;
 	};
+	/** A strategy has something to say that no request suffers from, such as the words of a program that it ran. */
+	readonly 'gatepass:strategy:notice': {
+		readonly rule: {readonly match: string; readonly strategy: string; readonly source: string};
+		/** Sentences, or lines of a program's output, without secrets. */
+		readonly notice: string;
+	};
 	/** A request that no rule matches was answered by 401 or 403. Told once for each origin. */
 	readonly 'gatepass:request:unmatched': {
 		/** Without user information, query and fragment. */
@@ -109,6 +115,7 @@ const names = [
 	'gatepass:certificate:error',
 	'gatepass:certificate:renewal',
 	'gatepass:trust:error',
+	'gatepass:strategy:notice',
 	'gatepass:request:unmatched',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];

@@ -66,6 +66,9 @@ export function logTo(logger: Logger): EventListener {
 				);
 				return;
 			}
+			case 'gatepass:strategy:notice':
+				logger.info(payload, 'gatepass: a strategy has something to say');
+				return;
 			case 'gatepass:request:unmatched':
 				logger.warn(payload, 'gatepass: a server refused a request that no host rule matches');
 				return;

@@ -25,6 +25,7 @@ export async function recordTelemetry(): Promise<EventListener> {
 					path: 'telemetry',
 					message: 'the package @opentelemetry/api is not installed',
 					hint: "Run 'npm install @opentelemetry/api', or leave 'telemetry' out",
+					code: 'package-missing',
 				},
 			],
 			{cause: error},
@@ -78,6 +79,7 @@ class Recorder {
 		if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
 		else if (isAboutCertificate(name))
 			this.#certificateEvents.add(1, {event: name.slice(certificate.length)});
+		else if (name === 'gatepass:strategy:notice') return;
 		else if (name === 'gatepass:trust:error') this.#trustEvents.add(1, {event: 'error'});
 		else this.#recordToken(name, payload as EventPayloads[TokenEventName]);
 	}

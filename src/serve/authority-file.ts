@@ -59,9 +59,11 @@ async function read(file: string): Promise<Kept | undefined> {
 	}
 	const isOthers = process.getuid !== undefined && stats.uid !== process.getuid();
 	if (!stats.isFile() || isOthers || (stats.mode & 0o077) !== 0) {
-		throw new GatepassError(
-			`${file} holds the key of the proxy's CA, and others may read it or have put it there. Delete it; the next start makes another one`,
-		);
+		throw new GatepassError({
+			code: 'proxy-authority-unsafe',
+			what: `${file} holds the key of the proxy's CA, and others may read it or have put it there`,
+			hint: 'Delete it; the next start makes another one',
+		});
 	}
 	try {
 		const kept = JSON.parse(await readFile(file, 'utf8')) as Kept;

@@ -16,9 +16,11 @@ const firstHandedOver = 3;
 export async function listenOn(server: Server, address: ListenAddress, env = process.env): Promise<void> {
 	if (env.LISTEN_FDS !== undefined && env.LISTEN_PID === String(process.pid)) {
 		if (env.LISTEN_FDS !== '1') {
-			throw new GatepassError(
-				`systemd hands over ${env.LISTEN_FDS} sockets, and the proxy listens on one. Keep one ListenStream= in the socket unit`,
-			);
+			throw new GatepassError({
+				code: 'listen-address-unavailable',
+				what: `systemd hands over ${env.LISTEN_FDS} sockets, and the proxy listens on one`,
+				hint: 'Keep one ListenStream= in the socket unit',
+			});
 		}
 		await begin(server, () => server.listen({fd: firstHandedOver}));
 		return;
@@ -57,16 +59,26 @@ function begin(server: Server, listen: () => void, place = 'the socket of system
 }
 
 function explained(error: NodeJS.ErrnoException, place: string): GatepassError {
-	const why: Readonly<Record<string, string>> = {
-		EADDRINUSE: `${place} is taken by another program. Stop that one, or set 'serve.listen' to another place`,
-		EACCES: `${place} may not be listened on. Choose a port from 1024 on, or a folder of your own for the socket`,
-		EADDRNOTAVAIL: `${place} is no address of this machine. Set 'serve.listen' to one that is, such as 127.0.0.1:8642`,
-		ENOENT: `The folder of ${place} is not there. Make it, for its owner alone`,
+	const why: Readonly<Record<string, readonly [what: string, hint: string]>> = {
+		EADDRINUSE: [
+			`${place} is taken by another program`,
+			"Stop that one, or set 'serve.listen' to another place",
+		],
+		EACCES: [
+			`${place} may not be listened on`,
+			'Choose a port from 1024 on, or a folder of your own for the socket',
+		],
+		EADDRNOTAVAIL: [
+			`${place} is no address of this machine`,
+			"Set 'serve.listen' to one that is, such as 127.0.0.1:8642",
+		],
+		ENOENT: [`The folder of ${place} is not there`, 'Make it, for its owner alone'],
 	};
-	const text =
-		why[error.code ?? ''] ??
-		`The proxy cannot listen on ${place} (${error.code}). Set 'serve.listen' to another place`;
-	return new GatepassError(text, {cause: error});
+	const [what, hint] = why[error.code ?? ''] ?? [
+		`The proxy cannot listen on ${place} (${error.code})`,
+		"Set 'serve.listen' to another place",
+	];
+	return new GatepassError({code: 'listen-address-unavailable', what, hint}, {cause: error});
 }
 
 /** A socket of a proxy that was killed is in the way; one that somebody listens on is somebody's. */
@@ -78,9 +90,11 @@ async function removeStale(path: string): Promise<void> {
 		return;
 	}
 	if (!isSocket) {
-		throw new GatepassError(
-			`${path} is there and no socket. Take it away, or set 'serve.listen' to another place`,
-		);
+		throw new GatepassError({
+			code: 'listen-address-unavailable',
+			what: `${path} is there and no socket`,
+			hint: `Take it away, or set 'serve.listen' to another place`,
+		});
 	}
 	const code = await new Promise<string | undefined>(resolve => {
 		const probe = connect(path);

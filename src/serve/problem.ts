@@ -45,8 +45,14 @@ const hints: Readonly<Record<string, string>> = {
 export function problemOf(error: unknown, origin: string): Problem {
 	const {code = 'unknown', message} = error as {code?: string; message?: string};
 	if (error instanceof GatepassError) {
-		const {hint = "'gatepass doctor' looks into it"} = error as {hint?: string};
-		return {status: statusOf(error), code: error.code, detail: error.message, hint};
+		const [{what, hint} = {what: error.message, hint: ''}] = error.diagnostics;
+		const detail = error.diagnostics.length > 1 ? error.message : what;
+		return {
+			status: statusOf(error),
+			code: error.code,
+			detail,
+			hint: hint || "'gatepass doctor' looks into it",
+		};
 	}
 	if (late.has(code)) {
 		const hint = 'Try again, or check the network between this machine and the server';

@@ -12,9 +12,11 @@ import type {Environment} from './services.ts';
  */
 export function resolvePath(written: string, folder: string, environment: Environment): string {
 	if (isFileContent(written)) {
-		throw new CredentialUnavailableError(
-			`Text of ${written.length} characters is given where the name of a file belongs. Write it into a file, and name that`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'file-is-text',
+			what: `Text of ${written.length} characters is given where the name of a file belongs`,
+			hint: 'Write it into a file, and name that',
+		});
 	}
 	if (written === '~' || written.startsWith('~/')) return resolve(homeFolder(environment), written.slice(2));
 	return resolve(folder, written);

@@ -2,7 +2,10 @@
  * The services that a strategy can ask for in its constructor: `@inject(TokenCache) tokens: TokenCache`.
  * Each name here is both the type and the token to inject; what stands behind it is chosen in `container.ts`.
  */
+
 import type {InjectionToken} from 'tsyringe';
+import type {Diagnostic} from '../diagnostics/diagnostic.ts';
+import type {WorkloadApi} from '../spiffe/workload-api.ts';
 import type {CertificateKind} from '../x509/kind.ts';
 
 export type {CertificateKind} from '../x509/kind.ts';
@@ -102,9 +105,19 @@ export interface IdentitySource {
 	readonly thumbprint?: string | undefined;
 }
 
+/** A client certificate that is in no file. */
+export interface IdentityText {
+	/** PEM, with the chain where there is one. */
+	readonly certificate: string;
+	/** PEM, not encrypted. A secret. */
+	readonly key: string;
+	/** Where it comes from, for messages: `the output of PROGRAM`. */
+	readonly origin: string;
+}
+
 /** A client certificate with its private key and chain. Printing it shows no key. */
 export interface Identity {
-	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`. */
+	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`; where it is empty, what it is for: `DNS:host`. */
 	readonly subject: string;
 	/** Who issued it, written likewise. */
 	readonly issuer: string;
@@ -116,8 +129,8 @@ export interface Identity {
 	readonly notBefore: number;
 	/** Milliseconds since 1970. */
 	readonly notAfter: number;
-	/** What needs a person's attention, and what to do: a sentence each. */
-	readonly warnings?: readonly string[];
+	/** What needs a person's attention, and what to do. */
+	readonly warnings?: readonly Diagnostic[];
 	/** The files it was read from; both are the same file for a proxy and for PKCS#12. */
 	readonly files: {readonly certificate: string; readonly key: string};
 	/** The material for `tls.createSecureContext`, in PEM. A secret. */
@@ -137,6 +150,14 @@ export interface Identities {
 	load(source: IdentitySource): Promise<Identity>;
 	/** Where the identity is, and why each place before was passed over: a sentence each. Asks no server. */
 	explain?(source: IdentitySource): readonly string[];
+	/**
+	 * An identity that is in no file, checked like any other. It is the caller's to renew, and to {@link release}.
+	 *
+	 * @throws {CertificateError} where it cannot be used.
+	 */
+	adopt?(pem: IdentityText): Promise<Identity>;
+	/** Another has taken the place of an adopted one: its connections end when their requests are through. */
+	release?(identity: Identity): void;
 }
 /** Inject this to get the {@link (Identities:interface)}. */
 export const Identities: InjectionToken<Identities> = Symbol.for('gatepass.Identities');
@@ -153,6 +174,14 @@ export const Passphrases: InjectionToken<Passphrases> = Symbol.for('gatepass.Pas
 export type Environment = Readonly<Record<string, string | undefined>>;
 /** Inject this to get the {@link (Environment:type)}. */
 export const Environment: InjectionToken<Environment> = Symbol.for('gatepass.Environment');
+
+/** What a strategy has to tell the log besides its errors. */
+export interface Notices {
+	/** A sentence or more, without any secret. Published as the event `gatepass:strategy:notice`. */
+	tell(notice: string): void;
+}
+/** Inject this to get the {@link (Notices:interface)} of the rule. */
+export const Notices: InjectionToken<Notices> = Symbol.for('gatepass.Notices');
 
 /** The host rule that a strategy serves. */
 export interface RuleInfo {
@@ -171,6 +200,14 @@ export interface RuleInfo {
 }
 /** Inject this to get the {@link (RuleInfo:interface)}. */
 export const RuleInfo: InjectionToken<RuleInfo> = Symbol.for('gatepass.RuleInfo');
+
+/** The subscriptions to SPIFFE Workload APIs. */
+export interface WorkloadApis {
+	/** That to the API at an address. Does not subscribe yet. */
+	at(address: string): WorkloadApi;
+}
+/** Inject this to get the {@link (WorkloadApis:interface)}. */
+export const WorkloadApis: InjectionToken<WorkloadApis> = Symbol.for('gatepass.WorkloadApis');
 
 /** Inject this to get the options of the rule, after validation. Their type is the strategy's own. */
 export const StrategyOptions: InjectionToken<unknown> = Symbol.for('gatepass.StrategyOptions');

@@ -70,9 +70,11 @@ async function prepare(strategy: StrategyClass, settings: ConformanceSettings): 
 	} = settings;
 	const name = definitionOf(strategy)?.name;
 	if (name === undefined) {
-		throw new GatepassError(
-			'This is no strategy. Decorate the class with @authStrategy, or make it with defineStrategy',
-		);
+		throw new GatepassError({
+			code: 'strategy-invalid',
+			what: 'This is no strategy',
+			hint: 'Decorate the class with @authStrategy, or make it with defineStrategy',
+		});
 	}
 	const target = new URL(url);
 	const loaded = await loadConfiguration({

@@ -5,11 +5,13 @@
  * socket for another (CVE-2026-56850, CVE-2026-58040). Each agent here has one secure context, made again only when CA
  * files change, which also spares parsing the CA certificates for each socket.
  */
+import type {KeyObject} from 'node:crypto';
 import type {Agent} from 'node:https';
 import {createSecureContext, type SecureContext} from 'node:tls';
 import {CertificateError} from '../errors.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
+import {publicKeyIn} from './not-shown.ts';
 import {TrustingAgent} from './verifying-agent.ts';
 
 /** Stands for "no identity" and "the system's roots" among the keys. */
@@ -100,10 +102,17 @@ function createAgent(
 				Boolean,
 			);
 			const {code} = error as NodeJS.ErrnoException;
-			throw new CertificateError(
-				`OpenSSL does not take ${files.join(', ')} (${code}). Check that they are whole and strong enough`,
-			);
+			throw new CertificateError({
+				code: 'certificate-refused-by-openssl',
+				what: `OpenSSL does not take ${files.join(', ')} (${code})`,
+				hint: 'Check that they are whole and strong enough',
+			});
 		}
 	};
-	return new TrustingAgent({trust, makeContext, ...(!keepSessions && {maxCachedSessions: 0})});
+	let key: KeyObject | undefined;
+	const shownKey = (): KeyObject | undefined => {
+		if (identity !== undefined) key ??= publicKeyIn(identity.material().cert);
+		return key;
+	};
+	return new TrustingAgent({trust, makeContext, shownKey, ...(!keepSessions && {maxCachedSessions: 0})});
 }

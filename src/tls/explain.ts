@@ -1,9 +1,12 @@
 /** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
 import {X509Certificate} from 'node:crypto';
+import {type AnyDiagnosticCode, type Finding, render} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
+import {nameCommand} from '../name-command.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {orderChain} from '../x509/own-chain.ts';
+import {CertificateNotShown} from './not-shown.ts';
 import {certificatesBehind} from './peer-certificates.ts';
 import {RefusedConnection} from './rejections.ts';
 import {explainServerFault, type ServerChain} from './server-faults.ts';
@@ -42,9 +45,23 @@ export function explainTlsFailure(
 	shown: Identity | undefined,
 	url: unknown = error.options?.url,
 ): CertificateError | undefined {
+	const explained = explain(error, trust, shown, url);
+	return explained !== undefined && url instanceof URL ? nameCommand(explained, url) : explained;
+}
+
+function explain(
+	error: Failure,
+	trust: TrustStore | undefined,
+	shown: Identity | undefined,
+	url: unknown,
+): CertificateError | undefined {
 	const refused = explainServerRefusal(error, trust, url);
 	if (refused !== undefined) return refused;
 	const host = hostOf(url);
+	const withheld = [error, error.cause].find(one => one instanceof CertificateNotShown);
+	if (withheld !== undefined && shown !== undefined) {
+		return new CertificateError(describeNotShown(withheld, host, shown), {cause: error});
+	}
 	const ending = endingOf(error);
 	if (ending === undefined) return undefined;
 	const what =
@@ -52,9 +69,38 @@ export function explainTlsFailure(
 			? 'no client certificate was shown'
 			: `${shown.files.certificate} (${shown.subject}) was shown`;
 	return new CertificateError(
-		`${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}. ${hintOf(ending, shown)}`,
+		{
+			code: codeOf(ending, shown),
+			what: `${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}`,
+			hint: hintOf(ending, shown),
+		},
 		{cause: error},
 	);
+}
+
+function describeNotShown(
+	{key, accepted, version}: CertificateNotShown,
+	host: string,
+	shown: Identity,
+): Finding {
+	const code = 'client-certificate-key-unsupported';
+	const what = `${host} asks for a client certificate, but ${shown.files.certificate} (${shown.subject}) could not be shown to it: its key is of ${key}`;
+	const [last, ...others] = accepted.toReversed();
+	if (last === undefined)
+		return {
+			code,
+			what: `${what}, which it does not take`,
+			hint: 'Use a certificate with a key of RSA or P-256',
+		};
+	const kinds = [others.toReversed().join(', '), last].filter(Boolean).join(' or ');
+	const isTooNew = key.startsWith('ML-DSA') && version !== 'TLS 1.3';
+	return isTooNew
+		? {
+				code,
+				what: `${what}, which needs TLS 1.3, and it speaks ${version}`,
+				hint: `Have TLS 1.3 enabled there, or use a certificate with a key of ${kinds}`,
+			}
+		: {code, what: `${what}, and it takes ${kinds}`, hint: 'Use a certificate with such a key'};
 }
 
 /** A `CertificateError` where OpenSSL has refused the server's certificate; `undefined` for any other failure. */
@@ -71,7 +117,11 @@ export function explainServerRefusal(
 			? "the system's CA certificates"
 			: `the CA certificates of ${trust.source} (${trust.files.join(', ')})`;
 	return new CertificateError(
-		`${host} cannot be trusted: ${fault.what}. It was verified against ${place}. ${fault.hint}`,
+		{
+			code: fault.code ?? 'server-untrusted',
+			what: `${host} cannot be trusted: ${fault.what}. It was verified against ${place}`,
+			hint: fault.hint,
+		},
 		{cause: error},
 	);
 }
@@ -114,6 +164,7 @@ function endingOf(error: Failure): Ending | undefined {
 	// Errors of browsers' kind have a number there.
 	if (typeof code !== 'string') return undefined;
 	if (!code.startsWith('ERR_SSL_') && code !== 'EPROTO') return undefined;
+	if (error instanceof CertificateNotShown || cause instanceof CertificateNotShown) return 'broken off';
 	if (error instanceof RefusedConnection || cause instanceof RefusedConnection) return 'broken off';
 	// The number is the same in all versions of TLS and of OpenSSL; the name is not.
 	const alert = Number(/SSL alert number (\d+)/.exec(message)?.[1]);
@@ -133,11 +184,19 @@ function reasonOf(ending: Ending, shown: Identity | undefined): string {
 /** By these a server says that time has run out, which has nothing to do with what a certificate is for. */
 const aboutTime: readonly unknown[] = [44, 45];
 
+function codeOf(ending: Ending, shown: Identity | undefined): AnyDiagnosticCode {
+	if (shown === undefined) return 'client-certificate-demanded';
+	const [known] = shown.warnings ?? [];
+	if (known !== undefined && !aboutTime.includes(ending)) return known.code;
+	if (isAboutProxies(ending, shown)) return 'client-certificate-proxy-refused';
+	return ending === 48 ? 'client-certificate-authority-unknown' : 'client-certificate-refused';
+}
+
 function hintOf(ending: Ending, shown: Identity | undefined): string {
 	if (shown === undefined) return "Give the host a rule with the strategy 'grid-certificate'";
 	// What was known to speak against it is the most likely reason.
 	const [warning] = shown.warnings ?? [];
-	if (warning !== undefined && !aboutTime.includes(ending)) return warning;
+	if (warning !== undefined && !aboutTime.includes(ending)) return render(warning);
 	if (isAboutProxies(ending, shown)) {
 		return "Show the certificate that the proxy was made from, or ask the server's operator to allow proxies";
 	}

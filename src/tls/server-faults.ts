@@ -3,6 +3,7 @@
  * and what to do. OpenSSL decides; it only does not say of which certificate it speaks.
  */
 import type {X509Certificate} from 'node:crypto';
+import type {DiagnosticCode} from '../diagnostics/codes.ts';
 import {purposeFaults} from '../x509/client-purpose.ts';
 import {extensionsOf, findExtension} from '../x509/extensions.ts';
 import {rfc2253Subject} from '../x509/names.ts';
@@ -22,6 +23,8 @@ export interface ServerChain {
 
 /** Both without full stop; `what` is the rest of a sentence that begins with the host and `cannot be trusted:`. */
 export interface ServerFault {
+	/** Default: that no trusted CA vouches for it. */
+	readonly code?: DiagnosticCode;
 	readonly what: string;
 	readonly hint: string;
 }
@@ -44,6 +47,7 @@ const nameConstraints: Explain = chain => {
 	const authority = chain.path.slice(1).find(one => findExtension(one, '2.5.29.30') !== undefined);
 	const who = authority === undefined ? 'a CA above it' : `the CA ${nameOf(authority)} above it`;
 	return {
+		code: 'server-certificate-unsound',
 		what: `${who} may not vouch for the names in its certificate${about(chain)} (name constraints)`,
 		hint: `${askForAnother}, of a CA that may vouch for its name`,
 	};
@@ -56,17 +60,24 @@ const explanations: Readonly<Record<string, Explain>> = {
 	UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownCa,
 	SELF_SIGNED_CERT_IN_CHAIN: unknownCa,
 	DEPTH_ZERO_SELF_SIGNED_CERT: chain => ({
+		code: 'server-certificate-self-signed',
 		what: `its certificate${about(chain)} is self-signed`,
 		hint: "If the server is right, add that certificate under 'trust' in the configuration",
 	}),
 	CERT_UNTRUSTED: rejected,
 	CERT_REJECTED: rejected,
 	CERT_SIGNATURE_FAILURE: chain => ({
+		code: 'server-certificate-unsound',
 		what: `the signature of its certificate${about(chain)}, or of one in its chain, is wrong`,
 		hint: `${askForAnother}; somebody may be in between`,
 	}),
-	CERT_CHAIN_TOO_LONG: () => ({what: 'the chain of its certificate is too long', hint: askForAnother}),
+	CERT_CHAIN_TOO_LONG: () => ({
+		code: 'server-certificate-unsound',
+		what: 'the chain of its certificate is too long',
+		hint: askForAnother,
+	}),
 	CERT_REVOKED: chain => ({
+		code: 'server-certificate-revoked',
 		what: `its certificate${about(chain)}, or one in its chain, is revoked`,
 		hint: 'Do not trust it, and ask whoever runs the server for its successor',
 	}),
@@ -75,11 +86,13 @@ const explanations: Readonly<Record<string, Explain>> = {
 		const expired = chain.path.find(({validToDate}) => validToDate.getTime() < now);
 		if (expired === undefined) {
 			return {
+				code: 'server-certificate-expired',
 				what: 'its certificate, or one in its chain, has expired',
 				hint: 'Ask whoever runs the server to renew it',
 			};
 		}
 		return {
+			code: 'server-certificate-expired',
 			what: `${which(chain, expired)} expired on ${day(expired.validToDate)}`,
 			hint:
 				expired === chain.path[0]
@@ -97,6 +110,7 @@ const explanations: Readonly<Record<string, Explain>> = {
 				? 'its certificate, or one in its chain, is not valid yet'
 				: `${which(chain, early)} is not valid before ${day(early.validFromDate)}`;
 		return {
+			code: 'server-certificate-not-yet-valid',
 			what,
 			hint: "Check this machine's clock, or ask whoever runs the server for a certificate that is valid",
 		};
@@ -119,6 +133,7 @@ const explanations: Readonly<Record<string, Explain>> = {
 	'CA signature digest algorithm too weak': chain => {
 		const weak = chain.path.find(one => weakHashOf(one) !== undefined);
 		return {
+			code: 'server-certificate-too-weak',
 			what:
 				weak === undefined
 					? 'a certificate in its chain is signed with a hash that is too weak'
@@ -132,12 +147,13 @@ const explanations: Readonly<Record<string, Explain>> = {
 			certificate === undefined
 				? 'its certificate, or one in its chain, has a critical extension that OpenSSL does not know'
 				: `${which(chain, certificate)} has a critical extension that OpenSSL does not know (${extension})`;
-		return {what, hint: `${askForAnother}, without that extension`};
+		return {code: 'server-certificate-unsound', what, hint: `${askForAnother}, without that extension`};
 	},
 	ERR_TLS_CERT_ALTNAME_INVALID: ({host, path: [leaf]}) => {
 		const names = leaf?.subjectAltName ?? '';
 		const told = leaf === undefined ? '' : ` (${names === '' ? nameOf(leaf) : cut(names)})`;
 		return {
+			code: 'server-certificate-for-another-name',
 			what: `its certificate is for another name${told}`,
 			hint: `Use a name that it is for, or ask whoever runs the server for a certificate for ${host}`,
 		};
@@ -165,6 +181,7 @@ export function explainServerFault(
 	const words = Object.keys(explanations).find(text => message.endsWith(text));
 	if (words !== undefined) return (explanations[words] as Explain)(chain);
 	return {
+		code: 'server-certificate-unsound',
 		// Whoever passes the error on may have put the URL in front.
 		what: `OpenSSL does not accept its certificate${about(chain)}, or one in its chain: ${cut(message.replace(/^\S+:\/\/\S+: /, ''))}`,
 		hint: askForAnother,
@@ -183,6 +200,7 @@ function pathLength(chain: ServerChain): ServerFault {
 	const fault = purposeFaults(chain.path, 'server').find(({kind}) => kind === 'path length');
 	const who = fault === undefined ? 'a CA' : `the CA ${nameOf(fault.certificate)}`;
 	return {
+		code: 'server-certificate-unsound',
 		what: `${who} in the chain of its certificate${about(chain)} allows fewer CAs below it than there are`,
 		hint: askForAnother,
 	};
@@ -191,8 +209,10 @@ function pathLength(chain: ServerChain): ServerFault {
 /** What is said of a certificate by what it is limited to. */
 function purpose(chain: ServerChain, otherwise: string): ServerFault {
 	const fault = purposeFaults(chain.path, 'server').find(({kind}) => kind !== 'path length');
-	if (fault === undefined)
-		return {what: `its certificate, or one in its chain, ${otherwise}`, hint: askForAnother};
+	if (fault === undefined) {
+		const what = `its certificate, or one in its chain, ${otherwise}`;
+		return {code: 'server-certificate-unsound', what, hint: askForAnother};
+	}
 	const {certificate, isAuthority, kind, uses} = fault;
 	const only = uses.length === 0 ? '' : ` (${kind}: ${uses.join(', ')})`;
 	const isAboutUse = kind === 'extended key usage';
@@ -203,6 +223,7 @@ function purpose(chain: ServerChain, otherwise: string): ServerFault {
 				? 'is not for signing certificates'
 				: 'is not for servers';
 	return {
+		code: what === 'is not for servers' ? 'server-certificate-not-for-servers' : 'server-certificate-unsound',
 		what: `${which(chain, certificate)} ${what}${only}`,
 		hint: isAboutUse ? `${askForAnother}, with serverAuth among its uses` : askForAnother,
 	};
@@ -211,6 +232,7 @@ function purpose(chain: ServerChain, otherwise: string): ServerFault {
 function weakKey(chain: ServerChain): ServerFault {
 	const weak = chain.path.find(one => weakKeyOf(one) !== undefined);
 	return {
+		code: 'server-certificate-too-weak',
 		what:
 			weak === undefined
 				? 'the key of its certificate, or of one in its chain, is too weak'
@@ -249,8 +271,7 @@ function about({path: [leaf]}: ServerChain): string {
 }
 
 function nameOf(certificate: X509Certificate): string {
-	const names = certificate.subjectAltName ?? '';
-	return cut(rfc2253Subject(certificate) || names || 'without a name');
+	return cut(rfc2253Subject(certificate));
 }
 
 function issuerOf({issuer}: X509Certificate): string {

@@ -5,12 +5,12 @@
  * The checks belong to the connection, not to a request: Node tells requests with checks of their own apart and would
  * keep no connection for them. See docs/decisions/0009-trust-sets.md.
  */
-import type {Agent, AgentOptions} from 'node:https';
+import type {Agent} from 'node:https';
 import type {Duplex} from 'node:stream';
 import {type ConnectionOptions, checkServerIdentity, type SecureContext, TLSSocket} from 'node:tls';
 import type {TrustStore} from '../trust/trust-store.ts';
 import {answerFromX509, certificatesOf} from './peer-certificates.ts';
-import {WatchedAgent} from './rejections.ts';
+import {WatchedAgent, type WatchedAgentSettings} from './rejections.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
 
@@ -19,7 +19,7 @@ interface RequestedConnection extends ConnectionOptions {
 	readonly _agentKey?: string | undefined;
 }
 
-export interface TrustingAgentSettings extends AgentOptions {
+export interface TrustingAgentSettings extends WatchedAgentSettings {
 	readonly trust: TrustStore | undefined;
 	/** Made again when the CA certificates are others. */
 	readonly makeContext: () => SecureContext;
@@ -57,7 +57,10 @@ export class TrustingAgent extends WatchedAgent {
 			rejectUnauthorized: requested.rejectUnauthorized ?? true,
 		};
 		if (trust === undefined) return this.#connect(options, created);
-		const {checkServerIdentity: checkNames = checkServerIdentity} = requested;
+		const own = requested.checkServerIdentity;
+		// got names Node's own check where its caller names none.
+		const checkNames =
+			own === undefined || own === checkServerIdentity ? (trust.checkNames ?? checkServerIdentity) : own;
 		if (!trust.checksChains) {
 			// A session of before would vouch for a server whose CA is gone.
 			const _agentKey =

@@ -34,7 +34,11 @@ export class IssuerBackoffs {
 		if (retryAfter <= 0) return;
 		const {until: _, message, ...details} = backoff;
 		throw new TokenRequestError(
-			`${message} (It asked to be left alone, for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again. 'gatepass forget' ends that)`,
+			{
+				code: 'token-request-delayed',
+				what: `${message} (It asked to be left alone, for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again`,
+				hint: "'gatepass forget' ends that)",
+			},
 			{...details, retryAfter},
 		);
 	}

@@ -71,7 +71,11 @@ export class CircuitBreaker {
 			const cause = bareError(error);
 			const reason = reasonOf(cause) ?? "Try again when the store answers; see 'gatepass doctor'";
 			throw new TokenCacheError(
-				`Deleting from the token store failed, so the token may still be there. ${reason}`,
+				{
+					code: 'token-not-forgotten',
+					what: 'Deleting from the token store failed, so the token may still be there',
+					hint: reason,
+				},
 				{cause},
 			);
 		}
@@ -101,7 +105,14 @@ export class CircuitBreaker {
 		this.#reported = what;
 		const reason = reasonOf(cause) ?? "Run 'gatepass doctor'";
 		this.#report(
-			new TokenCacheError(`${doing} the token store failed; requests go on from memory. ${reason}`, {cause}),
+			new TokenCacheError(
+				{
+					code: 'token-store-failed',
+					what: `${doing} the token store failed; requests go on from memory`,
+					hint: reason,
+				},
+				{cause},
+			),
 		);
 	}
 
@@ -141,9 +152,11 @@ async function withinPatience<Result>(operation: () => Promise<Result>): Promise
 	const timeout = new Promise<never>((_, reject) => {
 		const giveUp = (): void =>
 			reject(
-				new TokenCacheError(
-					`It did not answer within ${patience} ms. Look whether its server is overloaded or out of reach`,
-				),
+				new TokenCacheError({
+					code: 'token-store-failed',
+					what: `It did not answer within ${patience} ms`,
+					hint: 'Look whether its server is overloaded or out of reach',
+				}),
 			);
 		const wait = (stepsLeft: number): void => {
 			const next = stepsLeft === 0 ? giveUp : () => wait(stepsLeft - 1);

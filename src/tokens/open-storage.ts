@@ -1,6 +1,6 @@
 /** From what the configuration names, or a caller hands in, to a storage. */
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
-import {packageOf, readStoreUrl, type StoreKind} from '../config/store-url.ts';
+import {readStoreUrl, type StoreKind} from '../config/store-url.ts';
 import {TokenCacheError} from '../errors.ts';
 import type {Storage, StorageOpener} from './storage.ts';
 import type {ServerTrust} from './stores/server-trust.ts';
@@ -20,9 +20,11 @@ export function openStorage(
 	const read = readStoreUrl(source);
 	if (read === undefined) {
 		// Not repeated: a URL of a store may hold a password.
-		throw new TokenCacheError(
-			"'cache.url' names no store that gatepass knows, or cannot be read. Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded",
-		);
+		throw new TokenCacheError({
+			code: 'token-store-unknown',
+			what: "'cache.url' names no store that gatepass knows, or cannot be read",
+			hint: 'Write sqlite:FILE, memory:, redis://HOST or postgres://HOST/DATABASE, with user and password percent-encoded',
+		});
 	}
 	return read.kind === 'memory' ? undefined : openers[read.kind](read.url, trust);
 }
@@ -38,21 +40,29 @@ const openers: Readonly<
 		},
 	}),
 	redis: (url, trust) => {
-		const load = () => needing('redis', () => import('./stores/redis-connection.ts'));
-		return {load, open: async signal => (await load()).connectRedis(url, {trust: trust(), signal})};
+		const connection = () => import('./stores/redis-connection.ts');
+		return {
+			load: async () => (await connection()).loadRedis(),
+			open: async signal => (await connection()).connectRedis(url, {trust: trust(), signal}),
+		};
 	},
 	postgres: (url, trust) => {
-		const load = () => needing('postgres', () => import('./stores/postgres-connection.ts'));
-		return {load, open: async () => (await load()).connectPostgres(url, trust())};
+		const connection = () => import('./stores/postgres-connection.ts');
+		return {
+			load: async () => (await connection()).loadPostgres(),
+			open: async () => (await connection()).connectPostgres(url, trust()),
+		};
 	},
 };
 
 function handedIn(source: Exclude<StorageSource, string>): StorageOpener {
 	for (const method of ['get', 'set', 'delete', 'clear'] as const) {
 		if (typeof source?.[method] === 'function') continue;
-		throw new TokenCacheError(
-			`What was given as 'cache' is no keyv adapter or instance: it has no method '${method}'. Give one, or take it out`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-failed',
+			what: `What was given as 'cache' is no keyv adapter or instance: it has no method '${method}'`,
+			hint: 'Give one, or take it out',
+		});
 	}
 	let storage: Promise<Storage> | undefined;
 	return {
@@ -61,18 +71,4 @@ function handedIn(source: Exclude<StorageSource, string>): StorageOpener {
 			return storage;
 		},
 	};
-}
-
-async function needing<Module>(kind: StoreKind, load: () => Promise<Module>): Promise<Module> {
-	try {
-		return await load();
-	} catch (error) {
-		const name = packageOf(kind);
-		const {code, message} = error as NodeJS.ErrnoException;
-		if (name === undefined || code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(name)) throw error;
-		throw new TokenCacheError(
-			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
-			{cause: error},
-		);
-	}
 }

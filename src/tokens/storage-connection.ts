@@ -33,7 +33,12 @@ export class StorageConnection {
 		// What it fails with, `open` fails with, too.
 		this.#loaded ??= this.#opener.load?.().catch(() => {}) ?? Promise.resolve();
 		await this.#loaded;
-		if (this.#isClosed) throw new TokenCacheError('The token store is closed. Make requests before close()');
+		if (this.#isClosed)
+			throw new TokenCacheError({
+				code: 'closed',
+				what: 'The token store is closed',
+				hint: 'Make requests before close()',
+			});
 		this.#opening ??= this.#begin();
 		const opening = this.#opening;
 		const {signal} = opening.abandon;
@@ -41,7 +46,11 @@ export class StorageConnection {
 		const fail = (): void => reject(signal.reason);
 		signal.addEventListener('abort', fail, {once: true});
 		const timer = setTimeout(() => {
-			const reason = `The token store did not answer within ${this.#patience} ms. Look whether its server is overloaded or out of reach`;
+			const reason = {
+				code: 'token-store-failed',
+				what: `The token store did not answer within ${this.#patience} ms`,
+				hint: 'Look whether its server is overloaded or out of reach',
+			} as const;
 			this.#letGo(opening, new TokenCacheError(reason));
 		}, this.#patience);
 		try {
@@ -59,7 +68,10 @@ export class StorageConnection {
 	async close(): Promise<void> {
 		this.#isClosed = true;
 		if (this.#opening !== undefined)
-			this.#letGo(this.#opening, new TokenCacheError('The token store is closed'));
+			this.#letGo(
+				this.#opening,
+				new TokenCacheError({code: 'closed', what: 'The token store is closed', hint: ''}),
+			);
 	}
 
 	#begin(): Opening {

@@ -40,15 +40,19 @@ export function isToken(value: unknown): value is StoredToken {
 /** @throws {StrategyError} where what a strategy issued is no token, or none that could be used. */
 export function checkToken(token: Token): Token {
 	if (!isToken(token)) {
-		throw new StrategyError(
-			'What the strategy issued is no token. It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
-		);
+		throw new StrategyError({
+			code: 'token-malformed',
+			what: 'What the strategy issued is no token',
+			hint: 'It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
+		});
 	}
 	const {expiresAt, issuedAt = Date.now()} = token;
 	if (expiresAt !== undefined && expiresAt <= issuedAt) {
-		throw new StrategyError(
-			'The strategy issued a token that has already expired. Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
-		);
+		throw new StrategyError({
+			code: 'token-expired',
+			what: 'The strategy issued a token that has already expired',
+			hint: 'Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
+		});
 	}
 	return token;
 }

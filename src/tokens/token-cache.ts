@@ -117,7 +117,11 @@ export class PersistentTokenCache implements TokenCache {
 	}
 
 	async #close(): Promise<void> {
-		const reason = new TokenCacheError('The token cache is closed. Make requests before close()');
+		const reason = new TokenCacheError({
+			code: 'closed',
+			what: 'The token cache is closed',
+			hint: 'Make requests before close()',
+		});
 		this.#closing.abort(reason);
 		this.#memory.clear();
 		this.#backoffs.clear();

@@ -128,9 +128,11 @@ export class TokenStore {
 
 	#passOver(problem: string): undefined {
 		this.#report(
-			new TokenCacheError(
-				`What the token store keeps for a token cannot be used: ${problem}. It is passed over`,
-			),
+			new TokenCacheError({
+				code: 'token-store-failed',
+				what: `What the token store keeps for a token cannot be used: ${problem}`,
+				hint: 'It is passed over',
+			}),
 		);
 		return undefined;
 	}

@@ -23,17 +23,27 @@ export function checkSetting(value: unknown, place: string): GatepassContext {
 	if (value === undefined) return {};
 	if (value === false) return false;
 	if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-		throw new StrategyError(
-			`${place} is ${value === null ? 'null' : `a value of type ${Array.isArray(value) ? 'array' : typeof value}`}. Set it to false, or to an object with 'fresh' and 'tenant', or leave it out`,
-		);
+		throw new StrategyError({
+			code: 'context-invalid',
+			what: `${place} is ${value === null ? 'null' : `a value of type ${Array.isArray(value) ? 'array' : typeof value}`}`,
+			hint: "Set it to false, or to an object with 'fresh' and 'tenant', or leave it out",
+		});
 	}
 	for (const [name, field] of Object.entries(value)) {
 		const type = Object.hasOwn(fields, name) ? fields[name] : undefined;
 		if (type === undefined) {
-			throw new StrategyError(`${place} has no field '${name}'. It takes 'fresh' and 'tenant'`);
+			throw new StrategyError({
+				code: 'context-invalid',
+				what: `${place} has no field '${name}'`,
+				hint: "It takes 'fresh' and 'tenant'",
+			});
 		}
 		if (field !== undefined && typeof field !== type) {
-			throw new StrategyError(`${place}.${name} is no ${type}. Make it one, or leave it out`);
+			throw new StrategyError({
+				code: 'context-invalid',
+				what: `${place}.${name} is no ${type}`,
+				hint: 'Make it one, or leave it out',
+			});
 		}
 	}
 	return value as GatepassContext;

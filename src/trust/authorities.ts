@@ -4,6 +4,7 @@ import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {getCACertificates} from 'node:tls';
 import {caFileName, systemStore} from '../config/configuration.ts';
+import {type Diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import {readBoundedSync} from '../files/bounded-read.ts';
 import {type FileStamp, stampsOfSync} from '../files/stamp.ts';
@@ -24,7 +25,7 @@ export interface Authorities {
 	/** Certificates of the operating system's store, where it is among the files, in PEM. */
 	readonly system: readonly string[];
 	/** Why files of a folder were left out; each a sentence with its hint. */
-	readonly leftOut: readonly string[];
+	readonly leftOut: readonly Diagnostic[];
 }
 
 /**
@@ -35,7 +36,7 @@ export interface Authorities {
 export function readAuthorities(files: readonly string[]): Authorities {
 	const found: X509Certificate[] = [];
 	const folders: string[] = [];
-	const leftOut: string[] = [];
+	const leftOut: Diagnostic[] = [];
 	let system: readonly string[] = [];
 	for (const file of files) {
 		if (file === systemStore) {
@@ -80,19 +81,21 @@ function caFilesIn(folder: string): string[] {
 }
 
 /** One that is damaged is left out: it is one CA of many, and no server is believed for want of it. */
-function readFolder(folder: string, leftOut: string[]): X509Certificate[] {
+function readFolder(folder: string, leftOut: Diagnostic[]): X509Certificate[] {
 	const certificates: X509Certificate[] = [];
 	for (const file of caFilesIn(folder)) {
 		try {
 			certificates.push(...readFile(file, 'It is left out: replace it, or remove it'));
 		} catch (error) {
-			leftOut.push((error as Error).message);
+			leftOut.push(...(error as CertificateError).diagnostics.map(found => warning(found)));
 		}
 	}
 	if (certificates.length === 0) {
-		throw new CertificateError(
-			`The CA folder ${folder} holds no CA certificate that can be used. Fill it with files such as '5168735f.0' (openssl rehash), or name another under 'trust'`,
-		);
+		throw new CertificateError({
+			code: 'ca-folder-unusable',
+			what: `The CA folder ${folder} holds no CA certificate that can be used`,
+			hint: "Fill it with files such as '5168735f.0' (openssl rehash), or name another under 'trust'",
+		});
 	}
 	return certificates;
 }
@@ -102,7 +105,10 @@ function readFile(file: string, hint: string): X509Certificate[] {
 	try {
 		({bytes} = readBoundedSync(file, largestFile));
 	} catch (error) {
-		throw new CertificateError(`The CA file ${file} ${(error as Error).message}. ${hint}`, {cause: error});
+		throw new CertificateError(
+			{code: 'ca-file-unusable', what: `The CA file ${file} ${(error as Error).message}`, hint: hint},
+			{cause: error},
+		);
 	}
 	try {
 		return parseCertificates(bytes, file);
@@ -110,8 +116,12 @@ function readFile(file: string, hint: string): X509Certificate[] {
 		const isDamaged = (error as Error).cause !== undefined;
 		throw new CertificateError(
 			isDamaged
-				? `A certificate in the CA file ${file} is damaged or cut off. ${hint}`
-				: `The CA file ${file} holds no certificate. ${hint}`,
+				? {
+						code: 'ca-file-unusable',
+						what: `A certificate in the CA file ${file} is damaged or cut off`,
+						hint: hint,
+					}
+				: {code: 'ca-file-unusable', what: `The CA file ${file} holds no certificate`, hint: hint},
 			{cause: error},
 		);
 	}

@@ -1,5 +1,16 @@
 /** What speaks against a chain of certificates besides what OpenSSL verifies. */
 import type {X509Certificate} from 'node:crypto';
+import type {DiagnosticCode} from '../diagnostics/codes.ts';
+
+/** What each kind of fault is, for programs. */
+export const faultCodes: Readonly<Record<ChainFault['kind'], DiagnosticCode>> = {
+	revoked: 'server-certificate-revoked',
+	'outside namespace': 'policy-forbids-name',
+	'not to vouch': 'server-untrusted',
+	'unusable policy': 'policy-unusable',
+	'no revocation list': 'revocation-list-missing',
+	'unusable revocation list': 'revocation-list-unusable',
+};
 
 export interface ChainFault {
 	readonly kind:

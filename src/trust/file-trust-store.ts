@@ -1,9 +1,12 @@
 /** A trust store whose CA certificates, policies and revocation lists are files that may change. */
+
 import type {X509Certificate} from 'node:crypto';
 import {checkServerIdentity, type PeerCertificate} from 'node:tls';
 import type {TrustEntry} from '../config/configuration.ts';
+import {type Diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import type {FileStamp} from '../files/stamp.ts';
+import {WorkloadApis} from '../spiffe/workload-api.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {type TrustPurpose, toTrustedPem, trustSettingsOf} from '../x509/trust-settings.ts';
@@ -17,9 +20,10 @@ import {
 } from './authorities.ts';
 import {type FindTrusted, type FollowedChain, followChain, isSound} from './chain.ts';
 import type {CrlFetcher} from './crl-fetcher.ts';
-import type {ChainFault} from './fault.ts';
+import {type ChainFault, faultCodes} from './fault.ts';
 import {NameRules} from './name-rules.ts';
 import {Revocation, type RevocationMode} from './revocation.ts';
+import {SpiffeTrustStore} from './spiffe-trust-store.ts';
 import {
 	type ChainVerdict,
 	type CheckNames,
@@ -35,11 +39,14 @@ const lookInsideAfter = 60_000;
 
 /** The trust store of one entry. Its files are read when the certificates are asked for. */
 export function createTrustSet(entry: TrustEntry, services: TrustServices = {}): TrustStore {
-	return new FileTrustStore(entry, services);
+	if (entry.workloadApi === undefined) return new FileTrustStore(entry, services);
+	return new SpiffeTrustStore(entry, (services.workloadApis ?? new WorkloadApis()).at(entry.workloadApi));
 }
 
 /** What the trust stores of one gatepass share. */
 export interface TrustServices {
+	/** Subscriptions that others have, too. */
+	readonly workloadApis?: WorkloadApis | undefined;
 	/** Absent: the revocation lists that are on disk have to do. */
 	readonly fetcher?: CrlFetcher | undefined;
 	/** Told, once, of each file that cannot be used and is left out. */
@@ -69,7 +76,7 @@ class FileTrustStore implements TrustStore {
 	/** What {@link #warn} was told. */
 	#warned = new Set<string>();
 	#loaded: Loaded | undefined;
-	#failure: Error | undefined;
+	#failure: CertificateError | undefined;
 	#lookedAt = Number.NEGATIVE_INFINITY;
 	#lookedInsideAt = Number.NEGATIVE_INFINITY;
 
@@ -125,15 +132,19 @@ class FileTrustStore implements TrustStore {
 		const [fault] = faults;
 		if (fault === undefined) {
 			if (isSound(verdict, certificate => this.#isAuthority(certificate))) return undefined;
-			return new CertificateError(
-				`${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source}). Have it send the certificates of the CAs above its own, and no others`,
-			);
+			return new CertificateError({
+				code: 'server-chain-misleading',
+				what: `${host} cannot be trusted: with its certificate it sent others that lead nowhere, so that revocation and policies cannot be checked (trust: ${this.source})`,
+				hint: 'Have it send the certificates of the CAs above its own, and no others',
+			});
 		}
 		const isLeaf = fault.certificate === path[0];
 		const which = isLeaf ? '' : `of the CA certificate ${rfc2253Subject(fault.certificate)} in its chain: `;
-		return new CertificateError(
-			`${host} cannot be trusted: ${which}${fault.what} (trust: ${this.source}). ${fault.hint}`,
-		);
+		return new CertificateError({
+			code: faultCodes[fault.kind],
+			what: `${host} cannot be trusted: ${which}${fault.what} (trust: ${this.source})`,
+			hint: fault.hint,
+		});
 	}
 
 	verifyChain(
@@ -152,20 +163,26 @@ class FileTrustStore implements TrustStore {
 		return own.some(({fingerprint256}) => fingerprint256 === certificate.fingerprint256);
 	}
 
-	problems(): readonly string[] {
+	problems(): readonly Diagnostic[] {
 		const {authorities} = this.#load();
 		const {certificates, folders, leftOut} = authorities;
 		const faults = [
 			...this.#rules.problems(folders, certificates),
 			...this.#revocation.problems(folders, certificates),
-		].map(({what, hint}) => `${what.slice(0, 1).toUpperCase()}${what.slice(1)}. ${hint}`);
-		const {message} = this.#failure ?? {};
-		return [...(message === undefined ? [] : [message]), ...leftOut, ...faults];
+		].map(({kind, what, hint}) =>
+			warning({code: faultCodes[kind], what: `${what.slice(0, 1).toUpperCase()}${what.slice(1)}`, hint}),
+		);
+		return [...(this.#failure?.diagnostics ?? []), ...leftOut, ...faults];
 	}
 
 	#checkPeer(host: string, peer: PeerCertificate): Error | undefined {
 		const [leaf, ...others] = chainOfPeer(peer);
-		if (leaf === undefined) return new CertificateError(`${host} showed no certificate. Check the server`);
+		if (leaf === undefined)
+			return new CertificateError({
+				code: 'server-shows-no-certificate',
+				what: `${host} showed no certificate`,
+				hint: 'Check the server',
+			});
 		// Nobody waits for it here; the next connection finds the list.
 		void this.prepare(leaf, others);
 		return this.checkServer(host, leaf, others);
@@ -232,7 +249,7 @@ class FileTrustStore implements TrustStore {
 			this.#failure = undefined;
 		} catch (error) {
 			if (this.#loaded === undefined) throw error;
-			this.#failure = error as Error;
+			this.#failure = error as CertificateError;
 		}
 		this.#warnOfFaults();
 		return this.#loaded as Loaded;
@@ -240,10 +257,10 @@ class FileTrustStore implements TrustStore {
 
 	#warnOfFaults(): void {
 		const faults = [...(this.#loaded?.authorities.leftOut ?? [])];
-		if (this.#failure !== undefined) faults.push(this.#failure.message);
-		for (const fault of faults) if (!this.#warned.has(fault)) this.#warn(new CertificateError(fault));
+		faults.push(...(this.#failure?.diagnostics ?? []));
+		for (const fault of faults) if (!this.#warned.has(fault.what)) this.#warn(new CertificateError(fault));
 		// What was set right and goes wrong again is told again.
-		this.#warned = new Set(faults);
+		this.#warned = new Set(faults.map(({what}) => what));
 	}
 
 	#read(stamp: FileStamp, inside: FileStamp): Loaded {

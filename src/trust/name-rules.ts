@@ -65,14 +65,15 @@ export class NameRules {
 	problems(
 		folders: readonly string[],
 		authorities: readonly X509Certificate[],
-	): Pick<ChainFault, 'what' | 'hint'>[] {
-		const found = new Map<string, Pick<ChainFault, 'what' | 'hint'>>();
+	): Pick<ChainFault, 'kind' | 'what' | 'hint'>[] {
+		const found = new Map<string, Pick<ChainFault, 'kind' | 'what' | 'hint'>>();
 		for (const {ending} of kinds) {
 			for (const authority of authorities) {
 				for (const file of folders.flatMap(folder => filesOf(authority, folder, ending))) {
 					try {
 						for (const {line, what, hint} of this.#read(file, ending)?.warnings ?? []) {
-							found.set(`${file}:${line}`, {what: `of the policy ${file}:${line}, ${what}`, hint});
+							const told = `of the policy ${file}:${line}, ${what}`;
+							found.set(`${file}:${line}`, {kind: 'unusable policy', what: told, hint});
 						}
 					} catch (error) {
 						found.set(file, explainUnusable(authority, error as UnusablePolicy));

@@ -1,6 +1,8 @@
 /** What a trust store is: CA certificates, and what is checked of a chain beyond what OpenSSL verifies. */
+
 import {X509Certificate} from 'node:crypto';
 import type {DetailedPeerCertificate, PeerCertificate} from 'node:tls';
+import type {Diagnostic} from '../diagnostics/diagnostic.ts';
 import type {CertificateError} from '../errors.ts';
 import type {TrustPurpose} from '../x509/trust-settings.ts';
 import type {FollowedChain} from './chain.ts';
@@ -42,6 +44,8 @@ export interface TrustStore {
 	certificates(): readonly string[];
 	/** Whether more is checked of a chain than its signatures: then no TLS session may be resumed, which skips that. */
 	readonly checksChains: boolean;
+	/** The check of a server's name, where it is another than Node's. */
+	readonly checkNames?: CheckNames;
 	/** Whether revocation lists can be fetched. Then {@link TrustStore.prepare} is worth waiting for. */
 	readonly fetchesLists: boolean;
 	/**
@@ -70,8 +74,8 @@ export interface TrustStore {
 	): ChainVerdict;
 	/** Whether a certificate is among those of the entry itself. */
 	holds(certificate: X509Certificate): boolean;
-	/** Mistakes in the files that no connection has met yet; each a sentence with its hint. */
-	problems(): readonly string[];
+	/** Mistakes in the files that no connection has met yet. */
+	problems(): readonly Diagnostic[];
 }
 
 /** The certificates that a server has sent, its own first. Node links them; the last one is its own issuer. */

@@ -80,9 +80,11 @@ type EcKeyGenParams = webcrypto.EcKeyGenParams;
 export function robotName(serviceAccount: string): string {
 	// With 'Robot: ' at most 64 characters (RFC 5280 appendix A.1). A slash or '=' would mislead in the grid's form.
 	if (!/^[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,55}[A-Za-z0-9])?$/.test(serviceAccount)) {
-		throw new GatepassError(
-			'The name of the service account is no such name. It has at most 57 letters, digits, dots, dashes, underscores and blanks, such as cmsprod',
-		);
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'The name of the service account is no such name',
+			hint: 'It has at most 57 letters, digits, dots, dashes, underscores and blanks, such as cmsprod',
+		});
 	}
 	return `Robot: ${serviceAccount}`;
 }

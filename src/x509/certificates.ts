@@ -19,14 +19,22 @@ export function parseCertificates(bytes: Buffer, file: string): X509Certificate[
 	const isDer = derFormOf(bytes) === 'certificate';
 	const blocks = isDer ? [] : pemBlocks(bytes).filter(({label}) => certificateLabel.test(label));
 	const count = isDer ? 1 : blocks.length;
-	if (count === 0) throw new CertificateError(`${file} holds no certificate. ${mendFor(bytes)}`);
+	if (count === 0)
+		throw new CertificateError({
+			code: 'certificate-missing',
+			what: `${file} holds no certificate`,
+			hint: `${mendFor(bytes)}`,
+		});
 	try {
 		if (isDer) return [new X509Certificate(exactly(bytes))];
 		if (blocks.some(({isWhole}) => !isWhole)) throw new Error('One of them has no end, or is no base64');
 		return withoutDuplicates(blocks.map(block => parseBlock(block, file)));
 	} catch (error) {
 		const which = count === 1 ? 'The certificate' : 'A certificate';
-		throw new CertificateError(`${which} in ${file} is damaged or cut off. Copy it again`, {cause: error});
+		throw new CertificateError(
+			{code: 'certificate-damaged', what: `${which} in ${file} is damaged or cut off`, hint: 'Copy it again'},
+			{cause: error},
+		);
 	}
 }
 

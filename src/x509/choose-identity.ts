@@ -136,9 +136,11 @@ function notThere(
 		...(thumbprint === undefined ? [] : [`the thumbprint ${thumbprint}`]),
 	];
 	const there = all.map(describeHeld).join('; ');
-	return new CertificateError(
-		`${file} holds no identity with ${wanted.join(' and ')}, but ${there}. Name one of these, or none for the latest`,
-	);
+	return new CertificateError({
+		code: 'several-identities',
+		what: `${file} holds no identity with ${wanted.join(' and ')}, but ${there}`,
+		hint: 'Name one of these, or none for the latest',
+	});
 }
 
 /** For machines. */
@@ -153,7 +155,7 @@ export function summaryOf({certificate, alias}: HeldIdentity) {
 
 /** `alice (CN=alice,O=Example, until 2026-03-01)`. */
 export function describeHeld({certificate, alias}: HeldIdentity): string {
-	const subject = rfc2253Subject(certificate) || (certificate.subjectAltName ?? 'no name');
+	const subject = rfc2253Subject(certificate);
 	const end = certificate.validToDate.toISOString().slice(0, 10);
 	return alias === undefined ? `${subject}, until ${end}` : `${alias} (${subject}, until ${end})`;
 }

@@ -52,28 +52,68 @@ function explained(file: string, error: unknown): unknown {
 		case 'missing':
 			return new CredentialUnavailableError(
 				isLink(file)
-					? `${file} is a symbolic link to a file that is not there. Put that there, or name another place`
-					: `There is no file ${file}. Put the certificate or key there, or name another place`,
+					? {
+							code: 'named-file-missing',
+							what: `${file} is a symbolic link to a file that is not there`,
+							hint: 'Put that there, or name another place',
+						}
+					: {
+							code: 'named-file-missing',
+							what: `There is no file ${file}`,
+							hint: 'Put the certificate or key there, or name another place',
+						},
 				cause,
 			);
 		case 'circle':
 			return new CertificateError(
-				`${file} is a symbolic link that leads back to itself. Let it point to a file`,
+				{
+					code: 'named-file-unreadable',
+					what: `${file} is a symbolic link that leads back to itself`,
+					hint: 'Let it point to a file',
+				},
 				cause,
 			);
 		case 'folder':
-			return new CertificateError(`${file} is not a file but a folder. Name the file itself`, cause);
+			return new CertificateError(
+				{
+					code: 'named-file-unreadable',
+					what: `${file} is not a file but a folder`,
+					hint: 'Name the file itself',
+				},
+				cause,
+			);
 		case 'special':
-			return new CertificateError(`${file} is not a file. Name the file itself`, cause);
+			return new CertificateError(
+				{code: 'named-file-unreadable', what: `${file} is not a file`, hint: 'Name the file itself'},
+				cause,
+			);
 		case 'too large':
 			return new CertificateError(
-				`${file} has ${size} bytes, too many for a certificate or key. Name another file`,
+				{
+					code: 'named-file-unreadable',
+					what: `${file} has ${size} bytes, too many for a certificate or key`,
+					hint: 'Name another file',
+				},
 				cause,
 			);
 		case 'growing':
-			return new CertificateError(`${file} grew while it was read. Try again when it is written`, cause);
+			return new CertificateError(
+				{
+					code: 'named-file-unreadable',
+					what: `${file} grew while it was read`,
+					hint: 'Try again when it is written',
+				},
+				cause,
+			);
 		case 'unreadable':
-			return new CertificateError(`${file} cannot be read (${code}). Make it readable for this user`, cause);
+			return new CertificateError(
+				{
+					code: 'named-file-unreadable',
+					what: `${file} cannot be read (${code})`,
+					hint: 'Make it readable for this user',
+				},
+				cause,
+			);
 	}
 }
 

@@ -6,9 +6,11 @@ const wrong = new WeakSet<object>();
 
 /** The error where something is encrypted and no passphrase was given. `what` begins a sentence and names the file. */
 export function passphraseNeeded(what: string): CertificateError {
-	const error = new CertificateError(
-		`${what} is encrypted. Give the option 'passphrase', as '\${NAME}' for a variable or '\${file:/path}' for a file`,
-	);
+	const error = new CertificateError({
+		code: 'passphrase-missing',
+		what: `${what} is encrypted`,
+		hint: `Give the option 'passphrase', as '\${NAME}' for a variable or '\${file:/path}' for a file`,
+	});
 	needed.add(error);
 	return error;
 }
@@ -19,8 +21,8 @@ export function isPassphraseNeeded(error: unknown): boolean {
 }
 
 /** The error where something does not open: the passphrase is wrong, or the file damaged, which nobody can tell apart. */
-export function passphraseWrong(message: string): CertificateError {
-	const error = new CertificateError(message);
+export function passphraseWrong(what: string, hint: string): CertificateError {
+	const error = new CertificateError({code: 'passphrase-wrong', what, hint});
 	wrong.add(error);
 	return error;
 }

@@ -57,7 +57,11 @@ export async function readPkcs12(
 	selection: Selection = {},
 ): Promise<Pkcs12Identity> {
 	if (derFormOf(bytes) !== 'pkcs12') {
-		throw new CertificateError(`${file} is not a PKCS#12 file. ${mendFor(bytes)}`);
+		throw new CertificateError({
+			code: 'pkcs12-malformed',
+			what: `${file} is not a PKCS#12 file`,
+			hint: `${mendFor(bytes)}`,
+		});
 	}
 	const {default: library} = await import('node-forge');
 	const {keys, certificates} = await openFile(library, bytes, file, passphrase);
@@ -68,9 +72,11 @@ export async function readPkcs12(
 		const all = [choice.certificate, ...certificates.map(({certificate}) => certificate)];
 		return {...choice, certificates: withoutDuplicates(all)};
 	}
-	throw new CertificateError(
-		`The key in ${file} does not belong to any certificate in it. Export the two together again`,
-	);
+	throw new CertificateError({
+		code: 'key-does-not-match',
+		what: `The key in ${file} does not belong to any certificate in it`,
+		hint: 'Export the two together again',
+	});
 }
 
 /** The libraries' errors are left out: they say nothing that a person could use. */
@@ -84,7 +90,11 @@ async function openFile(
 	try {
 		structure = parse(library, bytes);
 	} catch {
-		throw new CertificateError(`The PKCS#12 file ${file} is damaged or cut off. Copy it again`);
+		throw new CertificateError({
+			code: 'certificate-damaged',
+			what: `The PKCS#12 file ${file} is damaged or cut off`,
+			hint: 'Copy it again',
+		});
 	}
 	// An empty passphrase is written as an empty text or as none at all; each program has its own way.
 	const candidates: Passphrase[] = passphrase ? [passphrase] : ['', null];
@@ -98,7 +108,8 @@ async function openFile(
 	}
 	if (!passphrase) throw passphraseNeeded(`The file ${file}`);
 	throw passphraseWrong(
-		`The file ${file} does not open with the passphrase given. Check the passphrase, and that the file is whole`,
+		`The file ${file} does not open with the passphrase given`,
+		'Check the passphrase, and that the file is whole',
 	);
 }
 
@@ -189,19 +200,25 @@ function readKey(der: Buffer): KeyObject {
 
 function explained(error: UnsupportedScheme | TooMuchWork, file: string): CertificateError {
 	if (error instanceof TooMuchWork) {
-		return new CertificateError(
-			`The PKCS#12 file ${file} does not open: it asks for ${error.rounds} rounds of key derivation, more than are made for any file. Export it again with 'openssl pkcs12 -export'`,
-		);
+		return new CertificateError({
+			code: 'key-derivation-too-long',
+			what: `The PKCS#12 file ${file} does not open: it asks for ${error.rounds} rounds of key derivation, more than are made for any file`,
+			hint: "Export it again with 'openssl pkcs12 -export'",
+		});
 	}
-	return new CertificateError(
-		`The PKCS#12 file ${file} is protected with ${error.scheme}, which is not supported. Convert it: openssl pkcs12 -legacy -in ${file} -out ${file}.pem && openssl pkcs12 -export -in ${file}.pem -out ${file}.new`,
-	);
+	return new CertificateError({
+		code: 'pkcs12-encryption-unsupported',
+		what: `The PKCS#12 file ${file} is protected with ${error.scheme}, which is not supported`,
+		hint: `Convert it: openssl pkcs12 -legacy -in ${file} -out ${file}.pem && openssl pkcs12 -export -in ${file}.pem -out ${file}.new`,
+	});
 }
 
 function lacking(file: string, what: string): CertificateError {
-	return new CertificateError(
-		`The PKCS#12 file ${file} holds no ${what}. Export key and certificate together`,
-	);
+	return new CertificateError({
+		code: 'key-missing',
+		what: `The PKCS#12 file ${file} holds no ${what}`,
+		hint: 'Export key and certificate together',
+	});
 }
 
 function mendFor(bytes: Buffer): string {

@@ -24,14 +24,23 @@ export function certificatesInPkcs7(bytes: Buffer, source: string): X509Certific
 	try {
 		certificates = read(bytes);
 	} catch (error) {
-		throw new CertificateError(`The PKCS#7 file ${source} is damaged or cut off. Download it again`, {
-			cause: error,
-		});
+		throw new CertificateError(
+			{
+				code: 'certificate-damaged',
+				what: `The PKCS#7 file ${source} is damaged or cut off`,
+				hint: 'Download it again',
+			},
+			{
+				cause: error,
+			},
+		);
 	}
 	if (certificates.length > 0) return certificates;
-	throw new CertificateError(
-		`The PKCS#7 file ${source} holds no certificate. Download it again, with the certificate and its chain`,
-	);
+	throw new CertificateError({
+		code: 'certificate-missing',
+		what: `The PKCS#7 file ${source} holds no certificate`,
+		hint: 'Download it again, with the certificate and its chain',
+	});
 }
 
 const signedData = '1.2.840.113549.1.7.2';

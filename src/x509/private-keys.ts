@@ -32,7 +32,11 @@ function openPlain(encoded: EncodedKey, file: string): KeyObject {
 		return open(encoded);
 	} catch {
 		// The library's error is left out: it says nothing that a person could use.
-		throw new CertificateError(`The key ${file} is damaged or cut off. Copy it again`);
+		throw new CertificateError({
+			code: 'key-damaged',
+			what: `The key ${file} is damaged or cut off`,
+			hint: 'Copy it again',
+		});
 	}
 }
 
@@ -114,7 +118,11 @@ function findKey(bytes: Buffer, file: string): EncodedKey {
 }
 
 function noKey(bytes: Buffer, file: string): CertificateError {
-	return new CertificateError(`${file} holds no private key. ${hintFor(bytes)}`);
+	return new CertificateError({
+		code: 'key-missing',
+		what: `${file} holds no private key`,
+		hint: `${hintFor(bytes)}`,
+	});
 }
 
 function findFirst(bytes: Buffer): EncodedKey | undefined {
@@ -186,17 +194,21 @@ export async function decryptPkcs8(
 
 function explained(error: unknown, file: string): CertificateError {
 	if (error instanceof UnsupportedScheme) {
-		return new CertificateError(
-			`The key ${file} is encrypted with ${error.scheme}, which cannot be opened here. Convert it: openssl pkcs8 -topk8 -provider legacy -provider default -in ${file} -out ${file}.new`,
-		);
+		return new CertificateError({
+			code: 'key-encryption-unsupported',
+			what: `The key ${file} is encrypted with ${error.scheme}, which cannot be opened here`,
+			hint: `Convert it: openssl pkcs8 -topk8 -provider legacy -provider default -in ${file} -out ${file}.new`,
+		});
 	}
 	if (error instanceof TooMuchWork) {
-		return new CertificateError(
-			`The key ${file} does not open: it asks for ${error.rounds} rounds of key derivation, more than are made for any file. Encrypt it again: openssl pkcs8 -topk8 -in ${file} -out ${file}.new`,
-		);
+		return new CertificateError({
+			code: 'key-derivation-too-long',
+			what: `The key ${file} does not open: it asks for ${error.rounds} rounds of key derivation, more than are made for any file`,
+			hint: `Encrypt it again: openssl pkcs8 -topk8 -in ${file} -out ${file}.new`,
+		});
 	}
 	// The library's error is left out: it says nothing that a person could use.
-	return passphraseWrong(`The key ${file} does not open with the passphrase given. Check both`);
+	return passphraseWrong(`The key ${file} does not open with the passphrase given`, 'Check both');
 }
 
 function hintFor(bytes: Buffer): string {

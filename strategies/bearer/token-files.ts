@@ -48,7 +48,10 @@ function current(kept: KeptFile<TokenFile>): TokenFile {
 		if (before !== undefined) return before;
 		const {size, message} = error;
 		const what = size === undefined ? message : `has ${size} bytes, too many for a token`;
-		throw new CredentialUnavailableError(`${kept.file} ${what}. Name another file`, {cause: error});
+		throw new CredentialUnavailableError(
+			{code: 'token-file-unusable', what: `${kept.file} ${what}`, hint: 'Name another file'},
+			{cause: error},
+		);
 	}
 }
 
@@ -56,9 +59,11 @@ function current(kept: KeptFile<TokenFile>): TokenFile {
 function refuseToken(file: string): void {
 	const name = file.slice(file.lastIndexOf('/') + 1);
 	if (!isFileContent(file) && !/eyJ[\w-]+\.[\w-]+\./.test(name)) return;
-	throw new CredentialUnavailableError(
-		'What is given as the name of a token file is the text of a token, or is too long for a name. Name a file that holds the token',
-	);
+	throw new CredentialUnavailableError({
+		code: 'token-file-unusable',
+		what: 'What is given as the name of a token file is the text of a token, or is too long for a name',
+		hint: 'Name a file that holds the token',
+	});
 }
 
 /** Why it was not read, in brackets: `ENOENT`. */

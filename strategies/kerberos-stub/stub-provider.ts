@@ -47,7 +47,11 @@ class StubContext implements GssContext {
 	async step(input: Uint8Array): Promise<Uint8Array> {
 		const expected = replyTo(this.#ticket);
 		if (input.length !== expected.length || !timingSafeEqual(input, expected)) {
-			throw new KerberosExchangeError("The server's token does not answer the one that was sent");
+			throw new KerberosExchangeError({
+				code: 'server-proof-wrong',
+				what: "The server's token does not answer the one that was sent",
+				hint: '',
+			});
 		}
 		this.isComplete = true;
 		return new Uint8Array(0);

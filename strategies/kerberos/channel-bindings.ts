@@ -25,9 +25,11 @@ export async function bindingsFor(
 				? "the connection's certificate is not known beforehand"
 				: "the certificate's signature algorithm names no hash function"
 			: `${request.url.origin} is plain http`;
-	throw new KerberosExchangeError(
-		`The rule for ${rule.match} (${rule.source}) requires channel bindings, and ${reason}. Use https with gatepass.got, or set 'channelBindings: true', which does without them where it must`,
-	);
+	throw new KerberosExchangeError({
+		code: 'channel-bindings-impossible',
+		what: `The rule for ${rule.match} (${rule.source}) requires channel bindings, and ${reason}`,
+		hint: "Use https with gatepass.got, or set 'channelBindings: true', which does without them where it must",
+	});
 }
 
 /** The application data for a server's certificate in DER; `undefined` where RFC 5929 defines none. */

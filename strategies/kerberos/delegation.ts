@@ -10,7 +10,9 @@ export function checkDelegation(
 	rule: RuleInfo,
 ): void {
 	if (delegate !== true || url.protocol === 'https:') return;
-	throw new InsecureTransportError(
-		`The rule for ${rule.match} (${rule.source}) delegates its ticket to the server, and ${url.origin} is plain http. Use https, or set 'delegate: policy' or 'false'`,
-	);
+	throw new InsecureTransportError({
+		code: 'delegation-insecure',
+		what: `The rule for ${rule.match} (${rule.source}) delegates its ticket to the server, and ${url.origin} is plain http`,
+		hint: "Use https, or set 'delegate: policy' or 'false'",
+	});
 }

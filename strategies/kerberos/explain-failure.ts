@@ -1,4 +1,5 @@
 /** Says in plain words what a failure of the GSS-API means, and what to do. */
+import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {CredentialUnavailableError, type GatepassError, KerberosExchangeError} from '../../src/errors.ts';
 import {minorOf} from './codes.ts';
 import {reachesNoSocket} from './descriptor-limit.ts';
@@ -15,6 +16,7 @@ export interface Circumstances {
 }
 
 interface Explanation {
+	readonly code: AnyDiagnosticCode;
 	/** What is wrong has to do with the user's own ticket, not with the exchange. */
 	readonly isCredential?: boolean;
 	/** What the library was doing; the same code means another thing where a server says it. */
@@ -23,8 +25,8 @@ interface Explanation {
 	readonly codes?: readonly number[];
 	/** What the libraries say of it; MIT numbers some codes again, so the text counts as well. */
 	readonly text: RegExp;
-	/** @param text what the library says. */
-	readonly meaning: (circumstances: Circumstances, text: string) => string;
+	/** What it means, and what to do. @param text what the library says. */
+	readonly advice: (circumstances: Circumstances, text: string) => readonly [meaning: string, hint: string];
 }
 
 const noCredential = 7;
@@ -32,119 +34,191 @@ const credentialsExpired = 11;
 
 const explanations: readonly Explanation[] = [
 	{
+		code: 'kerberos-encryption-unsupported',
+		phase: 'credential',
+		text: /has only unusual keys of/,
+		isCredential: true,
+		advice: () => [
+			"Libraries and KDCs leave these encryption types out unless [libdefaults] and the KDC's configuration allow them",
+			'Write the key table again with AES keys that all know, such as aes256-cts-hmac-sha1-96',
+		],
+	},
+	{
+		code: 'kerberos-key-table-unusable',
+		phase: 'credential',
+		text: /holds tickets of .*, and the key table is for/,
+		isCredential: true,
+		advice: () => [
+			'Fetched tickets are not written over those of another principal',
+			"Leave 'credentialCache' out, or give one for this rule alone",
+		],
+	},
+	{
+		code: 'kerberos-cache-unreachable',
+		phase: 'credential',
+		text: /unknown (?:ccache|credential cache) type/i,
+		isCredential: true,
+		advice: ({source: {credentialCache}}) => [
+			`The library knows no credential caches of this type (${credentialCache ?? 'the default one'})`,
+			"Correct the name, take a cache in a file, or for KEYRING: MIT's library ('library: mit')",
+		],
+	},
+	{
+		code: 'kerberos-clock-skew',
 		codes: [37, 33],
 		text: /clock skew|too great|Client clock out of sync|not yet valid/i,
-		meaning: () =>
-			"The clocks of this machine and of the KDC or the server differ by more than Kerberos allows (five minutes). Set this machine's clock, for example with chrony",
+		advice: () => [
+			'The clocks of this machine and of the KDC or the server differ by more than Kerberos allows (five minutes)',
+			"Set this machine's clock, for example with chrony",
+		],
 	},
 	{
+		code: 'kerberos-service-unknown',
 		codes: [7],
 		text: /Server .*not found in Kerberos database|Server not found|Server unknown/i,
-		meaning: ({target}, text) =>
-			`The KDC knows no service ${principalOf(target)}${otherRealmIn(text)}. If the service has another name, set 'hostname' or 'service', or 'canonicalizeHostname: true' where the URL has an alias; otherwise ask for the principal to be made`,
+		advice: ({target}, text) => [
+			`The KDC knows no service ${principalOf(target)}${otherRealmIn(text)}`,
+			"If the service has another name, set 'hostname' or 'service', or 'canonicalizeHostname: true' where the URL has an alias; otherwise ask for the principal to be made",
+		],
 	},
 	{
+		code: 'kerberos-password-wrong',
 		phase: 'credential',
 		codes: [24, 31],
 		text: /Preauthentication failed|Decrypt integrity check failed|Password incorrect|password verification|Incorrect password/i,
 		isCredential: true,
-		meaning: ({source}) =>
+		advice: ({source}) =>
 			source.keytab === undefined
-				? "The KDC does not accept the password. Correct 'password'"
-				: `The keys in ${source.keytab} are not those of the KDC: they were changed since. Write the key table again`,
+				? ['The KDC does not accept the password', "Correct 'password'"]
+				: [
+						`The keys in ${source.keytab} are not those of the KDC: they were changed since`,
+						'Write the key table again',
+					],
 	},
 	{
+		code: 'kerberos-client-unknown',
 		codes: [6],
 		text: /Client .*not found in Kerberos database|Client not found|Client unknown/i,
 		isCredential: true,
-		meaning: ({source}) =>
-			`The KDC knows no principal ${source.principal ?? 'of that name'}. Correct 'principal', with its realm`,
+		advice: ({source}) => [
+			`The KDC knows no principal ${source.principal ?? 'of that name'}`,
+			"Correct 'principal', with its realm",
+		],
 	},
 	{
+		code: 'kerberos-account-locked',
 		codes: [18, 1, 2, 23],
 		text: /revoked|locked out|has expired in Kerberos|Password has expired|Principal expired/i,
 		isCredential: true,
-		meaning: () => 'The account is locked or expired. Ask for it to be opened again',
+		advice: () => ['The account is locked or expired', 'Ask for it to be opened again'],
 	},
 	{
+		code: 'kerberos-key-outdated',
 		codes: [44, 45, 41, 31, 35, 36],
 		text: /key version|Message stream modified|wrong principal in request|Decrypt integrity check failed|ticket isn't for us/i,
-		meaning: ({target}) =>
-			`The server's keys are not the ones that the KDC encrypts for (key version), or it is not ${principalOf(target)} at all. Get new tickets with 'kinit'; if that does not help, the server's key table is out of date, or the URL's host is an alias: then set 'hostname' or 'canonicalizeHostname: true'`,
+		advice: ({target}) => [
+			`The server's keys are not the ones that the KDC encrypts for (key version), or it is not ${principalOf(target)} at all`,
+			"Get new tickets with 'kinit'; if that does not help, the server's key table is out of date, or the URL's host is an alias: then set 'hostname' or 'canonicalizeHostname: true'",
+		],
 	},
 	{
+		code: 'kerberos-kdc-unreachable',
 		codes: [156, 163],
 		text: /Cannot contact any KDC|unable to reach any KDC|Can't contact/i,
-		meaning: (_, text) =>
-			reachesNoSocket(text) ??
-			"No KDC of the realm answers. Check the network, that the realm is the right one, and its 'kdc' lines under [realms] in the file that KRB5_CONFIG names, or /etc/krb5.conf",
+		advice: (_, text) =>
+			reachesNoSocket(text) ?? [
+				'No KDC of the realm answers',
+				"Check the network, that the realm is the right one, and its 'kdc' lines under [realms] in the file that KRB5_CONFIG names, or /etc/krb5.conf",
+			],
 	},
 	{
-		codes: [230, 68, 162],
+		code: 'kerberos-realm-unknown',
+		codes: [230, 154, 68, 162],
 		text: /Cannot find KDC for realm|unable to find realm|Realm not local|Wrong realm|Cannot determine realm|Configuration file does not specify default realm/i,
-		meaning: ({target}) =>
-			`Kerberos does not know the realm, or where its KDC is. Check the realm of 'principal', and [realms] and [domain_realm] for ${target?.split('@')[1] ?? 'the host'} in the file that KRB5_CONFIG names, or /etc/krb5.conf`,
+		advice: ({target}) => [
+			'Kerberos does not know the realm, or where its KDC is',
+			`Check the realm of 'principal', and [realms] and [domain_realm] for ${target?.split('@')[1] ?? 'the host'} in the file that KRB5_CONFIG names, or /etc/krb5.conf`,
+		],
 	},
 	{
+		code: 'delegation-refused',
 		codes: [13],
 		text: /can't fulfill requested option|cannot fulfill requested option|forwardable|delegation/i,
-		meaning: () =>
-			"Delegation is refused: the KDC hands out no ticket that the server could use for you. Get a forwardable ticket ('kinit -f'), or set 'delegate: false'",
+		advice: () => [
+			'Delegation is refused: the KDC hands out no ticket that the server could use for you',
+			"Get a forwardable ticket ('kinit -f'), or set 'delegate: false'",
+		],
 	},
 	{
+		code: 'kerberos-policy-refused',
 		codes: [12],
 		text: /KDC policy rejects|policy rejects/i,
-		meaning: () => "The KDC's policy forbids it for this principal or service. Ask whoever runs the realm",
+		advice: () => ["The KDC's policy forbids it for this principal or service", 'Ask whoever runs the realm'],
 	},
 	{
+		code: 'kerberos-ticket-expired',
 		codes: [32],
 		text: /Ticket expired|credentials? (?:has|have)? ?expired|referenced credential has expired|credential.* expired/i,
 		isCredential: true,
-		meaning: ({source}) => `The ticket has expired. ${howToGetTicket(source)}`,
+		advice: ({source}) => ['The ticket has expired', howToGetTicket(source)],
 	},
 	{
+		code: 'kerberos-ticket-missing',
 		text: /No credentials? cache|no credentials|No Kerberos credentials|Matching credential|Can't find client principal|did not find credential|Credential cache is empty|No .*credential|not found in (?:client )?keytab|No such file|ENOENT|EACCES|cache .*(?:format|read)|keytab/i,
 		isCredential: true,
-		meaning: ({source}) => `There is no usable ticket. ${howToGetTicket(source)}`,
+		advice: ({source}) => ['There is no usable ticket', howToGetTicket(source)],
 	},
 ];
 
 /** The error for the user. */
 export function explainFailure(error: Error, circumstances: Circumstances): GatepassError {
 	if (error instanceof CallTimedOut) {
-		return new KerberosExchangeError(
-			`${error.message} for ${circumstances.rule}: most likely a KDC does not answer. Check it, or raise 'timeout'`,
-		);
+		return new KerberosExchangeError({
+			code: 'kerberos-kdc-unreachable',
+			what: `${error.message} for ${circumstances.rule}: most likely a KDC does not answer`,
+			hint: "Check it, or raise 'timeout'",
+		});
 	}
 	if (!(error instanceof CallFailed)) {
 		return new KerberosExchangeError(
-			`The Kerberos library failed for ${circumstances.rule}`,
+			{
+				code: 'kerberos-exchange-failed',
+				what: `The Kerberos library failed for ${circumstances.rule}`,
+				hint: 'Look at the cause of this error, and report it',
+			},
 			{},
 			{cause: error},
 		);
 	}
 	const {failure} = error;
 	if (failure.phase === 'library')
-		return new CredentialUnavailableError(`${failure.text} (${circumstances.rule})`);
+		return new CredentialUnavailableError({
+			code: 'kerberos-library-missing',
+			what: `No Kerberos library can be used for ${circumstances.rule}: ${failure.text}`,
+			hint: 'Install one, on Debian libgssapi-krb5-2, and the package koffi',
+		});
 	const explanation = explanations.find(candidate => matches(failure, candidate));
 	const routine = ((failure.major ?? 0) >>> 16) & 0xff;
 	const isCredential =
 		explanation === undefined
 			? failure.phase === 'credential' || routine === noCredential || routine === credentialsExpired
 			: explanation.isCredential === true;
-	const meaning =
-		explanation?.meaning(circumstances, failure.text) ??
-		(isCredential ? howToGetTicket(circumstances.source) : undefined);
-	const message = [
-		`Kerberos failed for ${circumstances.rule}: ${failure.text.replace(/\.$/, '')}`,
-		...(meaning === undefined ? [] : [meaning]),
-	].join('. ');
+	const [meaning, hint] = explanation?.advice(circumstances, failure.text) ?? [
+		undefined,
+		isCredential ? howToGetTicket(circumstances.source) : "Run 'gatepass doctor --network'",
+	];
+	const told = `Kerberos failed for ${circumstances.rule}: ${failure.text.replace(/\.$/, '')}`;
+	const finding = {
+		code: explanation?.code ?? (isCredential ? 'kerberos-ticket-missing' : 'kerberos-exchange-failed'),
+		what: meaning === undefined ? told : `${told}. ${meaning}`,
+		hint,
+	};
 	const {major, minor} = failure;
-	const exchange = new KerberosExchangeError(message, {
+	const exchange = new KerberosExchangeError(finding, {
 		...(major !== undefined && {major}),
 		...(minor !== undefined && {minor}),
 	});
-	return isCredential ? new CredentialUnavailableError(message, {cause: exchange}) : exchange;
+	return isCredential ? new CredentialUnavailableError(finding, {cause: exchange}) : exchange;
 }
 
 function matches(failure: Failure, {phase, codes = [], text}: Explanation): boolean {

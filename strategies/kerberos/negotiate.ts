@@ -39,9 +39,11 @@ export async function* negotiate(request: AuthRequest, negotiation: Negotiation)
 	const {proxy} = options;
 	const isSecure = request.url.protocol === 'https:';
 	if (proxy === true && isSecure) {
-		throw new KerberosExchangeError(
-			`The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below. Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'`,
-		);
+		throw new KerberosExchangeError({
+			code: 'proxy-needs-url',
+			what: `The rule for ${rule.match} (${rule.source}) has 'proxy: true', which cannot answer a proxy for ${request.url.origin}: it is asked for a tunnel below`,
+			hint: "Give the proxy's URL, as in 'proxy: http://proxy.example.org:3128'",
+		});
 	}
 	if (typeof proxy !== 'string') {
 		await claimConnection(request, negotiation);
@@ -66,7 +68,7 @@ async function claimConnection(request: AuthRequest, {options, provider}: Negoti
 	request.connectionOwner = (await provider.whose(serviceOf(request, options))) ?? '';
 }
 
-function serviceOf(
+export function serviceOf(
 	{url}: Pick<AuthRequest, 'url'>,
 	{service, hostname, canonicalizeHostname}: KerberosOptions,
 ): {target: string; canonicalizeHostname: boolean} {
@@ -164,17 +166,19 @@ async function beginContext(
 	} catch (error) {
 		throw challenge === undefined ? error : withResponse(error, challenge);
 	}
-	throw new KerberosExchangeError(
-		`The tickets for ${rule.match} (${rule.source}) changed while a request was on its way, twice. Send it again`,
-	);
+	throw new KerberosExchangeError({
+		code: 'kerberos-tickets-changed',
+		what: `The tickets for ${rule.match} (${rule.source}) changed while a request was on its way, twice`,
+		hint: 'Send it again',
+	});
 }
 
 /** An exchange that failed at a challenge says at which one. */
 function withResponse(error: unknown, {status, headers}: AuthResponse): unknown {
 	if (!(error instanceof KerberosExchangeError)) return error;
-	const {message, major, minor, cause} = error;
+	const {diagnostics, message, major, minor, cause} = error;
 	return new KerberosExchangeError(
-		message,
+		diagnostics[0] ?? message,
 		{
 			...(major !== undefined && {major}),
 			...(minor !== undefined && {minor}),

@@ -38,15 +38,19 @@ export function accept(outcome: Outcome & {readonly rule: RuleInfo}): void {
 	}
 	if (mutualAuthentication === 'disabled' || proof === 'valid') return;
 	if (proof === 'wrong') {
-		throw new MutualAuthenticationError(
-			`The server of ${rule.match} (${rule.source}) answered with a token that does not prove its identity. It may be another machine; do not trust the answer`,
-		);
+		throw new MutualAuthenticationError({
+			code: 'server-proof-wrong',
+			what: `The server of ${rule.match} (${rule.source}) answered with a token that does not prove its identity`,
+			hint: 'It may be another machine; do not trust the answer',
+		});
 	}
 	if (mutualAuthentication === 'optional') return;
 	if (response.status < 400) {
-		throw new MutualAuthenticationError(
-			`The server of ${rule.match} (${rule.source}) did not prove its identity. ${adviceFor(outcome)}`,
-		);
+		throw new MutualAuthenticationError({
+			code: 'server-not-proven',
+			what: `The server of ${rule.match} (${rule.source}) did not prove its identity`,
+			hint: `${adviceFor(outcome)}`,
+		});
 	}
 	if (sanitizeErrorResponse) response.withhold(harmlessHeaders);
 }
@@ -69,7 +73,9 @@ function tooLong(
 ): KerberosExchangeError | undefined {
 	const length = header?.length ?? 0;
 	if (status !== 431 && !(status === 400 && length >= longHeader)) return undefined;
-	return new KerberosExchangeError(
-		`The server of ${rule.match} (${rule.source}) answered ${status} to a header of ${length} characters with the ticket, which is probably longer than it takes. Have its limit raised (Apache: LimitRequestFieldSize, nginx: large_client_header_buffers, IIS: MaxFieldLength), or have the principal put into fewer groups`,
-	);
+	return new KerberosExchangeError({
+		code: 'kerberos-ticket-too-long',
+		what: `The server of ${rule.match} (${rule.source}) answered ${status} to a header of ${length} characters with the ticket, which is probably longer than it takes`,
+		hint: 'Have its limit raised (Apache: LimitRequestFieldSize, nginx: large_client_header_buffers, IIS: MaxFieldLength), or have the principal put into fewer groups',
+	});
 }

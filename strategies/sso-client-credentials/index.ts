@@ -6,16 +6,19 @@ import {
 	type Conversation,
 	type CredentialStatus,
 	Environment,
+	type Examination,
 	HttpClient,
 	Identities,
 	inject,
+	Notices,
 	RuleInfo,
 	StrategyOptions,
 	TokenCache,
 } from '../../src/strategy/index.ts';
+import type {Grant} from '../sso/grant.ts';
 import {endpointsOf, type SsoOptions} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
-import {commonParameters, type Grant, TokenConversation} from '../sso/token-conversation.ts';
+import {commonParameters, TokenConversation} from '../sso/token-conversation.ts';
 import {ssoOptions} from './options.ts';
 
 /**
@@ -28,6 +31,7 @@ import {ssoOptions} from './options.ts';
 @authStrategy({name: 'sso-client-credentials', options: ssoOptions, endpoints: endpointsOf})
 export class SsoClientCredentialsStrategy implements AuthStrategy {
 	readonly #conversation: TokenConversation;
+	readonly #client: TokenClient;
 
 	constructor(
 		@inject(StrategyOptions) options: SsoOptions,
@@ -35,18 +39,23 @@ export class SsoClientCredentialsStrategy implements AuthStrategy {
 		@inject(HttpClient) http: HttpClient,
 		@inject(Identities) identities: Identities,
 		@inject(Environment) environment: Environment,
+		@inject(Notices) notices: Notices,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
-		const client = new TokenClient(options, {http, identities, environment, rule});
+		this.#client = new TokenClient(options, {http, identities, environment, notices, rule});
 		const grant: Grant = {type: 'client_credentials', parameters: commonParameters(options)};
 		this.#conversation = new TokenConversation({
 			strategy: 'sso-client-credentials',
 			options,
 			tokens,
-			client,
+			client: this.#client,
 			tenant: rule.tenant,
 			grants: {for: () => grant, known: () => grant},
 		});
+	}
+
+	dispose(): void {
+		this.#client.dispose();
 	}
 
 	authenticate(request: AuthRequest): Conversation {
@@ -55,6 +64,10 @@ export class SsoClientCredentialsStrategy implements AuthStrategy {
 
 	status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
 		return this.#conversation.status(settings);
+	}
+
+	examine(url: URL): Promise<Examination> {
+		return this.#conversation.examine(url);
 	}
 
 	forget(): Promise<void> {

@@ -6,17 +6,20 @@ import {
 	type Conversation,
 	type CredentialStatus,
 	Environment,
+	type Examination,
 	HttpClient,
 	Identities,
 	inject,
+	Notices,
 	RuleInfo,
 	Strategies,
 	StrategyOptions,
 	TokenCache,
 } from '../../src/strategy/index.ts';
+import type {Grant} from '../sso/grant.ts';
 import {endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
-import {commonParameters, type Grant, type Grants, TokenConversation} from '../sso/token-conversation.ts';
+import {commonParameters, type Grants, TokenConversation} from '../sso/token-conversation.ts';
 import {type TokenExchangeOptions, tokenExchangeOptions} from './options.ts';
 import {type TokenSource, tokenSource} from './token-source.ts';
 
@@ -45,6 +48,7 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 	readonly #subject: TokenSource;
 	readonly #actor: TokenSource | undefined;
 	readonly #conversation: TokenConversation;
+	readonly #client: TokenClient;
 	#last: {readonly subject: string; readonly actor: string | undefined; readonly grant: Grant} | undefined;
 
 	constructor(
@@ -53,11 +57,12 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		@inject(HttpClient) http: HttpClient,
 		@inject(Identities) identities: Identities,
 		@inject(Environment) environment: Environment,
+		@inject(Notices) notices: Notices,
 		@inject(Strategies) strategies: Strategies,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
 		const options = {...given, endpointInRealm};
-		const services = {environment, strategies, rule};
+		const services = {environment, strategies, notices, rule};
 		const {subjectToken, actorToken} = options;
 		this.#subject = tokenSource(subjectToken, 'subjectToken', services);
 		this.#actor = actorToken === undefined ? undefined : tokenSource(actorToken, 'actorToken', services);
@@ -71,15 +76,19 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 				return isKnown ? this.#grantFor(subject, actor) : undefined;
 			},
 		};
-		const client = new TokenClient(options, {http, identities, environment, rule});
+		this.#client = new TokenClient(options, {http, identities, environment, notices, rule});
 		this.#conversation = new TokenConversation({
 			strategy: 'sso-token-exchange',
 			options,
 			tokens,
-			client,
+			client: this.#client,
 			tenant: rule.tenant,
 			grants,
 		});
+	}
+
+	dispose(): void {
+		this.#client.dispose();
 	}
 
 	authenticate(request: AuthRequest): Conversation {
@@ -92,6 +101,10 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 			if (status?.available === false) return status;
 		}
 		return this.#conversation.status(settings);
+	}
+
+	examine(url: URL): Promise<Examination> {
+		return this.#conversation.examine(url);
 	}
 
 	async forget(): Promise<void> {

@@ -1,18 +1,13 @@
 /** The options of `sso-token-exchange`. */
 import {z} from 'zod';
+import {promptForms} from '../bearer/source.ts';
 import {nestedStrategy} from '../chain/nested-strategy.ts';
 import {refuseMistakes, ssoShape} from '../sso/options.ts';
 
 /** Where a token comes from that is handed to the authorization server. */
 const tokenPlace = z.union([
-	z.strictObject({file: z.string().min(1).describe('A file that holds it, read again for each exchange')}),
-	z.strictObject({variable: z.string().min(1).describe('A variable that holds it')}),
+	...promptForms,
 	z.strictObject({rule: nestedStrategy.describe('A strategy that shows it as a bearer token')}),
-	z
-		.custom<() => string | Promise<string>>(value => typeof value === 'function', {
-			error: 'it is no function',
-		})
-		.describe('A function that gives it'),
 ]);
 
 export type TokenPlace = z.output<typeof tokenPlace>;

@@ -2,7 +2,8 @@
 import * as oauth from 'oauth4webapi';
 import {InsecureTransportError, TokenRequestError} from '../../src/errors.ts';
 import {type HttpClient, isLoopback, type RuleInfo} from '../../src/strategy/index.ts';
-import {type EndpointName, printable, retryAfterOf} from './describe-failure.ts';
+import {printable} from '../bearer/printable.ts';
+import {type EndpointName, retryAfterOf} from './describe-failure.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 
 const endpointNames: readonly EndpointName[] = [
@@ -47,7 +48,11 @@ async function discover(
 ): Promise<oauth.AuthorizationServer> {
 	const fail = (what: string, response?: Response): TokenRequestError =>
 		new TokenRequestError(
-			`The metadata of the issuer ${issuer.href} (rule for ${rule.match}, ${rule.source}) cannot be used: ${what}. Check 'issuer', or name the endpoint in 'tokenEndpoint'`,
+			{
+				code: 'issuer-metadata-unusable',
+				what: `The metadata of the issuer ${issuer.href} (rule for ${rule.match}, ${rule.source}) cannot be used: ${what}`,
+				hint: "Check 'issuer', or name the endpoint in 'tokenEndpoint'",
+			},
 			response === undefined ? {} : {status: response.status, ...retryAfterOf(response)},
 		);
 	const failures: TokenRequestError[] = [];
@@ -93,13 +98,16 @@ function checkEndpoint(endpoint: unknown, name: string, issuer: string, rule: Ru
 	if (endpoint === undefined) return;
 	const url = URL.parse(String(endpoint));
 	if (url === null) {
-		throw new TokenRequestError(
-			`The metadata of the issuer ${issuer} (rule for ${rule.match}, ${rule.source}) has a ${name} that is no URL. Have the server put right, or name the endpoint in 'tokenEndpoint'`,
-		);
+		throw new TokenRequestError({
+			code: 'issuer-metadata-unusable',
+			what: `The metadata of the issuer ${issuer} (rule for ${rule.match}, ${rule.source}) has a ${name} that is no URL`,
+			hint: "Have the server put right, or name the endpoint in 'tokenEndpoint'",
+		});
 	}
 	if (url.protocol === 'https:' || rule.allowInsecure || isLoopback(url.hostname)) return;
-	throw new InsecureTransportError(
-		`The metadata of the issuer ${issuer} names the ${name} ${url.origin}${url.pathname}, which is plain http. ` +
-			"Have the server put right, or write 'allowInsecure: true' in the rule if every machine on the way may read the secret",
-	);
+	throw new InsecureTransportError({
+		code: 'insecure-transport',
+		what: `The metadata of the issuer ${issuer} names the ${name} ${url.origin}${url.pathname}, which is plain http`,
+		hint: "Have the server put right, or write 'allowInsecure: true' in the rule if every machine on the way may read the secret",
+	});
 }

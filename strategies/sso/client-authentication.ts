@@ -1,11 +1,12 @@
 /** How a client proves who it is to an authorization server (RFC 6749 section 2.3, RFC 7523, RFC 8705). */
-import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
-import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
+import {CredentialUnavailableError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
-import {formEncoded} from './describe-failure.ts';
+import {type AssertionReader, doubtsAbout} from '../bearer/claims.ts';
+import type {TextSource} from '../bearer/source.ts';
 import type {SsoOptions} from './options.ts';
 import type {ServerClock} from './server-clock.ts';
+import {importParametersOf, readSigningKey} from './signing-key.ts';
 
 /** The client of a rule: its name, and what adds the proof to a request. */
 export interface ClientIdentity {
@@ -13,6 +14,8 @@ export interface ClientIdentity {
 	readonly authenticate: oauth.ClientAuth;
 	/** Texts that must not show up in a message. */
 	readonly secrets: readonly string[];
+	/** What was shown last that others made, and what a server may not like about it: a sentence each. */
+	readonly doubts?: (reader: AssertionReader) => readonly string[];
 }
 
 /**
@@ -25,16 +28,24 @@ export async function findClient(
 	environment: Environment,
 	rule: RuleInfo,
 	clock: ServerClock,
+	assertion?: TextSource,
 ): Promise<ClientIdentity> {
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
 		const value = options[option] ?? environment[variable];
 		if (value) return value;
-		throw new CredentialUnavailableError(
-			`The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set. Set one of them`,
-		);
+		throw new CredentialUnavailableError({
+			code: 'secret-missing',
+			what: `The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set`,
+			hint: 'Set one of them',
+		});
 	};
+	if (options.isClientOptional && !(options.clientId ?? environment.SSO_CLIENT_ID)) {
+		// The library wants a name; it is not sent.
+		return {clientId: 'unnamed', authenticate: () => {}, secrets: []};
+	}
 	const clientId = find('clientId', 'SSO_CLIENT_ID');
 	const secret = (): string => find('clientSecret', 'SSO_CLIENT_SECRET');
+	if (assertion !== undefined) return {clientId, ...handOver(assertion)};
 	switch (methodOf(options)) {
 		case 'client_secret_post':
 			return {clientId, authenticate: oauth.ClientSecretPost(secret()), secrets: [secret()]};
@@ -51,6 +62,21 @@ export async function findClient(
 	}
 }
 
+/** RFC 7523 section 2.2, with an assertion that somebody else made. It is read for each request: it may last for minutes only. */
+function handOver(source: TextSource): Omit<ClientIdentity, 'clientId'> {
+	let last: string | undefined;
+	return {
+		async authenticate(_, {client_id}, body) {
+			last = await source.read();
+			body.set('client_id', client_id);
+			body.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
+			body.set('client_assertion', last);
+		},
+		secrets: [],
+		doubts: reader => (last === undefined ? [] : doubtsAbout(last, source.place, reader)),
+	};
+}
+
 /**
  * The secret in the header, form-urlencoded first (RFC 6749 section 2.3.1). The library's own encodes more characters
  * than forms do, such as the hyphen, and some servers, glewlwyd among them, take the header as it is. Encoded as in a
@@ -61,6 +87,11 @@ function basic(clientSecret: string): oauth.ClientAuth {
 		const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
 		headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`);
 	};
+}
+
+/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
+function formEncoded(text: string): string {
+	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /** The method that is named, or the one that the other options suggest. */
@@ -76,40 +107,14 @@ function methodOf(options: SsoOptions): NonNullable<SsoOptions['clientAuthentica
 /** Seconds from `iat` on, which is dated back. */
 const assertionLifetime = 65;
 
-/** Fewer bits no library signs with, nor does any server accept them (RFC 7518 section 3.3). */
-const fewestRsaBits = 2048;
-
 async function signWithKey(
 	options: SsoOptions,
 	rule: RuleInfo,
 	clock: ServerClock,
 ): Promise<oauth.ClientAuth> {
 	const {privateKey = '', keyId, algorithm: named} = options;
-	const fail = (what: string, hint: string): GatepassError =>
-		new CredentialUnavailableError(
-			`The 'privateKey' of the rule for ${rule.match} (${rule.source}) ${what}. ${hint}`,
-		);
-	const key = parseKey(privateKey);
-	if (key === undefined) {
-		throw fail(
-			'is no private key in PEM form, or is encrypted',
-			'Give the text of the file, for example as ${file:/run/secrets/key.pem}',
-		);
-	}
-	const suitable = algorithmsFor(key);
-	const algorithm = named ?? suitable[0];
-	const parameters = algorithm === undefined ? undefined : importParameters[algorithm];
-	if (algorithm === undefined || parameters === undefined || !suitable.includes(algorithm)) {
-		throw fail(
-			`cannot sign with ${algorithm ?? 'any algorithm that servers know'}`,
-			suitable.length === 0
-				? 'Use an EC key on P-256, P-384 or P-521, an Ed25519 key or an RSA key'
-				: `Set 'algorithm' to one of ${suitable.join(', ')}`,
-		);
-	}
-	const bits = key.asymmetricKeyDetails?.modulusLength ?? fewestRsaBits;
-	if (bits < fewestRsaBits) throw fail(`has only ${bits} bits`, `Use one of ${fewestRsaBits} or more`);
-	const cryptoKey = key.toCryptoKey(parameters, false, ['sign']) as oauth.CryptoKey;
+	const {key, algorithm} = readSigningKey({privateKey, algorithm: named}, 'privateKey', rule);
+	const cryptoKey = key.toCryptoKey(importParametersOf(algorithm), false, ['sign']) as oauth.CryptoKey;
 	return oauth.PrivateKeyJwt(keyId === undefined ? cryptoKey : {key: cryptoKey, kid: keyId}, {
 		// The library names each algorithm by its one newest name.
 		[oauth.modifyAssertion]: (header, claims) => {
@@ -130,42 +135,3 @@ function date(claims: Record<string, oauth.JsonValue | undefined>, clock: Server
 	claims.exp = issuedAt + assertionLifetime;
 	delete claims.nbf;
 }
-
-/** A key in a variable often has its line ends written as `\n`. The library's error is left out: it could quote the text. */
-function parseKey(text: string): KeyObject | undefined {
-	try {
-		return createPrivateKey(text.replaceAll('\\n', '\n'));
-	} catch {
-		return undefined;
-	}
-}
-
-/**
- * JWS algorithms (RFC 7518, RFC 8037, RFC 9864) by kind of key; the first is the default. For Ed25519 that is the
- * older name, the only one that many servers know.
- */
-function algorithmsFor({asymmetricKeyType: type, asymmetricKeyDetails: details}: KeyObject): string[] {
-	if (type === 'rsa') return ['RS256', 'PS256', 'RS384', 'PS384', 'RS512', 'PS512'];
-	if (type === 'ed25519') return ['EdDSA', 'Ed25519'];
-	if (type !== 'ec') return [];
-	const byCurve: Record<string, string> = {prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512'};
-	const algorithm = byCurve[details?.namedCurve ?? ''];
-	return algorithm === undefined ? [] : [algorithm];
-}
-
-type ImportParameters = Parameters<KeyObject['toCryptoKey']>[0];
-
-const rsa = (name: string, hash: string): ImportParameters => ({name, hash});
-const importParameters: Readonly<Record<string, ImportParameters>> = {
-	RS256: rsa('RSASSA-PKCS1-v1_5', 'SHA-256'),
-	RS384: rsa('RSASSA-PKCS1-v1_5', 'SHA-384'),
-	RS512: rsa('RSASSA-PKCS1-v1_5', 'SHA-512'),
-	PS256: rsa('RSA-PSS', 'SHA-256'),
-	PS384: rsa('RSA-PSS', 'SHA-384'),
-	PS512: rsa('RSA-PSS', 'SHA-512'),
-	ES256: {name: 'ECDSA', namedCurve: 'P-256'},
-	ES384: {name: 'ECDSA', namedCurve: 'P-384'},
-	ES512: {name: 'ECDSA', namedCurve: 'P-521'},
-	EdDSA: {name: 'Ed25519'},
-	Ed25519: {name: 'Ed25519'},
-};

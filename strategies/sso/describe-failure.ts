@@ -1,7 +1,9 @@
 /** Puts into words why an authorization server refused: which rule, which endpoint, what came back, what to try. */
 import * as oauth from 'oauth4webapi';
+import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
-import {type RuleInfo, redact} from '../../src/strategy/index.ts';
+import type {RuleInfo} from '../../src/strategy/index.ts';
+import {printable} from '../bearer/printable.ts';
 
 /** The endpoints that secrets are sent to, by their names in the metadata. */
 export type EndpointName = 'token_endpoint' | 'revocation_endpoint' | 'introspection_endpoint';
@@ -12,19 +14,20 @@ export interface Exchange {
 	readonly endpoint: string;
 	readonly rule: RuleInfo;
 	readonly secrets: readonly string[];
+	/** What the server may not have liked, a sentence each. */
+	readonly doubts?: () => readonly string[];
 }
 
 /** An error that names the endpoint and the rule. */
 export function refusal(
 	{name, endpoint, rule}: Exchange,
-	what: string,
-	hint: string,
+	{code = 'token-request-failed', what, hint}: {code?: AnyDiagnosticCode; what: string; hint: string},
 	details: TokenRequestDetails,
 	options?: ErrorOptions,
 ): TokenRequestError {
 	const {origin, pathname} = new URL(endpoint);
 	const place = `The ${name.replace('_', ' ')} ${origin}${pathname} (rule for ${rule.match}, ${rule.source})`;
-	return new TokenRequestError(`${place} ${what}. ${hint}`, details, options);
+	return new TokenRequestError({code, what: `${place} ${what}`, hint}, details, options);
 }
 
 /** The error for whatever a request threw. */
@@ -41,8 +44,11 @@ export function describeFailure(
 		const reason = printable((error as Error).message, exchange.secrets);
 		return refusal(
 			exchange,
-			`gave no answer: ${reason}`,
-			adviceForSilence(error, exchange),
+			{
+				code: 'token-endpoint-unreachable',
+				what: `gave no answer: ${reason}`,
+				hint: adviceForSilence(error, exchange),
+			},
 			{},
 			{cause: error},
 		);
@@ -54,11 +60,19 @@ export function describeFailure(
 			? whatCameInstead(error, type)
 			: `answered ${status}${type === undefined ? '' : ` with ${type}`}`;
 	const {retryAfter} = retryAfterOf(response);
-	const hint = adviceForStatus(status, retryAfter, exchange.name);
-	return refusal(exchange, printable(what, exchange.secrets), hint, {
-		status,
-		...(retryAfter !== undefined && {retryAfter}),
-	});
+	const finding = {
+		code: codeForStatus(status),
+		what: printable(what, exchange.secrets),
+		hint: adviceForStatus(status, retryAfter, exchange.name),
+	};
+	return refusal(exchange, finding, {status, ...(retryAfter !== undefined && {retryAfter})});
+}
+
+function codeForStatus(status: number): AnyDiagnosticCode {
+	if (status === 404 || status === 405) return 'token-endpoint-wrong';
+	if (status === 200) return 'token-answer-unusable';
+	if (status === 429 || status === 503) return 'token-request-delayed';
+	return status === 401 || status === 403 ? 'client-refused' : 'token-request-failed';
 }
 
 /** Codes of OpenSSL's for a server whose chain leads to nothing that is trusted. */
@@ -77,8 +91,13 @@ function adviceForStatus(status: number, retryAfter: number | undefined, name: E
 	if (retryAfter !== undefined) return `Try again in ${Math.ceil(retryAfter / 1000)} s`;
 	if (status === 429) return 'Try again later, and less often';
 	if (status >= 500) return 'Try again later, and tell whoever runs the server if it lasts';
-	const mayBeClient = status === 401 || status === 403 ? ', and that it knows this client' : '';
-	return `Check that this is the ${name.replace('_', ' ')}${mayBeClient}`;
+	const isEndpoint = `Check that this is the ${name.replace('_', ' ')}`;
+	if (status !== 401 && status !== 403) return isEndpoint;
+	const isClient = `${isEndpoint}, that it knows this client, and that 'clientAuthentication' is a way that it takes`;
+	// Some say no more where a request lacks a scope that they insist on.
+	return status === 403 && name === 'token_endpoint'
+		? `${isClient}; it may insist on a 'scope', too`
+		: isClient;
 }
 
 /** Some servers refuse with the status 200; what their body says is then more than that it holds no token. */
@@ -125,6 +144,14 @@ const knownCodes: ReadonlySet<string> = new Set([
 	...['invalid_dpop_proof', 'use_dpop_nonce', 'temporarily_unavailable', 'server_error'],
 ]);
 
+/** Codes for which an assertion may be the reason (RFC 7521 section 4.1.1 and 4.2.1, and what servers make of it). */
+const aboutAssertions: ReadonlySet<string> = new Set([
+	'invalid_client',
+	'invalid_grant',
+	'invalid_request',
+	'unauthorized_client',
+]);
+
 function oauthErrorIn(error: unknown): OauthError | undefined {
 	if (error instanceof oauth.ResponseBodyError) return error;
 	if (!(error instanceof oauth.WWWAuthenticateChallengeError)) return undefined;
@@ -151,7 +178,10 @@ function describeOauthError(
 		...retryAfterOf(response),
 	};
 	// The library's error is no cause: it holds the answer, which could repeat the request.
-	return refusal(exchange, `refused: ${code}${quoted}`, adviceFor(code), details);
+	const doubts = (aboutAssertions.has(code) && exchange.doubts?.()) || [];
+	const advice = adviceFor(code);
+	const hint = doubts.length > 0 ? doubts.join('. ') : advice.hint;
+	return refusal(exchange, {code: advice.code, what: `refused: ${code}${quoted}`, hint}, details);
 }
 
 /** The library's messages name fields, never values. */
@@ -163,38 +193,35 @@ function whatCameInstead(error: unknown, type: string | undefined): string {
 	return `answered with something that is no token (${message ?? 'unknown'})`;
 }
 
-function adviceFor(code: string): string {
+function adviceFor(code: string): {code: AnyDiagnosticCode; hint: string} {
 	switch (code) {
 		case 'invalid_client':
-			return "Check 'clientId', 'clientSecret' or 'privateKey', and 'clientAuthentication'";
+			return {
+				code: 'client-refused',
+				hint: "Check 'clientId', 'clientSecret', 'clientAssertion' or 'privateKey', and 'clientAuthentication'",
+			};
 		case 'invalid_scope':
-			return "Check 'scope'";
+			return {code: 'scope-refused', hint: "Check 'scope'"};
 		case 'invalid_target':
-			return "Check 'audience' and 'resource'";
+			return {code: 'audience-refused', hint: "Check 'audience' and 'resource'"};
 		case 'invalid_grant':
-			return 'Check the subject token: it may have expired, or be meant for somebody else';
+			return {
+				code: 'grant-refused',
+				hint: 'Check the subject token: it may have expired, or be meant for somebody else',
+			};
 		case 'unauthorized_client':
 		case 'unsupported_grant_type':
-			return 'Have the client allowed this grant';
+			return {code: 'grant-not-allowed', hint: 'Have the client allowed this grant'};
 		case 'invalid_dpop_proof':
-			return "Check this machine's clock";
+			return {code: 'dpop-proof-refused', hint: "Check this machine's clock"};
 		case 'use_dpop_nonce':
-			return "Set 'dpop: true', or have the server put right if it is set: it was sent the nonce that it gave";
+			return {
+				code: 'dpop-nonce-refused',
+				hint: "Set 'dpop: true', or have the server put right if it is set: it was sent the nonce that it gave",
+			};
 		default:
-			return 'Check the options of the rule';
+			return {code: 'token-request-refused', hint: 'Check the options of the rule'};
 	}
-}
-
-/** A server may repeat what it was sent, and may send anything. */
-export function printable(text: string, secrets: readonly string[] = []): string {
-	return redact(text, secrets)
-		.replaceAll(/[^\x20-\x7E…]/g, ' ')
-		.slice(0, 300);
-}
-
-/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
-export function formEncoded(text: string): string {
-	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /**

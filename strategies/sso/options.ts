@@ -1,6 +1,7 @@
 /** The options that all strategies share which get their tokens from an OAuth 2 authorization server. */
 import {z} from 'zod';
 import {CredentialUnavailableError} from '../../src/errors.ts';
+import {sourceOptions} from '../bearer/source.ts';
 import {gridCertificateOptions} from '../grid-certificate/options.ts';
 
 const server = z.string().refine(value => URL.parse(`https://${value}`)?.host === value.toLowerCase(), {
@@ -48,6 +49,11 @@ export const ssoShape = {
 		.describe(
 			'How the client proves who it is. Default: what the other options allow, else client_secret_basic',
 		),
+	clientAssertion: sourceOptions
+		.optional()
+		.describe(
+			'An assertion that somebody else made for the client (RFC 7523), read anew for each token request',
+		),
 	privateKey: z.string().min(1).optional().describe('The private key of private_key_jwt, as PEM text'),
 	keyId: z.string().min(1).optional().describe('The name of that key at the server'),
 	algorithm: z.string().min(1).optional().describe('The algorithm to sign with. Default: what suits the key'),
@@ -66,11 +72,14 @@ const shared = z.strictObject(ssoShape);
 export type SsoOptions = z.output<typeof shared> & {
 	/** Where the token endpoint is below the realm's own address; the strategy's to say, not the rule's. */
 	readonly endpointInRealm?: string;
+	/** Whether the grant alone may be enough; likewise. */
+	readonly isClientOptional?: boolean;
 };
 
 /** What is wrong with a combination of options, as `[option, sentence]`; nothing where it is right. */
 export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
-	const {tokenEndpoint, issuer, server, realm, clientAuthentication: method, privateKey, identity} = options;
+	const {tokenEndpoint, issuer, server, realm, privateKey, identity, clientAssertion} = options;
+	const {clientAuthentication: method} = options;
 	const mistakes: [keyof SsoOptions, string][] = [];
 	const places = [
 		tokenEndpoint && 'tokenEndpoint',
@@ -89,9 +98,10 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 			`there is no authorization server; name it in 'tokenEndpoint', 'issuer' or 'server', or write 'bundles: [cern]' for CERN's`,
 		]);
 	}
-	if (method === 'private_key_jwt' && privateKey === undefined) {
+	if (method === 'private_key_jwt' && privateKey === undefined && clientAssertion === undefined) {
 		mistakes.push(['clientAuthentication', "private_key_jwt needs the option 'privateKey'; add it"]);
 	}
+	if (clientAssertion !== undefined) mistakes.push(...mistakesBeside(options));
 	for (const option of ['keyId', 'algorithm'] as const) {
 		if (options[option] !== undefined && privateKey === undefined)
 			mistakes.push([option, "it is for a 'privateKey', and there is none"]);
@@ -106,6 +116,22 @@ export function mistakesIn(options: SsoOptions): [keyof SsoOptions, string][] {
 		mistakes.push([
 			'dpop',
 			'a token is bound either to a key (dpop) or to a certificate (certificateBound); choose one',
+		]);
+	}
+	return mistakes;
+}
+
+/** An assertion is the client's whole proof. */
+function mistakesBeside(options: SsoOptions): [keyof SsoOptions, string][] {
+	const {clientSecret, clientAuthentication: method} = options;
+	const mistakes: [keyof SsoOptions, string][] = [];
+	if (clientSecret !== undefined) {
+		mistakes.push(['clientAssertion', "there is a 'clientSecret' besides; keep one of them"]);
+	}
+	if (method !== undefined && method !== 'private_key_jwt') {
+		mistakes.push([
+			'clientAuthentication',
+			`${method} is another way than the 'clientAssertion'; take one of them out`,
 		]);
 	}
 	return mistakes;
@@ -135,9 +161,11 @@ export function tokenEndpointOf({
 }: SsoOptions): string {
 	if (tokenEndpoint !== undefined) return tokenEndpoint;
 	if (server === undefined) {
-		throw new CredentialUnavailableError(
-			"There is no authorization server. Name it in 'tokenEndpoint', 'issuer' or 'server'",
-		);
+		throw new CredentialUnavailableError({
+			code: 'authorization-server-missing',
+			what: 'There is no authorization server',
+			hint: "Name it in 'tokenEndpoint', 'issuer' or 'server'",
+		});
 	}
 	return `https://${server}/auth/realms/${realm}/${endpointInRealm}`;
 }

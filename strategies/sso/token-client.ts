@@ -1,14 +1,18 @@
 /** Talks to an authorization server for one rule: token requests, revocation, introspection. The protocol is oauth4webapi's. */
 import * as oauth from 'oauth4webapi';
+import {type Diagnostic, warning} from '../../src/diagnostics/diagnostic.ts';
 import {TokenRequestError} from '../../src/errors.ts';
 import type {
 	Environment,
 	HttpClient,
 	Identities,
 	Identity,
+	Notices,
 	RuleInfo,
 	Token,
 } from '../../src/strategy/index.ts';
+import type {AssertionReader} from '../bearer/claims.ts';
+import {openSource, type TextSource} from '../bearer/source.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
 import {
@@ -18,14 +22,19 @@ import {
 	refusalAsSuch,
 	withoutChallenge,
 } from './describe-failure.ts';
-import type {SsoOptions} from './options.ts';
+import type {Grant} from './grant.ts';
+import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import {ServerClock} from './server-clock.ts';
 import {readToken, refuseRedirect, withoutUnusedFields} from './token-response.ts';
+
+/** Milliseconds that clocks may differ without a word. */
+const tellingSkew = 5000;
 
 export interface TokenClientServices {
 	readonly http: HttpClient;
 	readonly identities: Identities;
 	readonly environment: Environment;
+	readonly notices: Notices;
 	readonly rule: RuleInfo;
 }
 
@@ -51,6 +60,10 @@ interface Exchanging<Result> {
 	readonly signal: AbortSignal;
 	/** Texts of this request that must not show up in a message. */
 	readonly secrets: readonly string[];
+	/** What the server may not like about what is sent, a sentence each. */
+	doubts?(reader: AssertionReader): readonly string[];
+	/** Whether what is sent bears a time, besides the client's own proof. */
+	readonly sendsTime?: boolean;
 	send(connection: Connection): Promise<Response>;
 	/** `sentAt`: when the request was made, by this machine's clock. */
 	read(connection: Connection, response: Response, exchange: Exchange, sentAt: number): Promise<Result>;
@@ -60,12 +73,20 @@ export class TokenClient {
 	readonly #options: SsoOptions;
 	readonly #services: TokenClientServices;
 	readonly #clock = new ServerClock();
+	readonly #assertion: TextSource | undefined;
 	#preparation: Promise<Preparation> | undefined;
 	#server: Promise<oauth.AuthorizationServer> | undefined;
 
 	constructor(options: SsoOptions, services: TokenClientServices) {
 		this.#options = options;
 		this.#services = services;
+		const {clientAssertion} = options;
+		this.#assertion = clientAssertion && openSource(clientAssertion, 'clientAssertion', services);
+	}
+
+	/** End what runs. */
+	dispose(): void {
+		this.#assertion?.dispose();
 	}
 
 	/** @throws {CredentialUnavailableError} where the client's name, secret or key is missing. */
@@ -95,8 +116,7 @@ export class TokenClient {
 	 * @throws {TokenRequestError} for any answer that is not one.
 	 */
 	request(
-		grantType: string,
-		parameters: URLSearchParams,
+		{type, parameters, complete, doubts}: Grant,
 		identity: Identity | undefined,
 		signal: AbortSignal,
 	): Promise<Token> {
@@ -105,12 +125,18 @@ export class TokenClient {
 			identity,
 			signal,
 			secrets: secretsIn(parameters, this.#options),
-			send: ({server, client, authenticate, dpop, options}) =>
-				oauth.genericTokenEndpointRequest(server, client, authenticate, grantType, parameters, {
+			sendsTime: complete !== undefined,
+			send: async ({server, client, authenticate, dpop, options}) => {
+				const form = complete === undefined ? parameters : new URLSearchParams(parameters);
+				const added = await complete?.({audience: server.issuer, issuedAt: this.#clock.issuedAt()});
+				for (const [name, value] of Object.entries(added ?? {})) form.set(name, value);
+				return oauth.genericTokenEndpointRequest(server, client, authenticate, type, form, {
 					...options,
 					[oauth.allowInsecureRequests]: true,
 					...(dpop !== undefined && {DPoP: dpop.handle}),
-				}),
+				});
+			},
+			doubts: doubts ?? (() => []),
 			read: async ({server, client, dpop}, response, exchange, sentAt) => {
 				const answer = await oauth.processGenericTokenEndpointResponse(
 					server,
@@ -183,7 +209,10 @@ export class TokenClient {
 			} catch (error) {
 				if (!hasNonce && this.#options.dpop && (error as TokenRequestError).error === 'use_dpop_nonce') {
 					hasNonce = true;
-				} else if (!this.#mayMindTheTime(error) || !this.#clock.switchFrom(offsets)) {
+				} else if (
+					!this.#mayMindTheTime(error, exchanging.sendsTime ?? false) ||
+					!this.#clock.switchFrom(offsets)
+				) {
 					this.#clock.switchBack(offsets[0] ?? 0);
 					throw error;
 				}
@@ -191,17 +220,51 @@ export class TokenClient {
 		}
 	}
 
+	/** What the last answers say of this machine's clock: few servers take what comes from the future. */
+	clockDoubts(): readonly Diagnostic[] {
+		const {skew} = this.#clock;
+		if (Math.abs(skew) < tellingSkew) return [];
+		const isAhead = skew < 0;
+		const where = this.#options.issuer ?? tokenEndpointOf(this.#options);
+		return [
+			warning({
+				code: isAhead ? 'clock-ahead-of-server' : 'clock-behind-server',
+				what: `This machine's clock is ${Math.round(Math.abs(skew) / 1000)} s ${isAhead ? 'ahead of' : 'behind'} that of ${new URL(where).origin}`,
+				hint: "Set the clock, for example with 'timedatectl set-ntp true'",
+				where,
+			}),
+		];
+	}
+
 	/** An API refused a proof of this client's: the next one goes by the other clock, if that differs. */
 	switchClock(): void {
 		this.#clock.switchFrom([this.#clock.offset]);
 	}
 
-	async #askOnce<Result>({name, identity, signal, secrets, send, read}: Exchanging<Result>): Promise<Result> {
+	async #askOnce<Result>({
+		name,
+		identity,
+		signal,
+		secrets,
+		doubts,
+		send,
+		read,
+	}: Exchanging<Result>): Promise<Result> {
 		const server = await this.#findServer(signal);
 		const {client, dpop} = await this.prepare();
 		const {http, rule} = this.#services;
 		const hidden = [...client.secrets, ...secrets];
-		const exchange: Exchange = {name, endpoint: server[name] ?? '', rule, secrets: hidden};
+		const exchange: Exchange = {
+			name,
+			endpoint: server[name] ?? '',
+			rule,
+			secrets: hidden,
+			doubts: () => {
+				const names = [...new Set([server.issuer, server.token_endpoint ?? server.issuer])];
+				const reader = {names, now: this.#clock.toServers(Date.now())};
+				return [...(client.doubts?.(reader) ?? []), ...(doubts?.(reader) ?? [])];
+			},
+		};
 		const connection: Connection = {
 			server,
 			client: {client_id: client.clientId},
@@ -211,6 +274,7 @@ export class TokenClient {
 				signal,
 				[oauth.customFetch]: (url, {method, headers, body}) => {
 					if (headers.authorization !== undefined) hidden.push(headers.authorization.replace(/^\S+ /, ''));
+					for (const name of assertionParameters) hidden.push(...(body as URLSearchParams).getAll(name));
 					return http.fetch(url, {method, headers, body, signal, ...(identity !== undefined && {identity})});
 				},
 			},
@@ -240,7 +304,7 @@ export class TokenClient {
 
 	async #makePreparation(): Promise<Preparation> {
 		const {environment, rule} = this.#services;
-		const client = await findClient(this.#options, environment, rule, this.#clock);
+		const client = await findClient(this.#options, environment, rule, this.#clock, this.#assertion);
 		return {client, dpop: this.#options.dpop ? await this.#makeDpop() : undefined};
 	}
 
@@ -254,14 +318,18 @@ export class TokenClient {
 		return {handle, thumbprint: await handle.calculateThumbprint()};
 	}
 
-	#mayMindTheTime(error: unknown): boolean {
+	#mayMindTheTime(error: unknown, bearsTime: boolean): boolean {
 		const {dpop, privateKey, clientAuthentication} = this.#options;
-		const sendsTime = dpop || privateKey !== undefined || clientAuthentication === 'client_secret_jwt';
+		const sendsTime =
+			bearsTime || dpop || privateKey !== undefined || clientAuthentication === 'client_secret_jwt';
 		const {status = 0, retryAfter} = error as TokenRequestError;
 		const isRefusal = error instanceof TokenRequestError && status >= 400 && status < 500;
 		return Boolean(sendsTime) && isRefusal && retryAfter === undefined;
 	}
 }
+
+/** They are made, or read, for each request. */
+const assertionParameters = ['client_assertion', 'assertion'];
 
 /** A server need not know of the tokens that speak for themselves, such as JWTs (RFC 7009 section 2.2.1). */
 function passOverUnsupported(error: unknown): undefined {

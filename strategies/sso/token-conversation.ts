@@ -1,27 +1,22 @@
 /** What all strategies do that get a token from an authorization server and show it: cache, show, renew once when refused. */
 import {createHash} from 'node:crypto';
-import {TokenRequestError} from '../../src/errors.ts';
+import {GatepassError, TokenRequestError} from '../../src/errors.ts';
 import type {
 	AuthRequest,
 	AuthStrategy,
 	Conversation,
 	CredentialStatus,
+	Examination,
 	Identity,
 	Token,
 	TokenCache,
 } from '../../src/strategy/index.ts';
 import {tokenKey} from '../../src/strategy/index.ts';
+import {unsentRequest} from '../bearer/nested-token.ts';
 import {showBoundToken} from './dpop-proof.ts';
+import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import type {Preparation, TokenClient} from './token-client.ts';
-
-/** A token request, and what makes its token different from others. */
-export interface Grant {
-	readonly type: string;
-	readonly parameters: URLSearchParams;
-	/** Texts that make the token different; secrets among them are hashed. */
-	readonly distinguishing?: Readonly<Record<string, string>>;
-}
 
 /** Where the grants of a rule come from. The same object is given as long as nothing in it has changed. */
 export interface Grants {
@@ -107,9 +102,31 @@ export class TokenConversation implements AuthStrategy {
 		return {available: active, detail: `token ${source}; ${verdict}`, ...expiry};
 	}
 
+	/** By a real token request, past the cache; what it gives is kept there. */
+	async examine(url: URL): Promise<Examination> {
+		const {client, tenant} = this.#settings;
+		const {clientId} = (await client.prepare()).client;
+		const asked = {client: clientId, server: this.#server()};
+		try {
+			const request = unsentRequest({method: 'GET', url, tenant}, true);
+			const {token} = await this.#obtain(request, true);
+			const evidence = {
+				...asked,
+				token: token.type,
+				...(token.expiresAt !== undefined && {expires: new Date(token.expiresAt).toISOString()}),
+			};
+			return {of: 'authorization server', evidence, diagnostics: client.clockDoubts()};
+		} catch (error) {
+			if (!(error instanceof GatepassError)) throw error;
+			const diagnostics = [...error.diagnostics, ...client.clockDoubts()];
+			return {of: 'authorization server', evidence: asked, diagnostics};
+		}
+	}
+
 	async forget(): Promise<void> {
 		const {tokens, client, tenant, grants} = this.#settings;
-		const grant = await grants.known();
+		// What it is made of may be gone; the tokens are dropped all the same.
+		const grant = await (async () => grants.known())().catch(() => undefined);
 		const keys = new Set(this.#keys);
 		if (grant !== undefined) keys.add((await this.#use(grant, tenant)).key);
 		const dropped: Token[] = [];
@@ -157,8 +174,7 @@ export class TokenConversation implements AuthStrategy {
 		}
 		const key = this.#keyFor(grant, tenant, preparation, identity);
 		this.#remember(key);
-		const issue = (signal: AbortSignal): Promise<Token> =>
-			client.request(grant.type, grant.parameters, identity, signal);
+		const issue = (signal: AbortSignal): Promise<Token> => client.request(grant, identity, signal);
 		this.#last = {grant, preparation, identity, tenant, key, issue};
 		return this.#last;
 	}

@@ -15,8 +15,11 @@ export function refuseRedirect(response: Response, exchange: Exchange): void {
 	const target = location === null ? 'elsewhere' : location.origin;
 	throw refusal(
 		exchange,
-		`redirects to ${target}; the client's secret does not follow`,
-		'Name the right endpoint in the rule',
+		{
+			code: 'token-endpoint-wrong',
+			what: `redirects to ${target}; the client's secret does not follow`,
+			hint: 'Name the right endpoint in the rule',
+		},
 		{status: response.status},
 	);
 }
@@ -52,7 +55,11 @@ export function readToken(
 	exchange: Exchange,
 ): Token {
 	const fail = (what: string): TokenRequestError =>
-		refusal(exchange, what, 'Ask whoever runs the server', {status: 200});
+		refusal(
+			exchange,
+			{code: 'token-answer-unusable', what, hint: 'Ask whoever runs the server'},
+			{status: 200},
+		);
 	if (!isBearerToken(value)) throw fail('answered with a token that has characters no token may have');
 	if (isBound && type === 'bearer')
 		throw fail("answered with a token that is not bound to the key of 'dpop'");

@@ -12,6 +12,9 @@ export interface FoundToken {
 	readonly place: string;
 }
 
+/** There is no token, or one that has expired: what a renewal is for. Whatever else is wrong, somebody has to put right. */
+export class NoValidToken extends CredentialUnavailableError {}
+
 export class TokenFinder {
 	readonly #file: string | undefined;
 	readonly #environment: Environment;
@@ -35,15 +38,19 @@ export class TokenFinder {
 			const file = resolvePath(this.#file, this.#folder, this.#environment);
 			const found = this.#fromFile(file, "the option 'file'");
 			if (found !== undefined) return found;
-			throw new CredentialUnavailableError(
-				`The file ${file}, named by the option 'file', is empty. Write the token into it`,
-			);
+			throw new NoValidToken({
+				code: 'token-file-unusable',
+				what: `The file ${file}, named by the option 'file', is empty`,
+				hint: 'Write the token into it',
+			});
 		}
 		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
 		if (found !== undefined) return found;
-		throw new CredentialUnavailableError(
-			`There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualPlaces().join(' or ')}. Get one, for example with oidc-token or htgettoken`,
-		);
+		throw new NoValidToken({
+			code: 'token-missing',
+			what: `There is no bearer token: BEARER_TOKEN and BEARER_TOKEN_FILE are not set, and there is none in ${this.#usualPlaces().join(' or ')}`,
+			hint: 'Get one, for example with oidc-token or htgettoken',
+		});
 	}
 
 	#fromVariable(): FoundToken | undefined {
@@ -88,9 +95,11 @@ export class TokenFinder {
 			return this.#files.read(file, ({uid}) => {
 				// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
 				if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
-					throw new CredentialUnavailableError(
-						`${file} belongs to another user. Remove it, or name your own in BEARER_TOKEN_FILE`,
-					);
+					throw new CredentialUnavailableError({
+						code: 'token-file-unusable',
+						what: `${file} belongs to another user`,
+						hint: 'Remove it, or name your own in BEARER_TOKEN_FILE',
+					});
 				}
 			});
 		} catch (error) {
@@ -98,8 +107,13 @@ export class TokenFinder {
 			const reason = reasonOf(error);
 			if (namedBy === undefined && reason === 'ENOENT') return undefined;
 			const by = namedBy === undefined ? '' : `, named by ${namedBy},`;
-			throw new CredentialUnavailableError(
-				`The token file ${file}${by} cannot be read (${reason}). Put it right, or name another`,
+			const kind = reason === 'ENOENT' ? NoValidToken : CredentialUnavailableError;
+			throw new kind(
+				{
+					code: 'token-file-unusable',
+					what: `The token file ${file}${by} cannot be read (${reason})`,
+					hint: 'Put it right, or name another',
+				},
 				{cause: error},
 			);
 		}
@@ -112,7 +126,9 @@ function fileName(): string {
 
 function check(token: string, place: string): FoundToken {
 	if (isBearerToken(token)) return {token, place};
-	throw new CredentialUnavailableError(
-		`What ${place} holds is no bearer token: it has characters that none may have (RFC 6750 section 2.1). Write the token alone`,
-	);
+	throw new CredentialUnavailableError({
+		code: 'token-malformed',
+		what: `What ${place} holds is no bearer token: it has characters that none may have (RFC 6750 section 2.1)`,
+		hint: 'Write the token alone',
+	});
 }

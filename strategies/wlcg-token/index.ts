@@ -1,6 +1,5 @@
 /** `wlcg-token`: a bearer token found as WLCG Bearer Token Discovery says (https://doi.org/10.5281/zenodo.3937438). */
 import {z} from 'zod';
-import {CredentialUnavailableError} from '../../src/errors.ts';
 import {
 	type AuthRequest,
 	type AuthStrategy,
@@ -10,71 +9,127 @@ import {
 	Environment,
 	inject,
 	RuleInfo,
+	Strategies,
 	StrategyOptions,
 } from '../../src/strategy/index.ts';
 import {jwtExpiry} from '../bearer/jwt.ts';
-import {type FoundToken, TokenFinder} from './find-token.ts';
+import {nestedStrategy} from '../chain/nested-strategy.ts';
+import {resume} from '../chain/resume.ts';
+import {type FoundToken, NoValidToken, TokenFinder} from './find-token.ts';
+
+/** A token that ends so soon, in milliseconds, is renewed where it can be. */
+const leeway = 30_000;
 
 /** The options of `wlcg-token`. Without any, the token is searched for. */
 export const wlcgTokenOptions = z.strictObject({
 	file: z.string().min(1).optional().describe('The file that holds the token. Default: discovery'),
+	renewal: nestedStrategy
+		.extend({strategy: z.enum(['oidc-agent', 'command']).describe('Who gives a new token')})
+		.optional()
+		.describe('Where a token comes from when there is none that is still valid'),
 });
 
 /**
  * Shows a bearer token (RFC 6750) that somebody else keeps on this machine. After a 401 the place is looked at once
- * more, and a newer token sent. Fails with a `CredentialUnavailableError` where there is none, or it has expired.
+ * more, and a newer token sent. Where there is none, or it has expired, `renewal` gives one, and without that it fails
+ * with a `CredentialUnavailableError`.
  */
-@authStrategy({name: 'wlcg-token', options: wlcgTokenOptions})
+@authStrategy<typeof wlcgTokenOptions>({
+	name: 'wlcg-token',
+	options: wlcgTokenOptions,
+	nested: ({renewal}) => (renewal === undefined ? [] : [['renewal']]),
+})
 export class WlcgTokenStrategy implements AuthStrategy {
 	readonly #finder: TokenFinder;
+	readonly #renewal: {readonly name: string; readonly strategy: AuthStrategy} | undefined;
 
 	constructor(
-		@inject(StrategyOptions) options: z.output<typeof wlcgTokenOptions>,
+		@inject(StrategyOptions) {file, renewal}: z.output<typeof wlcgTokenOptions>,
 		@inject(Environment) environment: Environment,
+		@inject(Strategies) strategies: Strategies,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
-		this.#finder = new TokenFinder(options.file, environment, rule.folder);
+		this.#finder = new TokenFinder(file, environment, rule.folder);
+		this.#renewal = renewal && {name: renewal.strategy, strategy: strategies.build(renewal)};
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
 		const found = this.#current();
+		const renewal = this.#renewal?.strategy;
+		if (!('token' in found)) {
+			if (renewal === undefined) throw found;
+			yield* renewal.authenticate(request);
+			return;
+		}
 		request.headers.set('authorization', `Bearer ${found.token}`);
 		const response = yield;
 		if (response.status !== 401 || !request.replayable) return;
 		// Whoever renews the file may have done so a moment ago.
 		const renewed = this.#currentOrNone();
-		if (renewed === undefined || renewed.token === found.token) return;
-		request.headers.set('authorization', `Bearer ${renewed.token}`);
-		yield;
+		if (renewed !== undefined && renewed.token !== found.token) {
+			request.headers.set('authorization', `Bearer ${renewed.token}`);
+			yield;
+			return;
+		}
+		if (renewal === undefined) return;
+		const conversation = renewal.authenticate(request);
+		// With a refusal in hand, that is what the caller should see, not why there is no other token.
+		const begun = await conversation.next().catch(() => undefined);
+		if (begun !== undefined) yield* resume(conversation, begun);
 	}
 
-	async status(): Promise<CredentialStatus> {
-		const {token, place} = this.#current();
-		const expiresAt = jwtExpiry(token);
-		return {
-			available: true,
-			detail: `bearer token from ${place}`,
-			...(expiresAt !== undefined && {expiresAt}),
-		};
+	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
+		const found = this.#current();
+		if ('token' in found) {
+			const {token, place} = found;
+			const expiresAt = jwtExpiry(token);
+			return {
+				available: true,
+				detail: `bearer token from ${place}`,
+				...(expiresAt !== undefined && {expiresAt}),
+			};
+		}
+		const renewed = await this.#renewal?.strategy.status?.(settings);
+		if (renewed === undefined) throw found;
+		const notes = [found.message, ...(renewed.notes ?? [])];
+		return {...renewed, detail: `renewed by ${this.#renewal?.name}: ${renewed.detail}`, notes};
 	}
 
-	/** With a refusal in hand, that is what the caller should see, not that the file is just being written. */
+	async forget(): Promise<void> {
+		await this.#renewal?.strategy.forget?.();
+	}
+
 	#currentOrNone(): FoundToken | undefined {
 		try {
-			return this.#current();
+			const found = this.#current();
+			return 'token' in found ? found : undefined;
 		} catch {
 			return undefined;
 		}
 	}
 
-	#current(): FoundToken {
-		const found = this.#finder.find();
-		const expiresAt = jwtExpiry(found.token);
-		if (expiresAt !== undefined && expiresAt <= Date.now()) {
-			throw new CredentialUnavailableError(
-				`The token from ${found.place} ended on ${new Date(expiresAt).toISOString()}. Get a new one, for example with oidc-token or htgettoken`,
-			);
+	/**
+	 * The token that is there, or why there is none.
+	 *
+	 * @throws {CredentialUnavailableError} where something is there that no renewal mends.
+	 */
+	#current(): FoundToken | NoValidToken {
+		let found: FoundToken;
+		try {
+			found = this.#finder.find();
+		} catch (error) {
+			if (error instanceof NoValidToken) return error;
+			throw error;
 		}
-		return found;
+		const expiresAt = jwtExpiry(found.token);
+		const isUsable =
+			expiresAt === undefined || expiresAt > Date.now() + (this.#renewal === undefined ? 0 : leeway);
+		if (isUsable) return found;
+		const ended = new Date(expiresAt).toISOString();
+		return new NoValidToken({
+			code: 'token-expired',
+			what: `The token from ${found.place} ended on ${ended}`,
+			hint: "Get a new one, for example with oidc-token or htgettoken, or let 'renewal' do so",
+		});
 	}
 }

@@ -1,6 +1,7 @@
 /** In a process of its own: gatepass with `kerberos`, making requests or contexts alone, as many as it is told. */
 import {performance} from 'node:perf_hooks';
 import {createGatepass, type Gatepass} from 'gatepass';
+import {request} from 'undici';
 import type {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
 import {loadBuilt} from './built.ts';
 import {answerParent, childArgument, tellParent} from './child.ts';
@@ -19,6 +20,8 @@ export interface KerberosOrder {
 	readonly atOnce: number;
 	/** Each over a connection of its own. */
 	readonly cold: boolean;
+	/** What sends. Default: `gatepass.got`. */
+	readonly by?: 'got' | 'dispatcher';
 }
 
 const library = 'mit';
@@ -57,10 +60,18 @@ async function beginContext(): Promise<void> {
 	context.dispose();
 }
 
-answerParent(async ({does, requests, atOnce, cold}: KerberosOrder): Promise<BurstResult> => {
-	const {got} = does === 'preemptively' ? preemptive : waiting;
+answerParent(async ({does, requests, atOnce, cold, by = 'got'}: KerberosOrder): Promise<BurstResult> => {
+	const {got, dispatcher} = does === 'preemptively' ? preemptive : waiting;
 	const options = cold ? {headers: {connection: 'close'}} : {};
-	const call = does === 'contexts' ? beginContext : () => got(url, options);
+	const bySending = {
+		got: () => got(url, options),
+		dispatcher: async () => {
+			const {statusCode, body} = await request(url, {dispatcher, ...options});
+			await body.dump();
+			if (statusCode !== 200) throw new Error(`The server answered ${statusCode}`);
+		},
+	};
+	const call = does === 'contexts' ? beginContext : bySending[by];
 	let left = requests;
 	const callUntilNoneIsLeft = async (): Promise<void> => {
 		while (left > 0) {

@@ -24,6 +24,8 @@ const requestsKerberos: RealServer = {
 };
 
 const manner = ['after a challenge', 'preemptively'] as const;
+/** What 32 at a time over the dispatcher are to reach of curl. */
+const fromDispatcher = {'after a challenge': 1.2, preemptively: 1.5};
 const peers = ['requests-kerberos', 'curl'] as const;
 const turns: Turns = {warmUp: 1, counted: 5};
 const requestsInRound = {32: 160, 1: 50};
@@ -75,6 +77,9 @@ export async function measureKerberos(): Promise<Row[]> {
 				for (const atOnce of [32, 1] as const) rows.push(await measure(realm, {does, atOnce, cold}));
 			}
 		}
+		for (const does of manner) {
+			for (const atOnce of [32, 1] as const) rows.push(await measureDispatcher(realm, {does, atOnce}));
+		}
 		rows.push(await measureCommands(realm));
 		const library = opened(
 			await startPython('kerberos-contexts.py', [credentialCache, `HTTP/localhost@${kdc.realm}`]),
@@ -89,9 +94,11 @@ export async function measureKerberos(): Promise<Row[]> {
 }
 
 async function compile(gatepass: Child): Promise<void> {
-	for (const does of manner) {
-		const order: KerberosOrder = {does, requests: compilation, atOnce: 32, cold: false};
-		await gatepass.ask<BurstResult>(order);
+	for (const by of ['got', 'dispatcher'] as const) {
+		for (const does of manner) {
+			const order: KerberosOrder = {does, requests: compilation, atOnce: 32, cold: false, by};
+			await gatepass.ask<BurstResult>(order);
+		}
 	}
 }
 
@@ -137,6 +144,37 @@ async function measure(realm: Realm, setting: Setting): Promise<Row> {
 			.join('; '),
 		verdict: hasTarget ? verdictOf(ratios.every(({median}) => median > 1)) : 'no target',
 		figures: {ratios, roundTrips, ours: mediansOf(ours), theirs: theirs.map(mediansOf)},
+	};
+}
+
+/** Over undici, beside curl with all its URLs in one process, which sends its token at once in any case. */
+async function measureDispatcher(
+	{url, credentialCache, gatepass}: Realm,
+	{does, atOnce}: Omit<Setting, 'cold'>,
+): Promise<Row> {
+	const requests = requestsInRound[atOnce] * 2;
+	const order: KerberosOrder = {does, requests, atOnce, cold: false, by: 'dispatcher'};
+	const [ours = [], theirs = []] = await takeTurns(
+		[
+			() => gatepass.ask<BurstResult>(order),
+			async () => ({
+				rate: await curlBurst(url, credentialCache, {requests, atOnce, cold: false}),
+				cpu: Number.NaN,
+			}),
+		],
+		turns,
+	);
+	const ratio = summarise(ours.map(({rate}, index) => rate / (theirs[index]?.rate ?? 0)));
+	const smallest = atOnce === 1 ? 0.9 : fromDispatcher[does];
+	return {
+		group: 'kerberos',
+		name: `Negotiate ${does} over gatepass.dispatcher, ${atOnce === 1 ? 'one' : atOnce} at a time, keep-alive`,
+		target: `at least ${smallest} x`,
+		measured: `${spread(ratio)} x`,
+		ours: describe(ours),
+		theirs: `curl ${describe(theirs)}`,
+		verdict: verdictOf(ratio.median >= smallest),
+		figures: {ratio, ours: mediansOf(ours), theirs: mediansOf(theirs)},
 	};
 }
 

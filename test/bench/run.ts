@@ -2,15 +2,18 @@
 import {cpus} from 'node:os';
 import {parseArgs} from 'node:util';
 import {measureCertificates} from './certificates.ts';
+import {measureClients} from './clients.ts';
 import {measureColdCalls} from './cold-calls.ts';
 import {measureFleet} from './fleet.ts';
 import {measureImports} from './import-cost.ts';
+import {measureInstructions} from './instructions.ts';
 import {measureKerberos} from './kerberos.ts';
 import {measureManyTokens} from './many-tokens.ts';
 import {measureOutage} from './outage.ts';
 import {formatTable, type Row} from './report.ts';
 import {measureRuleChoice} from './rule-choice.ts';
 import {measureRuleMemory} from './rule-memory.ts';
+import {measureSigning} from './signing.ts';
 import {measureThroughput} from './throughput.ts';
 import {measureTokenClients} from './token-clients.ts';
 import {measureTrust} from './trust.ts';
@@ -18,6 +21,8 @@ import {measureWarmToken} from './warm-token.ts';
 
 const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	throughput: measureThroughput,
+	clients: measureClients,
+	instructions: measureInstructions,
 	rules: async () => [...(await measureRuleChoice()), ...(await measureRuleMemory())],
 	tokens: measureWarmToken,
 	'many-tokens': measureManyTokens,
@@ -27,6 +32,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	outage: measureOutage,
 	kerberos: measureKerberos,
 	certificates: measureCertificates,
+	signing: measureSigning,
 	trust: measureTrust,
 	import: measureImports,
 };

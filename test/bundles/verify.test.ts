@@ -65,13 +65,13 @@ test('the end of a certificate: a warning 30 days ahead, a failure as many days 
 	expect(at(30)).toEqual([]);
 	expect(at(29.9)).toEqual([`warning CN=Intermediate: it ends on ${date}, in 29 days`]);
 	expect(at(90, {days: 90})).toEqual([]);
-	const told = `failed CN=Intermediate: it ends on ${date}, in 89 days (90 are asked for)`;
+	const told = `error CN=Intermediate: it ends on ${date}, in 89 days (90 are asked for)`;
 	expect(at(89.9, {days: 90})).toEqual([told]);
 	expect(at(0.1)).toEqual([`warning CN=Intermediate: it ends on ${date}, in 0 days`]);
-	expect(at(-0.001)).toEqual([`failed CN=Intermediate: it ended on ${date}`]);
+	expect(at(-0.001)).toEqual([`error CN=Intermediate: it ended on ${date}`]);
 	expect(at(4000)).toEqual(
 		['Intermediate', 'Root'].map(name => {
-			return `failed CN=${name}: it begins on ${entry(name).notBefore.slice(0, 10)}`;
+			return `error CN=${name}: it begins on ${entry(name).notBefore.slice(0, 10)}`;
 		}),
 	);
 });
@@ -81,8 +81,8 @@ describe('a certificate that does not belong there', () => {
 		const leaf = await makeCertificate('CN=Leaf', {ca: false});
 		writeFileSync(bundle.file, readFileSync(bundle.file, 'utf8') + leaf.pem);
 		expect(faults()).toEqual([
-			'failed CN=Leaf: it is in the bundle, and not in the manifest',
-			'failed CN=Leaf: it is a leaf, not a CA certificate',
+			'error CN=Leaf: it is in the bundle, and not in the manifest',
+			'error CN=Leaf: it is a leaf, not a CA certificate',
 		]);
 	});
 
@@ -91,22 +91,22 @@ describe('a certificate that does not belong there', () => {
 		writeFileSync(bundle.file, text + text);
 		expect(faults()).toEqual(
 			['Intermediate', 'Root'].map(name =>
-				expect.stringMatching(`^failed CN=${name}: it is 2 times in .*ca\\.pem`),
+				expect.stringMatching(`^error CN=${name}: it is 2 times in .*ca\\.pem`),
 			),
 		);
 		writeFileSync(bundle.file, text);
 		const twin = entry('Root').file.replace('.0', '.1');
 		writeFileSync(join(bundle.folder, twin), readFileSync(placeOf('Root')));
-		expect(faults()).toEqual([`failed CN=Root: it is in both ${entry('Root').file} and ${twin}`]);
+		expect(faults()).toEqual([`error CN=Root: it is in both ${entry('Root').file} and ${twin}`]);
 		rmSync(join(bundle.folder, twin));
 		writeManifest(({certificates}) => certificates.push(entry('Root')));
-		expect(faults()).toEqual(['failed CN=Root: the manifest lists it twice']);
+		expect(faults()).toEqual(['error CN=Root: the manifest lists it twice']);
 	});
 
 	test('a private key', () => {
 		const key = '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n';
 		writeFileSync(bundle.file, readFileSync(bundle.file, 'utf8') + key);
-		expect(faults()).toEqual(['failed ca.pem: it holds a private key']);
+		expect(faults()).toEqual(['error ca.pem: it holds a private key']);
 	});
 
 	test('an intermediate whose issuer is not there', async () => {
@@ -126,27 +126,27 @@ describe('a manifest that does not match', () => {
 		writeManifest(changed => {
 			changed.certificates = [entry('Intermediate')];
 		});
-		expect(faults()).toEqual(['failed CN=Root: it is in the bundle, and not in the manifest']);
+		expect(faults()).toEqual(['error CN=Root: it is in the bundle, and not in the manifest']);
 	});
 
 	test('it lists one that the PEM file or the folder lacks', () => {
 		const file = readFileSync(bundle.file);
 		writeFileSync(bundle.file, readFileSync(placeOf('Root')));
-		expect(faults()).toEqual([`failed CN=Intermediate: the manifest lists it, and ${bundle.file} lacks it`]);
+		expect(faults()).toEqual([`error CN=Intermediate: the manifest lists it, and ${bundle.file} lacks it`]);
 		writeFileSync(bundle.file, file);
 		renameSync(placeOf('Root'), join(bundle.folder, '00000000.0'));
 		const {file: name} = entry('Root');
 		expect(faults()).toEqual([
-			`failed certificates/00000000.0: its name should begin with ${name.split('.')[0]}, the hash of its subject`,
-			`failed CN=Root: the manifest lists it as ${name}, and that holds none`,
+			`error certificates/00000000.0: its name should begin with ${name.split('.')[0]}, the hash of its subject`,
+			`error CN=Root: the manifest lists it as ${name}, and that holds none`,
 		]);
 	});
 
 	test('a file holds another certificate of the same name', async () => {
 		writeFileSync(placeOf('Root'), (await makeCertificate('CN=Root')).pem);
 		expect(faults()).toEqual([
-			`failed CN=Root: the manifest lists it as ${entry('Root').file}, and that holds another`,
-			'failed CN=Root: it is in the bundle, and not in the manifest',
+			`error CN=Root: the manifest lists it as ${entry('Root').file}, and that holds another`,
+			'error CN=Root: it is in the bundle, and not in the manifest',
 		]);
 	});
 
@@ -166,13 +166,13 @@ describe('a manifest that does not match', () => {
 		writeFileSync(join(bundle.folder, 'aaaaaaaa.namespaces'), 'mine');
 		expect(faults().sort()).toEqual(
 			[
-				`failed certificates/${name}: it is not what the manifest says`,
-				'failed certificates/aaaaaaaa.namespaces: the manifest does not list it',
+				`error certificates/${name}: it is not what the manifest says`,
+				'error certificates/aaaaaaaa.namespaces: the manifest does not list it',
 			].sort(),
 		);
 		rmSync(join(bundle.folder, 'aaaaaaaa.namespaces'));
 		rmSync(join(bundle.folder, name));
-		expect(faults()).toEqual([`failed certificates/${name}: the manifest lists it, and it is not there`]);
+		expect(faults()).toEqual([`error certificates/${name}: the manifest lists it, and it is not there`]);
 	});
 });
 
@@ -185,20 +185,20 @@ test.each([
 	['ca.pem', '-----BEGIN CERTIFICATE-----\nAAAA\n', 'damaged or cut off'],
 ])('a %s with %j is told, not thrown', (name, text, expected) => {
 	writeFileSync(join(bundle.root, name), text);
-	expect(faults().join('\n')).toMatch(new RegExp(`failed ${name}: .*${expected}`));
+	expect(faults().join('\n')).toMatch(new RegExp(`error ${name}: .*${expected}`));
 });
 
 test('files that are missing are told', () => {
 	rmSync(bundle.folder, {recursive: true});
 	expect(faults()).toEqual(
 		expect.arrayContaining([
-			`failed CN=Root: the manifest lists it as ${entry('Root').file}, and that holds none`,
+			`error CN=Root: the manifest lists it as ${entry('Root').file}, and that holds none`,
 		]),
 	);
 	rmSync(bundle.root, {recursive: true});
 	expect(faults().map(fault => fault.split(':')[0])).toEqual([
-		`failed ${bundle.manifestFile}`.replace(`${bundle.root}/`, ''),
-		'failed ca.pem',
+		`error ${bundle.manifestFile}`.replace(`${bundle.root}/`, ''),
+		'error ca.pem',
 	]);
 });
 
@@ -228,7 +228,7 @@ describe('finding bundles', () => {
 
 	test.each(bundleNames())('%s, as gatepass brings it along, can be used, and says whose it is', name => {
 		const brought = findBundle(name) as Bundle;
-		expect(verifyBundle(brought).faults.filter(({severity}) => severity === 'failed')).toEqual([]);
+		expect(verifyBundle(brought).faults.filter(({severity}) => severity === 'error')).toEqual([]);
 		expect(readPreset(brought).description).toMatch(/[a-z]/);
 		const {certificates} = JSON.parse(readFileSync(brought.manifestFile, 'utf8')) as Manifest;
 		for (const {licence, source} of certificates) {

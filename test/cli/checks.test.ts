@@ -2,7 +2,6 @@ import {describe, expect, test} from 'vitest';
 import {checkClock, compareClocks} from '../../src/cli/check-clock.ts';
 import {checkNode} from '../../src/cli/check-node.ts';
 import {checkRules} from '../../src/cli/check-rules.ts';
-import {splitMend} from '../../src/cli/finding.ts';
 import type {HostRule} from '../../src/host-rules/host-rule.ts';
 import {parsePattern} from '../../src/host-rules/pattern.ts';
 
@@ -101,15 +100,7 @@ describe('rules that replace each other', () => {
 		const [finding] = checkRules(rules(['https://a.example', 'GET', 'PUT'], ['https://a.example', 'PUT']));
 		expect(finding).toMatchObject({
 			where: 'rules:0',
-			what: 'the rule for https://a.example (PUT) never wins: the one for https://a.example at rules:1 is equally specific and stands later',
+			what: 'The rule for https://a.example (PUT) never wins: the one for https://a.example at rules:1 is equally specific and stands later',
 		});
 	});
-});
-
-test('the last sentence of a message is its hint', () => {
-	expect(splitMend('The key a.pem is encrypted. Give it. Use the option')).toEqual({
-		what: 'The key a.pem is encrypted. Give it',
-		hint: 'Use the option',
-	});
-	expect(splitMend('something else')).toMatchObject({what: 'something else'});
 });

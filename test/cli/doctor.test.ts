@@ -1,5 +1,8 @@
 import {X509Certificate} from 'node:crypto';
+import {once} from 'node:events';
 import {chmodSync, mkdirSync, readFileSync, statSync, utimesSync} from 'node:fs';
+import {createServer, type Server} from 'node:http';
+import type {AddressInfo} from 'node:net';
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
 import {checkNode} from '../../src/cli/check-node.ts';
 import type {Finding} from '../../src/cli/finding.ts';
@@ -17,12 +20,20 @@ const clientSecret = 'canary-client-secret';
 let mtls: MtlsServer;
 let api: TokenServer;
 let workspace: Workspace;
+/** The address of a server that has nothing. */
+let nothing: string;
+let empty: Server;
 
 beforeAll(async () => {
 	[mtls, api] = await Promise.all([startMtlsServer(), startTokenServer()]);
+	empty = createServer((_request, response) => response.writeHead(404).end());
+	empty.listen(0, '127.0.0.1');
+	await once(empty, 'listening');
+	nothing = `http://127.0.0.1:${(empty.address() as AddressInfo).port}`;
 });
 
 afterAll(async () => {
+	empty?.close();
 	await Promise.all([mtls?.close(), api?.close()]);
 });
 
@@ -84,7 +95,7 @@ test('mistakes in the configuration are findings like any other', async () => {
 	);
 	const {code, findings} = await examine('-c', config);
 	expect(code).toBe(1);
-	expect(notOk(findings)).toEqual([
+	expect(notOk(findings)).toMatchObject([
 		{
 			check: 'configuration',
 			outcome: 'failed',
@@ -110,11 +121,11 @@ test('a rule that another one silently replaces', async () => {
 	});
 	const {code, findings} = await examine();
 	expect(code).toBe(0);
-	expect(notOk(findings)).toEqual([
+	expect(notOk(findings)).toMatchObject([
 		{
 			check: 'rules',
 			outcome: 'warning',
-			what: 'the rule for https://b.example.org never wins: the one for https://B.example.org:443/ at gatepass.config.yaml:13 is equally specific and stands later',
+			what: 'The rule for https://b.example.org never wins: the one for https://B.example.org:443/ at gatepass.config.yaml:13 is equally specific and stands later',
 			where: `${workspace.path('gatepass.config.yaml')}:6`,
 			hint: 'Take one of the two out, or make one more specific',
 		},
@@ -134,7 +145,7 @@ test('a CA folder with a policy that nobody understands', async () => {
 	const {code, findings} = await examine('--network');
 	expect(code).toBe(1);
 	const what = `hich names its CA may give cannot be told from ${policy}:2: 'whatever' stands where 'access_id_CA' should`;
-	expect(notOk(findings)).toEqual([
+	expect(notOk(findings)).toMatchObject([
 		{
 			check: 'trust',
 			outcome: 'warning',
@@ -160,7 +171,7 @@ test('a CA file that holds no certificate', async () => {
 	});
 	const {code, findings} = await examine();
 	expect(code).toBe(1);
-	expect(notOk(findings)).toEqual([
+	expect(notOk(findings)).toMatchObject([
 		{
 			check: 'trust',
 			outcome: 'failed',
@@ -186,7 +197,7 @@ test('a key that others may read', async () => {
 	try {
 		const {code, findings} = await examine();
 		expect(code).toBe(1);
-		expect(notOk(findings)).toEqual([
+		expect(notOk(findings)).toMatchObject([
 			{
 				check: 'credential',
 				outcome: 'failed',
@@ -278,7 +289,7 @@ test('variables that others may read, and a clock that is behind', async () => {
 	]);
 });
 
-test('--network asks hosts and token endpoints, without a credential', async () => {
+test('--network asks hosts and token endpoints without a credential, and for a token with one', async () => {
 	const before = api.requests.length;
 	const {code, findings} = await examine('--network');
 	expect(code).toBe(0);
@@ -293,8 +304,42 @@ test('--network asks hosts and token endpoints, without a credential', async () 
 		{check: 'clock', outcome: 'ok', where: `${api.url}/`},
 		{check: 'network', outcome: 'ok', where: api.tokenEndpoint},
 	]);
-	expect(api.requests.slice(before).map(({method}) => method)).toEqual(['HEAD', 'HEAD']);
-	for (const {headers} of api.requests.slice(before)) expect(headers).not.toHaveProperty('authorization');
+	expect(findings.filter(({check}) => check === 'token')).toMatchObject([
+		{outcome: 'ok', what: expect.stringMatching(/: a token was issued$/)},
+	]);
+	const asked = api.requests.slice(before);
+	expect(asked.map(({method}) => method).toSorted()).toEqual(['HEAD', 'HEAD', 'POST']);
+	for (const {headers} of asked.filter(({method}) => method === 'HEAD')) {
+		expect(headers).not.toHaveProperty('authorization');
+	}
+});
+
+test('--network tells of a token endpoint that is somewhere else, and of a path that is not there', async () => {
+	await workspace.configure({
+		cache: {url: 'memory:'},
+		hostRules: [
+			{
+				match: ['http://127.0.0.1:1', 'https://*.example.org'],
+				strategy: 'sso-client-credentials',
+				options: {clientId: 'a', clientSecret: 'canary', tokenEndpoint: `${nothing}/realms/tokn`},
+			},
+			{match: `${nothing}/api`, strategy: 'none'},
+		],
+	});
+	const {code, findings} = await examine('--network');
+	expect(code).toBe(1);
+	expect(notOk(findings)).toEqual(
+		expect.arrayContaining([
+			expect.objectContaining({check: 'token', outcome: 'failed', what: expect.stringMatching(/tokn.*404/)}),
+			expect.objectContaining({
+				check: 'network',
+				outcome: 'warning',
+				where: `${nothing}/api`,
+				what: 'It answers 404: there is nothing at this address',
+			}),
+		]),
+	);
+	expect(JSON.stringify(findings)).not.toContain('canary');
 });
 
 test('--network tells who does not answer, and whom no CA vouches for', async () => {

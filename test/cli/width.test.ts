@@ -63,6 +63,7 @@ describeWith(script, 'on a terminal', () => {
 		[['explain', 'https://a-rather-long-name.of-a-service.example.org/with/a/path/x']],
 		[['status']],
 		[['doctor']],
+		[['doctor', 'http://127.0.0.1:1/a/rather/long/path/that/goes/on/and/on/and/on/to/the/end']],
 		[['forget']],
 		[['bundle', 'list']],
 		[['init']],
@@ -71,7 +72,8 @@ describeWith(script, 'on a terminal', () => {
 		[['token', 'https://nothing.example.com/a/rather/long/path/that/has/no/rule/at/all']],
 		[['-c', 'a-file-that-is-not-there-and-has-a-long-name.yaml', 'status']],
 	])('%j', async args => {
-		const {stdout} = await workspace.runOnTerminal(args, {columns});
+		// Without the sign of life, which comes and goes on a line of its own.
+		const {stdout} = await workspace.runOnTerminal(args, {columns, env: {CI: 'true'}});
 		expect(stdout).not.toBe('');
 		expect(tooWide(stdout)).toEqual([]);
 	});

@@ -47,20 +47,20 @@ test('a file that is named, relative to the working directory', async () => {
 
 test('none at all: says where it looked and how to begin', async () => {
 	const [problem] = await problemsOf({cwd: '/nonexistent/deep'});
-	expect(problem?.message).toMatch(
-		/there is none in \/nonexistent\/deep or above it .*gatepass\.config\.yaml/,
-	);
-	expect(problem?.hint).toContain('gatepass init');
+	expect(problem?.message).toBe('No configuration found in /nonexistent/deep or above it');
+	expect(problem?.hint).toMatch(/^Run 'gatepass init' to write a gatepass\.config\.yaml/);
+	const {message} = await load({cwd: '/nonexistent/deep'}).catch(error => error);
+	expect(message).toMatch(/^No configuration found in \/nonexistent\/deep or above it\. Run 'gatepass init'/);
 });
 
 test.each<[string, RegExp, RegExp]>([
 	['missing.yaml', /does not exist/, /Name one that does/],
 	['folder', /is a folder/, /Name the file itself/],
 	['folder/x.yaml/y', /does not exist|ENOTDIR/, /./],
-	['throws.js', /cannot be loaded \(RangeError\)/, /node .*throws\.js/],
-	['syntax.js', /cannot be loaded/, /node .*syntax\.js/],
-	['throws-nothing.js', /cannot be loaded/, /node .*throws-nothing\.js/],
-	['nul\0.yaml', /cannot be loaded \(ERR_INVALID_ARG_VALUE\)/, /./],
+	['throws.js', /cannot be loaded: it throws RangeError/, /to see why/],
+	['syntax.js', /cannot be loaded|has a syntax error/, /to see/],
+	['throws-nothing.js', /cannot be loaded/, /to see why/],
+	['nul\0.yaml', /cannot be loaded: it throws ERR_INVALID_ARG_VALUE/, /./],
 	['empty.yaml', /is empty/, /hostRules/],
 	['blank.yaml', /is empty/, /hostRules/],
 	['comments.yaml', /is empty/, /hostRules/],

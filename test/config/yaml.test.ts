@@ -20,6 +20,53 @@ describe('what YAML offers', () => {
 		]);
 	});
 
+	test('as many aliases as a large site has rules', async () => {
+		const rules = Array.from(
+			{length: 2000},
+			(_, index) => `- {match: h${index}.example.org, strategy: static-token, options: *o}`,
+		);
+		const text = `hostRules:
+- {match: h.example.org, strategy: static-token, options: &o {username: x, password: y}}
+${rules.join('\n')}
+`;
+		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
+		expect(configuration.hostRules).toHaveLength(2001);
+		expect(configuration.hostRules.at(-1)?.options).toEqual({username: 'x', password: 'y'});
+	});
+
+	test('an anchor that is set anew, and one inside of another', async () => {
+		const text = `hostRules:
+- {match: a.example.org, strategy: static-token, options: &o {token: &x one}}
+- {match: b.example.org, strategy: static-token, options: *o}
+- {match: c.example.org, strategy: static-token, options: &o {username: two, password: *x}}
+- {match: d.example.org, strategy: static-token, options: *o}
+`;
+		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
+		expect(configuration.hostRules.map(({options}) => options)).toEqual([
+			{token: 'one'},
+			{token: 'one'},
+			{username: 'two', password: 'one'},
+			{username: 'two', password: 'one'},
+		]);
+	});
+
+	test('as many mistakes as there are aliases, each with its line', async () => {
+		const rules = Array.from(
+			{length: 2000},
+			(_, index) => `- {match: h${index}.example.org, strategy: kerberos-stub, options: *o}`,
+		);
+		const text = `hostRules:
+- {match: h.example.org, strategy: kerberos-stub, options: &o {servise: x}}
+${rules.join('\n')}
+`;
+		const started = process.cpuUsage().user;
+		const problems = await problemsInYaml(text);
+		expect(problems).toHaveLength(2001);
+		expect(new Set(problems.map(({line}) => line))).toEqual(new Set([2]));
+		// Looking through the whole document for each took ten seconds and more.
+		expect(process.cpuUsage().user - started).toBeLessThan(5_000_000);
+	});
+
 	test('a mistake behind an alias or a merge key has the line where it is written', async () => {
 		const text = `hostRules:
 - &first
@@ -59,8 +106,18 @@ describe('a text that is none', () => {
 	test.each<[string, string, number | undefined, RegExp, RegExp]>([
 		['a key twice', 'hostRules: []\nhostRules: []\n', 2, /a second time/, /Take one/],
 		['a tab', 'hostRules:\n\t- match: x\n', 2, /a tab/, /spaces/],
-		['an open bracket', 'hostRules: [\n', 2, /indentation|missing/, /bracket/],
-		['an open quote', 'hostRules: "x\n', 2, /quote/, /Add it/],
+		['an open bracket', 'hostRules: [\n', 1, /bracket begins here/, /']'/],
+		['an open bracket among others', '- a: [{b: c}\n  d: e\n- {x: y}\n', 1, /bracket begins here/, /']'/],
+		['an open brace', 'a:\n  - b: c\n    d: {e: f\n  - g: h\n', 3, /bracket begins here/, /'}'/],
+		['an open quote', 'a: b\nhostRules: "x\n\nc: d\n', 2, /quote begins here/, /second/],
+		['an open single quote', "a:\n  - b: 'c\n  - d: e\n", 2, /quote begins here/, /second/],
+		[
+			'a line that is indented too deep',
+			'a:\n- match: x\n   strategy: none\n',
+			3,
+			/indented more/,
+			/same column/,
+		],
 		['two colons', 'hostRules: a: b\n', 1, /a second 'name:'/, /quotes/],
 		[
 			'a variable without quotes',
@@ -71,10 +128,16 @@ describe('a text that is none', () => {
 		],
 		['two documents', 'hostRules: []\n---\nhostRules: []\n', 2, /second document/, /one document/],
 		['wrong indentation', 'hostRules:\n  - match: x\n strategy: y\n', 3, /indentation|cannot be read/, /./],
-		['an unknown alias', 'hostRules: *none\n', undefined, /no anchor/, /anchor first/],
+		['an unknown alias', 'a: b\nhostRules: *none\n', 2, /no anchor/, /anchor first/],
 		['a merge of a scalar', 'hostRules:\n- <<: 1\n', undefined, /merges something/, /anchor/],
+		['an unknown alias inside of a known one', 'a: &a [*none]\nb: *a\n', 1, /no anchor/, /anchor first/],
 		['an alias for what it is in', 'hostRules: &a\n- *a\n', undefined, /contains itself|aliases/, /./],
 		['brackets without end', '['.repeat(20_000), 1, /cannot be read|indentation/, /./],
+		['a tag for a variable', 'cache:\n  encryptionKey: !ENV KEY\n', 2, /a tag \('!'\)/, /\$\{NAME\}/],
+		['a tag for a secret', 'cache:\n  encryptionKey: !secret key\n', 2, /a tag/, /\$\{file:PATH\}/],
+		['a tag of a group', 'hostRules: !include {file: rules.yaml}\n', 1, /a tag/, /./],
+		['a tag of a list', 'hostRules: !reference [a, b]\n', 1, /a tag/, /./],
+		['a tag of another program', 'hostRules: !!python/name:os.system ""\n', 1, /a tag/, /./],
 		['a NUL', 'hostRules: \0\n', undefined, /./, /./],
 	])('%s', async (_, text, line, message, hint) => {
 		const problems = await problemsInYaml(text);
@@ -82,6 +145,21 @@ describe('a text that is none', () => {
 		if (line !== undefined) expect(problems[0]?.line).toBe(line);
 		expect(problems[0]?.message).toMatch(message);
 		expect(problems[0]?.hint).toMatch(hint);
+	});
+
+	test('each tag is told, with its place and without what stands there', async () => {
+		const problems = await problemsInYaml(`cache:
+  encryptionKey: !hunter2
+hostRules:
+- match: a.example.org
+  strategy: static-token
+  options: {token: !vault hunter2, header: "!quoted"}
+`);
+		expect(problems.map(({line, message}) => [line, message])).toEqual([
+			[2, "a tag ('!') stands here that has no meaning in a configuration"],
+			[6, "a tag ('!') stands here that has no meaning in a configuration"],
+		]);
+		expect(JSON.stringify(problems)).not.toContain('hunter2');
 	});
 
 	test('aliases that unfold without end', async () => {

@@ -4,7 +4,10 @@
  */
 import 'reflect-metadata';
 import {generateKeyPairSync} from 'node:crypto';
-import {readFile} from 'node:fs/promises';
+import {mkdtemp, readFile, rm} from 'node:fs/promises';
+import {createServer} from 'node:net';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import {metrics, trace} from '@opentelemetry/api';
 import {
 	AggregationTemporality,
@@ -20,6 +23,7 @@ import {builtInStrategies} from '../../src/container.ts';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {type MtlsServer, startMtlsServer} from '../../src/testing/index.ts';
 import {answerJson, startServer, type TestServer} from '../../src/testing/server.ts';
+import {createTrustDomain, startWorkloadApi, type WorkloadApiServer} from '../servers/workload-api.ts';
 import {findSecrets} from '../transports/find-secrets.ts';
 import {eventNames, listenTo} from './setup.ts';
 
@@ -49,6 +53,7 @@ let rules: Record<string, Record<string, unknown>>;
 let secrets: string[];
 let api: TestServer;
 let tls: MtlsServer;
+let workload: WorkloadApiServer;
 let tokens: TestServer;
 /** Refuses, and repeats all that it was sent. */
 let echo: TestServer;
@@ -56,7 +61,11 @@ let echo: TestServer;
 beforeAll(async () => {
 	[tls, api, tokens, echo] = await Promise.all([
 		startMtlsServer(),
-		startServer(({url, headers}, response, incoming) => {
+		startServer(({method, url, headers}, response, incoming) => {
+			if (method === 'POST') {
+				answerJson(response, 200, {macaroon: `${canary}-a-macaroon`});
+				return;
+			}
 			const [path = ''] = url.split('?');
 			const what = path.split('/').at(-1) ?? '';
 			const isAnonymous = headers.authorization === undefined && url.startsWith('/kerberos-stub');
@@ -79,6 +88,9 @@ beforeAll(async () => {
 			answerJson(response, 400, {error: `invalid_request ${secret}`, error_description: all});
 		}),
 	]);
+	workload = await startWorkloadApi();
+	const svid = await (await createTrustDomain()).issue('spiffe://example.org/reports');
+	workload.push({svids: [svid]});
 	const sso = (server: TestServer, others: object = {}) => ({
 		clientId: 'reports',
 		clientSecret: secret,
@@ -87,6 +99,11 @@ beforeAll(async () => {
 		...others,
 	});
 	const subjectToken = {variable: 'SUBJECT_TOKEN'};
+	const assertion = (server: TestServer) => ({
+		clientId: 'reports',
+		tokenEndpoint: `${server.url}/token`,
+		clientAssertion: {variable: 'CI_TOKEN'},
+	});
 	const {clientSecret: _, ...signing} = sso(tokens, {
 		clientAuthentication: 'private_key_jwt',
 		privateKey: key,
@@ -100,6 +117,9 @@ beforeAll(async () => {
 		'sso-client-credentials:jwt': signing,
 		'sso-client-credentials:refused': sso(echo),
 		'sso-client-credentials:refused-post': sso(echo, {clientAuthentication: 'client_secret_post'}),
+		'sso-client-credentials:assertion': assertion(tokens),
+		'sso-jwt-bearer': {...assertion(tokens), clientAssertion: undefined, assertion: {variable: 'CI_TOKEN'}},
+		'sso-jwt-bearer:own': {clientId: 'reports', tokenEndpoint: `${tokens.url}/token`, privateKey: key},
 		'sso-token-exchange': sso(tokens, {subjectToken}),
 		'sso-token-exchange:refused': sso(echo, {subjectToken}),
 		'static-token': {token: `${canary}-static-token`},
@@ -107,9 +127,46 @@ beforeAll(async () => {
 		'static-token:query': {query: 'api-key', value: `${canary}-query`},
 		'static-token:basic': {username: 'alice', password: `${canary}-password`},
 		digest: {username: 'alice', password: `${canary}-digest`},
+		'aws-sigv4': {
+			service: 's3',
+			region: 'eu-west-3',
+			accessKeyId: 'AKID',
+			secretAccessKey: `${canary}-signing`,
+			sessionToken: `${canary}-session`,
+		},
+		'aws-sigv4:query': {
+			service: 'execute-api',
+			region: 'eu-west-3',
+			form: 'query',
+			credentials: {
+				command: [
+					'/bin/sh',
+					'-c',
+					`echo '{"Version": 1, "AccessKeyId": "AKID", "SecretAccessKey": "${canary}-made", "SessionToken": "${canary}-token"}'`,
+				],
+			},
+		},
+		'http-signature': {keyId: 'k', secret: Buffer.from(`${canary}-shared-secret`).toString('base64')},
+		'http-signature:key': {keyId: 'k', privateKey: String(key)},
+		command: {command: ['/bin/sh', '-c', `echo ${canary}-printed; echo ${canary}-printed >&2`]},
+		'command:json': {
+			command: ['/bin/sh', '-c', 'echo $ANSWER'],
+			format: 'json',
+			env: {ANSWER: JSON.stringify({access_token: `${canary}-in-json`})},
+		},
+		'command:failing': {
+			command: ['/bin/sh', '-c', `echo $SECRET; echo $SECRET >&2; exit 1`, '--token', secret],
+			env: {SECRET: secret},
+		},
+		'oidc-agent': {account: 'wlcg'},
+		macaroon: {
+			activities: ['DOWNLOAD'],
+			of: {strategy: 'static-token', options: {token: `${canary}-for-macaroon`}},
+		},
 		'wlcg-token': {},
 		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
 		'grid-certificate': {...tls.client},
+		spiffe: {socket: workload.address},
 		'kerberos-stub': {mutualAuthentication: 'disabled'},
 		none: {},
 	};
@@ -118,13 +175,35 @@ beforeAll(async () => {
 		canary,
 		secret,
 		basic('reports', secret),
+		Buffer.from(`${canary}-shared-secret`).toString('base64'),
 		basic('alice', `${canary}-password`),
 		ticket,
 		...linesOf(String(key)),
 		...linesOf(client),
+		...linesOf(svid.key),
 	];
 });
-afterAll(() => Promise.all([api, tls, tokens, echo].map(server => server?.close())));
+/** Stands for oidc-agent, which test/strategies/oidc-agent.test.ts has. */
+async function startAgent(): Promise<string> {
+	const folder = await mkdtemp(join(tmpdir(), 'gatepass-secrets-'));
+	const socket = join(folder, 'agent.sock');
+	const answer = {
+		status: 'success',
+		access_token: `${canary}-of-the-agent`,
+		expires_at: Date.now() / 1000 + 3600,
+	};
+	const server = createServer(connection => {
+		connection.once('data', () => connection.end(JSON.stringify(answer)));
+	});
+	await new Promise<void>(resolve => server.listen(socket, resolve));
+	onTestFinished(async () => {
+		await new Promise(resolve => server.close(resolve));
+		await rm(folder, {recursive: true});
+	});
+	return socket;
+}
+
+afterAll(() => Promise.all([workload, api, tls, tokens, echo].map(server => server?.close())));
 
 /** A store that fails at every write, with an error that holds all that it was given. */
 function tattlingStore(): KeyvStoreAdapter {
@@ -137,7 +216,7 @@ function tattlingStore(): KeyvStoreAdapter {
 
 const nameOf = (rule: string) => rule.split(':')[0] ?? '';
 const urlOf = (rule: string) =>
-	`${nameOf(rule) === 'grid-certificate' ? tls.url : api.url}/${rule.replace(':', '/')}`;
+	`${['grid-certificate', 'spiffe'].includes(nameOf(rule)) ? tls.url : api.url}/${rule.replace(':', '/')}`;
 
 /** Requests of all rules, to all answers. */
 async function request(gatepass: Gatepass): Promise<void> {
@@ -180,7 +259,7 @@ test('no canary is in what gatepass tells', async () => {
 		metrics.disable();
 		return reader.shutdown();
 	});
-	const events = listenTo([...eventNames, ...gotChannels]);
+	const events = listenTo([...eventNames, 'gatepass:strategy:notice', ...gotChannels]);
 	const gatepass = await createGatepass({
 		config: {
 			cache: {encryption: 'off'},
@@ -191,7 +270,12 @@ test('no canary is in what gatepass tells', async () => {
 				...(rule !== 'none' && {options}),
 			})),
 		},
-		env: {SUBJECT_TOKEN: `${canary}-subject-token`, BEARER_TOKEN: `${canary}-bearer-token`},
+		env: {
+			OIDC_SOCK: await startAgent(),
+			CI_TOKEN: `${canary}-assertion`,
+			SUBJECT_TOKEN: `${canary}-subject-token`,
+			BEARER_TOKEN: `${canary}-bearer-token`,
+		},
 		cache: tattlingStore(),
 		logger,
 		telemetry: true,
@@ -215,13 +299,23 @@ test('no canary is in what gatepass tells', async () => {
 		'chained',
 		'parameter',
 		'subject-token',
+		'printed',
+		'of-the-agent',
+		'for-macaroon',
+		'a-macaroon',
+		'assertion',
+		'in-json',
 	]) {
 		expect(arrived).toContain(`${canary}-${shown}`);
 	}
 	for (const shown of [secret, basic('reports', secret), basic('alice', `${canary}-password`), ticket])
 		expect(arrived).toContain(shown);
 	expect(tls.requests.length).toBeGreaterThan(0);
-	for (const name of eventNames.filter(name => name !== 'gatepass:token:refresh')) {
+	const expected = [
+		...eventNames.filter(name => name !== 'gatepass:token:refresh'),
+		'gatepass:strategy:notice',
+	];
+	for (const name of expected) {
 		expect(
 			events.some(event => event.name === name),
 			name,

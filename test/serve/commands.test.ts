@@ -276,13 +276,13 @@ describe('gatepass run', () => {
 		['SIGINT', 130],
 		['SIGHUP', 129],
 	] as const)('passes %s, and ends by it', async (signal, number) => {
-		const child = workspace.start([
-			'run',
-			'--',
-			'sh',
-			'-c',
-			`trap 'echo got it; trap - ${signal.slice(3)}; kill -${signal.slice(3)} $$' ${signal.slice(3)}; echo ready; while :; do sleep 0.1; done`,
-		]);
+		// Not a shell: dash may lose a signal that comes while it starts another program.
+		const program = `process.once('${signal}', () => {
+			process.stdout.write('got it\\n', () => process.kill(process.pid, '${signal}'));
+		});
+		process.stdout.write('ready\\n');
+		setInterval(() => {}, 1000);`;
+		const child = workspace.start(['run', '--', process.execPath, '-e', program]);
 		await once(child.stdout as NodeJS.ReadableStream, 'data');
 		child.kill(signal);
 		const [data] = await once(child.stdout as NodeJS.ReadableStream, 'data');

@@ -12,14 +12,17 @@ export const clients = {
 	mtls: {clientId: 'mtls'},
 	/** It has no secret, so it may exchange tokens and nothing else. */
 	public: {clientId: 'public'},
+	/** Acts for a user, by a refresh token: oidc-agent. */
+	agent: {clientId: 'oidc-agent', clientSecret: 's3cret-of-oidc-agent'},
 } as const;
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+export const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /** The metadata of each (RFC 7591). `keys`: the public ones of `private-key-jwt`. */
 export function knownClients(scope: string, keys: readonly JWK[]): ClientMetadata[] {
 	const common = {
-		grant_types: ['client_credentials', tokenExchangeGrant],
+		grant_types: ['client_credentials', tokenExchangeGrant, jwtBearerGrant],
 		response_types: [],
 		redirect_uris: [],
 		scope,
@@ -52,9 +55,18 @@ export function knownClients(scope: string, keys: readonly JWK[]): ClientMetadat
 		},
 		{
 			...common,
-			grant_types: [tokenExchangeGrant],
+			grant_types: [tokenExchangeGrant, jwtBearerGrant],
 			client_id: clients.public.clientId,
 			token_endpoint_auth_method: 'none',
+		},
+		{
+			client_id: clients.agent.clientId,
+			client_secret: clients.agent.clientSecret,
+			token_endpoint_auth_method: 'client_secret_basic',
+			grant_types: ['authorization_code', 'refresh_token'],
+			response_types: ['code'],
+			redirect_uris: ['http://localhost:4242'],
+			scope: `openid offline_access ${scope}`,
 		},
 	];
 }

@@ -13,7 +13,8 @@ import {exportJWK, generateKeyPair, type JWK} from 'jose';
 import {type Configuration, errors, type KoaContextWithOIDC, Provider} from 'oidc-provider';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {memoryAdapter} from './memory-adapter.ts';
-import {knownClients} from './oidc-clients.ts';
+import {clients, knownClients} from './oidc-clients.ts';
+import {addJwtBearer} from './oidc-jwt-bearer.ts';
 import {addTokenExchange, exchangeClaims} from './oidc-token-exchange.ts';
 
 export {clients} from './oidc-clients.ts';
@@ -23,7 +24,7 @@ export interface OidcProviderSettings {
 	readonly scheme?: 'https' | 'http';
 	/** Vouches for the server, and for clients with a certificate. Default: one of its own. */
 	readonly authority?: Pick<TestAuthority, 'ca' | 'issue'>;
-	/** Public keys of the client `private-key-jwt`. */
+	/** Public keys of the client `private-key-jwt`, and of whoever makes assertions (RFC 7523 section 2.1). */
 	readonly clientKeys?: readonly JWK[];
 	/** Whether proofs must have a nonce of the server's (RFC 9449 section 8). Default: it gives none. */
 	readonly demandsNonce?: boolean;
@@ -66,6 +67,12 @@ export interface OidcProvider {
 	readonly requests: readonly string[];
 	/** Whether an opaque token is known and valid, by what the server has stored. */
 	isActive(token: string): Promise<boolean>;
+	/** A refresh token of the client `oidc-agent`, as a user would have let it have one. */
+	refreshTokenFor(user: string): Promise<string>;
+	/** Whose opaque access token it is, by what the server has stored; `undefined`: it is no valid one of a user. */
+	userOf(token: string): Promise<string | undefined>;
+	/** Take all of a user's refresh tokens back. */
+	expireRefreshTokens(): Promise<void>;
 	/** Take an opaque token back, as its administrator may. */
 	revoke(token: string): Promise<void>;
 	close(): Promise<void>;
@@ -105,14 +112,28 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 		enabledJWA: {clientAuthSigningAlgValues: [...signingAlgorithms]},
 		jwks: {keys: [signing.privateJwk]},
 		routes: {token: tokenPath},
-		scopes: scope.split(' '),
-		ttl: {ClientCredentials: lifetime / 1000},
+		scopes: ['openid', 'offline_access', ...scope.split(' ')],
+		findAccount: (_, accountId) => ({accountId, claims: () => ({sub: accountId})}),
+		ttl: {
+			ClientCredentials: lifetime / 1000,
+			AccessToken: lifetime / 1000,
+			Grant: 3600,
+			RefreshToken: 3600,
+			IdToken: 3600,
+		},
 		features: featuresFor(new Set(audiences), lifetime / 1000, settings.demandsNonce ?? false),
 		extraTokenClaims: exchangeClaims,
 		...(settings.metadata !== undefined && {discovery: settings.metadata}),
 	});
 	addTokenExchange(provider, {issuer, jwks: {keys: [signing.publicJwk]}, lifetime: lifetime / 1000, scope});
+	addJwtBearer(provider, {
+		audiences: [issuer, issuer + tokenPath],
+		keys: settings.clientKeys ?? [],
+		lifetime: lifetime / 1000,
+		scope,
+	});
 	const tokenRequests: TokenRequestSeen[] = [];
+	const refreshTokens: string[] = [];
 	const forms: Record<string, string | string[] | undefined>[] = [];
 	const requests: string[] = [];
 	const record = (context: KoaContextWithOIDC, error?: errors.OIDCProviderError): void => {
@@ -142,6 +163,31 @@ export async function startOidcProvider(settings: OidcProviderSettings = {}): Pr
 		forms,
 		requests,
 		isActive: async token => (await provider.ClientCredentials.find(token))?.isValid ?? false,
+		async refreshTokenFor(user) {
+			const scope = 'openid offline_access read write';
+			const grant = new provider.Grant({accountId: user, clientId: clients.agent.clientId});
+			grant.addOIDCScope('openid offline_access');
+			for (const audience of audiences) grant.addResourceScope(audienceUrn + audience, 'read write');
+			grant.addOIDCScope(scope);
+			const client = await provider.Client.find(clients.agent.clientId);
+			const token = new provider.RefreshToken({
+				accountId: user,
+				client: client as NonNullable<typeof client>,
+				grantId: await grant.save(),
+				gty: 'authorization_code',
+				scope,
+			} as ConstructorParameters<typeof provider.RefreshToken>[0]);
+			const value = await token.save();
+			refreshTokens.push(value);
+			return value;
+		},
+		async userOf(token) {
+			const stored = await provider.AccessToken.find(token);
+			return stored?.isValid ? stored.accountId : undefined;
+		},
+		async expireRefreshTokens() {
+			for (const value of refreshTokens.splice(0)) await (await provider.RefreshToken.find(value))?.destroy();
+		},
 		revoke: async token => (await provider.ClientCredentials.find(token))?.destroy(),
 		async close() {
 			server.closeAllConnections();

@@ -22,6 +22,11 @@ export function exchangeClaims(context: KoaContextWithOIDC): Record<string, unkn
 	return claimsOf.get(context);
 }
 
+/** For other grants. */
+export function setExtraClaims(context: KoaContextWithOIDC, claims: Record<string, unknown>): void {
+	claimsOf.set(context, claims);
+}
+
 export function addTokenExchange(provider: Provider, settings: TokenExchangeSettings): void {
 	const keys = createLocalJWKSet(settings.jwks);
 	/** Who a token speaks for: an opaque one is looked up, a JWT verified. */

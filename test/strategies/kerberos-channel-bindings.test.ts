@@ -4,6 +4,7 @@ import {createHash, X509Certificate} from 'node:crypto';
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {request} from 'undici';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {createGatepass, KerberosExchangeError} from '../../src/index.ts';
 import {tlsServerEndPoint} from '../../strategies/kerberos/channel-bindings.ts';
@@ -108,10 +109,17 @@ describeWith([mitKdc, apacheNegotiate, cbtAcceptor], 'channel bindings', () => {
 					preemptive,
 					channelBindings: 'required',
 				});
-				// Twice: over a new connection, and over one of the pool.
-				for (let request = 0; request < 2; request++) {
-					const {body} = await gatepass.got(`${acceptor.url}/strict`);
-					context.expect(body).toBe(`robot@${realm.kdc.realm} bound=True`);
+				const url = `${acceptor.url}/strict`;
+				const {dispatcher} = gatepass;
+				for (const send of [
+					async () => (await gatepass.got(url)).body,
+					async () => (await gatepass.fetch(url)).text(),
+					async () => (await request(url, {dispatcher})).body.text(),
+				]) {
+					// Twice: over a new connection, and over one of the pool.
+					for (let time = 0; time < 2; time++) {
+						context.expect(await send()).toBe(`robot@${realm.kdc.realm} bound=True`);
+					}
 				}
 			}
 		});
@@ -151,10 +159,10 @@ describeWith([mitKdc, apacheNegotiate, cbtAcceptor], 'channel bindings', () => {
 			channelBindings: 'required',
 		});
 		const answers = await Promise.all(
-			Array.from(
-				{length: 40},
-				async (_, index) => (await gatepass.got(`${acceptors[index % 2]?.url}/strict`)).body,
-			),
+			Array.from({length: 80}, async (_, index) => {
+				const url = `${acceptors[index % 2]?.url}/strict`;
+				return index < 40 ? (await gatepass.got(url)).body : (await gatepass.fetch(url)).text();
+			}),
 		);
 		expect(new Set(answers)).toEqual(new Set([`robot@${realm.kdc.realm} bound=True`]));
 	});

@@ -4,10 +4,18 @@ import {chmod, mkdtemp, rename, rm, truncate, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
-import {CredentialUnavailableError, createGatepass, type Gatepass} from '../../src/index.ts';
+import {
+	ConfigurationError,
+	CredentialUnavailableError,
+	createGatepass,
+	type Gatepass,
+} from '../../src/index.ts';
 import {conformance} from '../../src/testing/index.ts';
 import {answerJson, startServer} from '../../src/testing/server.ts';
 import {WlcgTokenStrategy} from '../../strategies/wlcg-token/index.ts';
+import {describeWith} from '../servers/availability.ts';
+import {oidcAgent, startOidcAgent} from '../servers/oidc-agent.ts';
+import {startOidcProvider} from '../servers/oidc-provider.ts';
 import {unsignedJwt} from './unsigned-jwt.ts';
 
 let folder: string;
@@ -175,6 +183,96 @@ test('an unreadable file says so', async () => {
 	// Root reads everything.
 	if (process.geteuid?.() === 0) return;
 	await expect(shown({XDG_RUNTIME_DIR: folder})).rejects.toThrow(/EACCES/);
+});
+
+describe('renewal', () => {
+	const open = async (
+		options: Record<string, unknown>,
+		{match = url, ...env}: Record<string, string | undefined> & {match?: string},
+	): Promise<Gatepass> => {
+		gatepass = await createGatepass({
+			config: {cache: {url: 'memory:'}, hostRules: [{match, strategy: 'wlcg-token', options}]},
+			env: {PATH: process.env.PATH, XDG_RUNTIME_DIR: folder, ...env},
+			cwd: folder,
+		});
+		return gatepass;
+	};
+	const renewal = {strategy: 'command', options: {command: ['echo', 'renewed']}};
+
+	test('a token that has expired, or is about to, and none at all', async () => {
+		const opened = await open({renewal}, {});
+		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer renewed'}});
+		await writeFile(usual(), unsignedJwt({exp: 1000}));
+		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer renewed'}});
+		await writeFile(usual(), unsignedJwt({exp: Math.floor(Date.now() / 1000) + 5}));
+		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer renewed'}});
+		expect((await opened.status())[0]).toMatchObject({
+			available: true,
+			detail: 'renewed by command: credential from echo',
+			notes: [expect.stringMatching(/bt_u.* ended on 20/)],
+		});
+		const valid = unsignedJwt({exp: Math.floor(Date.now() / 1000) + 3600});
+		await writeFile(usual(), valid);
+		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: `Bearer ${valid}`}});
+		await opened.forget(url);
+	});
+
+	test('what is wrong is not passed over', async () => {
+		await writeFile(usual(), 'two words');
+		const opened = await open({renewal}, {});
+		await expect(opened.authorize(url)).rejects.toThrow(/is no bearer token/);
+	});
+
+	test('of a token that a server refuses', async () => {
+		await writeFile(usual(), 'refused');
+		const server = await startServer(({headers}, response) =>
+			answerJson(response, headers.authorization === 'Bearer renewed' ? 200 : 401, {}),
+		);
+		const opened = await open({renewal}, {match: server.url});
+		await opened.got(server.url);
+		expect(server.requests).toHaveLength(2);
+		await opened.close();
+		const broken = {strategy: 'command', options: {command: ['no-such-program']}};
+		const without = await open({renewal: broken}, {match: server.url});
+		const {statusCode} = await without.got(server.url, {throwHttpErrors: false});
+		expect(statusCode).toBe(401);
+		await server.close();
+	});
+
+	test('by nobody else than a program or oidc-agent', async () => {
+		const failure = await open({renewal: {strategy: 'static-token', options: {token: 't'}}}, {}).catch(
+			e => e,
+		);
+		expect(failure).toBeInstanceOf(ConfigurationError);
+		const inside = await open({renewal: {strategy: 'oidc-agent', options: {}}}, {}).catch(e => e);
+		expect(inside.problems).toMatchObject([{path: 'hostRules[0].options.renewal.options.account'}]);
+	});
+});
+
+describeWith(oidcAgent, 'renewal by Debian’s oidc-agent', () => {
+	test('a token that has expired', async () => {
+		const provider = await startOidcProvider({});
+		const agent = await startOidcAgent({provider});
+		await agent.addAccount('wlcg', 'alice');
+		await writeFile(usual(), unsignedJwt({exp: 1000}));
+		gatepass = await createGatepass({
+			config: {
+				cache: {url: 'memory:'},
+				hostRules: [
+					{
+						match: url,
+						strategy: 'wlcg-token',
+						options: {renewal: {strategy: 'oidc-agent', options: {account: 'wlcg'}}},
+					},
+				],
+			},
+			env: {OIDC_SOCK: agent.socket, XDG_RUNTIME_DIR: folder},
+		});
+		const {headers} = await gatepass.authorize(url);
+		expect(await provider.userOf(String(headers.authorization).replace('Bearer ', ''))).toBe('alice');
+		await agent.close();
+		await provider.close();
+	}, 60_000);
 });
 
 test('the conformance kit passes', async () => {

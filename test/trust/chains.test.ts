@@ -1,10 +1,12 @@
 /** Chains judged by a trust store: of servers, users and proxies; and the policies of the grid's own CA folder. */
+
 import {X509Certificate} from 'node:crypto';
 import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import type {TrustEntry} from '../../src/config/configuration.ts';
+import {render} from '../../src/diagnostics/diagnostic.ts';
 import {parsePattern} from '../../src/host-rules/pattern.ts';
 import {NameRules} from '../../src/trust/name-rules.ts';
 import {createTrustSet, TrustStores} from '../../src/trust/trust-stores.ts';
@@ -205,11 +207,11 @@ describeWith(opensslServer, 'a chain', () => {
 
 	test('the mistakes in a folder that no connection has met', async () => {
 		const broken = await pki.caFolder('broken', [root, grid]);
-		expect(createTrustSet(entry(broken.path)).problems()).toEqual([]);
+		expect(createTrustSet(entry(broken.path)).problems().map(render)).toEqual([]);
 		const policy = await broken.put(root, 'signing_policy', 'nonsense\n');
 		const list = await broken.put(grid, 'r0', await pki.list(grid, {nextUpdate: '20200201000000Z'}));
 		await writeFile(join(broken.path, 'ffffffff.0'), 'nothing');
-		expect(createTrustSet(entry(broken.path)).problems()).toEqual([
+		expect(createTrustSet(entry(broken.path)).problems().map(render)).toEqual([
 			expect.stringMatching(/^The CA file .*ffffffff\.0 holds no certificate\. It is left out/),
 			expect.stringContaining(
 				`cannot be told from ${policy}:1: 'nonsense' stands where 'access_id_CA' should`,
@@ -241,7 +243,7 @@ describeWith(
 
 		test('is read whole: each CA once, and no mistake in any policy', () => {
 			expect(set.certificates()).toHaveLength(new Set(all.map(({fingerprint256}) => fingerprint256)).size);
-			expect(set.problems().filter(problem => !/revocation list/.test(problem))).toEqual([]);
+			expect(set.problems().filter(({what}) => !/revocation list/.test(what))).toEqual([]);
 		});
 
 		test('lets each of its CAs have been issued by the one above it', () => {

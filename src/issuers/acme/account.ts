@@ -43,14 +43,22 @@ export async function registerAccount(
 	const {newAccount, meta} = await connection.directory();
 	if (meta.externalAccountRequired === true && externalAccountBinding === undefined) {
 		throw new AcmeError(
-			`${connection.place} takes accounts only with an external account binding. Ask the authority for a key identifier and a key, and name them (--eab-kid and --eab-hmac-key)`,
+			{
+				code: 'account-binding-required',
+				what: `${connection.place} takes accounts only with an external account binding`,
+				hint: 'Ask the authority for a key identifier and a key, and name them (--eab-kid and --eab-hmac-key)',
+			},
 			{type: 'externalAccountRequired'},
 		);
 	}
 	const terms = meta.termsOfService ?? '';
 	if (terms !== '' && !(await termsOfService(terms))) {
 		throw new AcmeError(
-			`The terms of service of ${connection.place} were not agreed to. Read ${terms}, and agree (--agree-tos, or 'termsOfServiceAgreed: true') to get an account`,
+			{
+				code: 'terms-not-agreed',
+				what: `The terms of service of ${connection.place} were not agreed to`,
+				hint: `Read ${terms}, and agree (--agree-tos, or 'termsOfServiceAgreed: true') to get an account`,
+			},
 			{type: 'userActionRequired'},
 		);
 	}
@@ -126,7 +134,11 @@ export async function changeAccountKey(
 ): Promise<Account> {
 	const {keyChange} = await connection.directory();
 	if (keyChange === undefined) {
-		throw new AcmeError(`${connection.place} offers no change of an account's key. Register a new account`);
+		throw new AcmeError({
+			code: 'acme-not-offered',
+			what: `${connection.place} offers no change of an account's key`,
+			hint: 'Register a new account',
+		});
 	}
 	const {accountUrl, key} = account;
 	const inner = newKey.sign(
@@ -136,9 +148,11 @@ export async function changeAccountKey(
 	await connection.post(keyChange, inner, account, {what: 'refused the new key of the account', signal});
 	const changed = await findAccount(connection, newKey, signal);
 	if (changed?.accountUrl !== accountUrl) {
-		throw new AcmeError(
-			`${connection.place} said that it took the new key, but ${changed === undefined ? 'does not know it' : 'it belongs to another account'}. The account keeps its old key; try again with a key that was never used`,
-		);
+		throw new AcmeError({
+			code: 'acme-key-change-failed',
+			what: `${connection.place} said that it took the new key, but ${changed === undefined ? 'does not know it' : 'it belongs to another account'}`,
+			hint: 'The account keeps its old key; try again with a key that was never used',
+		});
 	}
 	return changed;
 }
@@ -151,11 +165,19 @@ function accountFrom(
 ): Account {
 	const resource = body as AccountResource | undefined;
 	if (accountUrl === undefined || !URL.canParse(accountUrl)) {
-		throw new AcmeError(`${place} did not say where the account is. Ask whoever runs the authority`);
+		throw new AcmeError({
+			code: 'acme-answer-unusable',
+			what: `${place} did not say where the account is`,
+			hint: 'Ask whoever runs the authority',
+		});
 	}
 	if (resource?.status !== undefined && resource.status !== 'valid') {
 		throw new AcmeError(
-			`The account ${accountUrl} is ${resource.status} at ${place}. Register a new one with a new key`,
+			{
+				code: 'acme-account-unusable',
+				what: `The account ${accountUrl} is ${resource.status} at ${place}`,
+				hint: 'Register a new one with a new key',
+			},
 			{type: 'unauthorized'},
 		);
 	}

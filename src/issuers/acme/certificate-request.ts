@@ -26,9 +26,11 @@ export function identifierOf(domain: string): Identifier {
 	if (isIP(value) !== 0) return {type: 'ip', value};
 	const name = URL.parse(`https://${value.replace(/^\*\./, '')}`)?.hostname;
 	if (name === undefined || name === '' || !/^[\p{L}\p{N}_.-]+$/u.test(value.replace(/^\*\./, ''))) {
-		throw new GatepassError(
-			`'${domain}' is no name and no address. Write one, such as www.example.org or *.example.org`,
-		);
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: `'${domain}' is no name and no address`,
+			hint: 'Write one, such as www.example.org or *.example.org',
+		});
 	}
 	return {type: 'dns', value: value.startsWith('*.') ? `*.${name}` : name};
 }
@@ -69,12 +71,18 @@ export async function readCertificateRequest(
 			typeof content === 'string' ? content : new Uint8Array(content),
 		);
 	} catch {
-		throw new GatepassError(
-			"This is no certificate request. Make one with 'openssl req -new', in PEM or DER",
-		);
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'This is no certificate request',
+			hint: "Make one with 'openssl req -new', in PEM or DER",
+		});
 	}
 	if (!(await request.verify())) {
-		throw new GatepassError('The signature of the certificate request is wrong. Make it again');
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'The signature of the certificate request is wrong',
+			hint: 'Make it again',
+		});
 	}
 	const names = request.getExtension('2.5.29.17') as InstanceType<
 		typeof x509.SubjectAlternativeNameExtension
@@ -83,9 +91,11 @@ export async function readCertificateRequest(
 		type === 'dns' || type === 'ip' ? [{type, value: value.toLowerCase()}] : [],
 	);
 	if (identifiers.length === 0) {
-		throw new GatepassError(
-			"The certificate request names nothing under subjectAltName, and authorities read names nowhere else. Make it again with '-addext subjectAltName=DNS:www.example.org'",
-		);
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'The certificate request names nothing under subjectAltName, and authorities read names nowhere else',
+			hint: "Make it again with '-addext subjectAltName=DNS:www.example.org'",
+		});
 	}
 	return {request: new Uint8Array(request.rawData), identifiers};
 }
@@ -100,7 +110,11 @@ export async function validateKeyCsr(key: string | Uint8Array, request?: string 
 	try {
 		privateKey = createPrivateKey(typeof key === 'string' ? key : Buffer.from(key));
 	} catch {
-		throw new GatepassError('The private key is not valid. Give one in PEM, without a passphrase');
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'The private key is not valid',
+			hint: 'Give one in PEM, without a passphrase',
+		});
 	}
 	if (request === undefined) return;
 	const x509 = await import('@peculiar/x509');
@@ -111,13 +125,19 @@ export async function validateKeyCsr(key: string | Uint8Array, request?: string 
 		);
 		if (!(await requested.verify())) throw new Error('signature');
 	} catch {
-		throw new GatepassError('The certificate request is not valid. Make it again');
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'The certificate request is not valid',
+			hint: 'Make it again',
+		});
 	}
 	const own = createPublicKey(privateKey).export({type: 'spki', format: 'der'});
 	if (!own.equals(Buffer.from(requested.publicKey.rawData))) {
-		throw new GatepassError(
-			'The private key and the certificate request do not match. Make the request again with this key',
-		);
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'The private key and the certificate request do not match',
+			hint: 'Make the request again with this key',
+		});
 	}
 }
 
@@ -129,9 +149,11 @@ function algorithmOf(
 		([name]) => key.asymmetricKeyDetails?.namedCurve === opensslNames[name],
 	);
 	if (key.asymmetricKeyType !== 'ec' || curve === undefined) {
-		throw new GatepassError(
-			'The key is of no kind that authorities take. Use RSA, or ECDSA on P-256 or P-384',
-		);
+		throw new GatepassError({
+			code: 'name-malformed',
+			what: 'The key is of no kind that authorities take',
+			hint: 'Use RSA, or ECDSA on P-256 or P-384',
+		});
 	}
 	return {name: 'ECDSA', namedCurve: curve[0], hash: curve[1]};
 }

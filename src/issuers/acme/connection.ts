@@ -139,7 +139,11 @@ export class AcmeConnection {
 			['newNonce', 'newAccount', 'newOrder'].every(name => isUrl(found?.[name as 'newNonce']));
 		if (!isOne) {
 			throw new AcmeError(
-				`${directoryUrl} is no ACME directory (it answered ${status}). Name the directory's own address, as the authority documents it`,
+				{
+					code: 'acme-answer-unusable',
+					what: `${directoryUrl} is no ACME directory (it answered ${status})`,
+					hint: "Name the directory's own address, as the authority documents it",
+				},
 				{status},
 			);
 		}
@@ -152,7 +156,11 @@ export class AcmeConnection {
 		const nonce = headers.get('replay-nonce');
 		if (nonce === null) {
 			throw new AcmeError(
-				`${this.place} gave no nonce (it answered ${status}). Ask whoever runs the authority`,
+				{
+					code: 'acme-answer-unusable',
+					what: `${this.place} gave no nonce (it answered ${status})`,
+					hint: 'Ask whoever runs the authority',
+				},
 				{status},
 			);
 		}
@@ -172,7 +180,11 @@ export class AcmeConnection {
 			return response;
 		} catch (error) {
 			throw new AcmeError(
-				`${this.place} cannot be reached: ${(error as Error).message}. Check the address, the network and, under 'trust', the CA of the server`,
+				{
+					code: 'acme-unreachable',
+					what: `${this.place} cannot be reached: ${(error as Error).message}`,
+					hint: "Check the address, the network and, under 'trust', the CA of the server",
+				},
 				{},
 				{cause: error},
 			);

@@ -90,9 +90,11 @@ export function publicJwk(key: KeyObject): PublicJwk {
 	const {kty = '', crv = '', x = '', y = '', n = '', e = ''} = key.export({format: 'jwk'});
 	if (kty === 'EC' && ecAlgorithms[crv] !== undefined) return {crv, kty, x, y};
 	if (kty === 'RSA') return {e, kty, n};
-	throw new GatepassError(
-		'The key of an ACME account has to be an EC key on P-256, P-384 or P-521, or an RSA key',
-	);
+	throw new GatepassError({
+		code: 'acme-account-key-unsupported',
+		what: 'The key of an ACME account has to be an EC key on P-256, P-384 or P-521, or an RSA key',
+		hint: '',
+	});
 }
 
 /** RFC 7638, in base64url. */
@@ -120,9 +122,11 @@ export function bindExternalAccount(
 function decodeHmacKey(text: string): Buffer {
 	const plain = text.trim().replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_');
 	if (!/^[\w-]+$/.test(plain) || plain.length % 4 === 1) {
-		throw new GatepassError(
-			'The key of the external account binding is no base64. Copy the whole of it from the authority, without quotes',
-		);
+		throw new GatepassError({
+			code: 'account-binding-malformed',
+			what: 'The key of the external account binding is no base64',
+			hint: 'Copy the whole of it from the authority, without quotes',
+		});
 	}
 	return Buffer.from(plain, 'base64url');
 }

@@ -140,6 +140,10 @@ async function prove(
 						wildcard: authorization.wildcard === true,
 						type: challenge.type,
 						token,
+						accountUrl: account.accountUrl,
+						...(challenge['issuer-domain-names'] !== undefined && {
+							issuerDomainNames: challenge['issuer-domain-names'],
+						}),
 						keyAuthorization: account.key.keyAuthorization(token),
 						allDomains,
 						remaining: open.length - index - 1,
@@ -183,14 +187,18 @@ function choose(
 	const offered = authorization.challenges ?? [];
 	const wanted = preferredChallenges ?? [...new Set(authenticators.flatMap(({challenges}) => challenges))];
 	for (const type of wanted) {
-		const challenge = offered.find(one => one.type === type && one.token !== undefined);
+		const challenge = offered.find(
+			one => one.type === type && (one.token !== undefined || type === 'dns-persist-01'),
+		);
 		const authenticator = authenticators.find(({challenges}) => challenges.includes(type));
 		if (challenge !== undefined && authenticator !== undefined) return [challenge, authenticator];
 	}
 	const names = offered.map(({type}) => type).sort();
-	return new GatepassError(
-		`The authority offers ${names.join(', ') || 'no challenge'} for ${nameOf(authorization)}, and only ${wanted.join(', ') || 'nothing'} can be answered here. Configure an authenticator for one of them; a name with a star needs dns-01`,
-	);
+	return new GatepassError({
+		code: 'no-common-challenge',
+		what: `The authority offers ${names.join(', ') || 'no challenge'} for ${nameOf(authorization)}, and only ${wanted.join(', ') || 'nothing'} can be answered here`,
+		hint: 'Configure an authenticator for one of them; a name with a star needs dns-01',
+	});
 }
 
 function combined({place}: AcmeConnection, failures: readonly Failure[]): Error {
@@ -198,7 +206,11 @@ function combined({place}: AcmeConnection, failures: readonly Failure[]): Error 
 	if (failures.length === 1 && first !== undefined) return first.error;
 	const lines = failures.map(({name, error}) => `  ${name}: ${error.message}`);
 	return new AcmeError(
-		`${place} issues no certificate, since ${failures.length} names are not proven:\n${lines.join('\n')}`,
+		{
+			code: 'names-not-proven',
+			what: `${place} issues no certificate, since ${failures.length} names are not proven:\n${lines.join('\n')}`,
+			hint: '',
+		},
 		{
 			type: 'compound',
 			subproblems: failures.map(({name, error}) => ({
@@ -221,11 +233,17 @@ function chooseChain(
 	const found = (preferredChain === undefined ? undefined : preferred) ?? read[0] ?? [];
 	const [leaf] = found;
 	if (leaf === undefined)
-		throw new AcmeError(`${place} handed out an empty certificate. Ask whoever runs the authority`);
+		throw new AcmeError({
+			code: 'acme-answer-unusable',
+			what: `${place} handed out an empty certificate`,
+			hint: 'Ask whoever runs the authority',
+		});
 	if (!('request' in key) && !leaf.checkPrivateKey(key)) {
-		throw new AcmeError(
-			`${place} handed out a certificate for another key. It is not used; ask whoever runs the authority`,
-		);
+		throw new AcmeError({
+			code: 'acme-certificate-for-another-key',
+			what: `${place} handed out a certificate for another key`,
+			hint: 'It is not used; ask whoever runs the authority',
+		});
 	}
 	const certificate = toPem(leaf);
 	const chain = orderChain(found, leaf).slice(1).map(toPem).join('');

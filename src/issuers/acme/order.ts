@@ -28,6 +28,8 @@ export interface Challenge {
 	readonly status: 'pending' | 'processing' | 'valid' | 'invalid';
 	/** Absent for kinds that have none. */
 	readonly token?: string;
+	/** Of `dns-persist-01`: what the server may be called in the record. */
+	readonly 'issuer-domain-names'?: readonly string[];
 	readonly error?: unknown;
 }
 
@@ -160,9 +162,11 @@ export class Orders {
 	/** The chains that the server offers, its own choice first: each the text of PEM certificates, the leaf first. */
 	async chains({certificate}: Order): Promise<string[]> {
 		if (certificate === undefined) {
-			throw new AcmeError(
-				`${this.#connection.place} issued a certificate, and did not say where it is. Ask whoever runs the authority`,
-			);
+			throw new AcmeError({
+				code: 'acme-answer-unusable',
+				what: `${this.#connection.place} issued a certificate, and did not say where it is`,
+				hint: 'Ask whoever runs the authority',
+			});
 		}
 		const [own, alternates] = await this.#chain(certificate);
 		const others: string[] = [];
@@ -197,9 +201,11 @@ export class Orders {
 			const answer = await this.#post(url, undefined, `did not show ${subject}`);
 			if (isDecided(answer)) return answer;
 			if (performance.now() - started > longestDecision) {
-				throw new AcmeError(
-					`${this.#connection.place} has not decided about ${subject} within ${longestDecision / 1000} s. Run the same again later: the order goes on`,
-				);
+				throw new AcmeError({
+					code: 'acme-order-undecided',
+					what: `${this.#connection.place} has not decided about ${subject} within ${longestDecision / 1000} s`,
+					hint: 'Run the same again later: the order goes on',
+				});
 			}
 			const backoff = Math.min(shortestPause * 1.5 ** look, longestPause);
 			wait = Math.min(Math.max(readRetryAfter(answer.headers) ?? backoff, shortestPause), longestPause);
@@ -216,9 +222,11 @@ export class Orders {
 			typeof order?.finalize !== 'string' ||
 			!Array.isArray(order.authorizations)
 		) {
-			throw new AcmeError(
-				`${this.#connection.place} answered with something that is no order. Ask whoever runs the authority`,
-			);
+			throw new AcmeError({
+				code: 'acme-answer-unusable',
+				what: `${this.#connection.place} answered with something that is no order`,
+				hint: 'Ask whoever runs the authority',
+			});
 		}
 		return {...(order as Order), url};
 	}

@@ -1,4 +1,5 @@
 /** Problem documents of ACME servers (RFC 8555 section 6.7, RFC 9457) as errors that say what to do. */
+import type {DiagnosticCode} from '../../diagnostics/codes.ts';
 import {AcmeError, type AcmeSubproblem} from '../../errors.ts';
 
 const prefix = 'urn:ietf:params:acme:error:';
@@ -59,6 +60,23 @@ export function readProblem(value: unknown): Problem {
 	};
 }
 
+/** What a refusal is about (RFC 8555 section 6.7), where it is more than one. */
+const codes: Readonly<Record<string, DiagnosticCode>> = {
+	rateLimited: 'acme-rate-limited',
+	badPublicKey: 'acme-key-refused',
+	rejectedIdentifier: 'acme-name-refused',
+	unsupportedIdentifier: 'acme-name-refused',
+	caa: 'acme-name-refused',
+	dns: 'acme-challenge-failed',
+	connection: 'acme-challenge-failed',
+	tls: 'acme-challenge-failed',
+	unauthorized: 'acme-challenge-failed',
+	incorrectResponse: 'acme-challenge-failed',
+	accountDoesNotExist: 'acme-account-missing',
+	externalAccountRequired: 'account-binding-required',
+	userActionRequired: 'terms-not-agreed',
+};
+
 /** The error for a refusal. `what`: half a sentence, such as `refused the order`. */
 export function refusal(
 	place: string,
@@ -73,13 +91,20 @@ export function refusal(
 	const words = [detail.replace(/\.$/, ''), ...each].filter(Boolean).join('; ');
 	const until =
 		retryAfter === undefined ? '' : ` Ask again after ${new Date(Date.now() + retryAfter).toISOString()}.`;
-	const hint = hints[type] ?? hints[subproblems[0]?.type ?? ''] ?? 'Ask whoever runs the authority';
-	return new AcmeError(`${place} ${what} (${type}): ${words || 'it does not say why'}. ${hint}.${until}`, {
-		type,
-		...(status !== undefined && {status}),
-		...(retryAfter !== undefined && {retryAfter}),
-		...(subproblems.length > 0 && {subproblems}),
-	});
+	const advice = hints[type] ?? hints[subproblems[0]?.type ?? ''] ?? 'Ask whoever runs the authority';
+	return new AcmeError(
+		{
+			code: codes[type] ?? codes[subproblems[0]?.type ?? ''] ?? 'acme-request-failed',
+			what: `${place} ${what} (${type}): ${words || 'it does not say why'}`,
+			hint: until === '' ? advice : `${advice}.${until}`,
+		},
+		{
+			type,
+			...(status !== undefined && {status}),
+			...(retryAfter !== undefined && {retryAfter}),
+			...(subproblems.length > 0 && {subproblems}),
+		},
+	);
 }
 
 /**

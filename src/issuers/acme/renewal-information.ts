@@ -68,9 +68,11 @@ export async function fetchRenewalInformation(
 	};
 	const [start, end] = [suggestedWindow?.start, suggestedWindow?.end].map(time => Date.parse(time ?? ''));
 	if (start === undefined || end === undefined || !(end > start)) {
-		throw new AcmeError(
-			`${connection.place} gave renewal information without a window of time. The certificate is renewed by its lifetime instead`,
-		);
+		throw new AcmeError({
+			code: 'acme-answer-unusable',
+			what: `${connection.place} gave renewal information without a window of time`,
+			hint: 'The certificate is renewed by its lifetime instead',
+		});
 	}
 	return {
 		start,

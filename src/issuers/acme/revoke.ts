@@ -25,9 +25,11 @@ export async function revokeCertificate(
 ): Promise<void> {
 	const {revokeCert} = await connection.directory();
 	if (revokeCert === undefined) {
-		throw new AcmeError(
-			`${connection.place} revokes nothing by this protocol. Ask whoever runs the authority`,
-		);
+		throw new AcmeError({
+			code: 'acme-not-offered',
+			what: `${connection.place} revokes nothing by this protocol`,
+			hint: 'Ask whoever runs the authority',
+		});
 	}
 	await connection.post(
 		revokeCert,

@@ -56,12 +56,18 @@ export class StoredAccounts {
 		if (id !== undefined) {
 			const found = accounts.find(account => account.id === id);
 			if (found !== undefined) return found;
-			throw new GatepassError(`There is no account ${id} in ${this.#place}. Name another, or register one`);
+			throw new GatepassError({
+				code: 'acme-account-missing',
+				what: `There is no account ${id} in ${this.#place}`,
+				hint: 'Name another, or register one',
+			});
 		}
 		if (accounts.length > 1) {
-			throw new GatepassError(
-				`There are ${accounts.length} accounts in ${this.#place}. Name one with --account: ${accounts.map(({id: one}) => one).join(', ')}`,
-			);
+			throw new GatepassError({
+				code: 'acme-account-missing',
+				what: `There are ${accounts.length} accounts in ${this.#place}`,
+				hint: `Name one with --account: ${accounts.map(({id: one}) => one).join(', ')}`,
+			});
 		}
 		return accounts[0];
 	}
@@ -71,9 +77,11 @@ export class StoredAccounts {
 		const existing = await this.list();
 		const id = accountId(key);
 		if (existing.some(account => account.id !== id)) {
-			throw new GatepassError(
-				`There is an account in ${this.#place} already. A second one would stop certbot, which could not choose; use the first, or deactivate it`,
-			);
+			throw new GatepassError({
+				code: 'acme-account-exists',
+				what: `There is an account in ${this.#place} already`,
+				hint: 'A second one would stop certbot, which could not choose; use the first, or deactivate it',
+			});
 		}
 		const account = {id, key, url};
 		await mkdir(this.#place, {recursive: true, mode: 0o700});
@@ -137,9 +145,11 @@ export class StoredAccounts {
 			try {
 				return JSON.parse(text);
 			} catch {
-				throw new GatepassError(
-					`${file} is damaged. Restore it from a backup, or remove the folder and register again`,
-				);
+				throw new GatepassError({
+					code: 'acme-account-damaged',
+					what: `${file} is damaged`,
+					hint: 'Restore it from a backup, or remove the folder and register again',
+				});
 			}
 		};
 		const [jwk, {uri}] = [await read('private_key.json'), await read('regr.json')];
@@ -148,9 +158,11 @@ export class StoredAccounts {
 			if (typeof uri !== 'string' || !URL.canParse(uri)) throw new Error('uri');
 			return {id, key, url: uri};
 		} catch {
-			throw new GatepassError(
-				`The account in ${folder} is damaged. Restore it from a backup, or remove it and register again`,
-			);
+			throw new GatepassError({
+				code: 'acme-account-damaged',
+				what: `The account in ${folder} is damaged`,
+				hint: 'Restore it from a backup, or remove it and register again',
+			});
 		}
 	}
 }

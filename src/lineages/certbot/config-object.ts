@@ -147,7 +147,11 @@ export class ConfigObject {
 	#interpolate(text: string, section: readonly string[], depth = 0): string {
 		return text.replace(/%\(([^)]*)\)s/g, (whole, name: string) => {
 			if (depth >= deepestInterpolation) {
-				throw new GatepassError(`${this.#file}: %(${name})s leads in a circle. Write the value out`);
+				throw new GatepassError({
+					code: 'lineage-file-malformed',
+					what: `${this.#file}: %(${name})s leads in a circle`,
+					hint: 'Write the value out',
+				});
 			}
 			const value = this.#find(section, name)?.value ?? this.#find([], name)?.value;
 			return typeof value === 'string' ? this.#interpolate(value, section, depth + 1) : whole;
@@ -155,9 +159,11 @@ export class ConfigObject {
 	}
 
 	#wrong(line: number, what: string): never {
-		throw new GatepassError(
-			`${this.#file}:${line + 1}: ${what}. The file has the format of Python's ConfigObj; put the line right, or restore the file`,
-		);
+		throw new GatepassError({
+			code: 'lineage-file-malformed',
+			what: `${this.#file}:${line + 1}: ${what}`,
+			hint: "The file has the format of Python's ConfigObj; put the line right, or restore the file",
+		});
 	}
 }
 
@@ -208,9 +214,11 @@ function quote(text: string): string {
 	if (/\n/.test(text) || (text.includes('"') && text.includes("'"))) {
 		const mark = text.includes('"""') ? "'''" : '"""';
 		if (text.includes(mark))
-			throw new GatepassError(
-				'A value with both kinds of triple quotes cannot be kept. Write it into a script',
-			);
+			throw new GatepassError({
+				code: 'lineage-file-malformed',
+				what: 'A value with both kinds of triple quotes cannot be kept',
+				hint: 'Write it into a script',
+			});
 		return mark + text + mark;
 	}
 	if (text !== '' && !/[,#"']|^\s|\s$/.test(text)) return text;

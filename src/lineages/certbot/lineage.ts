@@ -40,9 +40,16 @@ export class Lineage {
 		} catch (error) {
 			const names = await folder.names();
 			const known = names.length === 0 ? 'There is none' : `There are ${names.join(', ')}`;
-			throw new GatepassError(`There is no certificate '${name}' in ${folder.path}. ${known}`, {
-				cause: error,
-			});
+			throw new GatepassError(
+				{
+					code: 'lineage-not-found',
+					what: `There is no certificate '${name}' in ${folder.path}`,
+					hint: known,
+				},
+				{
+					cause: error,
+				},
+			);
 		}
 		return new Lineage(folder, name, new ConfigObject(text, file));
 	}
@@ -93,9 +100,11 @@ export class Lineage {
 				await rm(path);
 				continue;
 			}
-			throw new GatepassError(
-				`${path} is there already. Choose another name, or remove what is left of the old one`,
-			);
+			throw new GatepassError({
+				code: 'lineage-exists',
+				what: `${path} is there already`,
+				hint: 'Choose another name, or remove what is left of the old one',
+			});
 		}
 		return place;
 	}
@@ -110,7 +119,11 @@ export class Lineage {
 			);
 			if (isFree) return candidate;
 		}
-		throw new GatepassError(`There are ten thousand certificates named ${name}. Choose another name`);
+		throw new GatepassError({
+			code: 'lineage-exists',
+			what: `There are ten thousand certificates named ${name}`,
+			hint: 'Choose another name',
+		});
 	}
 
 	/** The paths that programs name: they stay the same over all renewals. */
@@ -128,9 +141,11 @@ export class Lineage {
 		const [first] = found;
 		if (first === undefined || found.some(version => version !== first)) {
 			const each = kinds.map((kind, index) => `${kind}.pem ${found[index] ?? 'broken'}`).join(', ');
-			throw new GatepassError(
-				`The links in ${this.folder.live(this.name)} do not lead to one version (${each}). Run 'gatepass cert renew --force-renewal --cert-name ${this.name}', or put them right by hand`,
-			);
+			throw new GatepassError({
+				code: 'lineage-damaged',
+				what: `The links in ${this.folder.live(this.name)} do not lead to one version (${each})`,
+				hint: `Run 'gatepass cert renew --force-renewal --cert-name ${this.name}', or put them right by hand`,
+			});
 		}
 		return first;
 	}
@@ -154,7 +169,12 @@ export class Lineage {
 	async certificate(): Promise<X509Certificate> {
 		const file = this.paths.cert;
 		const [certificate] = parseCertificates(await readBounded(file), file);
-		if (certificate === undefined) throw new CertificateError(`${file} holds no certificate. Restore it`);
+		if (certificate === undefined)
+			throw new CertificateError({
+				code: 'lineage-damaged',
+				what: `${file} holds no certificate`,
+				hint: 'Restore it',
+			});
 		return certificate;
 	}
 
@@ -170,12 +190,18 @@ export class Lineage {
 		const files = record(kind => contents[kinds.indexOf(kind)] as string);
 		const [certificate, ...chain] = parseCertificates(Buffer.from(files.fullchain), this.paths.fullchain);
 		if (certificate === undefined)
-			throw new CertificateError(`${this.paths.fullchain} holds no certificate. Restore it`);
+			throw new CertificateError({
+				code: 'lineage-damaged',
+				what: `${this.paths.fullchain} holds no certificate`,
+				hint: 'Restore it',
+			});
 		const key = Buffer.from(files.privkey);
 		if (!isEncryptedKey(key) && !certificate.checkPrivateKey(parsePrivateKey(key, this.paths.privkey))) {
-			throw new CertificateError(
-				`${this.paths.privkey} is not the key of ${this.paths.fullchain}. Restore the pair, or renew with --force-renewal`,
-			);
+			throw new CertificateError({
+				code: 'key-does-not-match',
+				what: `${this.paths.privkey} is not the key of ${this.paths.fullchain}`,
+				hint: 'Restore the pair, or renew with --force-renewal',
+			});
 		}
 		return {certificate, chain, files};
 	}
@@ -184,7 +210,11 @@ export class Lineage {
 	async add(files: VersionFiles): Promise<number> {
 		const leaf = parseCertificates(Buffer.from(files.fullchain), 'the new certificate')[0];
 		if (!leaf?.checkPrivateKey(parsePrivateKey(Buffer.from(files.privkey), 'the new key'))) {
-			throw new CertificateError('The new certificate is not for the new key. It is not put into use');
+			throw new CertificateError({
+				code: 'key-does-not-match',
+				what: 'The new certificate is not for the new key',
+				hint: 'It is not put into use',
+			});
 		}
 		const present = await readdir(this.#archive);
 		const numbers = present.map(file => Number(/(\d+)\.pem$/.exec(file)?.[1] ?? 0));

@@ -68,7 +68,11 @@ async function lockWith(python: string, file: string, folder: string): Promise<(
 	}
 	await ended;
 	if (said === 'taken') throw taken(folder);
-	throw new GatepassError(`${file} cannot be locked (${said}). Check the rights of the folder`);
+	throw new GatepassError({
+		code: 'output-not-writable',
+		what: `${file} cannot be locked (${said})`,
+		hint: 'Check the rights of the folder',
+	});
 }
 
 function firstLine(holder: ChildProcess): Promise<string> {
@@ -106,9 +110,11 @@ async function lockBetweenOurs(folder: string): Promise<() => Promise<void>> {
 }
 
 function taken(folder: string): GatepassError {
-	return new GatepassError(
-		`Another program is changing ${folder}: certbot, or another gatepass. Run this again when it is through`,
-	);
+	return new GatepassError({
+		code: 'lineage-locked',
+		what: `Another program is changing ${folder}: certbot, or another gatepass`,
+		hint: 'Run this again when it is through',
+	});
 }
 
 function isRunning(pid: number): boolean {

@@ -42,7 +42,12 @@ export class KeyvStorage implements Storage {
 			() => this.#keyv.set(name, value, lifetime),
 			() => true,
 		);
-		if (!kept) throw new TokenCacheError('The token store did not keep a token');
+		if (!kept)
+			throw new TokenCacheError({
+				code: 'token-store-failed',
+				what: 'The token store did not keep a token',
+				hint: '',
+			});
 	}
 
 	async delete(name: string): Promise<void> {

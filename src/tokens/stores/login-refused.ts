@@ -4,7 +4,11 @@ import {bareError} from '../bare-error.ts';
 
 export function loginRefused(cause: unknown): TokenCacheError {
 	return new TokenCacheError(
-		"The server of the token store refuses the user name or password in 'cache.url'. Correct them there; a % that stands before two hexadecimal digits is written %25",
+		{
+			code: 'token-store-password-wrong',
+			what: "The server of the token store refuses the user name or password in 'cache.url'",
+			hint: 'Correct them there; a % that stands before two hexadecimal digits is written %25',
+		},
 		{cause: bareError(cause)},
 	);
 }

@@ -55,9 +55,11 @@ export function claimPrivateFile(path: string): PrivateFile {
 /** Look again, once sqlite has opened it and made its companions. */
 export function recheckPrivateFile({path, inode}: PrivateFile): void {
 	if (inodeOf(path) !== inode) {
-		throw new TokenCacheError(
-			`${path} was replaced while it was opened, so no token is written to it. Look who else uses it, or name another file under 'cache.url'`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-replaceable',
+			what: `${path} was replaced while it was opened, so no token is written to it`,
+			hint: "Look who else uses it, or name another file under 'cache.url'",
+		});
 	}
 	ensurePrivateCompanions(path);
 }
@@ -103,14 +105,18 @@ function narrow(path: string, check: (path: string, stats: BigIntStats) => void)
 
 function refuse(path: string, stats: BigIntStats): void {
 	if (!stats.isFile()) {
-		throw new TokenCacheError(
-			`${path} is ${kindOf(stats)}, and tokens are kept in a regular file only. Name the file itself, or another one, under 'cache.url'`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-replaceable',
+			what: `${path} is ${kindOf(stats)}, and tokens are kept in a regular file only`,
+			hint: "Name the file itself, or another one, under 'cache.url'",
+		});
 	}
 	if (hasOwners() && Number(stats.uid) !== process.geteuid?.()) {
-		throw new TokenCacheError(
-			`${path} belongs to another user (number ${stats.uid}), so no token is written to it. Remove it, or name another file under 'cache.url'`,
-		);
+		throw new TokenCacheError({
+			code: 'token-store-replaceable',
+			what: `${path} belongs to another user (number ${stats.uid}), so no token is written to it`,
+			hint: "Remove it, or name another file under 'cache.url'",
+		});
 	}
 }
 

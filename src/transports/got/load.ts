@@ -12,7 +12,11 @@ export function loadGot(): Got {
 		return loaded;
 	} catch (error) {
 		throw new GatepassError(
-			"got cannot be loaded from here, as in a bundle that has it inside. Hand it over: createGatepass({got}), after import got from 'got'",
+			{
+				code: 'package-missing',
+				what: 'got cannot be loaded from here, as in a bundle that has it inside',
+				hint: "Hand it over: createGatepass({got}), after import got from 'got'",
+			},
 			{cause: error},
 		);
 	}

@@ -2,7 +2,7 @@
 import {Agent, type ClientRequest, type RequestOptions} from 'node:http';
 import process from 'node:process';
 import type {ConnectionOptions as TlsConnectionOptions} from 'node:tls';
-import type {HeaderRecord, HopContext, HopRequest, Route} from '../../hop/request.ts';
+import {type HeaderRecord, type HopContext, type HopRequest, type Route, spelled} from '../../hop/request.ts';
 import {setPath} from '../../http/sent-headers.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 
@@ -102,7 +102,7 @@ export function addChanges(leg: ClientRequest, {headers, target, addsQuery}: Hop
 		for (const name of headers.changed) {
 			const value = headers.record[name];
 			if (value === undefined) leg.removeHeader(name);
-			else leg.setHeader(name, value);
+			else leg.setHeader(spelled(name), value);
 		}
 	} catch (error) {
 		// A value that cannot stand in a header. Nobody else knows of the request as yet.

@@ -41,11 +41,14 @@ export function connectorOf(agentFor: (protocol: string) => Agent): Connector {
 			else callback(error, null);
 		};
 		let opening: Duplex | null | undefined;
-		const timer = setTimeout(() => {
+		const giveUp = (): void => {
+			if (isDone) return;
 			const {ConnectTimeoutError} = loadUndici().errors;
 			settle(new ConnectTimeoutError(`No connection to ${target.host} within ${longestConnect} ms`));
 			opening?.on('error', () => {}).destroy();
-		}, longestConnect);
+		};
+		// After what has come meanwhile: where the process was busy, the connection may have been made long ago.
+		const timer = setTimeout(() => setImmediate(giveUp), longestConnect);
 		try {
 			const agent = agentFor(target.protocol) as unknown as OpeningAgent;
 			opening = agent.createConnection(optionsFor(agent, target), (error, socket) => {

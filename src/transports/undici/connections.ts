@@ -93,7 +93,9 @@ export class CallersConnections implements Connections {
 
 /** A proxy of the caller's may be the only way out, or the only one that is allowed: it is not left out unasked. */
 function needsOther({url}: Target): StrategyError {
-	return new StrategyError(
-		`${url.origin} needs a connection of gatepass's own, for its client certificate, its trust store or its owner, or because the dispatcher given verifies no servers; and that dispatcher goes through a proxy. Send this request by gatepass.dispatcher, or give a dispatcher that connects by itself`,
-	);
+	return new StrategyError({
+		code: 'dispatcher-unsuitable',
+		what: `${url.origin} needs a connection of gatepass's own, for its client certificate, its trust store or its owner, or because the dispatcher given verifies no servers; and that dispatcher goes through a proxy`,
+		hint: 'Send this request by gatepass.dispatcher, or give a dispatcher that connects by itself',
+	});
 }

@@ -67,7 +67,11 @@ export class StandaloneAuthenticator implements Authenticator {
 		} catch (error) {
 			const {code} = error as NodeJS.ErrnoException;
 			throw new GatepassError(
-				`Nothing could listen on ${address ?? 'this machine'}, port ${port}, for the challenge http-01 (${code}). ${hintFor(code)}`,
+				{
+					code: 'challenge-port-unavailable',
+					what: `Nothing could listen on ${address ?? 'this machine'}, port ${port}, for the challenge http-01 (${code})`,
+					hint: `${hintFor(code)}`,
+				},
 				{cause: error},
 			);
 		}
@@ -95,7 +99,11 @@ export class WebrootAuthenticator implements Authenticator {
 	async perform({token, keyAuthorization}: ChallengeTask): Promise<CleanUp> {
 		// What a server sends becomes a file's name here.
 		if (!/^[\w-]{1,512}$/.test(token)) {
-			throw new GatepassError('The authority sent a token for http-01 that is no token. Ask whoever runs it');
+			throw new GatepassError({
+				code: 'acme-answer-unusable',
+				what: 'The authority sent a token for http-01 that is no token',
+				hint: 'Ask whoever runs it',
+			});
 		}
 		const folders = ['.well-known', '.well-known/acme-challenge'].map(part =>
 			join(resolve(this.#folder), part),
@@ -117,7 +125,11 @@ export class WebrootAuthenticator implements Authenticator {
 function ignoreExisting(error: NodeJS.ErrnoException): 'there' {
 	if (error.code === 'EEXIST') return 'there';
 	throw new GatepassError(
-		`The folder for challenges cannot be made (${error.code}). Check that the webroot is there, and its rights`,
+		{
+			code: 'challenge-folder-unusable',
+			what: `The folder for challenges cannot be made (${error.code})`,
+			hint: 'Check that the webroot is there, and its rights',
+		},
 		{cause: error},
 	);
 }

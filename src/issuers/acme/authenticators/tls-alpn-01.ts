@@ -70,7 +70,11 @@ export class TlsAlpnAuthenticator implements Authenticator {
 		} catch (error) {
 			const {code} = error as NodeJS.ErrnoException;
 			throw new GatepassError(
-				`Nothing could listen on ${address ?? 'this machine'}, port ${port}, for the challenge tls-alpn-01 (${code}). Stop the server that listens there meanwhile, or use http-01 or dns-01`,
+				{
+					code: 'challenge-port-unavailable',
+					what: `Nothing could listen on ${address ?? 'this machine'}, port ${port}, for the challenge tls-alpn-01 (${code})`,
+					hint: 'Stop the server that listens there meanwhile, or use http-01 or dns-01',
+				},
 				{cause: error},
 			);
 		}

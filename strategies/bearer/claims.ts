@@ -1,0 +1,70 @@
+/** What a JWT says that somebody else made: read without a key, to tell what a server will not like about it. */
+import {printable} from './printable.ts';
+
+/** Milliseconds that clocks may differ without a word. */
+const slack = 30_000;
+
+/** The claims, unverified; `undefined`: it is no JWT. */
+export function claimsOf(token: string): Readonly<Record<string, unknown>> | undefined {
+	const parts = token.split('.');
+	if (parts.length !== 3) return undefined;
+	try {
+		const claims: unknown = JSON.parse(Buffer.from(parts[1] ?? '', 'base64url').toString('utf8'));
+		return typeof claims === 'object' && claims !== null && !Array.isArray(claims)
+			? (claims as Record<string, unknown>)
+			: undefined;
+	} catch {
+		return undefined;
+	}
+}
+
+/** A server that an assertion is shown to. */
+export interface AssertionReader {
+	/** What it goes by: RFC 7523 section 3 wants one of these as the audience. */
+	readonly names: readonly string[];
+	/** What its clock says, in milliseconds since 1970, as far as that is known. */
+	readonly now: number;
+}
+
+/**
+ * What a server may refuse an assertion for (RFC 7523 section 3), a sentence each. Of its claims, the audience alone is
+ * repeated, and when it was made and ends.
+ *
+ * @param place where it comes from, for a person.
+ */
+export function doubtsAbout(assertion: string, place: string, {names, now}: AssertionReader): string[] {
+	const claims = claimsOf(assertion);
+	if (claims === undefined) {
+		// SAML's assertions (RFC 7522) are none, either.
+		return [`What ${place} holds is no JWT`];
+	}
+	const doubts: string[] = [];
+	const {exp, nbf, iat, aud, iss, sub} = claims;
+	const from = `The assertion from ${place}`;
+	if (typeof exp !== 'number') doubts.push(`${from} does not say when it expires (exp)`);
+	else if (exp * 1000 <= now) doubts.push(`${from} expired on ${dateOf(exp)}: whoever renews it has stopped`);
+	const begins = [nbf, iat].filter(time => typeof time === 'number').sort((a, b) => b - a)[0];
+	if (begins !== undefined && begins * 1000 > now + slack)
+		doubts.push(`${from} is valid from ${dateOf(begins)} only: check the clocks`);
+	const audiences = [aud ?? []].flat().filter(name => typeof name === 'string');
+	if (audiences.length === 0) doubts.push(`${from} says not whom it is for (aud)`);
+	else if (!audiences.some(name => names.some(known => sameUrl(known, name)))) {
+		const list = audiences.slice(0, 3).map(name => printable(name, []).slice(0, 100));
+		doubts.push(
+			`${from} is for ${list.join(' and ')}, and this server goes by ${names.join(' and ')}: it may take it for another's`,
+		);
+	}
+	for (const [name, value] of Object.entries({iss, sub})) {
+		if (typeof value !== 'string' || value === '') doubts.push(`${from} lacks the claim ${name}`);
+	}
+	return doubts;
+}
+
+function sameUrl(a: string, b: string): boolean {
+	return a.replace(/\/$/, '') === b.replace(/\/$/, '');
+}
+
+function dateOf(seconds: number): string {
+	const date = new Date(seconds * 1000);
+	return Number.isNaN(date.getTime()) ? 'a day that no calendar has' : date.toISOString();
+}
