@@ -19,11 +19,14 @@ import type {RevocationReason} from '../issuers/issuer.ts';
 import {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
+import {parseCertificates} from '../x509/certificates.ts';
+import {parsePrivateKey} from '../x509/private-keys.ts';
 import {AccountKeeper, type RegisterOptions} from './accounts.ts';
 import {keepCredentials, removeCredentials} from './dns-credentials.ts';
+import {writeState} from './due.ts';
 import {type ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
-import {type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
+import {giveKeyUp, type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
 import {type RenewalResult, Renewing, type RenewOptions} from './renewing.ts';
 import {type LineageStatus, statusesIn, statusOf} from './status.ts';
 
@@ -64,6 +67,12 @@ export class CertificateManager {
 	async register(options: RegisterOptions = {}): Promise<{readonly url: string; readonly id: string}> {
 		const {url, id} = (await this.#changing(() => this.#accounts.find(undefined, options))).stored;
 		return {url, id};
+	}
+
+	/** The profiles that the server offers: what it says of each, by name. */
+	async profiles(server?: string): Promise<Readonly<Record<string, string>>> {
+		const {meta} = await this.#parts.connect(serverOf(this.#parts, server)).directory();
+		return {...meta.profiles};
 	}
 
 	/** Obtain a certificate for these names or addresses, and keep nothing of it here. */
@@ -124,7 +133,10 @@ export class CertificateManager {
 		return this.#changing(() => this.#renewing.renew(options));
 	}
 
-	/** Have a certificate revoked, by the account that ordered it or, with `byKey`, by its own key. */
+	/**
+	 * Have a certificate revoked, by the account that ordered it or, with `byKey`, by its own key. It is renewed at the next
+	 * look, unless the reason is that it is given up; a key that was compromised is not used again.
+	 */
 	async revoke(
 		name: string,
 		settings: {
@@ -143,6 +155,54 @@ export class CertificateManager {
 				: (await this.#accounts.find(account, {server})).account;
 			const connection = this.#parts.connect(serverOf(this.#parts, server));
 			await revokeCertificate(connection, certificate, {signer, ...rest});
+			// Nobody takes it any more: renewed at the next look, unless it is given up.
+			if (rest.reason === 'cessationOfOperation' || rest.reason === 'affiliationChanged') return;
+			writeState(lineage.configuration, {
+				attempts: 0,
+				serialNumber: certificate.serialNumber,
+				renewAt: Date.now(),
+				askAgainAt: Date.now() + 43_200_000,
+			});
+			if (rest.reason === 'keyCompromise') giveKeyUp(lineage.configuration, certificate.serialNumber);
+			await lineage.save();
+		});
+	}
+
+	/**
+	 * Have a certificate (PEM or DER) revoked that is in no lineage, by the account or by its own key (PEM).
+	 *
+	 * @throws {GatepassError} where the key is not the certificate's.
+	 */
+	async revokeCertificate(
+		certificate: string | Uint8Array,
+		settings: {
+			readonly privateKey?: string | Uint8Array;
+			readonly reason?: RevocationReason;
+			readonly server?: string;
+			readonly signal?: AbortSignal;
+		} = {},
+	): Promise<void> {
+		const {privateKey, server, ...rest} = settings;
+		const [leaf] = parseCertificates(Buffer.from(certificate), 'the certificate');
+		if (leaf === undefined) {
+			throw new GatepassError({
+				code: 'certificate-missing',
+				what: 'There is no certificate in what is to be revoked',
+				hint: 'Name a file with one, in PEM or DER',
+			});
+		}
+		const key = privateKey === undefined ? undefined : parsePrivateKey(Buffer.from(privateKey), 'the key');
+		if (key !== undefined && !leaf.checkPrivateKey(key)) {
+			throw new GatepassError({
+				code: 'key-does-not-match',
+				what: 'The key is not that of the certificate which is to be revoked',
+				hint: 'Name its own key, or none: then the account has it revoked',
+			});
+		}
+		await this.#changing(async () => {
+			const signer = key ?? (await this.#accounts.find(undefined, {server})).account;
+			const connection = this.#parts.connect(serverOf(this.#parts, server));
+			await revokeCertificate(connection, leaf, {signer, ...rest});
 		});
 	}
 

@@ -3,7 +3,7 @@ import {X509Certificate} from 'node:crypto';
 import {existsSync} from 'node:fs';
 import {chmod, readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {describe, expect, test} from 'vitest';
+import {describe, expect, onTestFinished, test} from 'vitest';
 import {dueAt} from '../../src/certificates/due.ts';
 import {makeAuthenticator} from '../../src/certificates/plug-ins.ts';
 import {CertbotFolder} from '../../src/lineages/certbot/folder.ts';
@@ -126,7 +126,7 @@ describeWith(pebble, 'a manager', () => {
 
 	test('a failure keeps what is in use, is remembered, and puts the next try off', async () => {
 		const server = await pebbleFor();
-		const {manager, folder} = await managerAt(server);
+		const {manager, folder, events} = await managerAt(server);
 		await manager.enroll(['a.example.test']);
 		const lineage = await Lineage.open(new CertbotFolder(folder), 'a.example.test');
 		lineage.configuration.set(['renewalparams'], 'http01_port', '1');
@@ -143,7 +143,26 @@ describeWith(pebble, 'a manager', () => {
 		const next = Date.parse(/next_attempt = (.*)/.exec(text)?.[1] ?? '');
 		expect(next).toBeGreaterThanOrEqual(before + 60_000);
 		expect(next).toBeLessThan(Date.now() + 61_000);
-		expect(await manager.renew()).toMatchObject({skipped: ['a.example.test']});
+		expect(await manager.renew()).toMatchObject({skipped: ['a.example.test'], warnings: []});
+		// A long time later.
+		const now = Date.now;
+		onTestFinished(() => {
+			Date.now = now;
+		});
+		for (const [offset, sentence] of [
+			[-3_600_000, /^a\.example\.test: it expires soon, and is not renewed yet$/],
+			[3_600_000, /^a\.example\.test: it has expired$/],
+		] as const) {
+			const then = (status?.notAfter as number) + offset;
+			Date.now = () => then;
+			events.length = 0;
+			const state = (await Lineage.open(new CertbotFolder(folder), 'a.example.test')).configuration;
+			state.set(['gatepass'], 'next_attempt', new Date(then + 60_000).toISOString());
+			await writeFile(join(folder, 'renewal/a.example.test.conf'), state.toString());
+			expect((await manager.renew()).warnings).toEqual([expect.stringMatching(sentence)]);
+			await manager.renew();
+			expect(events.map(({kind}) => kind)).toEqual(['expiring']);
+		}
 	});
 
 	test('an interrupted order goes on with its key', async () => {

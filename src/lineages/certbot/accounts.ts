@@ -66,7 +66,7 @@ export class StoredAccounts {
 			throw new GatepassError({
 				code: 'acme-account-missing',
 				what: `There are ${accounts.length} accounts in ${this.#place}`,
-				hint: `Name one with --account: ${accounts.map(({id: one}) => one).join(', ')}`,
+				hint: `Keep the folder of one, and move the others away: ${accounts.map(({id: one}) => one).join(', ')}`,
 			});
 		}
 		return accounts[0];
