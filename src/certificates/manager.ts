@@ -19,6 +19,7 @@ import type {RevocationReason} from '../issuers/issuer.ts';
 import {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
+import {recovering} from '../lineages/certbot/recovery.ts';
 import {parseCertificates} from '../x509/certificates.ts';
 import {parsePrivateKey} from '../x509/private-keys.ts';
 import {AccountKeeper, type RegisterOptions} from './accounts.ts';
@@ -361,13 +362,16 @@ export class CertificateManager {
 
 	async #changing<Result>(work: () => Promise<Result>): Promise<Result> {
 		await this.#folder.prepare();
-		return withLock(this.#folder.path, async () => {
-			for (const title of await this.#checkpoints.recover()) {
-				const detail = `took back '${title}', which was not brought to its end`;
-				this.#parts.report?.({kind: 'recovered', detail});
-			}
-			return work();
-		});
+		const told = (detail: string): void => this.#parts.report?.({kind: 'recovered', detail});
+		return withLock(this.#folder.path, async () =>
+			recovering(this.#folder, told, async () => {
+				for (const title of await this.#checkpoints.recover()) {
+					told(`took back '${title}', which was not brought to its end`);
+				}
+				await this.#accounts.settle();
+				return work();
+			}),
+		);
 	}
 }
 

@@ -1,5 +1,5 @@
 /** Renews what is due: hooks around all of it, each lineage on its own, failures remembered. */
-import {createPrivateKey} from 'node:crypto';
+import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {setTimeout as pause} from 'node:timers/promises';
 import type {AcmeError} from '../errors.ts';
 import {hooksIn, runHook} from '../installers/hooks.ts';
@@ -9,7 +9,7 @@ import {fetchRenewalInformation, renewalIdentifier} from '../issuers/acme/renewa
 import type {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {afterFailure, dueAt, readState, rememberInformation, wantsInformation, writeState} from './due.ts';
-import type {ObtainOptions, Ordering} from './ordering.ts';
+import type {ObtainOptions, Ordered, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {isKeyGivenUp, readParameters} from './renewal-parameters.ts';
 import {latenessOf} from './status.ts';
@@ -125,16 +125,23 @@ export class Renewing {
 			(parameters.reuseKey === true || this.#parts.settings.reuseKey) &&
 			!isKeyGivenUp(lineage.configuration, certificate.serialNumber);
 		try {
-			const {key, obtained} = await this.#ordering.forLineage(
-				lineage.name,
-				domainsOf(certificate).map(identifierOf),
-				{
-					account: parameters.account,
-					replaces: renewalIdentifier(certificate),
-					key: isReused ? createPrivateKey(files.privkey) : undefined,
-				},
-				{...withoutUndefined(parameters), ...options},
-			);
+			const order = (): Promise<Ordered> =>
+				this.#ordering.forLineage(
+					lineage.name,
+					domainsOf(certificate).map(identifierOf),
+					{
+						account: parameters.account,
+						replaces: renewalIdentifier(certificate),
+						key: isReused ? createPrivateKey(files.privkey) : undefined,
+					},
+					{...withoutUndefined(parameters), ...options},
+				);
+			let {key, obtained} = await order();
+			if (new X509Certificate(obtained.certificate).fingerprint256 === certificate.fingerprint256) {
+				// The order whose certificate is in use: a process was killed before it could forget it.
+				await this.#ordering.finish(lineage.name);
+				({key, obtained} = await order());
+			}
 			if (options.dryRun === true) return;
 			await lineage.add(versionFiles(obtained, key));
 			await this.#ordering.finish(lineage.name);

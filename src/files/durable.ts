@@ -3,7 +3,7 @@
  * written beside its place, brought to the disk, and then renamed.
  */
 import {randomBytes} from 'node:crypto';
-import {type FileHandle, lstat, open, readlink, rename, rm, symlink} from 'node:fs/promises';
+import {type FileHandle, lstat, open, readdir, readlink, rename, rm, symlink} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {GatepassError} from '../errors.ts';
 
@@ -27,6 +27,14 @@ export function isLeftBehind(name: string): boolean {
 	} catch (error) {
 		// EPERM: it runs, as another user.
 		return (error as NodeJS.ErrnoException).code === 'ESRCH';
+	}
+}
+
+/** Remove what processes that are no more wrote beside a file, and never renamed. */
+export async function removeLeftBehind(file: string): Promise<void> {
+	const [folder, end] = [dirname(file), `-${basename(file)}`];
+	for (const name of await readdir(folder).catch((): string[] => [])) {
+		if (name.endsWith(end) && isLeftBehind(name)) await rm(join(folder, name), {force: true});
 	}
 }
 

@@ -1,14 +1,17 @@
 /** Certificates from enrolment to deletion, against pebble, and side by side with certbot. */
-import {X509Certificate} from 'node:crypto';
-import {existsSync} from 'node:fs';
-import {chmod, readdir, readFile, writeFile} from 'node:fs/promises';
+import {createPrivateKey, X509Certificate} from 'node:crypto';
+import {existsSync, readFileSync} from 'node:fs';
+import {chmod, cp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
 import {dueAt} from '../../src/certificates/due.ts';
 import {makeAuthenticator} from '../../src/certificates/plug-ins.ts';
+import {changeAccountKey} from '../../src/issuers/acme/account.ts';
+import {AccountKey} from '../../src/issuers/acme/jws.ts';
+import {accountId, type StoredAccount, StoredAccounts} from '../../src/lineages/certbot/accounts.ts';
 import {CertbotFolder} from '../../src/lineages/certbot/folder.ts';
 import {Lineage} from '../../src/lineages/certbot/lineage.ts';
-import {pebbleFor} from '../issuers/acme/stage.ts';
+import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {certbot, runCertbot} from '../servers/certbot.ts';
 import {boundAccount, pebble} from '../servers/pebble.ts';
@@ -93,6 +96,62 @@ describeWith(pebble, 'a manager', () => {
 		// The lineage names an account that is no more.
 		const {failed} = await manager.renew({force: true});
 		expect(failed[0]?.error.message).toMatch(/There is no account/);
+	});
+
+	test.each([
+		['before the server has it', 'unchanged'],
+		['before it is in its place', 'changed'],
+		['before the old one is removed', 'doubled'],
+	])('a change of the account key that was cut off %s is put right', async (_, state) => {
+		const server = await pebbleFor();
+		const {manager, folder, events} = await managerAt(server);
+		await manager.enroll(['a.example.test']);
+		const {id, url} = await manager.register();
+		const accounts = new StoredAccounts(new CertbotFolder(folder), server.directoryUrl);
+		const stored = (await accounts.find()) as StoredAccount;
+		const key = AccountKey.generate();
+		await writeFile(
+			join(folder, `gatepass/pending/${id}.rollover`),
+			JSON.stringify({server: server.directoryUrl, key: key.toPem()}),
+		);
+		if (state !== 'unchanged') {
+			const account = {
+				key: new AccountKey(stored.key),
+				accountUrl: url,
+				resource: {status: 'valid'},
+			} as const;
+			await changeAccountKey(connectTo(server), account, key);
+		}
+		if (state === 'doubled') {
+			const place = join(folder, 'accounts', new URL(server.directoryUrl).host, 'dir');
+			await cp(join(place, id), join(place, accountId(createPrivateKey(key.toPem()))), {recursive: true});
+			const copy = join(place, accountId(createPrivateKey(key.toPem())), 'private_key.json');
+			await rm(copy);
+			await writeFile(copy, JSON.stringify(createPrivateKey(key.toPem()).export({format: 'jwk'})));
+		}
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		const [one, ...others] = await accounts.list();
+		expect(others).toEqual([]);
+		expect(one?.id === id).toBe(state === 'unchanged');
+		expect(events.some(({kind}) => kind === 'recovered')).toBe(state !== 'unchanged');
+		expect(await readdir(join(folder, 'gatepass/pending'))).toEqual([]);
+	});
+
+	test('a certificate whose order was not forgotten is not taken for its own successor', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		const pending = join(folder, 'gatepass/pending/a.example.test.json');
+		let kept = '';
+		await manager.enroll(['a.example.test'], undefined, {
+			onProgress: ({state}) => {
+				if (state === 'issued') kept = readFileSync(pending, 'utf8');
+			},
+		});
+		const [first] = await manager.list();
+		// As where the process was killed once the certificate was in use.
+		await writeFile(pending, kept, {mode: 0o600});
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		expect((await manager.list())[0]?.serialNumber).not.toBe(first?.serialNumber);
 	});
 
 	test('hooks run once each, with what was renewed, and their failure spoils nothing', async () => {
