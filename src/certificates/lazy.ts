@@ -16,6 +16,7 @@ export function lazyCertificates(load: () => Promise<CertificateManager>): Certi
 		obtain: async (domains, options) => (await manager()).obtain(domains, options),
 		obtainFromCsr: async (csr, options) => (await manager()).obtainFromCsr(csr, options),
 		enroll: async (domains, name, options) => (await manager()).enroll(domains, name, options),
+		adopt: async (folder, options) => (await manager()).adopt(folder, options),
 		renew: async options => (await manager()).renew(options),
 		revoke: async (name, settings) => (await manager()).revoke(name, settings),
 		revokeCertificate: async (certificate, settings) =>

@@ -16,7 +16,8 @@ import {
 } from '../issuers/acme/certificate-request.ts';
 import {revokeCertificate} from '../issuers/acme/revoke.ts';
 import type {RevocationReason} from '../issuers/issuer.ts';
-import {CertbotFolder} from '../lineages/certbot/folder.ts';
+import {CertbotFolder, checkLineageName} from '../lineages/certbot/folder.ts';
+import {findForeign, readForeign} from '../lineages/certbot/foreign-folders.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
 import {recovering} from '../lineages/certbot/recovery.ts';
@@ -39,6 +40,15 @@ export interface IssuedCertificate {
 	readonly fullchain: string;
 	/** PKCS#8; absent where the request came from elsewhere. */
 	readonly privateKey?: string;
+}
+
+/** A certificate that another program obtained, and that is a lineage now. */
+export interface AdoptedCertificate {
+	/** The program whose folder it was. */
+	readonly program: string;
+	/** The file of its certificate there. */
+	readonly from: string;
+	readonly lineage: LineageStatus;
 }
 
 /** Obtains, renews, deploys and revokes the certificates of one folder. */
@@ -126,6 +136,40 @@ export class CertificateManager {
 			await this.#ordering.finish(free);
 			if (this.#parts.settings.installer !== undefined) await this.#deploy(lineage);
 			return statusOf(lineage);
+		});
+	}
+
+	/**
+	 * Adopt what lego, dehydrated, uacme, acme-tiny, acmetool or mod_md keep in a folder: each as a lineage, which is renewed
+	 * from then on as the configuration says. Their files stay as they are.
+	 *
+	 * @throws {GatepassError} where there is nothing of the kind.
+	 */
+	async adopt(folder: string, options: ObtainOptions = {}): Promise<readonly AdoptedCertificate[]> {
+		const found = await findForeign(folder);
+		if (found.length === 0) {
+			throw new GatepassError({
+				code: 'certificate-missing',
+				what: `There is no certificate with its key in ${folder}, laid out as ACME clients do`,
+				hint: 'Name the folder of lego, dehydrated, uacme, acme-tiny, acmetool or mod_md, or a PKCS#12 file',
+			});
+		}
+		return this.#changing(async () => {
+			const adopted: AdoptedCertificate[] = [];
+			for (const one of found) {
+				const files = await readForeign(one);
+				if (await this.#isKept(files.privkey, files.cert)) continue;
+				const name = await Lineage.freeName(this.#folder, checkLineageName(one.name));
+				const lineage = await Lineage.create(this.#folder, name, files, {});
+				const parameters = this.#parameters(options, undefined);
+				writeParameters(lineage.configuration, {
+					...parameters,
+					authenticator: await keepCredentials(this.#folder, name, parameters.authenticator),
+				});
+				await lineage.save();
+				adopted.push({program: one.program, from: one.certificate, lineage: await statusOf(lineage)});
+			}
+			return adopted;
 		});
 	}
 
@@ -346,7 +390,17 @@ export class CertificateManager {
 		});
 	}
 
-	#parameters(options: ObtainOptions, account: string): RenewalParameters {
+	/** Whether a lineage has this certificate in use already, such as from an import before. */
+	async #isKept(key: string, certificate: string): Promise<boolean> {
+		for (const name of await this.#folder.names()) {
+			const lineage = await Lineage.open(this.#folder, name).catch(() => undefined);
+			const read = await lineage?.read().catch(() => undefined);
+			if (read?.files.privkey === key && read.files.cert === certificate) return true;
+		}
+		return false;
+	}
+
+	#parameters(options: ObtainOptions, account: string | undefined): RenewalParameters {
 		const {settings} = this.#parts;
 		return {
 			server: serverOf(this.#parts, options.server),

@@ -56,6 +56,10 @@ export async function writeToDisk(
 		await handle.chmod(isGiven ? mode : mode & 0o707);
 		await handle.writeFile(content);
 		await handle.sync();
+	} catch (error) {
+		// Half a file is nobody's, such as on a full disk.
+		await rm(file, {force: true});
+		throw error;
 	} finally {
 		await handle.close();
 	}

@@ -1,5 +1,5 @@
 /** From names to a certificate: order, challenges, request, chain (RFC 8555 section 7.4). */
-import type {KeyObject} from 'node:crypto';
+import type {KeyObject, X509Certificate} from 'node:crypto';
 import {AcmeError, GatepassError} from '../../errors.ts';
 import {parseCertificates, toPem} from '../../x509/certificates.ts';
 import {orderChain} from '../../x509/own-chain.ts';
@@ -261,7 +261,8 @@ function chooseChain(
 	const read = chains.map(text => parseCertificates(Buffer.from(text), `the chain from ${place}`));
 	const preferred = read.find(chain => chain.some(({issuer}) => commonNameIn(issuer) === preferredChain));
 	const found = (preferredChain === undefined ? undefined : preferred) ?? read[0] ?? [];
-	const [leaf] = found;
+	// A server may send them in any order: the leaf is the one for our key.
+	const leaf = 'request' in key ? leafOf(found) : (found.find(one => one.checkPrivateKey(key)) ?? found[0]);
 	if (leaf === undefined)
 		throw new AcmeError({
 			code: 'acme-answer-unusable',
@@ -278,6 +279,11 @@ function chooseChain(
 	const certificate = toPem(leaf);
 	const chain = orderChain(found, leaf).slice(1).map(toPem).join('');
 	return {certificate, chain, fullchain: certificate + chain};
+}
+
+/** The one that has issued none of the others. */
+function leafOf(chain: readonly X509Certificate[]): X509Certificate | undefined {
+	return chain.find(one => !chain.some(other => other !== one && other.checkIssued(one))) ?? chain[0];
 }
 
 /** Node writes a name with a line for each of its parts. */

@@ -8,6 +8,9 @@ import {basename, join} from 'node:path';
 import {isLeftBehind, replaceLink, syncFolder} from '../../files/durable.ts';
 import {type CertbotFolder, kinds} from './folder.ts';
 
+/** The disk is full, read-only or broken, or there are too many open files: then steps may be left half done. */
+const diskFailures = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'ENFILE', 'EMFILE', 'EACCES', 'EPERM'];
+
 type Step = 'creating' | 'deleting';
 
 /** Say what is about to be done; gives what takes the word back. */
@@ -36,10 +39,22 @@ export async function recovering<Result>(
 	if (await isThere(busy)) for (const sentence of await recover(folder)) told(sentence);
 	await writeFile(busy, '', {mode: 0o600});
 	try {
-		return await work();
-	} finally {
+		const result = await work();
 		await rm(busy, {force: true});
+		return result;
+	} catch (error) {
+		// Where the disk failed, what is half done stays so, and the next start looks at it.
+		if (!isOfTheDisk(error)) await rm(busy, {force: true});
+		throw error;
 	}
+}
+
+function isOfTheDisk(error: unknown): boolean {
+	for (let one = error as NodeJS.ErrnoException | undefined; one instanceof Error; ) {
+		if (diskFailures.includes(one.code ?? '')) return true;
+		one = one.cause as NodeJS.ErrnoException | undefined;
+	}
+	return false;
 }
 
 async function recover(folder: CertbotFolder): Promise<string[]> {

@@ -43,18 +43,29 @@ beforeAll(async () => {
 afterAll(() => authority?.close());
 
 /** Run an operation in a process that is killed before its file operation of that number. */
-async function run(operation: string, path: string, crashAt = 0): Promise<'killed' | 'done'> {
+async function run(
+	operation: string,
+	path: string,
+	crashAt = 0,
+	code?: 'ENOSPC' | 'EROFS',
+): Promise<'killed' | 'done'> {
 	const process_ = spawn(process.execPath, ['--import', hook, child, operation, path], {
-		env: {...process.env, GATEPASS_CRASH_AT: String(crashAt)},
+		env: {
+			...process.env,
+			GATEPASS_CRASH_AT: String(crashAt),
+			...(code !== undefined && {GATEPASS_CRASH_CODE: code}),
+		},
 		stdio: ['ignore', 'ignore', 'pipe'],
 	});
 	let said = '';
 	process_.stderr.on('data', chunk => {
 		said += chunk;
 	});
-	const [code, signal] = await once(process_, 'close');
+	const [status, signal] = await once(process_, 'close');
 	if (signal === 'SIGKILL') return 'killed';
-	expect({code, said}).toEqual({code: 0, said: expect.any(String)});
+	// It says what it met, and ends.
+	if (code !== undefined && status === 1 && said.includes(code)) return 'killed';
+	expect({code: status, said}).toEqual({code: 0, said: expect.any(String)});
 	return 'done';
 }
 
@@ -84,6 +95,7 @@ async function killAtEach<State>(
 	stage: Stage,
 	operation: string,
 	look: (copy: Stage) => Promise<State>,
+	code?: 'ENOSPC' | 'EROFS',
 ): Promise<State[]> {
 	const seen: State[] = [];
 	for (let at = 1; ; at++) {
@@ -97,7 +109,7 @@ async function killAtEach<State>(
 			const text = readFileSync(join(path, file), 'utf8');
 			writeFileSync(join(path, file), text.replaceAll(`${stage.path}/`, `${path}/`));
 		}
-		const outcome = await run(operation, path, at);
+		const outcome = await run(operation, path, at, code);
 		if (outcome === 'killed') await recover(copy);
 		seen.push(await look(copy));
 		expect(leftBehindIn(copy), `operation ${at}`).toEqual([]);
@@ -160,6 +172,16 @@ test('a certificate that certbot made, whose folder gives way to a link', async 
 	await rename(join(stage.path, links), live);
 	expect(await inUse(stage)).toBe(2);
 	const seen = await killAtEach(stage, 'add', inUse);
+	expect(new Set(seen)).toEqual(new Set([2, 3]));
+}, 240_000);
+
+test('a disk that is full from any operation on', async () => {
+	const seen = await killAtEach(await emptyStage(), 'create', inUse, 'ENOSPC');
+	expect(new Set(seen)).toEqual(new Set(['none', 3]));
+}, 240_000);
+
+test('a disk that is read-only from any operation on', async () => {
+	const seen = await killAtEach(await stageWithLineage(), 'add', inUse, 'EROFS');
 	expect(new Set(seen)).toEqual(new Set([2, 3]));
 }, 240_000);
 
