@@ -226,6 +226,7 @@ export const diagnosticTitles = {
 	'acme-challenge-failed': 'The ACME server could not verify the challenge',
 	'acme-answer-unusable': 'An answer of the ACME server cannot be used',
 	'acme-not-offered': 'The ACME server does not offer this',
+	'acme-profile-unknown': 'The ACME server offers no such profile',
 	'acme-order-undecided': 'The ACME server has not decided yet',
 	'acme-certificate-for-another-key': 'The ACME server handed out a certificate for another key',
 	'acme-account-missing': 'There is no such ACME account',

@@ -75,6 +75,7 @@ const codes: Readonly<Record<string, DiagnosticCode>> = {
 	accountDoesNotExist: 'acme-account-missing',
 	externalAccountRequired: 'account-binding-required',
 	userActionRequired: 'terms-not-agreed',
+	invalidProfile: 'acme-profile-unknown',
 };
 
 /** The error for a refusal. `what`: half a sentence, such as `refused the order`. */
