@@ -266,17 +266,19 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {
-		const {matcher, router} = this.#composition;
+		const {matcher, router, ways} = this.#composition;
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const inUse = router.ruleFor(target, verb);
 		const trust = router.trustFor(target)?.source;
+		const proxy = router.staysHere(inUse, target) ? undefined : ways.for(inUse?.rule).proxyFor(target);
 		const notes = [
 			...(inUse?.rule.notes ?? []),
 			...this.#explainStrategy(inUse),
 			...(trust?.startsWith('bundle:')
 				? [`The CA certificates of ${trust} are trusted besides the system's`]
 				: []),
+			...(proxy === undefined ? [] : [`Goes through the proxy ${proxy.url.origin} (${proxy.source})`]),
 		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
 		const isRefused = inUse === undefined && this.#loaded.configuration.strict;

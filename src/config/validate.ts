@@ -10,6 +10,7 @@ import {salvage} from './settings.ts';
 import {validateBundles} from './validate-bundles.ts';
 import {validateCache} from './validate-cache.ts';
 import {validateCertificates} from './validate-certificates.ts';
+import {checkProxy} from './validate-proxy.ts';
 import {validateRule} from './validate-rule.ts';
 import {validateTrust} from './validate-trust.ts';
 
@@ -32,6 +33,7 @@ export async function validate(
 	for (const [index, module] of (input.strategies ?? []).entries()) {
 		if (module !== undefined) await registry.registerModule(module, ['strategies', index]);
 	}
+	checkProxy(input.proxy, ['proxy'], problems);
 	const {bundles, defaults, ...ofBundles} = await validateBundles(input.bundles ?? [], request);
 	const context = {...request, defaults};
 	const own = (input.trust ?? []).map((entry, index) => validateTrust(entry ?? {}, index, context));
@@ -51,6 +53,7 @@ export async function validate(
 		certificates: validateCertificates(input.certificates ?? {}, context),
 		trust: [...ofBundles.trust, ...own],
 		strict: input.strict ?? false,
+		...(input.proxy !== undefined && {proxy: input.proxy}),
 		hostRules,
 	};
 }
