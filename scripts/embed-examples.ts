@@ -1,9 +1,11 @@
 /**
  * Writes the examples into the Markdown files: the fenced block after `<!-- example: FILE#region -->` becomes the
- * file, or that region of it. The tests compare, and run the files.
+ * file, or that region of it, and the table after `<!-- table: NAME -->` what the tests try. The tests compare, and run
+ * the files.
  */
 import {globSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
+import {tables} from './tables.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -17,12 +19,18 @@ export function quote(file: string, region?: string): string {
 	return `${found.trimEnd()}\n`;
 }
 
-/** Markdown with all of its examples as they are now. */
+/** Markdown with all of its examples and tables as they are now. */
 export function embed(markdown: string): string {
-	return markdown.replaceAll(
-		/(<!-- example: ([^\s#]+)(?:#([\w-]+))? -->\n+```\w+\n)[\s\S]*?^```$/gm,
-		(_, head: string, file: string, region?: string) => `${head}${quote(file, region)}\`\`\``,
-	);
+	return markdown
+		.replaceAll(
+			/(<!-- example: ([^\s#]+)(?:#([\w-]+))? -->\n+```\w+\n)[\s\S]*?^```$/gm,
+			(_, head: string, file: string, region?: string) => `${head}${quote(file, region)}\`\`\``,
+		)
+		.replaceAll(/(<!-- table: (.+?) -->\n\n)(?:\|.*\n)*\n*/g, (_, head: string, name: string) => {
+			const make = tables[name];
+			if (make === undefined) throw new Error(`There is no table '${name}' in scripts/tables.ts`);
+			return `${head}${make()}\n`;
+		});
 }
 
 if (import.meta.main) {

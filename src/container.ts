@@ -16,6 +16,7 @@ import {GotHttpClient} from './http/http-client.ts';
 import type {JudgeChain} from './identities/checks.ts';
 import {IdentityStore} from './identities/identity-store.ts';
 import {Events} from './observability/events.ts';
+import {WorkloadApis as OpenWorkloadApis} from './spiffe/workload-api.ts';
 import {
 	type AuthStrategy,
 	Environment,
@@ -30,6 +31,7 @@ import {
 	type StrategyClass,
 	StrategyOptions,
 	TokenCache,
+	WorkloadApis,
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
@@ -42,16 +44,19 @@ import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
+	'aws-sigv4': async () => (await import('../strategies/aws-sigv4/index.ts')).AwsSigv4Strategy,
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
 	command: async () => (await import('../strategies/command/index.ts')).CommandStrategy,
 	digest: async () => (await import('../strategies/digest/index.ts')).DigestStrategy,
 	'grid-certificate': async () =>
 		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
+	'http-signature': async () => (await import('../strategies/http-signature/index.ts')).HttpSignatureStrategy,
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
 	macaroon: async () => (await import('../strategies/macaroon/index.ts')).MacaroonStrategy,
 	none: async () => (await import('../strategies/none/index.ts')).NoneStrategy,
 	'oidc-agent': async () => (await import('../strategies/oidc-agent/index.ts')).OidcAgentStrategy,
+	spiffe: async () => (await import('../strategies/spiffe/index.ts')).SpiffeStrategy,
 	'sso-client-credentials': async () =>
 		(await import('../strategies/sso-client-credentials/index.ts')).SsoClientCredentialsStrategy,
 	'sso-jwt-bearer': async () => (await import('../strategies/sso-jwt-bearer/index.ts')).SsoJwtBearerStrategy,
@@ -68,10 +73,14 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** For gatepass's own questions to servers. */
+	readonly http: HttpClient;
 	/** The connections of what undici sends. */
 	readonly pools: UndiciPools;
 	/** The ways out. */
 	readonly ways: Ways;
+	/** Wait, for a while, until what is pushed from elsewhere is there. Never rejects. */
+	ready(): Promise<void>;
 	/** End renewals and connections. */
 	close(): Promise<void>;
 }
@@ -99,17 +108,23 @@ export function compose(
 
 	// Loaded at the first request of gatepass's own.
 	const got = async () => (await import('got')).default;
+	const workloadApis = new OpenWorkloadApis();
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),
 		events,
+		workloadApis,
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	const ways = new Ways(configuration.proxy, {environment, openTls: openTlsBy(agents, trust)});
 	const pools = new UndiciPools(ways);
+	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
-	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest, ways));
+	const http = provide(
+		HttpClient,
+		() => new GotHttpClient(got, trust, agents, configuration.tokenRequest, ways),
+	);
 	provide(Identities, () => {
 		const passphrases = container.isRegistered(Passphrases, true)
 			? container.resolve(Passphrases)
@@ -200,8 +215,10 @@ export function compose(
 		rules,
 		tokens,
 		certificates,
+		http,
 		pools,
 		ways,
+		ready: () => trust.ready(),
 		async close() {
 			router.close();
 			const errors: unknown[] = [];
@@ -212,6 +229,7 @@ export function compose(
 				() => owned.close(),
 				() => ways.close(),
 				() => pools.destroy(),
+				() => workloadApis.close(),
 				() => trust.close(),
 				() => (ownsTokens ? tokens.close() : undefined),
 				() => container.dispose(),

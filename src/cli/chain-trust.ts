@@ -114,7 +114,8 @@ async function trustOf(config: string | undefined): Promise<readonly TrustEntry[
 			strategies: [],
 			builtIn: builtInStrategies,
 		});
-		return configuration.trust;
+		// What an agent pushes is not at hand here.
+		return configuration.trust.filter(({workloadApi}) => workloadApi === undefined);
 	} catch (error) {
 		if (config === undefined && error instanceof ConfigurationError) return [];
 		throw error;

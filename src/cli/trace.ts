@@ -3,12 +3,16 @@
  * back. It looks at the requests as Node makes them, below gatepass, so it tells what was done and not what was
  * planned. Of a credential only its kind is kept.
  */
+import type {X509Certificate} from 'node:crypto';
 import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {type ClientRequest, type IncomingMessage, request as requestHttp, STATUS_CODES} from 'node:http';
 import {type RequestOptions, request as requestHttps} from 'node:https';
-import type {TLSSocket} from 'node:tls';
+import type {Socket} from 'node:net';
+import {TLSSocket} from 'node:tls';
 import type {BeforeRequestHook, RequestFunction} from 'got';
 import type {Gatepass} from '../gatepass.ts';
+import {CertificateNotShown} from '../tls/not-shown.ts';
+import {rfc2253Subject, subjectValues} from '../x509/names.ts';
 import {withoutSecrets} from './settings.ts';
 
 /** One sending of a hop's request. */
@@ -57,6 +61,7 @@ export class Trace {
 	readonly #gatepass: Gatepass;
 	readonly #listener: TraceListener;
 	readonly #legs = new WeakMap<ClientRequest, readonly string[]>();
+	readonly #certificates = new WeakMap<ClientRequest, ShownCertificate>();
 	#before: Before | undefined;
 
 	constructor(gatepass: Gatepass, listener: TraceListener) {
@@ -93,6 +98,7 @@ export class Trace {
 		const send = url.protocol === 'https:' ? requestHttps : requestHttp;
 		const request = send(url, options, callback);
 		this.#legs.set(request, this.#before === undefined ? [] : kindsOf(this.#before, url, options));
+		request.once('socket', socket => this.#certificates.set(request, new ShownCertificate(socket)));
 		return request;
 	};
 
@@ -103,10 +109,10 @@ export class Trace {
 
 	readonly #onError = (message: unknown): void => {
 		const {request, error} = message as {request: ClientRequest; error: NodeJS.ErrnoException};
-		this.#end(request, {failure: error.code ?? error.name});
+		this.#end(request, {failure: error.code ?? error.name}, error);
 	};
 
-	#end(request: ClientRequest, outcome: {status?: number; failure?: string}): void {
+	#end(request: ClientRequest, outcome: {status?: number; failure?: string}, error?: Error): void {
 		const hop = this.hops.at(-1);
 		if (hop === undefined) return;
 		const kinds = this.#legs.get(request);
@@ -119,7 +125,8 @@ export class Trace {
 			return;
 		}
 		this.#legs.delete(request);
-		const leg = {credentials: [...clientCertificate(request), ...kinds], ...outcome};
+		const shown = this.#certificates.get(request)?.describe(error) ?? [];
+		const leg = {credentials: [...shown, ...kinds], ...outcome};
 		hop.legs.push(leg);
 		this.#listener.leg(leg);
 	}
@@ -156,9 +163,28 @@ function kindOfHeader(name: string, value: string): string {
 	return (name === 'authorization' && schemes[scheme]) || `header ${name}`;
 }
 
-function clientCertificate({socket}: ClientRequest): string[] {
-	const certificate = (socket as TLSSocket | null)?.getCertificate?.();
-	if (certificate === null || certificate === undefined || !('subject' in certificate)) return [];
-	const {CN} = certificate.subject;
-	return [CN === undefined ? 'client certificate' : `client certificate CN=${[CN].flat().join(', CN=')}`];
+/** The client certificate of a connection. It is asked for at the beginning: one that has ended tells nothing any more. */
+class ShownCertificate {
+	readonly #certificate: X509Certificate | undefined;
+	#isSecure = false;
+
+	constructor(socket: Socket) {
+		if (!(socket instanceof TLSSocket)) return;
+		this.#certificate = socket.getX509Certificate();
+		// One that was kept open for the next request has been through it.
+		this.#isSecure = !(socket as {secureConnecting?: boolean}).secureConnecting;
+		socket.once('secureConnect', () => {
+			this.#isSecure = true;
+		});
+	}
+
+	/** None where the connection ended before it could be shown. `error`: by which it ended. */
+	describe(error: (Error & {code?: string}) | undefined): string[] {
+		if (this.#certificate === undefined || error instanceof CertificateNotShown) return [];
+		// By an alert, the server speaks of what it has seen.
+		const isSeen = this.#isSecure || /^(?:ERR_SSL_|EPROTO)/.test(error?.code ?? '');
+		if (!isSeen) return [];
+		const names = subjectValues(this.#certificate, 'CN').map(name => `CN=${name}`);
+		return [`client certificate ${names.join(', ') || rfc2253Subject(this.#certificate)}`];
+	}
 }

@@ -5,6 +5,7 @@ import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
 import type {Environment} from '../strategy/services.ts';
 import type {CertificateSettings} from './certificate-settings.ts';
+import type {ServeSettings} from './serve-settings.ts';
 
 /** Stands among the files of a trust entry for the operating system's store of CA certificates. */
 export const systemStore = 'system';
@@ -21,6 +22,10 @@ export interface TrustEntry {
 	readonly only: boolean;
 	/** Whether a revocation list is checked where there is one, or has to be there. Default: `check`. */
 	readonly crl?: 'check' | 'require';
+	/** The address of a SPIFFE Workload API, whose bundles are the CA certificates; there are no files then. */
+	readonly workloadApi?: string;
+	/** Who the servers may be, in place of their host's name: SPIFFE IDs, and trust domains for all in them. */
+	readonly spiffeIds?: readonly string[];
 	/** `file:line`, or `file`, or `trust[n]`; `bundle:cern` for an entry of a bundle. */
 	readonly source: string;
 }
@@ -48,6 +53,7 @@ export interface Configuration {
 	readonly certificates: CertificateSettings;
 	/** The way out: a URL, `environment`, `none`; absent: the environment, where Node is told to heed it. May hold a password. */
 	readonly proxy?: string | undefined;
+	readonly serve: ServeSettings;
 	/** Whether a request without a rule is an error. */
 	readonly strict: boolean;
 	readonly hostRules: readonly HostRule[];

@@ -30,9 +30,21 @@ export const hostRuleSchema = z.strictObject({
 export const trustSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The servers that are verified with these CA certificates'),
 	ca: oneOrMore(z.string().min(1)).describe(
-		'A PEM file, a hashed CA folder, bundle:NAME, grid (the CA folder of the grid), system (the store of the operating system), or a list of them',
+		'A PEM file, a hashed CA folder, bundle:NAME, grid (the CA folder of the grid), spiffe (the bundles of the SPIFFE Workload API, also spiffe:ADDRESS), system (the store of the operating system), or a list of them',
 	),
 	only: z.boolean().optional().describe("Leave the system's roots and Node's out"),
+	spiffeIds: z
+		.array(
+			z
+				.string()
+				.regex(
+					/^spiffe:\/\/[a-z\d._-]+(?:\/[\w.-]+)*$/,
+					'it is no SPIFFE ID; write one such as spiffe://example.org/server, or a trust domain such as spiffe://example.org',
+				),
+		)
+		.min(1)
+		.optional()
+		.describe("Who the servers may be, in place of their host's name; goes with 'ca: spiffe'"),
 	crl: z
 		.enum(['check', 'require'])
 		.optional()
@@ -85,6 +97,20 @@ const authenticators = [
 	z.strictObject({name: z.literal('webroot'), path: text}),
 	z.strictObject({name: z.literal('tls-alpn-01'), address: text.optional(), port}),
 	z.strictObject({name: z.literal('dns-command'), auth: command, cleanup: command.optional()}),
+	z.strictObject({
+		name: z.literal('dns-update'),
+		credentials: text.optional(),
+		server: text.optional(),
+		port,
+		keyName: text.optional(),
+		secret: text.optional(),
+		algorithm: z
+			.enum(['hmac-md5', 'hmac-sha1', 'hmac-sha224', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
+			.optional(),
+		ttl: z.int().min(0).max(86_400).optional(),
+		propagation: milliseconds.optional(),
+	}),
+	z.strictObject({name: z.literal('dns-persist-01')}),
 	z.strictObject({name: z.literal('manual')}),
 ] as const;
 
@@ -160,6 +186,47 @@ export const certificatesSchema = z.strictObject({
 		.describe('Refuse what is not for clients. Default: true where the installer is identity'),
 });
 
+export const serveSchema = z.strictObject({
+	listen: text
+		.optional()
+		.describe('Where the local proxy listens: HOST:PORT, or unix:PATH. Default: 127.0.0.1:8642'),
+	routes: z
+		.record(z.string(), z.string())
+		.optional()
+		.describe('Paths of the local proxy, each with the URL that it leads to'),
+	forward: z
+		.boolean()
+		.optional()
+		.describe('Whether it is a forward proxy too: http:// by whole URL, https:// by CONNECT. Default: false'),
+	intercept: z
+		.enum(['rules', 'off'])
+		.optional()
+		.describe(
+			'rules: CONNECT to a host with a rule is opened, with a CA of its own. off: every tunnel is left alone. Default: rules',
+		),
+	pinned: z
+		.array(pattern)
+		.optional()
+		.describe('Hosts whose tunnels are left alone all the same: for programs that insist on a certificate'),
+	secret: z
+		.string()
+		.min(32, 'it is too short; write at least 32 characters, such as `openssl rand -hex 32` prints')
+		.optional()
+		.describe('What clients have to show. Default: GATEPASS_SECRET, or one that is made at each start'),
+	allowLocalUsers: z
+		.boolean()
+		.optional()
+		.describe('Leave for every local user to use the credentials: no secret is asked for. Default: false'),
+	redirects: z
+		.enum(['follow', 'return'])
+		.optional()
+		.describe('What becomes of a redirect of a route to another host. Default: return'),
+	tls: z
+		.strictObject({certificate: text, key: text})
+		.optional()
+		.describe('PEM files with which clients are served over TLS; needed beyond this machine'),
+});
+
 export const configurationSchema = z.strictObject({
 	$schema: z.string().optional().describe('For editors; not used'),
 	bundles: z
@@ -176,6 +243,7 @@ export const configurationSchema = z.strictObject({
 	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
 	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
 	certificates: certificatesSchema.optional().describe('Certificates that renew themselves'),
+	serve: serveSchema.optional().describe('The local proxy: `gatepass serve` and `gatepass run`'),
 	strict: z
 		.boolean()
 		.optional()

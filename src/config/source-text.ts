@@ -13,7 +13,7 @@ import {
 	type YAMLMap,
 } from 'yaml';
 import type {Problem} from '../errors.ts';
-import {unfoldsWithoutEnd} from './aliases.ts';
+import {type AliasTargets, aliasTargets, unfoldsWithoutEnd} from './aliases.ts';
 import type {Path, Source} from './source.ts';
 import {describeErrors, describeResolution, unfoldedWithoutEnd} from './syntax.ts';
 
@@ -32,10 +32,15 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 		code: 'configuration-syntax',
 		...found,
 	}));
+	let known: AliasTargets | undefined;
+	const targets = (): AliasTargets => {
+		known ??= aliasTargets(document);
+		return known;
+	};
 	let value: unknown;
 	if (problems.length === 0) {
 		try {
-			value = valueAt(document, prefix);
+			value = valueAt(document, targets(), prefix);
 		} catch (error) {
 			const line = lineOfUnknownAlias(document, lines);
 			problems.push({
@@ -47,7 +52,7 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 			});
 		}
 	}
-	return {file, value, lineOf: path => lineOf(document, lines, [...prefix, ...path]), problems};
+	return {file, value, lineOf: path => lineOf(document, targets, lines, [...prefix, ...path]), problems};
 }
 
 /** Of the first alias that names no anchor before it. */
@@ -63,21 +68,26 @@ function lineOfUnknownAlias(document: Document, lines: LineCounter): number | un
 	return offset === undefined ? undefined : lines.linePos(offset).line;
 }
 
-function valueAt(document: Document, prefix: Path): unknown {
+function valueAt(document: Document, targets: AliasTargets, prefix: Path): unknown {
 	// The library bounds how many aliases there are, not what they stand for.
-	if (unfoldsWithoutEnd(document)) throw new Error(unfoldedWithoutEnd);
+	if (unfoldsWithoutEnd(targets)) throw new Error(unfoldedWithoutEnd);
 	let value: unknown = document.toJS({maxAliasCount: -1});
 	for (const part of prefix) value = (value as Record<string | number, unknown> | undefined)?.[part];
 	return value;
 }
 
-function lineOf(document: Document, lines: LineCounter, path: Path): number | undefined {
+function lineOf(
+	document: Document,
+	targets: () => AliasTargets,
+	lines: LineCounter,
+	path: Path,
+): number | undefined {
 	let node: unknown = document.contents;
 	let offset = isNode(node) ? node.range?.[0] : undefined;
 	for (const part of path) {
-		const container = isAlias(node) ? node.resolve(document) : node;
+		const container = isAlias(node) ? targets().get(node) : node;
 		if (isMap(container)) {
-			const pair = findPair(container, part, document);
+			const pair = findPair(container, part, targets);
 			if (pair === undefined) break;
 			// The key's line: that is where a person looks, and a value that is left out has no other.
 			if (isNode(pair.key)) offset = pair.key.range?.[0];
@@ -94,15 +104,15 @@ function lineOf(document: Document, lines: LineCounter, path: Path): number | un
 }
 
 /** The setting of that name, in the map itself or in one that is merged into it. */
-function findPair(map: YAMLMap, name: string | number, document: Document): Pair | undefined {
+function findPair(map: YAMLMap, name: string | number, targets: () => AliasTargets): Pair | undefined {
 	// The value of a merge key is a symbol; what stands in the text is a string.
 	const keyOf = ({key}: Pair) => String(isScalar(key) ? (key.source ?? key.value) : key);
 	const own = map.items.find(pair => keyOf(pair) === String(name));
 	if (own !== undefined) return own;
 	for (const {value} of map.items.filter(pair => keyOf(pair) === '<<')) {
 		for (const source of isSeq(value) ? value.items : [value]) {
-			const merged = isAlias(source) ? source.resolve(document) : source;
-			const pair = isMap(merged) ? findPair(merged, name, document) : undefined;
+			const merged = isAlias(source) ? targets().get(source) : source;
+			const pair = isMap(merged) ? findPair(merged, name, targets) : undefined;
 			if (pair !== undefined) return pair;
 		}
 	}

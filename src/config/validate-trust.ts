@@ -3,6 +3,7 @@ import {accessSync, constants, readdirSync, statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
 import type {z} from 'zod';
 import {bundleNames, findBundle} from '../bundles/bundle.ts';
+import {isWorkloadAddress} from '../spiffe/workload-api.ts';
 import {homeFolder, resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import {caFileName, systemStore, type TrustEntry} from './configuration.ts';
@@ -13,12 +14,41 @@ import type {Path} from './source.ts';
 import {validatePatterns} from './validate-patterns.ts';
 
 export function validateTrust(
-	{match, ca, only, crl}: Salvaged<z.output<typeof trustSchema>>,
+	{match, ca, only, crl, spiffeIds}: Salvaged<z.output<typeof trustSchema>>,
 	index: number,
 	context: ValidationContext,
 ): TrustEntry {
 	const {source, problems} = context;
 	const path: Path = ['trust', index];
+	const patterns = validatePatterns(match, [...path, 'match'], problems).map(({pattern}) => pattern);
+	const words = [ca].flat();
+	if (words.some(isSpiffe)) {
+		const workloadApi = words.length === 1 ? addressIn(words[0] as string, context.environment) : undefined;
+		if (workloadApi === undefined) {
+			problems.add(
+				[...path, 'ca'],
+				words.length === 1
+					? 'there is no address of a Workload API: SPIFFE_ENDPOINT_SOCKET names none'
+					: 'the bundles of SPIFFE stand for trust domains, and go with no other CA certificates',
+				words.length === 1
+					? "Set it, or write one such as 'spiffe:unix:///run/spire/agent.sock'"
+					: 'Make an entry of its own for the others',
+			);
+		}
+		const entry = {patterns, files: [], only: true, source: sourceOf(path, source)};
+		return {
+			...entry,
+			workloadApi: workloadApi ?? '',
+			...(spiffeIds !== undefined && {spiffeIds: spiffeIds.filter(id => id !== undefined)}),
+		};
+	}
+	if (spiffeIds !== undefined) {
+		problems.add(
+			[...path, 'spiffeIds'],
+			'they are looked at with the bundles of SPIFFE alone',
+			"Set 'ca: spiffe', or take them out",
+		);
+	}
 	const files: string[] = [];
 	for (const [position, written] of [ca].flat().entries()) {
 		if (written === undefined) continue;
@@ -39,12 +69,21 @@ export function validateTrust(
 		);
 	}
 	return {
-		patterns: validatePatterns(match, [...path, 'match'], problems).map(({pattern}) => pattern),
+		patterns,
 		files,
 		only: only ?? false,
 		crl: crl ?? 'check',
 		source: sourceOf(path, source),
 	};
+}
+
+const spiffeWord = 'spiffe';
+const isSpiffe = (written: string | undefined): boolean =>
+	written === spiffeWord || written?.startsWith(`${spiffeWord}:`) === true;
+
+function addressIn(written: string, {SPIFFE_ENDPOINT_SOCKET}: Environment): string | undefined {
+	const address = written === spiffeWord ? SPIFFE_ENDPOINT_SOCKET : written.slice(spiffeWord.length + 1);
+	return address !== undefined && isWorkloadAddress(address) ? address : undefined;
 }
 
 type Resolved = {readonly file: string} | {readonly message: string; readonly hint: string};

@@ -12,6 +12,7 @@ import {validateCache} from './validate-cache.ts';
 import {validateCertificates} from './validate-certificates.ts';
 import {checkProxy} from './validate-proxy.ts';
 import {validateRule} from './validate-rule.ts';
+import {validateServe} from './validate-serve.ts';
 import {validateTrust} from './validate-trust.ts';
 
 /** Check `value`. Where there are problems, what is returned must not be used. */
@@ -51,6 +52,7 @@ export async function validate(
 		tokenRequest: {timeout: input.tokenRequest?.timeout ?? 10_000, retries: input.tokenRequest?.retries ?? 2},
 		bundles,
 		certificates: validateCertificates(input.certificates ?? {}, context),
+		serve: validateServe(input.serve ?? {}, context),
 		trust: [...ofBundles.trust, ...own],
 		strict: input.strict ?? false,
 		...(input.proxy !== undefined && {proxy: input.proxy}),

@@ -106,13 +106,26 @@ export const diagnosticTitles = {
 	'client-certificate-demanded': 'A server demands a client certificate and got none',
 	'client-certificate-authority-unknown': 'A server does not know the CA of the client certificate',
 	'client-certificate-proxy-refused': 'A server accepts no proxy certificates',
+	'client-certificate-key-unsupported': 'A server does not take the kind of key of the client certificate',
 	'client-certificate-refused': 'A server refused the client certificate',
 
 	// Servers and their certificates.
 	'server-unreachable': 'A server cannot be reached',
 	'address-wrong': 'There is nothing at the address',
 	'server-name-unknown': 'There is no host of that name',
+	'name-server-silent': 'The name server does not answer',
+	'address-unreachable': 'One of the addresses of a host cannot be reached',
 	'server-silent': 'A server does not answer in time',
+	'connection-lost': 'A connection ended before the answer',
+	'server-speaks-no-tls': 'The server does not speak TLS at that port',
+	'server-speaks-no-http': 'The server does not speak HTTP at that port',
+	'server-failed': 'The server failed',
+	'too-many-requests': 'The server had too many requests',
+	'request-not-accepted': 'The server does not accept the request itself',
+	'access-denied': 'The server does not allow whoever asks',
+	'credential-refused': 'The server does not take the credential',
+	'proxy-not-heeded': 'A proxy is named, and requests do not go through it',
+	'proxy-demands-authentication': 'The proxy demands authentication',
 	'server-untrusted': 'No trusted CA vouches for the server',
 	'server-certificate-expired': "The server's certificate has expired",
 	'server-certificate-not-yet-valid': "The server's certificate is not valid yet",
@@ -139,6 +152,9 @@ export const diagnosticTitles = {
 	'token-missing': 'There is no token where they are looked for',
 	'token-expired': 'A token has expired',
 	'token-malformed': 'What should be a token is none',
+	'token-refused': 'The server does not accept the token',
+	'token-audience-wrong': 'The token is for another audience',
+	'token-scope-missing': 'The token lacks a scope that the server wants',
 	'token-file-unusable': 'A file with a token cannot be used',
 	'token-source-unusable': 'The source of a token or assertion gives none',
 	'chain-exhausted': 'No strategy of the chain has a credential',
@@ -166,6 +182,14 @@ export const diagnosticTitles = {
 	'token-store-password-wrong': 'The token store does not take the password',
 	'token-not-forgotten': 'A token may still be in the token store',
 
+	// Signed requests, and identities of workloads.
+	'signing-key-missing': 'There is no key to sign requests with',
+	'signing-region-missing': 'No region is named to sign requests for',
+	'signature-already-there': 'The URL of a request has a signature of its own',
+	'signature-component-missing': 'A request lacks what a rule is to sign',
+	'body-not-available': 'The bytes of a body are needed and cannot be had',
+	'spiffe-unavailable': 'The SPIFFE Workload API gives no identity',
+
 	// Kerberos.
 	'kerberos-exchange-failed': 'The Kerberos library refused or could not make a token',
 	'kerberos-library-missing': 'There is no Kerberos library on this machine',
@@ -187,8 +211,10 @@ export const diagnosticTitles = {
 	'kerberos-ticket-too-long': 'The ticket is longer than the server takes',
 	'kerberos-key-outdated': 'The server has another version of its key',
 	'kerberos-token-refused': 'The server does not take the Kerberos token',
+	'kerberos-fell-back-to-ntlm': 'The other side speaks NTLM instead of Kerberos',
 	'kerberos-replay': 'The server takes the request for a replay',
 	'channel-bindings-impossible': 'Channel bindings are required and cannot be had',
+	'channel-bindings-demanded': 'The server demands channel bindings',
 	'delegation-refused': 'The KDC hands out no ticket that may be delegated',
 	'delegation-insecure': 'A ticket would be delegated over plain http',
 	'proxy-needs-url': "The proxy's address is needed to answer it for https",
@@ -240,6 +266,10 @@ export const diagnosticTitles = {
 	'stapling-impossible': 'The authority offers no OCSP to staple',
 	'checkpoint-failed': "A change to another program's files could not be kept or taken back",
 	'checkpoint-changed-since': 'A file was changed since, so the change is not taken back',
+
+	// The local proxy.
+	'listen-address-unavailable': 'The proxy cannot listen at its address',
+	'proxy-authority-unsafe': "Others may read the key of the proxy's CA",
 
 	// Certificates that people ask for.
 	'robot-not-allowed': 'No robot certificate would be issued for the applicant',

@@ -27,6 +27,12 @@ export interface HopContext {
 	readonly replayable: boolean;
 	/** Whose function sends; the caller's own is shown the whole request. Default: the transport's. */
 	readonly sender?: 'caller' | 'transport';
+	/**
+	 * Read the body, and send what was read from then on; absent: there is no body.
+	 *
+	 * @throws {StrategyError} where it cannot be read, or is too large.
+	 */
+	readBody?: (() => Promise<Uint8Array | undefined>) | undefined;
 	/** The caller's signal: once it is aborted, nothing more is sent. */
 	readonly signal?: AbortSignal | undefined;
 	/** Have the connection for the next leg ready; absent: the transport cannot. */
@@ -83,13 +89,16 @@ export class HopRequest implements AuthRequest {
 	readonly method: string;
 	readonly headers: HopHeaders;
 	readonly fresh: boolean;
-	readonly replayable: boolean;
 	readonly tenant: string | undefined;
+	body: Uint8Array | undefined;
 	identity: Identity | undefined;
 	connectionOwner: string | undefined;
 	proxy: HopProxy | undefined;
 	refusal: GatepassError | undefined;
 	readonly #connect: HopContext['connect'];
+	readonly #read: HopContext['readBody'];
+	#replayable: boolean;
+	#reading: Promise<void> | undefined;
 	readonly #original: URL;
 	#copy: URL | undefined;
 
@@ -98,9 +107,27 @@ export class HopRequest implements AuthRequest {
 		this.method = method;
 		this.headers = new HopHeaders(headers);
 		this.fresh = context.fresh;
-		this.replayable = context.replayable;
+		this.#replayable = context.replayable;
 		this.tenant = context.tenant ?? rule?.tenant;
 		this.#connect = context.connect;
+		this.#read = context.readBody;
+	}
+
+	/** What was read into memory can be sent again. */
+	get replayable(): boolean {
+		return this.#replayable;
+	}
+
+	async readBody(): Promise<Uint8Array | undefined> {
+		this.#reading ??= this.#readOnce();
+		await this.#reading;
+		return this.body;
+	}
+
+	async #readOnce(): Promise<void> {
+		if (this.#read === undefined) return;
+		this.body = await this.#read();
+		this.#replayable = true;
 	}
 
 	async openConnection(timeout: number): Promise<Connection | undefined> {
@@ -147,6 +174,12 @@ class HopHeaders implements AuthHeaders {
 
 	constructor(record: HeaderRecord) {
 		this.record = record;
+	}
+
+	names(): readonly string[] {
+		const names: string[] = [];
+		for (const name in this.record) if (this.record[name] !== undefined) names.push(name.toLowerCase());
+		return names;
 	}
 
 	get(name: string): string | undefined {

@@ -25,6 +25,8 @@ export {FileReadError, type ReadFailure} from '../files/bounded-read.ts';
 export {KeptFile, type KeptFileSettings} from '../files/kept-file.ts';
 export {type FileStamp, stampOfSync} from '../files/stamp.ts';
 export {redact} from '../observability/redact.ts';
+export {toPem, type X509Response, type X509Svid} from '../spiffe/response.ts';
+export {isWorkloadAddress, type WorkloadApi} from '../spiffe/workload-api.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {isFileContent, resolvePath} from './paths.ts';
@@ -32,6 +34,8 @@ export * from './services.ts';
 
 /** The headers that a strategy adds. Names are compared without regard to case. */
 export interface AuthHeaders {
+	/** The names of all headers that will be sent, as far as they are known before, in lower case. */
+	names(): readonly string[];
 	/** The value that will be sent: the strategy's, or else the caller's. */
 	get(name: string): string | undefined;
 	/** Whether a value will be sent. */
@@ -62,6 +66,19 @@ export interface AuthRequest {
 	refusal?: GatepassError | undefined;
 	/** Whether the request can be sent again: it has no body, or one that is not used up by sending. */
 	readonly replayable: boolean;
+	/**
+	 * The bytes of the body, once they were read: before the conversation begins for a strategy that
+	 * {@link (AuthStrategy:interface).requiresRequestBody}, else by {@link readBody}. `undefined`: there is no body, or nobody has asked for it.
+	 */
+	readonly body: Uint8Array | undefined;
+	/**
+	 * Read the body now, for a strategy that finds out on the way that it needs it. What was read is sent on the legs to
+	 * come. After a first leg, it can be read only where the request is `replayable`.
+	 *
+	 * @returns `undefined`: there is no body.
+	 * @throws {StrategyError} where it has more than 67,108,864 bytes and is not in memory, or is used up.
+	 */
+	readBody(): Promise<Uint8Array | undefined>;
 	/** Whether the caller asked to pass the token cache over (`context: {gatepass: {fresh: true}}`). */
 	readonly fresh: boolean;
 	/** Whose tokens to use: the caller's `context: {gatepass: {tenant}}`, else the rule's `tenant`. Part of a token's key. */
@@ -126,14 +143,40 @@ export interface CredentialStatus {
 	readonly warnings?: readonly string[];
 	/** How the credential was chosen, a sentence each. */
 	readonly notes?: readonly string[];
+	/** The client certificate that it shows, for `diagnose`; `gatepass.status` leaves it out. */
+	readonly identity?: Identity | undefined;
+	/** What it is made of, for `diagnose`; `gatepass.status` leaves it out. */
+	readonly evidence?: Evidence;
+}
+
+/** What was seen, by name: for people, and for programs that show it to them. Holds no secret. */
+export type Evidence = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/** What a credential's own servers say of it. */
+export interface Examination {
+	/** Whom was asked. */
+	readonly of: 'authorization server' | 'kerberos';
+	readonly evidence: Evidence;
+	/** What is wrong; an error among them: no request can be authenticated. */
+	readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Knows one way to authenticate a request. One instance serves one host rule, so it holds no state of a request. */
 export interface AuthStrategy {
+	/**
+	 * Have the body read before the conversation begins, so that `request.body` is the bytes that will be sent, on every
+	 * leg. A body that is not in memory and has more than 67,108,864 bytes is then an error. Default: `false`.
+	 */
+	readonly requiresRequestBody?: boolean;
 	/** The conversation for one hop. */
 	authenticate(request: AuthRequest): Conversation;
 	/** For `gatepass status`. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
 	status?(settings?: {verify?: boolean}): Promise<CredentialStatus>;
+	/**
+	 * For `diagnose`: ask the credential's own servers for what a request to `url` would need, by a real token request or
+	 * a real ticket. `undefined`: it has none. What they refuse may be thrown, as a request would.
+	 */
+	examine?(url: URL, settings: {signal: AbortSignal}): Promise<Examination | undefined>;
 	/** Drop, and where possible revoke, what is kept for this rule. */
 	forget?(): Promise<void>;
 	/** For `gatepass explain`: what there is to say about the choice of a credential, a sentence each. Asks no server. */
@@ -213,6 +256,8 @@ export interface StrategyServices<Options> {
 
 /** A strategy as a plain object: the same as a class with `@authStrategy`, for JavaScript. */
 export interface PlainStrategy<Schema extends StandardSchemaV1> extends StrategyDefinition<Schema> {
+	/** As {@link AuthStrategy}'s. */
+	readonly requiresRequestBody?: boolean;
 	/** As {@link AuthStrategy}'s, with the services as the second argument. */
 	authenticate(
 		request: AuthRequest,
@@ -246,6 +291,7 @@ export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStra
 	type Services = StrategyServices<StandardSchemaV1.InferOutput<Schema>>;
 	class PlainStrategyClass implements AuthStrategy {
 		readonly #services: Services;
+		readonly requiresRequestBody = plain.requiresRequestBody === true;
 		declare readonly status?: NonNullable<AuthStrategy['status']>;
 		declare readonly explain?: NonNullable<AuthStrategy['explain']>;
 		declare readonly forget?: NonNullable<AuthStrategy['forget']>;

@@ -5,6 +5,7 @@
 
 import type {InjectionToken} from 'tsyringe';
 import type {Diagnostic} from '../diagnostics/diagnostic.ts';
+import type {WorkloadApi} from '../spiffe/workload-api.ts';
 import type {CertificateKind} from '../x509/kind.ts';
 
 export type {CertificateKind} from '../x509/kind.ts';
@@ -116,7 +117,7 @@ export interface IdentityText {
 
 /** A client certificate with its private key and chain. Printing it shows no key. */
 export interface Identity {
-	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`. */
+	/** The subject, as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`; where it is empty, what it is for: `DNS:host`. */
 	readonly subject: string;
 	/** Who issued it, written likewise. */
 	readonly issuer: string;
@@ -199,6 +200,14 @@ export interface RuleInfo {
 }
 /** Inject this to get the {@link (RuleInfo:interface)}. */
 export const RuleInfo: InjectionToken<RuleInfo> = Symbol.for('gatepass.RuleInfo');
+
+/** The subscriptions to SPIFFE Workload APIs. */
+export interface WorkloadApis {
+	/** That to the API at an address. Does not subscribe yet. */
+	at(address: string): WorkloadApi;
+}
+/** Inject this to get the {@link (WorkloadApis:interface)}. */
+export const WorkloadApis: InjectionToken<WorkloadApis> = Symbol.for('gatepass.WorkloadApis');
 
 /** Inject this to get the options of the rule, after validation. Their type is the strategy's own. */
 export const StrategyOptions: InjectionToken<unknown> = Symbol.for('gatepass.StrategyOptions');

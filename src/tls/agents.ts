@@ -5,12 +5,14 @@
  * socket for another (CVE-2026-56850, CVE-2026-58040). Each agent here has one secure context, made again only when CA
  * files change, which also spares parsing the CA certificates for each socket.
  */
+import type {KeyObject} from 'node:crypto';
 import type {Agent, AgentOptions} from 'node:https';
 import {createSecureContext, type SecureContext, type SecureContextOptions} from 'node:tls';
 import {CertificateError} from '../errors.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import type {CallersAgent} from './callers-agents.ts';
+import {publicKeyIn} from './not-shown.ts';
 import {TrustingAgent, type Way} from './verifying-agent.ts';
 
 /** Stands for "no identity" and "the system's roots" among the keys. */
@@ -175,11 +177,17 @@ function createAgent(
 			});
 		}
 	};
+	let key: KeyObject | undefined;
+	const shownKey = (): KeyObject | undefined => {
+		if (identity !== undefined) key ??= publicKeyIn(identity.material().cert);
+		return key;
+	};
 	const options = without(callers?.options ?? {}, identity === undefined ? [] : ofIdentity) as AgentOptions;
 	return new TrustingAgent({
 		...options,
 		trust,
 		makeContext,
+		shownKey,
 		way: callers?.way ?? way,
 		...(!keepSessions && {maxCachedSessions: 0}),
 	});

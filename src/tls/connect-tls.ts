@@ -8,7 +8,7 @@
 import type {Duplex} from 'node:stream';
 import {type ConnectionOptions, checkServerIdentity, type SecureContext, TLSSocket} from 'node:tls';
 import {CertificateError} from '../errors.ts';
-import type {TrustStore} from '../trust/trust-store.ts';
+import type {CheckNames, TrustStore} from '../trust/trust-store.ts';
 import {answerFromX509, certificatesOf, olderForm} from './peer-certificates.ts';
 
 /** Called once: with an error, or with a connection. */
@@ -64,7 +64,8 @@ export function connectTls(
 	for (const name of ofRequest) delete (options as Record<string, unknown>)[name];
 	if (isForeign) return connectByOther(options, trust, connect, created);
 	if (trust === undefined) return watched(connect(options, created));
-	const {checkServerIdentity: checkNames = checkServerIdentity, _agentKey: name} = requested;
+	const checkNames = checkOf(requested, trust);
+	const {_agentKey: name} = requested;
 	if (!trust.checksChains) {
 		// A session of before would vouch for a server whose CA is gone.
 		const _agentKey = name === undefined ? undefined : `${name}:${trust.version()}`;
@@ -115,7 +116,8 @@ function connectByOther(
 		watched(socket);
 		whenChecked(socket, created, async () => {
 			if (options.rejectUnauthorized === false) return;
-			const {checkServerIdentity: checkNames = checkServerIdentity, servername, host: name = ''} = options;
+			const {servername, host: name = ''} = options;
+			const checkNames = checkOf(options, trust);
 			if (!socket.authorized) throw unverified(host, socket.authorizationError);
 			const problem = checkNames(
 				servername !== undefined && servername !== '' ? servername : name,
@@ -128,6 +130,12 @@ function connectByOther(
 	const socket = connect(given as ConnectionOptions, made);
 	if (socket) made(null, socket);
 	return undefined;
+}
+
+/** got names Node's own check where its caller names none. */
+function checkOf({checkServerIdentity: own}: RequestedConnection, trust: TrustStore | undefined): CheckNames {
+	if (own !== undefined && own !== checkServerIdentity) return own;
+	return trust?.checkNames ?? checkServerIdentity;
 }
 
 function watched(socket: Duplex | null | undefined): Duplex | null | undefined {

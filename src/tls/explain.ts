@@ -1,10 +1,12 @@
 /** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
 import {X509Certificate} from 'node:crypto';
-import {type AnyDiagnosticCode, render} from '../diagnostics/diagnostic.ts';
+import {type AnyDiagnosticCode, type Finding, render} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
+import {nameCommand} from '../name-command.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {orderChain} from '../x509/own-chain.ts';
+import {CertificateNotShown} from './not-shown.ts';
 import {certificatesBehind} from './peer-certificates.ts';
 import {RefusedConnection} from './rejections.ts';
 import {explainServerFault, type ServerChain} from './server-faults.ts';
@@ -43,9 +45,23 @@ export function explainTlsFailure(
 	shown: Identity | undefined,
 	url: unknown = error.options?.url,
 ): CertificateError | undefined {
+	const explained = explain(error, trust, shown, url);
+	return explained !== undefined && url instanceof URL ? nameCommand(explained, url) : explained;
+}
+
+function explain(
+	error: Failure,
+	trust: TrustStore | undefined,
+	shown: Identity | undefined,
+	url: unknown,
+): CertificateError | undefined {
 	const refused = explainServerRefusal(error, trust, url);
 	if (refused !== undefined) return refused;
 	const host = hostOf(url);
+	const withheld = [error, error.cause].find(one => one instanceof CertificateNotShown);
+	if (withheld !== undefined && shown !== undefined) {
+		return new CertificateError(describeNotShown(withheld, host, shown), {cause: error});
+	}
 	const ending = endingOf(error);
 	if (ending === undefined) return undefined;
 	const what =
@@ -60,6 +76,31 @@ export function explainTlsFailure(
 		},
 		{cause: error},
 	);
+}
+
+function describeNotShown(
+	{key, accepted, version}: CertificateNotShown,
+	host: string,
+	shown: Identity,
+): Finding {
+	const code = 'client-certificate-key-unsupported';
+	const what = `${host} asks for a client certificate, but ${shown.files.certificate} (${shown.subject}) could not be shown to it: its key is of ${key}`;
+	const [last, ...others] = accepted.toReversed();
+	if (last === undefined)
+		return {
+			code,
+			what: `${what}, which it does not take`,
+			hint: 'Use a certificate with a key of RSA or P-256',
+		};
+	const kinds = [others.toReversed().join(', '), last].filter(Boolean).join(' or ');
+	const isTooNew = key.startsWith('ML-DSA') && version !== 'TLS 1.3';
+	return isTooNew
+		? {
+				code,
+				what: `${what}, which needs TLS 1.3, and it speaks ${version}`,
+				hint: `Have TLS 1.3 enabled there, or use a certificate with a key of ${kinds}`,
+			}
+		: {code, what: `${what}, and it takes ${kinds}`, hint: 'Use a certificate with such a key'};
 }
 
 /** A `CertificateError` where OpenSSL has refused the server's certificate; `undefined` for any other failure. */
@@ -123,6 +164,7 @@ function endingOf(error: Failure): Ending | undefined {
 	// Errors of browsers' kind have a number there.
 	if (typeof code !== 'string') return undefined;
 	if (!code.startsWith('ERR_SSL_') && code !== 'EPROTO') return undefined;
+	if (error instanceof CertificateNotShown || cause instanceof CertificateNotShown) return 'broken off';
 	if (error instanceof RefusedConnection || cause instanceof RefusedConnection) return 'broken off';
 	// The number is the same in all versions of TLS and of OpenSSL; the name is not.
 	const alert = Number(/SSL alert number (\d+)/.exec(message)?.[1]);

@@ -271,8 +271,7 @@ function about({path: [leaf]}: ServerChain): string {
 }
 
 function nameOf(certificate: X509Certificate): string {
-	const names = certificate.subjectAltName ?? '';
-	return cut(rfc2253Subject(certificate) || names || 'without a name');
+	return cut(rfc2253Subject(certificate));
 }
 
 function issuerOf({issuer}: X509Certificate): string {

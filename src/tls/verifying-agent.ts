@@ -5,12 +5,12 @@
  * The checks belong to the connection, not to a request: Node tells requests with checks of their own apart and would
  * keep no connection for them. See docs/decisions/0009-trust-sets.md.
  */
-import type {Agent, AgentOptions} from 'node:https';
+import type {Agent} from 'node:https';
 import type {Duplex} from 'node:stream';
 import type {ConnectionOptions, SecureContext, SecureContextOptions} from 'node:tls';
 import type {TrustStore} from '../trust/trust-store.ts';
 import {type Created, connectTls, type RequestedConnection} from './connect-tls.ts';
-import {WatchedAgent} from './rejections.ts';
+import {WatchedAgent, type WatchedAgentSettings} from './rejections.ts';
 
 /** Milliseconds that an idle connection is kept: as Node's own agent has it. What lies between forgets them later. */
 export const longestIdle = 5000;
@@ -29,7 +29,7 @@ export interface Way {
 	connect?(options: ConnectionOptions, created: Created): Duplex | null | undefined;
 }
 
-export interface TrustingAgentSettings extends AgentOptions {
+export interface TrustingAgentSettings extends WatchedAgentSettings {
 	readonly trust: TrustStore | undefined;
 	/** Made again when the CA certificates are others, and for what a caller gives for TLS. */
 	readonly makeContext: (requested: SecureContextOptions) => SecureContext;

@@ -8,7 +8,8 @@ import {type HopReport, reportHop} from '../hop/report.ts';
 import {type HopContext, HopRequest, type Route} from '../hop/request.ts';
 import {type Leg, runHop, type Transport} from '../hop/run.ts';
 import type {AuthResponse} from '../strategy/index.ts';
-import {canBeSentAgain} from './reopenable-body.ts';
+import {bytesOf} from './body-bytes.ts';
+import {canBeSentAgain, isIterable} from './reopenable-body.ts';
 import type {GatepassContext} from './request-setting.ts';
 import {untilAborted} from './until-aborted.ts';
 
@@ -69,8 +70,13 @@ export interface Flow extends FlowLeg, AsyncDisposable {
 export interface FlowOptions {
 	/** Default: `GET`. */
 	readonly method?: string;
-	/** What will be sent: a stream cannot be sent twice, and so not refused and tried again. */
+	/**
+	 * What will be sent: a stream cannot be sent twice, and so not refused and tried again; nor can it be signed, for
+	 * which its bytes are needed beforehand.
+	 */
 	readonly body?: unknown;
+	/** The headers that will be sent, for a strategy that signs them; those of a leg then hold them, too. */
+	readonly headers?: Readonly<Record<string, string>>;
 	/** Ends the conversation, and what it waits for. */
 	readonly signal?: AbortSignal;
 	/** As for gatepass's other clients: without authentication, past the token cache, or as which tenant. */
@@ -78,7 +84,7 @@ export interface FlowOptions {
 }
 
 /** What a conversation is about besides its URL and method. */
-export interface ConversationOptions extends Pick<FlowOptions, 'body' | 'signal'> {
+export interface ConversationOptions extends Pick<FlowOptions, 'body' | 'headers' | 'signal'> {
 	/** Pass the token cache over, once. */
 	readonly fresh?: boolean | undefined;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
@@ -94,12 +100,13 @@ export async function beginFlow(
 	route: Route | undefined,
 	url: URL,
 	method: string,
-	{body, signal, fresh = false, tenant}: ConversationOptions,
+	{body, headers = {}, signal, fresh = false, tenant}: ConversationOptions,
 ): Promise<Flow> {
 	const replayable = body === undefined || body === null || body instanceof Blob || canBeSentAgain(body);
 	const report = route && reportHop(route, url, method);
-	const context = {fresh, tenant, replayable, signal, report};
-	const conversation = new FlowConversation(route, url, method, context);
+	const readBody = () => bytesAtHand(body);
+	const context = {fresh, tenant, replayable, signal, report, readBody};
+	const conversation = new FlowConversation(route, url, method, headers, context);
 	const first = await conversation.begin();
 	return {
 		...first,
@@ -117,9 +124,10 @@ export async function prepareLeg(
 	route: Route | undefined,
 	url: URL,
 	method: string,
-	{fresh = false, tenant}: ConversationOptions,
+	{body, headers = {}, fresh = false, tenant}: ConversationOptions,
 ): Promise<FlowLeg> {
-	const conversation = new FlowConversation(route, url, method, {fresh, tenant, replayable: true});
+	const context = {fresh, tenant, replayable: true, readBody: () => bytesAtHand(body)};
+	const conversation = new FlowConversation(route, url, method, headers, context);
 	const first = await conversation.begin();
 	await conversation.end();
 	return first;
@@ -144,11 +152,12 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		route: Route | undefined,
 		url: URL,
 		method: string,
+		headers: Readonly<Record<string, string>>,
 		{report, ...context}: HopContext & {readonly report?: HopReport | undefined},
 	) {
 		this.#route = route;
 		this.#signal = context.signal;
-		this.#request = new HopRequest(url, method, {}, context, route?.rule?.info);
+		this.#request = new HopRequest(url, method, {...headers}, context, route?.rule?.info);
 		this.#report = report;
 	}
 
@@ -249,4 +258,19 @@ function readAnswer(response: FlowResponse): Omit<AuthResponse, 'withhold'> {
 
 function entriesOf(headers: object): Iterable<[string, unknown]> {
 	return Symbol.iterator in headers ? (headers as Iterable<[string, unknown]>) : Object.entries(headers);
+}
+
+/**
+ * The bytes of a body that somebody else sends.
+ *
+ * @throws {StrategyError} where reading it would leave nothing to send.
+ */
+async function bytesAtHand(body: unknown): Promise<Uint8Array | undefined> {
+	const isUsedUp = typeof body === 'object' && body !== null && isIterable(body) && !canBeSentAgain(body);
+	if (!isUsedUp || body instanceof URLSearchParams) return bytesOf(body);
+	throw new StrategyError({
+		code: 'body-not-available',
+		what: 'The strategy of this rule needs the bytes of the body before they are sent, and this body can be read once only',
+		hint: 'Give it as text or as bytes',
+	});
 }

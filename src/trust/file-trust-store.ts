@@ -6,6 +6,7 @@ import type {TrustEntry} from '../config/configuration.ts';
 import {type Diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
 import type {FileStamp} from '../files/stamp.ts';
+import {WorkloadApis} from '../spiffe/workload-api.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import {type TrustPurpose, toTrustedPem, trustSettingsOf} from '../x509/trust-settings.ts';
@@ -22,6 +23,7 @@ import type {CrlFetcher} from './crl-fetcher.ts';
 import {type ChainFault, faultCodes} from './fault.ts';
 import {NameRules} from './name-rules.ts';
 import {Revocation, type RevocationMode} from './revocation.ts';
+import {SpiffeTrustStore} from './spiffe-trust-store.ts';
 import {
 	type ChainVerdict,
 	type CheckNames,
@@ -37,11 +39,14 @@ const lookInsideAfter = 60_000;
 
 /** The trust store of one entry. Its files are read when the certificates are asked for. */
 export function createTrustSet(entry: TrustEntry, services: TrustServices = {}): TrustStore {
-	return new FileTrustStore(entry, services);
+	if (entry.workloadApi === undefined) return new FileTrustStore(entry, services);
+	return new SpiffeTrustStore(entry, (services.workloadApis ?? new WorkloadApis()).at(entry.workloadApi));
 }
 
 /** What the trust stores of one gatepass share. */
 export interface TrustServices {
+	/** Subscriptions that others have, too. */
+	readonly workloadApis?: WorkloadApis | undefined;
 	/** Absent: the revocation lists that are on disk have to do. */
 	readonly fetcher?: CrlFetcher | undefined;
 	/** Told, once, of each file that cannot be used and is left out. */

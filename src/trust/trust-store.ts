@@ -44,6 +44,8 @@ export interface TrustStore {
 	certificates(): readonly string[];
 	/** Whether more is checked of a chain than its signatures: then no TLS session may be resumed, which skips that. */
 	readonly checksChains: boolean;
+	/** The check of a server's name, where it is another than Node's. */
+	readonly checkNames?: CheckNames;
 	/** Whether revocation lists can be fetched. Then {@link TrustStore.prepare} is worth waiting for. */
 	readonly fetchesLists: boolean;
 	/**

@@ -4,11 +4,13 @@ import {join} from 'node:path';
 import type {TrustEntry} from '../config/configuration.ts';
 import {Matcher} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
+import type {WorkloadApis} from '../spiffe/workload-api.ts';
 import {homeFolder} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import {CrlFetcher, type FetchFile} from './crl-fetcher.ts';
 import {createTrustSet} from './file-trust-store.ts';
 import {ListCache} from './list-cache.ts';
+import {SpiffeTrustStore} from './spiffe-trust-store.ts';
 import type {TrustStore} from './trust-store.ts';
 
 export {createTrustSet} from './file-trust-store.ts';
@@ -31,6 +33,7 @@ export interface TrustSettings {
 	/** Where fetched lists are kept over restarts. Absent: nowhere. */
 	readonly listFolder?: string;
 	readonly events?: Events;
+	readonly workloadApis?: WorkloadApis;
 }
 
 /** The folder of fetched revocation lists, beside that of the tokens. */
@@ -46,13 +49,17 @@ export class TrustStores {
 	/** Whether there is any entry at all; spares the look-up where there is none. */
 	readonly isEmpty: boolean;
 
-	constructor(entries: readonly TrustEntry[], {fetchList, listFolder, events}: TrustSettings = {}) {
+	constructor(
+		entries: readonly TrustEntry[],
+		{fetchList, listFolder, events, workloadApis}: TrustSettings = {},
+	) {
 		this.isEmpty = entries.length === 0;
 		const cache = listFolder === undefined ? undefined : new ListCache(listFolder);
 		this.#fetcher = fetchList === undefined ? undefined : new CrlFetcher(fetchList, cache);
 		this.#sets = entries.map(entry =>
 			createTrustSet(entry, {
 				fetcher: this.#fetcher,
+				workloadApis,
 				warn: error => events?.publish('gatepass:trust:error', {source: entry.source, error}),
 			}),
 		);
@@ -61,6 +68,11 @@ export class TrustStores {
 				patterns.map(pattern => ({pattern, value: this.#sets[index] as TrustStore})),
 			),
 		);
+	}
+
+	/** Wait until what is pushed from elsewhere is there, for a while. Never rejects. */
+	async ready(): Promise<void> {
+		await Promise.all(this.#sets.map(set => (set instanceof SpiffeTrustStore ? set.ready() : undefined)));
 	}
 
 	/** One for each entry, in the order of the configuration. */

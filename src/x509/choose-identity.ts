@@ -155,7 +155,7 @@ export function summaryOf({certificate, alias}: HeldIdentity) {
 
 /** `alice (CN=alice,O=Example, until 2026-03-01)`. */
 export function describeHeld({certificate, alias}: HeldIdentity): string {
-	const subject = rfc2253Subject(certificate) || (certificate.subjectAltName ?? 'no name');
+	const subject = rfc2253Subject(certificate);
 	const end = certificate.validToDate.toISOString().slice(0, 10);
 	return alias === undefined ? `${subject}, until ${end}` : `${alias} (${subject}, until ${end})`;
 }

@@ -1,9 +1,13 @@
 /** Names of certificates, in the form of RFC 2253 and in the grid's form with slashes. */
 import type {X509Certificate} from 'node:crypto';
 
-/** The subject as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`. */
-export function rfc2253Subject({subject}: X509Certificate): string {
-	return toRfc2253(subject);
+/**
+ * The subject as RFC 2253 writes it: `CN=alice,OU=Users,DC=example`. Where it is empty, as ACME servers leave it, the
+ * first of the names that the certificate is for: `DNS:host.example.org`.
+ */
+export function rfc2253Subject({subject, subjectAltName = ''}: X509Certificate): string {
+	const [first, ...others] = subjectAltName.split(', ');
+	return toRfc2253(subject) || (first ? `${first}${others.length > 0 ? ', …' : ''}` : 'no name');
 }
 
 /** The issuer as RFC 2253 writes it. */

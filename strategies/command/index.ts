@@ -164,7 +164,7 @@ export class CommandStrategy implements AuthStrategy {
 			throw new CredentialUnavailableError({
 				code: 'token-source-unusable',
 				what: `${origin} is a client certificate, and the Identities in the container take none that is in no file`,
-				hint: `Give them 'adopt', or have the program print a token`,
+				hint: "Give them 'adopt', or have the program print a token",
 			});
 		}
 		const adopted = await this.#identities.adopt({...certificate, origin});

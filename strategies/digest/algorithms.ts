@@ -7,7 +7,7 @@ export interface DigestAlgorithm {
 	/** Whether the key is tied to a session (RFC 7616 section 3.4.2). */
 	readonly isSession: boolean;
 	/** In hexadecimal digits. */
-	hash(text: string): string;
+	hash(text: string | Uint8Array): string;
 }
 
 const hashes: readonly (readonly [name: string, hash: string])[] = [
@@ -20,7 +20,7 @@ export const algorithms: readonly DigestAlgorithm[] = hashes.flatMap(([name, has
 	[false, true].map(isSession => ({
 		name: isSession ? `${name}-sess` : name,
 		isSession,
-		hash: (text: string) => createHash(hash).update(text, 'utf8').digest('hex'),
+		hash: (text: string | Uint8Array) => createHash(hash).update(text).digest('hex'),
 	})),
 );
 

@@ -35,7 +35,7 @@ export class DigestStrategy implements AuthStrategy {
 	async *authenticate(request: AuthRequest): Conversation {
 		const {origin} = request.url;
 		let shown = this.#spaces.get(origin);
-		if (shown !== undefined) this.#show(shown, request);
+		if (shown !== undefined) await this.#show(shown, request);
 		let response = yield;
 		for (let tries = 0; tries < 2; tries++) {
 			if (response.status !== 401) break;
@@ -47,7 +47,7 @@ export class DigestStrategy implements AuthStrategy {
 			this.#keep(origin, offered);
 			if (!request.replayable) return;
 			shown = offered;
-			this.#show(shown, request);
+			await this.#show(shown, request);
 			response = yield;
 		}
 		takeNextNonce(response, shown);
@@ -61,9 +61,10 @@ export class DigestStrategy implements AuthStrategy {
 		this.#spaces.clear();
 	}
 
-	#show(space: ProtectionSpace, request: AuthRequest): void {
+	async #show(space: ProtectionSpace, request: AuthRequest): Promise<void> {
 		const {pathname, search} = request.url;
-		const sent = {method: request.method, target: pathname + search};
+		const body = space.protectsBody ? await request.readBody() : undefined;
+		const sent = {method: request.method, target: pathname + search, body};
 		request.headers.set('authorization', space.authorization(sent, this.#options));
 	}
 

@@ -9,11 +9,18 @@ export interface Sent {
 	readonly method: string;
 	/** Path and query. */
 	readonly target: string;
+	/** Where the server wants it protected. */
+	readonly body?: Uint8Array | undefined;
 }
+
+/** The quality of protection: nothing but the request line, or the body, too. */
+type Quality = 'auth' | 'auth-int';
 
 export class ProtectionSpace {
 	readonly #challenge: ReadonlyMap<string, string>;
 	readonly #algorithm: DigestAlgorithm;
+	/** A server of RFC 2069 names none. */
+	readonly #quality: Quality | undefined;
 	/** One for the life of the nonce: with `-sess`, the key is made of it. */
 	#clientNonce: string;
 	#nonce: string;
@@ -29,11 +36,17 @@ export class ProtectionSpace {
 		this.#clientNonce = clientNonce;
 		this.#challenge = challenge;
 		this.#algorithm = algorithm;
+		this.#quality = qualityOf(challenge);
 		this.#nonce = nonce;
 	}
 
 	get nonce(): string {
 		return this.#nonce;
+	}
+
+	/** Whether the body is part of the answer (`auth-int`). */
+	get protectsBody(): boolean {
+		return this.#quality === 'auth-int';
 	}
 
 	/** The server names the nonce for the requests to come (RFC 7616 section 3.5). */
@@ -46,7 +59,10 @@ export class ProtectionSpace {
 	}
 
 	/** The value of `Authorization` for one request. Each has a count of its own, so that none is a replay. */
-	authorization({method, target}: Sent, {username, password}: DigestOptions): string {
+	authorization(
+		{method, target, body = new Uint8Array()}: Sent,
+		{username, password}: DigestOptions,
+	): string {
 		const {hash, isSession, name} = this.#algorithm;
 		const realm = this.#challenge.get('realm') ?? '';
 		const [nonce, clientNonce] = [this.#nonce, this.#clientNonce];
@@ -56,10 +72,10 @@ export class ProtectionSpace {
 			const base = hash(`${username}:${realm}:${password}`);
 			this.#key = isSession ? hash(`${base}:${nonce}:${clientNonce}`) : base;
 		}
-		// A server of RFC 2069 names no quality of protection.
-		const hasQuality = this.#challenge.has('qop');
-		const middle = hasQuality ? [nonce, count, clientNonce, 'auth'] : [nonce];
-		const response = hash([this.#key, ...middle, hash(`${method}:${target}`)].join(':'));
+		const quality = this.#quality;
+		const middle = quality === undefined ? [nonce] : [nonce, count, clientNonce, quality];
+		const what = this.protectsBody ? `${method}:${target}:${hash(body)}` : `${method}:${target}`;
+		const response = hash([this.#key, ...middle, hash(what)].join(':'));
 		const isHashed = this.#challenge.get('userhash')?.toLowerCase() === 'true';
 		const opaque = this.#challenge.get('opaque');
 		return `Digest ${[
@@ -70,8 +86,8 @@ export class ProtectionSpace {
 			`response=${quote(response)}`,
 			...(this.#challenge.has('algorithm') ? [`algorithm=${name}`] : []),
 			...(opaque === undefined ? [] : [`opaque=${quote(opaque)}`]),
-			...(hasQuality || isSession ? [`cnonce=${quote(clientNonce)}`] : []),
-			...(hasQuality ? ['qop=auth', `nc=${count}`] : []),
+			...(quality !== undefined || isSession ? [`cnonce=${quote(clientNonce)}`] : []),
+			...(quality === undefined ? [] : [`qop=${quality}`, `nc=${count}`]),
 			...(isHashed ? ['userhash=true'] : []),
 		].join(', ')}`;
 	}
@@ -84,7 +100,8 @@ export function openProtectionSpace(challenges: readonly Challenge[]): Protectio
 	const usable = challenges.flatMap(({parameters}) => {
 		const algorithm = findAlgorithm(parameters.get('algorithm'));
 		const nonce = parameters.get('nonce');
-		return algorithm === undefined || nonce === undefined || !offersAuth(parameters)
+		const isUsable = !parameters.has('qop') || qualityOf(parameters) !== undefined;
+		return algorithm === undefined || nonce === undefined || !isUsable
 			? []
 			: [{parameters, algorithm, nonce}];
 	});
@@ -92,9 +109,11 @@ export function openProtectionSpace(challenges: readonly Challenge[]): Protectio
 	return best && new ProtectionSpace(best.parameters, best.algorithm, best.nonce);
 }
 
-function offersAuth(parameters: ReadonlyMap<string, string>): boolean {
-	const quality = parameters.get('qop');
-	return quality === undefined || quality.split(',').some(value => value.trim().toLowerCase() === 'auth');
+/** The one that is used: with the body only where the server wants that, for then it has to be read before it is sent. */
+function qualityOf(parameters: ReadonlyMap<string, string>): Quality | undefined {
+	const offered = parameters.get('qop')?.split(',') ?? [];
+	const named = offered.map(value => value.trim().toLowerCase());
+	return (['auth', 'auth-int'] as const).find(quality => named.includes(quality));
 }
 
 /** RFC 7616 section 3.4: what no quoted string can hold is sent in the form of RFC 8187. */

@@ -35,7 +35,7 @@ export class CacheChoice {
 		// Also where the rule names none: the environment and the configuration may have changed.
 		if (setDefaultCache(context, credentialCache ?? null) !== 0) return undefined;
 		if (principal !== undefined) return this.#ofPrincipal(principal);
-		return this.#selected(server) ?? this.#primary();
+		return this.#selected(server) ?? this.#primary() ?? this.#firstOfDaemon();
 	}
 
 	#ofPrincipal(name: string): Choice | undefined {
@@ -70,6 +70,12 @@ export class CacheChoice {
 		const {context, defaultCache} = this.#calls;
 		const cache = place();
 		return defaultCache(context, cache) === 0 ? this.#describe(cache[0]) : undefined;
+	}
+
+	/** Heimdal knows a primary cache by its own name only: of 'KCM:', as MIT writes the collection, it finds none. */
+	#firstOfDaemon(): Choice | undefined {
+		const {selectCache, defaultCacheName} = this.#calls;
+		return selectCache === undefined && defaultCacheName() === 'KCM:' ? this.#others()[0] : undefined;
 	}
 
 	/** All that the collection has. */

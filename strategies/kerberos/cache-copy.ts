@@ -6,7 +6,8 @@
  * fetched with the file itself, so that it is there for other programs too, as always.
  */
 import {statSync} from 'node:fs';
-import type {Acquired} from './acquisition.ts';
+import type {Acquired} from './acquired.ts';
+import {hasClockOffset} from './cache-file.ts';
 import type {CacheCalls} from './krb5-library.ts';
 import {memoryCache} from './memory-cache.ts';
 import {place} from './native.ts';
@@ -65,6 +66,8 @@ export class CacheCopy {
 		}
 		this.drop();
 		try {
+			// The libraries keep by how much the machine's clock is off with the file, and not in memory.
+			if (hasClockOffset(this.#path)) return;
 			const credential = new SharedCredential(this.#copyFile(), {principal, isCopy: true});
 			this.#copy = {version, credential, services: new Set([service])};
 		} catch {
@@ -77,9 +80,13 @@ export class CacheCopy {
 		this.#copy = undefined;
 	}
 
+	get #path(): string {
+		return this.name.slice('FILE:'.length);
+	}
+
 	/** `undefined`: the file is not there, or was written too short a time ago to tell. */
 	#versionOfFile(): string | undefined {
-		const facts = statSync(this.name.slice('FILE:'.length), {throwIfNoEntry: false});
+		const facts = statSync(this.#path, {throwIfNoEntry: false});
 		if (facts === undefined || !facts.isFile() || Date.now() - facts.mtimeMs < settlingTime) return undefined;
 		return `${facts.dev} ${facts.ino} ${facts.size} ${facts.mtimeMs}`;
 	}

@@ -1,12 +1,38 @@
-/** Reads from a credential cache file until when its ticket can be renewed: the GSS-API has no call for that. */
+/** Reads from a credential cache file what the GSS-API has no call for. */
+import {closeSync, openSync, readSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 
+/** Bytes: more than the head of any file. */
+const longestHead = 256;
+/** The field of the head with the clock's offset: seconds and microseconds. */
+const deltaTime = 1;
+
 /**
- * Seconds since 1970; `undefined` where the file is not in format 4 (all that MIT and Heimdal write today), is torn,
+ * Whether the library has noted in the file by how much the machine's clock and that of the KDC differ. Throws where
+ * the file cannot be read.
+ */
+export function hasClockOffset(path: string): boolean {
+	const head = Buffer.alloc(longestHead);
+	const file = openSync(path, 'r');
+	try {
+		readSync(file, head, 0, longestHead, 0);
+	} finally {
+		closeSync(file);
+	}
+	if (head.readUInt16BE(0) !== 0x0504) return false;
+	const end = Math.min(4 + head.readUInt16BE(2), longestHead - 8);
+	for (let position = 4; position + 8 <= end; position += 4 + head.readUInt16BE(position + 2)) {
+		if (head.readUInt16BE(position) === deltaTime) return head.readInt32BE(position + 4) !== 0;
+	}
+	return false;
+}
+
+/**
+ * Until when the ticket can be renewed: seconds since 1970; `undefined` where the file is not in format 4 (all that MIT and Heimdal write today), is torn,
  * or its ticket-granting ticket cannot be renewed.
  */
 export async function renewUntil(cache: string): Promise<number | undefined> {
-	const file = /^(?:FILE:)?(\/.*)$/s.exec(cache)?.[1];
+	const file = /^(?:FILE:|DIR::)?(\/.*)$/s.exec(cache)?.[1];
 	if (file === undefined) return undefined;
 	try {
 		return findRenewal(await readFile(file));

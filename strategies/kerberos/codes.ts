@@ -11,6 +11,37 @@ export function minorOf(code: number): number {
 	return (tableStart + code) >>> 0;
 }
 
+/** Whether a minor status is one of the table. */
+export function isOfKerberos(minor: number): boolean {
+	const code = (minor | 0) - tableStart;
+	return code >= 0 && code < 256;
+}
+
+/** What MIT's library says of failures with a KDC: its words (krb5_err.et), and the code. To ask it again takes its time. */
+const words: readonly (readonly [RegExp, number])[] = [
+	[/Client .*not found in Kerberos database/, 6],
+	[/KDC policy rejects request/, 12],
+	[/KDC has no support for encryption type/, 14],
+	[/credentials have been revoked/, 18],
+	[/Password has expired/, 23],
+	[/Preauthentication failed/, 24],
+	[/Decrypt integrity check failed/, 31],
+	[/Ticket expired/, 32],
+	[/Clock skew too great/, 37],
+	[/Cannot find KDC for/, 154],
+	[/Cannot contact any KDC/, 156],
+];
+
+/**
+ * The code of Kerberos for a minor status. MIT's SPNEGO, and its credentials for several mechanisms, number failures by
+ * the order of their happening; a number that no words tell the code of stays as it is.
+ */
+export function codedMinor(minor: number, text: string): number {
+	if (minor === 0 || isOfKerberos(minor)) return minor;
+	const code = words.find(([pattern]) => pattern.test(text))?.[1];
+	return code === undefined ? minor : minorOf(code);
+}
+
 /** KRB_AP_ERR_TKT_EXPIRED */
 export const ticketExpired = 32;
 

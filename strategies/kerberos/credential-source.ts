@@ -3,8 +3,12 @@ import type {Environment} from '../../src/strategy/index.ts';
 import type {CredentialSource} from './gss-messages.ts';
 import type {KerberosOptions} from './options.ts';
 
+/** A type, and the rest of a name of the library, such as `KCM:0:robot`. Two letters at least: `C:` is a drive. */
+const typed = /^([A-Za-z][\dA-Za-z_]+):(.*)$/s;
 /** Types of credential caches that are files or folders; the others have names that are no paths. */
-const fileTypes = ['FILE', 'DIR'];
+const cacheFiles = ['FILE', 'DIR', 'SCC'];
+/** Types of key tables that are files. */
+const keytabFiles = ['FILE', 'WRFILE'];
 
 export function credentialSource(
 	{principal, credentialCache, keytab, password}: KerberosOptions,
@@ -18,14 +22,24 @@ export function credentialSource(
 	return {
 		principal,
 		credentialCache: qualified(credentialCache ?? variable('KRB5CCNAME'), resolve),
-		keytab: table === undefined ? undefined : resolve(table.replace(/^FILE:/, '')),
+		keytab: table === undefined ? undefined : keytabName(table, resolve),
 		password,
 	};
 }
 
-/** `FILE:` is what a name without a type means. */
+/** `FILE:` is what a name without a type means. Paths are resolved; all else is the library's to understand. */
 function qualified(name: string | undefined, resolve: (path: string) => string): string | undefined {
 	if (name === undefined) return undefined;
-	const [, type = 'FILE', rest = ''] = /^(?:([A-Z]+):)?(.*)$/s.exec(name) ?? [];
-	return `${type}:${fileTypes.includes(type) ? resolve(rest) : rest}`;
+	const [, given = 'FILE', rest = name] = typed.exec(name) ?? [];
+	// The libraries know no types in small letters.
+	const type = cacheFiles.includes(given.toUpperCase()) ? given.toUpperCase() : given;
+	// One of a collection, as klist writes it: DIR::/run/user/1000/krb5cc/tkt.
+	const isPath = cacheFiles.includes(type) && !rest.startsWith(':') && rest !== '';
+	return `${type}:${isPath ? resolve(rest) : rest}`;
+}
+
+/** A path, or a name of a type that is no file. */
+function keytabName(name: string, resolve: (path: string) => string): string {
+	const [, type = 'FILE', rest = name] = typed.exec(name) ?? [];
+	return keytabFiles.includes(type.toUpperCase()) ? resolve(rest) : name;
 }

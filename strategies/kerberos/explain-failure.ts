@@ -34,6 +34,36 @@ const credentialsExpired = 11;
 
 const explanations: readonly Explanation[] = [
 	{
+		code: 'kerberos-encryption-unsupported',
+		phase: 'credential',
+		text: /has only unusual keys of/,
+		isCredential: true,
+		advice: () => [
+			"Libraries and KDCs leave these encryption types out unless [libdefaults] and the KDC's configuration allow them",
+			'Write the key table again with AES keys that all know, such as aes256-cts-hmac-sha1-96',
+		],
+	},
+	{
+		code: 'kerberos-key-table-unusable',
+		phase: 'credential',
+		text: /holds tickets of .*, and the key table is for/,
+		isCredential: true,
+		advice: () => [
+			'Fetched tickets are not written over those of another principal',
+			"Leave 'credentialCache' out, or give one for this rule alone",
+		],
+	},
+	{
+		code: 'kerberos-cache-unreachable',
+		phase: 'credential',
+		text: /unknown (?:ccache|credential cache) type/i,
+		isCredential: true,
+		advice: ({source: {credentialCache}}) => [
+			`The library knows no credential caches of this type (${credentialCache ?? 'the default one'})`,
+			"Correct the name, take a cache in a file, or for KEYRING: MIT's library ('library: mit')",
+		],
+	},
+	{
 		code: 'kerberos-clock-skew',
 		codes: [37, 33],
 		text: /clock skew|too great|Client clock out of sync|not yet valid/i,
@@ -103,7 +133,7 @@ const explanations: readonly Explanation[] = [
 	},
 	{
 		code: 'kerberos-realm-unknown',
-		codes: [230, 68, 162],
+		codes: [230, 154, 68, 162],
 		text: /Cannot find KDC for realm|unable to find realm|Realm not local|Wrong realm|Cannot determine realm|Configuration file does not specify default realm/i,
 		advice: ({target}) => [
 			'Kerberos does not know the realm, or where its KDC is',

@@ -8,9 +8,11 @@ import {statSync} from 'node:fs';
 import {Acquisition} from './acquisition.ts';
 import {CacheChoice} from './cache-choice.ts';
 import {CacheCopy} from './cache-copy.ts';
+import {GssFailure} from './gss-failure.ts';
 import type {GssCalls} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
-import {principalsIn} from './keytab-file.ts';
+import {KeytabUnusable, principalsIn} from './keytab-file.ts';
+import {isBeingReplaced} from './replacement.ts';
 import type {ServicePrincipal} from './service-principal.ts';
 import {type Credential, SharedCredential} from './shared-credential.ts';
 
@@ -79,6 +81,14 @@ export class Credentials {
 		return this.#acquisition.facts(credential.handle);
 	}
 
+	/** Whether the key table, or the file with the tickets, was changed just now. */
+	get isFileChanging(): boolean {
+		const {keytab, credentialCache} = this.#source;
+		const file = keytab ?? this.#copy?.name ?? credentialCache ?? '';
+		const path = file.replace(/^(?:FILE|DIR)::?/, '');
+		return path.startsWith('/') && isBeingReplaced(path);
+	}
+
 	/** Let go of what is kept, once no context uses it any more. */
 	close(): void {
 		this.#copy?.drop();
@@ -108,9 +118,10 @@ export class Credentials {
 			try {
 				this.#keep(version);
 			} catch (error) {
-				// What is still good goes on while the KDC is away.
-				const isGood = kept !== undefined && kept.version === version && now < kept.credential.endsAt;
-				if (renew || !isGood) throw error;
+				// What is still good goes on while the KDC is away, or the key table.
+				const isSame = kept?.version === version || error instanceof KeytabUnusable;
+				const isGood = kept !== undefined && isSame && now < kept.credential.endsAt;
+				if (renew || !isGood) throw asFailure(error);
 			}
 		}
 		return (this.#kept as Kept).credential.use();
@@ -139,6 +150,10 @@ export class Credentials {
 			? new CacheCopy(caches, name, cache => this.#acquisition.fromCache({cache}))
 			: undefined;
 	}
+}
+
+function asFailure(error: unknown): unknown {
+	return error instanceof KeytabUnusable ? new GssFailure({phase: 'credential', text: error.message}) : error;
 }
 
 /** Tells a key table that was replaced from the one before. One that is gone is found out when it is read. */

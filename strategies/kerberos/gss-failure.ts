@@ -1,4 +1,5 @@
 /** Turns a status of the GSS-API into an error that can cross from the worker thread. */
+import {codedMinor} from './codes.ts';
 import {bufferOf, type GssBuffer, type GssCalls, oids} from './gss-library.ts';
 import type {Failure} from './gss-messages.ts';
 
@@ -31,7 +32,8 @@ export function succeed(
 		...describe(calls, major, majorCode),
 		...(code === 0 ? [] : describe(calls, code, minorCode)),
 	];
-	throw new GssFailure({phase, major, minor: code, text: [...new Set(texts)].join('; ')});
+	const text = [...new Set(texts)].join('; ');
+	throw new GssFailure({phase, major, minor: codedMinor(code, text), text});
 }
 
 /** The library may have several lines to say of one status. */

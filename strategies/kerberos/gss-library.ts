@@ -47,6 +47,8 @@ export const oids = {
 	hostBased: oid('2a864886f71201020104'),
 	/** GSS_C_NT_USER_NAME */
 	user: oid('2a864886f71201020101'),
+	/** GSS_KRB5_NT_PRINCIPAL_NAME */
+	principal: oid('2a864886f71201020201'),
 	/** MIT alone: the address of a `krb5_principal`. */
 	principalStructure: oid('2a864886f71201020202'),
 	krb5: oid('2a864886f712010202'),

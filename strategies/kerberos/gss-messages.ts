@@ -6,7 +6,7 @@ export interface CredentialSource {
 	readonly principal?: string | undefined;
 	/** A name as Kerberos writes it: `FILE:/tmp/krb5cc_0`. */
 	readonly credentialCache?: string | undefined;
-	/** An absolute path. */
+	/** An absolute path, or a name as Kerberos writes it where it is no file: `MEMORY:mine`. */
 	readonly keytab?: string | undefined;
 	/** A secret. It is kept in memory only. */
 	readonly password?: string | undefined;
@@ -51,6 +51,8 @@ export interface CredentialFacts {
 	readonly principal: string;
 	/** Seconds until it ends. */
 	readonly lifetime: number;
+	/** The cache with its tickets, by its name. */
+	readonly cache: string | undefined;
 }
 
 /** Why a call failed. */
@@ -61,6 +63,8 @@ export interface Failure {
 	readonly text: string;
 	readonly major?: number;
 	readonly minor?: number;
+	/** The file with tickets or keys was changed just now: it may be whole again in a moment. */
+	readonly isPassing?: boolean;
 }
 
 export interface Answer {

@@ -5,6 +5,7 @@
  * This file and what it imports is also run as it stands, by Node's type stripping: no decorators or enums here.
  */
 import {parentPort, workerData} from 'node:worker_threads';
+import {isOfKerberos} from './codes.ts';
 import {Credentials} from './gss-credentials.ts';
 import {GssFailure, succeed} from './gss-failure.ts';
 import {bufferOf, type GssBuffer, type GssCalls, loadGssLibrary, oids} from './gss-library.ts';
@@ -47,6 +48,11 @@ class GssWorker {
 		return this.#calls.kind === 'heimdal';
 	}
 
+	/** Whether a failure may be due to a file that somebody is about to write. */
+	get isFileChanging(): boolean {
+		return this.#credentials.isFileChanging;
+	}
+
 	handle(call: Call): Answer['result'] {
 		switch (call.kind) {
 			case 'begin':
@@ -73,6 +79,7 @@ class GssWorker {
 		try {
 			const credential = this.#credentials.acquire(service, beginning.renew);
 			context = {handle: place(), beginning, service, credential};
+			service.refer(credential.cache);
 			const progress = this.#initSecContext(context, undefined);
 			const principal = this.#credentials.noteUse(service, credential);
 			// An established context is needed no more, so nobody has to say so.
@@ -90,9 +97,14 @@ class GssWorker {
 		}
 	}
 
-	/** Heimdal's SPNEGO says only that no mechanism would do; Kerberos by itself says why it would not. */
+	/**
+	 * Heimdal's SPNEGO says only that no mechanism would do, and MIT's numbers what went wrong by the order of its
+	 * happening. Kerberos by itself says why it would not, by its own code.
+	 */
 	#reasonBehind(error: unknown, context: OpenContext): unknown {
-		if (!(error instanceof GssFailure) || (error.failure.major ?? 0) >>> 16 !== badMechanism) return error;
+		if (!(error instanceof GssFailure) || context.beginning.mechanism === 'krb5') return error;
+		const {major = 0, minor = 0} = error.failure;
+		if (major >>> 16 !== badMechanism && (minor === 0 || isOfKerberos(minor))) return error;
 		const alone: OpenContext = {
 			...context,
 			handle: place(),
@@ -178,7 +190,7 @@ class GssWorker {
 		try {
 			const {kind, file} = this.#calls;
 			const library = `${kind === 'mit' ? 'MIT' : 'Heimdal'} (${file})`;
-			return {library, ...this.#credentials.facts(credential)};
+			return {library, cache: credential.cache, ...this.#credentials.facts(credential)};
 		} finally {
 			credential.release();
 		}
@@ -262,7 +274,7 @@ if (port !== null) {
 			if (worker === undefined) throw new GssFailure(unavailable as Failure);
 			reply({result: isFirst ? handleFirst(worker, call) : worker.handle(call)});
 		} catch (error) {
-			reply({failure: failureOf(error)});
+			reply({failure: {...failureOf(error), isPassing: worker?.isFileChanging === true}});
 		}
 	};
 	await opening.then(

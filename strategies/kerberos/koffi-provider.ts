@@ -1,9 +1,12 @@
 /** GSS-API contexts of the system's library, for one rule. */
+import {setTimeout as pause} from 'node:timers/promises';
 import type {GatepassError} from '../../src/errors.ts';
 import {explainFailure} from './explain-failure.ts';
 import type {CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
 import type {GssContext, GssContextRequest, GssProvider, GssService} from './gss-provider.ts';
 import {refusalIn} from './refusal.ts';
+import {replacementTime} from './replacement.ts';
+import {type TicketFacts, ticketFactsIn} from './ticket-facts.ts';
 import {CallFailed, WorkerThread} from './worker-thread.ts';
 
 /** What the provider is made for. */
@@ -37,9 +40,8 @@ export class KoffiProvider implements GssProvider {
 	async createContext(request: GssContextRequest): Promise<GssContext> {
 		this.#contexts += 1;
 		const context = this.#contexts;
-		const first = await this.#explained(request.target, () =>
-			this.#thread.begin({context, beginning: request}),
-		);
+		const begin = (): Promise<Progress> => this.#thread.begin({context, beginning: request});
+		const first = await this.#explained(request.target, () => onceMore(begin));
 		return new KoffiContext(first, {
 			step: token => this.#explained(request.target, () => this.#thread.step({context, token})),
 			explain: failure => this.#explain(new CallFailed(failure), request.target),
@@ -53,7 +55,12 @@ export class KoffiProvider implements GssProvider {
 	}
 
 	/** Have the KDC give a ticket for a service, unless there is one. Fails as a request would. */
-	async check(service: Pick<GssContextRequest, 'target' | 'canonicalizeHostname'>): Promise<void> {
+	async check(service: GssService): Promise<void> {
+		await this.ticketFor(service);
+	}
+
+	/** The same; what stands in the ticket for everybody to read. */
+	async ticketFor(service: GssService): Promise<TicketFacts> {
 		const context = await this.createContext({
 			...service,
 			mechanism: 'krb5',
@@ -63,6 +70,7 @@ export class KoffiProvider implements GssProvider {
 			renew: false,
 		});
 		context.dispose();
+		return ticketFactsIn(context.token);
 	}
 
 	async close(): Promise<void> {
@@ -79,6 +87,17 @@ export class KoffiProvider implements GssProvider {
 
 	#explain(error: Error, target: string | undefined): GatepassError {
 		return explainFailure(error, {...this.#settings, target});
+	}
+}
+
+/** A file that is being replaced is whole again in a moment. */
+async function onceMore<Result>(call: () => Promise<Result>): Promise<Result> {
+	try {
+		return await call();
+	} catch (error) {
+		if (!(error instanceof CallFailed && error.failure.isPassing)) throw error;
+		await pause(replacementTime);
+		return call();
 	}
 }
 

@@ -31,6 +31,8 @@ export interface CacheCalls {
 	/** The name by which a cache is resolved. */
 	nameOfCache(cache: Pointer): string;
 	readonly parseName: NativeCall;
+	/** Heimdal alone: the kind of a name (RFC 4120 section 6.2). */
+	readonly setNameType: NativeCall | undefined;
 	nameOf(principal: Pointer): string;
 	/** Of one type, or with MIT of the default's collection (the type is not looked at): see `eachCache`. */
 	readonly iteration: CacheIteration;
@@ -53,6 +55,12 @@ export interface CacheIteration {
 
 /** What more there is of Heimdal. */
 export interface Krb5Calls extends CacheCalls {
+	/**
+	 * Have the KDC say in which realm a service is, by its ticket, which goes into the cache.
+	 *
+	 * @returns the service's name with its realm; `undefined`: there is no ticket for it.
+	 */
+	referredName(cache: Pointer, client: Pointer, server: Pointer): string | undefined;
 	/** What the library has to say of an error code that it has just given. */
 	errorMessage(code: number): string;
 	readonly storeCredential: NativeCall;
@@ -118,6 +126,7 @@ function bindCaches(koffi: Koffi, library: LibraryHandle, kind: 'mit' | 'heimdal
 			: undefined,
 		nameOfCache: cache => textBy(fullName, cache),
 		parseName: call('krb5_parse_name', opaque, 'const char *', out),
+		setNameType: isMit ? undefined : call('krb5_principal_set_type', opaque, opaque, 'int'),
 		nameOf: principal => textBy(unparse, principal),
 		iteration: isMit ? iterateMit(koffi, library, context[0]) : iterateHeimdal(koffi, library, context[0]),
 		resolveCache: call('krb5_cc_resolve', opaque, 'const char *', out),
@@ -181,6 +190,8 @@ export function bindKrb5(
 	const {context} = caches;
 	const call = callsOf(library);
 	const out = koffi.out(koffi.pointer(opaque));
+	const getCredentials = call('krb5_get_credentials', opaque, 'uint32_t', opaque, opaque, out);
+	const freeCredentials = call('krb5_free_creds', opaque, opaque);
 	const canonicalizes = call('krb5_get_dns_canonicalize_hostname', opaque);
 	const getMessage = library.func('krb5_get_error_message', opaque, [opaque, 'int']);
 	const freeMessage = library.func('krb5_free_error_message', 'void', [opaque, opaque]);
@@ -196,6 +207,19 @@ export function bindKrb5(
 				if (realm !== null) return realm;
 			}
 			return '';
+		},
+		referredName(cache, client, server) {
+			// `krb5_creds` begins with client and server, has some 200 bytes, and all else in it may be empty.
+			const wanted = new BigUint64Array(128);
+			wanted[0] = client ?? 0n;
+			wanted[1] = server ?? 0n;
+			const found = place();
+			if (getCredentials(context, 0, cache, new Uint8Array(wanted.buffer), found) !== 0) return undefined;
+			try {
+				return caches.nameOf(koffi.decode(found[0], koffi.sizeof(opaque), opaque) as Pointer);
+			} finally {
+				freeCredentials(context, found[0]);
+			}
 		},
 		errorMessage(code) {
 			const message = getMessage(context, code) as bigint;

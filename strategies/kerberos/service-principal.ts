@@ -7,6 +7,7 @@ import {canonicalHost} from './canonical-host.ts';
 import {importName, succeed} from './gss-failure.ts';
 import {bufferOf, type GssCalls, oids} from './gss-library.ts';
 import type {GssService} from './gss-provider.ts';
+import {escaped} from './keytab-file.ts';
 import type {CacheCalls} from './krb5-library.ts';
 import {type Koffi, type Pointer, place} from './native.ts';
 
@@ -15,7 +16,7 @@ const hostBased = 3;
 
 export class ServicePrincipal {
 	/** For the GSS-API. */
-	readonly name: Pointer;
+	name: Pointer;
 	/** For libkrb5, where there is one. */
 	readonly principal: Pointer;
 	/** `HTTP/www.example.org@EXAMPLE.ORG`; without a realm where the KDC is to know it. */
@@ -56,11 +57,41 @@ export class ServicePrincipal {
 		if (parseName(context, name, result) !== 0) return null;
 		// It was taken for a name of no known type.
 		if (kind === 'mit') koffi.encode(result[0], typeOffset(koffi), 'int32_t', hostBased);
+		else caches.setNameType?.(context, result[0], hostBased);
 		return result[0];
+	}
+
+	/**
+	 * Find out in which realm the service is, where the configuration does not say: by the KDC's referrals. Heimdal's
+	 * GSS-API makes one of the host's domain.
+	 *
+	 * @param cache the name of the cache with the tickets.
+	 */
+	refer(cache: string | undefined): void {
+		const {krb5} = this.#calls;
+		if (krb5 === undefined || cache === undefined || !this.text.endsWith('@')) return;
+		const {context, resolveCache, cachePrincipal, closeCache, freePrincipal, referredName} = krb5;
+		const [tickets, client] = [place(), place()];
+		try {
+			if (resolveCache(context, cache, tickets) !== 0) return;
+			if (cachePrincipal(context, tickets[0], client) !== 0) return;
+			const name = referredName(tickets[0], client[0], this.principal);
+			// The library says in its own words why there is no ticket.
+			if (name === undefined) return;
+			const before = this.name;
+			this.name = importName(this.#calls, name, oids.principal);
+			this.#calls.releaseName([0], [before]);
+		} finally {
+			if (client[0] !== null) freePrincipal(context, client[0]);
+			if (tickets[0] !== null) closeCache(context, tickets[0]);
+		}
 	}
 
 	#importHostBased({type, host, trailer}: Parts): Pointer {
 		const {krb5} = this.#calls;
+		if (krb5 !== undefined && !isShort(host) && this.principal !== null) {
+			return importName(this.#calls, this.text, oids.principal);
+		}
 		krb5?.setDnsCanonicalization(isShort(host) && krb5.canonicalizesByDns() ? 1 : 0);
 		return importName(this.#calls, `${type}@${host}${trailer}`, oids.hostBased);
 	}
@@ -102,11 +133,6 @@ function partsOf(koffi: Koffi, {target, canonicalizeHostname}: GssService): Part
 /** The loopback name is nobody's to extend. */
 function isShort(host: string): boolean {
 	return !/[.:]/.test(host) && host !== 'localhost';
-}
-
-/** RFC 1964 section 2.1.1. */
-function escaped(part: string): string {
-	return part.replaceAll(/[\\/@]/g, '\\$&');
 }
 
 let offset: number | undefined;

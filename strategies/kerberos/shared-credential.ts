@@ -2,7 +2,7 @@
  * A credential that several contexts use. Each needs it until it ends, as the library is given it with every step, so
  * it is let go of with the last of them, and not when another one takes its place.
  */
-import type {Acquired} from './acquisition.ts';
+import type {Acquired} from './acquired.ts';
 import type {Pointer} from './native.ts';
 
 /** A credential for one context. */
@@ -12,8 +12,8 @@ export interface Credential {
 	readonly principal: string | undefined;
 	/** Whether its tickets are a copy of those in a file. */
 	readonly isCopy: boolean;
-	/** The cache that its tickets were read from, where that is known. */
-	readonly cache?: string | undefined;
+	/** The name of the cache with its tickets, where it is known. */
+	readonly cache: string | undefined;
 	/** Once. */
 	release(): void;
 }
@@ -39,6 +39,7 @@ export class SharedCredential {
 		return {
 			handle: this.#acquired.handle,
 			principal: this.principal,
+			cache: this.#acquired.cache,
 			isCopy: this.#isCopy,
 			release: () => {
 				this.#uses -= 1;

@@ -71,10 +71,12 @@ export async function sendAuthenticated(
 function prepare(request: NestedRequest, isSent: boolean): {asked: AuthRequest; headers: Headers} {
 	const {method, url, tenant} = request;
 	const headers = new Headers(request.headers);
+	const body = Buffer.from(request.body);
 	const asked: AuthRequest = {
 		method,
 		url: new URL(url),
 		headers: {
+			names: () => [...headers.keys()],
 			get: name => headers.get(name) ?? undefined,
 			has: name => headers.has(name),
 			set: (name, value) => headers.set(name, value),
@@ -86,6 +88,8 @@ function prepare(request: NestedRequest, isSent: boolean): {asked: AuthRequest; 
 		tenant,
 		connectionOwner: undefined,
 		openConnection: async () => undefined,
+		body,
+		readBody: async () => body,
 	};
 	return {asked, headers};
 }

@@ -101,7 +101,7 @@ export class OidcAgentStrategy implements AuthStrategy {
 			throw new CredentialUnavailableError({
 				code: 'token-source-unusable',
 				what: `There is no oidc-agent for the rule for ${match} (${source}): OIDC_SOCK is not set`,
-				hint: `Start the agent with 'eval $(oidc-agent)', and give OIDC_SOCK to this process`,
+				hint: "Start the agent with 'eval $(oidc-agent)', and give OIDC_SOCK to this process",
 			});
 		}
 		const name = JSON.stringify([tenant, socket]);

@@ -109,12 +109,12 @@ export function describeSilence(reason: SilenceReason, question: AgentQuestion):
 					? {
 							code: 'token-source-unusable',
 							what: `The ${place} may not be used by this user (${reason.code})`,
-							hint: `Start one of this user's own`,
+							hint: "Start one of this user's own",
 						}
 					: {
 							code: 'token-source-unusable',
 							what: `There is no ${place}: ${reason.code}`,
-							hint: `Start it with 'eval $(oidc-agent)', and give OIDC_SOCK to this process`,
+							hint: "Start it with 'eval $(oidc-agent)', and give OIDC_SOCK to this process",
 						},
 			);
 		}
@@ -122,7 +122,7 @@ export function describeSilence(reason: SilenceReason, question: AgentQuestion):
 			return new TokenRequestError({
 				code: 'token-source-unusable',
 				what: `The ${place} did not answer within ${timeout} ms`,
-				hint: `It may wait for a person to log in again or to confirm, or for its provider: run 'oidc-token' to see, or raise 'timeout'`,
+				hint: "It may wait for a person to log in again or to confirm, or for its provider: run 'oidc-token' to see, or raise 'timeout'",
 			});
 		case 'too much':
 			return new TokenRequestError({

@@ -92,7 +92,7 @@ function madeHere(own: OwnAssertion, client: string | undefined, rule: RuleInfo)
 				throw new CredentialUnavailableError({
 					code: 'secret-missing',
 					what: `The rule for ${rule.match} (${rule.source}) does not say who vouches for the assertion, and the variable SSO_CLIENT_ID is not set`,
-					hint: `Set 'clientId', or 'issuer' in 'assertion'`,
+					hint: "Set 'clientId', or 'issuer' in 'assertion'",
 				});
 			}
 			return part;

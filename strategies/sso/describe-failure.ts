@@ -91,8 +91,13 @@ function adviceForStatus(status: number, retryAfter: number | undefined, name: E
 	if (retryAfter !== undefined) return `Try again in ${Math.ceil(retryAfter / 1000)} s`;
 	if (status === 429) return 'Try again later, and less often';
 	if (status >= 500) return 'Try again later, and tell whoever runs the server if it lasts';
-	const mayBeClient = status === 401 || status === 403 ? ', and that it knows this client' : '';
-	return `Check that this is the ${name.replace('_', ' ')}${mayBeClient}`;
+	const isEndpoint = `Check that this is the ${name.replace('_', ' ')}`;
+	if (status !== 401 && status !== 403) return isEndpoint;
+	const isClient = `${isEndpoint}, that it knows this client, and that 'clientAuthentication' is a way that it takes`;
+	// Some say no more where a request lacks a scope that they insist on.
+	return status === 403 && name === 'token_endpoint'
+		? `${isClient}; it may insist on a 'scope', too`
+		: isClient;
 }
 
 /** Some servers refuse with the status 200; what their body says is then more than that it holds no token. */

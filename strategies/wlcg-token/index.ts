@@ -129,7 +129,7 @@ export class WlcgTokenStrategy implements AuthStrategy {
 		return new NoValidToken({
 			code: 'token-expired',
 			what: `The token from ${found.place} ended on ${ended}`,
-			hint: `Get a new one, for example with oidc-token or htgettoken, or let 'renewal' do so`,
+			hint: "Get a new one, for example with oidc-token or htgettoken, or let 'renewal' do so",
 		});
 	}
 }

@@ -13,6 +13,7 @@ import {measureOutage} from './outage.ts';
 import {formatTable, type Row} from './report.ts';
 import {measureRuleChoice} from './rule-choice.ts';
 import {measureRuleMemory} from './rule-memory.ts';
+import {measureSigning} from './signing.ts';
 import {measureThroughput} from './throughput.ts';
 import {measureTokenClients} from './token-clients.ts';
 import {measureTrust} from './trust.ts';
@@ -31,6 +32,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	outage: measureOutage,
 	kerberos: measureKerberos,
 	certificates: measureCertificates,
+	signing: measureSigning,
 	trust: measureTrust,
 	import: measureImports,
 };

@@ -335,7 +335,7 @@ test('--network tells of a token endpoint that is somewhere else, and of a path 
 				check: 'network',
 				outcome: 'warning',
 				where: `${nothing}/api`,
-				what: 'it answers 404: there is nothing at this address',
+				what: 'It answers 404: there is nothing at this address',
 			}),
 		]),
 	);

@@ -23,31 +23,48 @@ describe('what YAML offers', () => {
 	test('as many aliases as a large site has rules', async () => {
 		const rules = Array.from(
 			{length: 2000},
-			(_, index) => `- {match: h${index}.example.org, strategy: sso-client-credentials, options: *o}`,
+			(_, index) => `- {match: h${index}.example.org, strategy: static-token, options: *o}`,
 		);
 		const text = `hostRules:
-- {match: h.example.org, strategy: sso-client-credentials, options: &o {server: s.example.org, scope: y}}
+- {match: h.example.org, strategy: static-token, options: &o {username: x, password: y}}
 ${rules.join('\n')}
 `;
 		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
 		expect(configuration.hostRules).toHaveLength(2001);
-		expect(configuration.hostRules.at(-1)?.options).toEqual({server: 's.example.org', scope: 'y'});
+		expect(configuration.hostRules.at(-1)?.options).toEqual({username: 'x', password: 'y'});
 	});
 
 	test('an anchor that is set anew, and one inside of another', async () => {
 		const text = `hostRules:
-- {match: a.example.org, strategy: sso-client-credentials, options: &o {server: &x one}}
-- {match: b.example.org, strategy: sso-client-credentials, options: *o}
-- {match: c.example.org, strategy: sso-client-credentials, options: &o {server: two, scope: *x}}
-- {match: d.example.org, strategy: sso-client-credentials, options: *o}
+- {match: a.example.org, strategy: static-token, options: &o {token: &x one}}
+- {match: b.example.org, strategy: static-token, options: *o}
+- {match: c.example.org, strategy: static-token, options: &o {username: two, password: *x}}
+- {match: d.example.org, strategy: static-token, options: *o}
 `;
 		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
 		expect(configuration.hostRules.map(({options}) => options)).toEqual([
-			{server: 'one'},
-			{server: 'one'},
-			{server: 'two', scope: 'one'},
-			{server: 'two', scope: 'one'},
+			{token: 'one'},
+			{token: 'one'},
+			{username: 'two', password: 'one'},
+			{username: 'two', password: 'one'},
 		]);
+	});
+
+	test('as many mistakes as there are aliases, each with its line', async () => {
+		const rules = Array.from(
+			{length: 2000},
+			(_, index) => `- {match: h${index}.example.org, strategy: kerberos-stub, options: *o}`,
+		);
+		const text = `hostRules:
+- {match: h.example.org, strategy: kerberos-stub, options: &o {servise: x}}
+${rules.join('\n')}
+`;
+		const started = process.cpuUsage().user;
+		const problems = await problemsInYaml(text);
+		expect(problems).toHaveLength(2001);
+		expect(new Set(problems.map(({line}) => line))).toEqual(new Set([2]));
+		// Looking through the whole document for each took ten seconds and more.
+		expect(process.cpuUsage().user - started).toBeLessThan(5_000_000);
 	});
 
 	test('a mistake behind an alias or a merge key has the line where it is written', async () => {
@@ -113,6 +130,7 @@ describe('a text that is none', () => {
 		['wrong indentation', 'hostRules:\n  - match: x\n strategy: y\n', 3, /indentation|cannot be read/, /./],
 		['an unknown alias', 'a: b\nhostRules: *none\n', 2, /no anchor/, /anchor first/],
 		['a merge of a scalar', 'hostRules:\n- <<: 1\n', undefined, /merges something/, /anchor/],
+		['an unknown alias inside of a known one', 'a: &a [*none]\nb: *a\n', 1, /no anchor/, /anchor first/],
 		['an alias for what it is in', 'hostRules: &a\n- *a\n', undefined, /contains itself|aliases/, /./],
 		['brackets without end', '['.repeat(20_000), 1, /cannot be read|indentation/, /./],
 		['a tag for a variable', 'cache:\n  encryptionKey: !ENV KEY\n', 2, /a tag \('!'\)/, /\$\{NAME\}/],

@@ -1,4 +1,5 @@
 /** Compiles the examples of the documentation, and runs each against servers that record what they see. */
+import {generateKeyPairSync} from 'node:crypto';
 import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
@@ -34,6 +35,11 @@ const variables = {
 	GATEPASS_OLD_CACHE_KEY: Buffer.alloc(32, 2).toString('base64'),
 };
 
+const {privateKey: signingKey} = generateKeyPairSync('ed25519', {
+	privateKeyEncoding: {type: 'pkcs8', format: 'pem'},
+	publicKeyEncoding: {type: 'spki', format: 'pem'},
+});
+
 /** As written, for what touches no network. */
 let asWritten: Project;
 /** With the hosts replaced by these servers. */
@@ -64,6 +70,7 @@ beforeAll(async () => {
 	local = await Project.create(hosts, variables);
 	for (const project of [asWritten, local]) {
 		await project.write('lab-ca.pem', await readFile(files.ca, 'utf8'));
+		await project.write('signing-key.pem', signingKey);
 		await project.write('client.pem', await readFile(files.client.certificate, 'utf8'));
 		await project.write('client.key', await readFile(files.client.key, 'utf8'));
 		await project.write('client-secret', `${client.SSO_CLIENT_SECRET}\n`);

@@ -121,6 +121,10 @@ describe("the older form of a peer's certificate", () => {
 		['(socket as TLSSocket).getPeerCertificate().subject', true],
 		['response.socket.getPeerCertificate(false).raw', true],
 		['certificate.toLegacyObject()', true],
+		['(socket as TLSSocket | null)?.getCertificate?.()', true],
+		['socket?.getCertificate()', true],
+		['response?.socket?.getPeerCertificate()', true],
+		['socket?.getPeerX509Certificate()', false],
 		['socket.getPeerX509Certificate()', false],
 		['certificatesOf(socket)', false],
 	])('is found by the linter in %s: %s', async (expression, isFound) => {

@@ -23,6 +23,7 @@ import {builtInStrategies} from '../../src/container.ts';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {type MtlsServer, startMtlsServer} from '../../src/testing/index.ts';
 import {answerJson, startServer, type TestServer} from '../../src/testing/server.ts';
+import {createTrustDomain, startWorkloadApi, type WorkloadApiServer} from '../servers/workload-api.ts';
 import {findSecrets} from '../transports/find-secrets.ts';
 import {eventNames, listenTo} from './setup.ts';
 
@@ -52,6 +53,7 @@ let rules: Record<string, Record<string, unknown>>;
 let secrets: string[];
 let api: TestServer;
 let tls: MtlsServer;
+let workload: WorkloadApiServer;
 let tokens: TestServer;
 /** Refuses, and repeats all that it was sent. */
 let echo: TestServer;
@@ -86,6 +88,9 @@ beforeAll(async () => {
 			answerJson(response, 400, {error: `invalid_request ${secret}`, error_description: all});
 		}),
 	]);
+	workload = await startWorkloadApi();
+	const svid = await (await createTrustDomain()).issue('spiffe://example.org/reports');
+	workload.push({svids: [svid]});
 	const sso = (server: TestServer, others: object = {}) => ({
 		clientId: 'reports',
 		clientSecret: secret,
@@ -122,6 +127,27 @@ beforeAll(async () => {
 		'static-token:query': {query: 'api-key', value: `${canary}-query`},
 		'static-token:basic': {username: 'alice', password: `${canary}-password`},
 		digest: {username: 'alice', password: `${canary}-digest`},
+		'aws-sigv4': {
+			service: 's3',
+			region: 'eu-west-3',
+			accessKeyId: 'AKID',
+			secretAccessKey: `${canary}-signing`,
+			sessionToken: `${canary}-session`,
+		},
+		'aws-sigv4:query': {
+			service: 'execute-api',
+			region: 'eu-west-3',
+			form: 'query',
+			credentials: {
+				command: [
+					'/bin/sh',
+					'-c',
+					`echo '{"Version": 1, "AccessKeyId": "AKID", "SecretAccessKey": "${canary}-made", "SessionToken": "${canary}-token"}'`,
+				],
+			},
+		},
+		'http-signature': {keyId: 'k', secret: Buffer.from(`${canary}-shared-secret`).toString('base64')},
+		'http-signature:key': {keyId: 'k', privateKey: String(key)},
 		command: {command: ['/bin/sh', '-c', `echo ${canary}-printed; echo ${canary}-printed >&2`]},
 		'command:json': {
 			command: ['/bin/sh', '-c', 'echo $ANSWER'],
@@ -140,6 +166,7 @@ beforeAll(async () => {
 		'wlcg-token': {},
 		chain: {of: [{strategy: 'static-token', options: {token: `${canary}-chained`}}]},
 		'grid-certificate': {...tls.client},
+		spiffe: {socket: workload.address},
 		'kerberos-stub': {mutualAuthentication: 'disabled'},
 		none: {},
 	};
@@ -148,10 +175,12 @@ beforeAll(async () => {
 		canary,
 		secret,
 		basic('reports', secret),
+		Buffer.from(`${canary}-shared-secret`).toString('base64'),
 		basic('alice', `${canary}-password`),
 		ticket,
 		...linesOf(String(key)),
 		...linesOf(client),
+		...linesOf(svid.key),
 	];
 });
 /** Stands for oidc-agent, which test/strategies/oidc-agent.test.ts has. */
@@ -174,7 +203,7 @@ async function startAgent(): Promise<string> {
 	return socket;
 }
 
-afterAll(() => Promise.all([api, tls, tokens, echo].map(server => server?.close())));
+afterAll(() => Promise.all([workload, api, tls, tokens, echo].map(server => server?.close())));
 
 /** A store that fails at every write, with an error that holds all that it was given. */
 function tattlingStore(): KeyvStoreAdapter {
@@ -187,7 +216,7 @@ function tattlingStore(): KeyvStoreAdapter {
 
 const nameOf = (rule: string) => rule.split(':')[0] ?? '';
 const urlOf = (rule: string) =>
-	`${nameOf(rule) === 'grid-certificate' ? tls.url : api.url}/${rule.replace(':', '/')}`;
+	`${['grid-certificate', 'spiffe'].includes(nameOf(rule)) ? tls.url : api.url}/${rule.replace(':', '/')}`;
 
 /** Requests of all rules, to all answers. */
 async function request(gatepass: Gatepass): Promise<void> {

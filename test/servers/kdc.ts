@@ -33,6 +33,8 @@ export interface TicketSettings {
 export interface Kdc {
 	readonly realm: string;
 	readonly folder: string;
+	/** Of 127.0.0.1. */
+	readonly port: number;
 	/** The file for KRB5_CONFIG. */
 	readonly configuration: string;
 	/** Key tables by name; `http` holds the keys of HTTP/localhost and HTTP/127.0.0.1. */
@@ -55,13 +57,29 @@ export interface Kdc {
 	close(): Promise<void>;
 }
 
-const realm = 'GATEPASS.TEST';
 const password = 'password-of-alice';
 
-/** The services whose keys are in the key table of the server. */
-const services = ['HTTP/localhost', 'HTTP/127.0.0.1'];
+/** Of a realm that is not the usual one. */
+export interface KdcSettings {
+	readonly realm?: string;
+	/** Realms by host or domain: what the KDC refers to others, and what clients ask for where. */
+	readonly domains?: Readonly<Record<string, string>>;
+	/** Whose keys are in the key table of the server. */
+	readonly services?: readonly string[];
+}
 
-export async function startKdc(): Promise<Kdc> {
+/** What a realm is configured by. */
+interface Configuration {
+	readonly folder: string;
+	readonly realm: string;
+	readonly domains: Readonly<Record<string, string>>;
+}
+
+export async function startKdc({
+	realm = 'GATEPASS.TEST',
+	domains = {localhost: realm, '.localhost': realm, '.elsewhere.test': 'ELSEWHERE.TEST'},
+	services = ['HTTP/localhost', 'HTTP/127.0.0.1'],
+}: KdcSettings = {}): Promise<Kdc> {
 	const folder = await mkdtemp(join(tmpdir(), 'gatepass-kdc-'));
 	const file = (name: string): string => join(folder, name);
 	const environment = {
@@ -76,7 +94,8 @@ export async function startKdc(): Promise<Kdc> {
 		return stdout + stderr;
 	};
 	const administer = (command: string): Promise<string> => run('kadmin.local', '-r', realm, '-q', command);
-	const startOn = (port: number): Promise<ChildProcess> => start(folder, port, environment);
+	const configuration = {folder, realm, domains};
+	const startOn = (port: number): Promise<ChildProcess> => start(configuration, port, environment);
 
 	let port = 0;
 	let server: ChildProcess;
@@ -91,9 +110,9 @@ export async function startKdc(): Promise<Kdc> {
 	try {
 		// The server's workers read their key table as another user.
 		await chmod(folder, 0o755);
-		await configure(folder, 0);
+		await configure(configuration, 0);
 		await run('kdb5_util', 'create', '-s', '-r', realm, '-P', 'master-password');
-		await createPrincipals(folder, administer);
+		await createPrincipals({folder, realm, services}, administer);
 		[port, server] = await startOnFreePort(startOn);
 		count(server);
 	} catch (error) {
@@ -104,6 +123,7 @@ export async function startKdc(): Promise<Kdc> {
 	return {
 		realm,
 		folder,
+		port,
 		configuration: file('krb5.conf'),
 		keytabs: {alice: file('alice.keytab'), robot: file('robot.keytab'), http: file('http.keytab')},
 		password,
@@ -141,7 +161,7 @@ export async function startKdc(): Promise<Kdc> {
 }
 
 async function createPrincipals(
-	folder: string,
+	{folder, realm, services}: {folder: string; realm: string; services: readonly string[]},
 	administer: (command: string) => Promise<string>,
 ): Promise<void> {
 	await administer(`addprinc -pw ${password} alice@${realm}`);
@@ -155,8 +175,13 @@ async function createPrincipals(
 	}
 }
 
-async function start(folder: string, port: number, environment: NodeJS.ProcessEnv): Promise<ChildProcess> {
-	await configure(folder, port);
+async function start(
+	configuration: Configuration,
+	port: number,
+	environment: NodeJS.ProcessEnv,
+): Promise<ChildProcess> {
+	await configure(configuration, port);
+	const {folder, realm} = configuration;
 	const server = spawn(findProgram('krb5kdc') as string, ['-n', '-r', realm, '-P', join(folder, 'kdc.pid')], {
 		env: environment,
 		stdio: ['ignore', 'pipe', 'pipe'],
@@ -167,7 +192,8 @@ async function start(folder: string, port: number, environment: NodeJS.ProcessEn
 }
 
 /** For the KDC and its clients alike; nothing outside of the folder and 127.0.0.1 is used. */
-async function configure(folder: string, port: number): Promise<void> {
+async function configure({folder, realm, domains}: Configuration, port: number): Promise<void> {
+	const mapping = Object.entries(domains).map(([domain, itsRealm]) => `\t${domain} = ${itsRealm}\n`);
 	await writeFile(
 		join(folder, 'krb5.conf'),
 		`[libdefaults]
@@ -187,10 +213,7 @@ async function configure(folder: string, port: number): Promise<void> {
 		kdc = 127.0.0.1:${port}
 	}
 [domain_realm]
-	localhost = ${realm}
-	.localhost = ${realm}
-	.elsewhere.test = ELSEWHERE.TEST
-`,
+${mapping.join('')}`,
 	);
 	await writeFile(
 		join(folder, 'kdc.conf'),

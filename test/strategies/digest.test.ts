@@ -1,8 +1,10 @@
 /** `digest` against Apache and lighttpd, and by the examples of RFC 7616. */
+import {createHash} from 'node:crypto';
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
+import {text} from 'node:stream/consumers';
 import {setTimeout as pause} from 'node:timers/promises';
-import {expect, onTestFinished, test} from 'vitest';
+import {describe, expect, onTestFinished, test} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {parseChallenges} from '../../src/strategy/index.ts';
 import {conformance} from '../../src/testing/index.ts';
@@ -18,6 +20,7 @@ import {
 	startLighttpdDigest,
 	user,
 } from '../servers/digest.ts';
+import {clients} from '../transports/clients.ts';
 
 async function gatepassFor(url: string, options: Record<string, unknown> = user): Promise<Gatepass> {
 	const gatepass = await createGatepass({
@@ -108,7 +111,7 @@ test.each([
 
 /** A server whose challenges no real one makes to order. */
 async function scripted(
-	answer: (request: IncomingMessage, response: ServerResponse) => void,
+	answer: (request: IncomingMessage, response: ServerResponse) => void | Promise<void>,
 ): Promise<string> {
 	const server = createServer(answer);
 	await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
@@ -143,7 +146,7 @@ test.each([
 	['an algorithm that nobody knows', 'Digest realm="r", nonce="n", algorithm=WHIRLPOOL'],
 	['no nonce', 'Digest realm="r"'],
 	['another scheme', 'Basic realm="r"'],
-	['protection of the body alone', 'Digest realm="r", nonce="n", qop="auth-int"'],
+	['a protection that nobody knows', 'Digest realm="r", nonce="n", qop="auth-conf"'],
 ])('%s is not answered', async (_, header) => {
 	let requests = 0;
 	const url = await scripted((_request, response) => {
@@ -153,6 +156,60 @@ test.each([
 	const {got} = await gatepassFor(url);
 	expect((await got(url, {throwHttpErrors: false})).statusCode).toBe(401);
 	expect(requests).toBe(1);
+});
+
+/** No server of Debian's has `auth-int`; this one computes RFC 7616 section 3.4 by itself. */
+describe.each(clients.map(client => ({client, name: client.name})))('over $name', ({client}) => {
+	test.each(['MD5', 'SHA-256-sess'])(
+		'the body is protected where the server wants that: %s',
+		async algorithm => {
+			const verdicts: (boolean | string)[] = [];
+			const hash = (text: string) =>
+				createHash(algorithm === 'MD5' ? 'md5' : 'sha256')
+					.update(text)
+					.digest('hex');
+			const url = await scripted(async (request, response) => {
+				const body = await text(request);
+				const {authorization} = request.headers;
+				if (authorization === undefined) {
+					verdicts.push('asked');
+					const challenge = `Digest realm="r", nonce="n", qop="auth-int", algorithm=${algorithm}`;
+					response.writeHead(401, {'www-authenticate': challenge}).end();
+					return;
+				}
+				const {parameters} = parseChallenges(authorization)[0] as {parameters: ReadonlyMap<string, string>};
+				const get = (name: string) => parameters.get(name) ?? '';
+				const base = hash(`${user.username}:r:${user.password}`);
+				const key = algorithm.endsWith('-sess') ? hash(`${base}:n:${get('cnonce')}`) : base;
+				const what = hash(`${request.method}:${request.url}:${hash(body)}`);
+				const expected = hash(`${key}:n:${get('nc')}:${get('cnonce')}:auth-int:${what}`);
+				verdicts.push(get('response') === expected && get('qop') === 'auth-int');
+				response.writeHead(verdicts.at(-1) === true ? 200 : 403).end('answered');
+			});
+			const gatepass = await gatepassFor(url);
+			const sent = {method: 'POST', body: 'grün '.repeat(10_000)} as const;
+			expect((await client.send(gatepass, `${url}/a?b=c`, sent)).status).toBe(200);
+			expect((await client.send(gatepass, `${url}/a`, sent)).status).toBe(200);
+			expect((await client.send(gatepass, url)).status).toBe(200);
+			expect(verdicts).toEqual(['asked', true, true, true]);
+		},
+	);
+});
+
+test('where the server offers both, the body is left alone: it may be a stream that is sent once', async () => {
+	let shown: string | undefined;
+	const url = await scripted(async (request, response) => {
+		await text(request);
+		shown = request.headers.authorization;
+		const challenge = 'Digest realm="r", nonce="n", qop="auth-int, auth"';
+		response.writeHead(shown === undefined ? 401 : 200, {'www-authenticate': challenge}).end();
+	});
+	const {got} = await gatepassFor(url);
+	await got(url);
+	const stream = got.stream.post(url);
+	stream.end('written');
+	await new Promise((resolve, reject) => stream.resume().on('end', resolve).on('error', reject));
+	expect(shown).toContain('qop=auth,');
 });
 
 test('a server that calls every nonce stale is not asked for ever', async () => {

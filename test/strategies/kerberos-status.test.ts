@@ -1,4 +1,5 @@
 /** What the KDC says of the services of a rule, in `status({verify: true})`, `status --verify` and `doctor --network`. */
+import {rm} from 'node:fs/promises';
 import {describe, test} from 'vitest';
 import {servicesOf} from '../../strategies/kerberos/service-names.ts';
 import {createWorkspace} from '../cli/command-line.ts';
@@ -49,6 +50,16 @@ describeWith([mitKdc, apacheNegotiate], 'the status of Kerberos', () => {
 				expect(status?.detail).toContain(`${alice()} through`);
 				expect(status?.detail).toContain('the KDC gives a ticket for HTTP/localhost');
 				if ('credentialCache' in source) expect(status?.detail).toContain('renewable until');
+			}
+		});
+
+		test('until when a ticket of the default cache can be renewed', async ({expect}) => {
+			const cache = `${realm.kdc.folder}/default-cache`;
+			await realm.kdc.ticket({renewable: '5h', cache});
+			try {
+				expect((await statusWith({}, false))?.detail).toMatch(/renewable until \d{4}-/);
+			} finally {
+				await rm(cache);
 			}
 		});
 

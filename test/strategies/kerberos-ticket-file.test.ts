@@ -1,6 +1,6 @@
 /** The copy of a ticket file in memory: the file is what counts. And credentials that are replaced while in use. */
 import {execFileSync} from 'node:child_process';
-import {chmod, copyFile, rename, rm} from 'node:fs/promises';
+import {chmod, copyFile, rename, rm, truncate} from 'node:fs/promises';
 import {setTimeout as pause} from 'node:timers/promises';
 import {describe, expect, test} from 'vitest';
 import {CredentialUnavailableError, type Gatepass} from '../../src/index.ts';
@@ -59,6 +59,40 @@ describeWith([mitKdc, apacheNegotiate], "a rule's tickets", () => {
 			await rename(`${credentialCache}-kept`, credentialCache);
 			expect(await userOf(gatepass)).toBe('alice');
 		});
+
+		test('survive the moment in which the file is taken away and written anew', async () => {
+			const credentialCache = await realm.kdc.ticket();
+			const gatepass = await realm.gatepassWith({library, credentialCache});
+			await warmUp(gatepass);
+			const other = await realm.kdc.ticket({principal: 'robot'});
+			await rm(credentialCache);
+			const waiting = userOf(gatepass);
+			await pause(100);
+			await rename(other, credentialCache);
+			expect(await waiting).toBe('robot');
+			expect(await userOf(gatepass)).toBe('robot');
+		});
+
+		test.for(['taken away', 'emptied', 'cut off'])(
+			'of a key table last while the key table is %s, and none is had without it',
+			async how => {
+				const keytab = `${realm.kdc.folder}/${library}-${how.replace(' ', '-')}.keytab`;
+				await copyFile(realm.kdc.keytabs.alice, keytab);
+				const options = {library, keytab, principal: `alice@${realm.kdc.realm}`};
+				const gatepass = await realm.gatepassWith(options);
+				expect(await userOf(gatepass)).toBe('alice');
+				if (how === 'taken away') await rm(keytab);
+				else await truncate(keytab, how === 'emptied' ? 0 : 20);
+				for (let request = 0; request < 3; request++) expect(await userOf(gatepass)).toBe('alice');
+				const later = await realm.gatepassWith(options);
+				const error = await failureOf(userOf(later));
+				expect(error).toBeInstanceOf(CredentialUnavailableError);
+				expect(error.message).toContain(keytab);
+				const waiting = userOf(await realm.gatepassWith(options));
+				await copyFile(realm.kdc.keytabs.alice, keytab);
+				expect(await waiting).toBe('alice');
+			},
+		);
 
 		test("those for a service are in the file, for other programs, with the host's realm", async () => {
 			const credentialCache = await realm.kdc.ticket();

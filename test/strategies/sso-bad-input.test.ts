@@ -372,6 +372,17 @@ describe('another status', () => {
 		expect(error).toMatchObject({status: 503, tokenRequests: 3});
 	});
 
+	test.each([
+		[401, "that it knows this client, and that 'clientAuthentication' is a way that it takes"],
+		[
+			403,
+			"that it knows this client, and that 'clientAuthentication' is a way that it takes; it may insist on a 'scope', too",
+		],
+	])('%d without a body may be about the client, and of 403 about the scope', async (status, advice) => {
+		const error = await failureOf((_, response) => response.writeHead(status).end());
+		expect(error.message).toContain(`answered ${status}. Check that this is the token endpoint, ${advice}`);
+	});
+
 	test('404: the endpoint is wrong', async () => {
 		const error = await failureOf((_, response) => response.writeHead(404).end());
 		expect(error.message).toMatch(/answered 404.*\. Check that this is the token endpoint/);

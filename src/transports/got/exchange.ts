@@ -14,6 +14,7 @@ import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {EarlyLeg} from './early-leg.ts';
+import {type BodyOptions, readGotBody} from './got-body.ts';
 import type {LegAnswer} from './leg-answer.ts';
 import {type Send, sendPlain, sendWhole, withTls} from './send-leg.ts';
 import {StandInRequest} from './stand-in.ts';
@@ -26,17 +27,17 @@ export function exchange(
 	context: HopContext,
 	url: URL,
 	native: RequestOptions,
-	body: unknown,
+	options: BodyOptions,
 	send: Send,
 ): ClientRequest | Promise<ClientRequest> {
 	const {rule} = route;
-	const hasBody = body !== undefined || !bodiless.has(native.method ?? 'GET');
+	const hasBody = options.body !== undefined || !bodiless.has(native.method ?? 'GET');
 	// Without a rule there is nothing to hold back; and without a body, no write that could need an explanation.
 	const needsNoHop = url.protocol === 'https:' ? !hasBody : route.proxyFor(url) === undefined;
 	if (rule === undefined && needsNoHop) {
 		return send(url, withTls(route, native, url));
 	}
-	const hop = new GotHop(route, context, url, native, body, send);
+	const hop = new GotHop(route, context, url, native, options, send);
 	if (rule === undefined)
 		void hop.deliver(hop.send(new HopRequest(url, native.method ?? 'GET', {}, context)));
 	else void hop.deliver(runHop(rule, hop.request(rule.info), hop));
@@ -54,7 +55,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	readonly #context: HopContext;
 	readonly #url: URL;
 	readonly #native: RequestOptions;
-	readonly #body: unknown;
+	readonly #options: BodyOptions;
+	/** The body, once it was read. */
+	#bytes: Uint8Array | undefined;
 	readonly #send: Send;
 	readonly #report: HopReport | undefined;
 	#early: EarlyLeg | undefined;
@@ -70,7 +73,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		context: HopContext,
 		url: URL,
 		native: RequestOptions,
-		body: unknown,
+		options: BodyOptions,
 		send: Send,
 	) {
 		({
@@ -82,7 +85,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#context = context;
 		this.#url = url;
 		this.#native = native;
-		this.#body = body;
+		this.#options = options;
 		this.#send = send;
 		this.#report = route.events.isHeard('gatepass:request')
 			? reportHop(route, url, native.method ?? 'GET')
@@ -98,8 +101,17 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			context.connect = (request, timeout) => this.#openEarly(request, timeout);
 		}
 		const headers = {...(this.#native.headers as HeaderRecord)};
+		context.readBody = () => this.#readBody();
 		this.#request = new HopRequest(this.#url, this.#native.method ?? 'GET', headers, context, info);
 		return this.#request;
+	}
+
+	async #readBody(): Promise<Uint8Array | undefined> {
+		const bytes = await readGotBody(this.#options, this.#standIn !== undefined);
+		this.#bytes = bytes;
+		// Its length was not known before.
+		if (bytes !== undefined) this.#request?.headers.set('content-length', `${bytes.byteLength}`);
+		return bytes;
 	}
 
 	async send(request: HopRequest): Promise<LegAnswer> {
@@ -117,7 +129,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			this.#standIn = new StandInRequest(leg, {
 				explain: error => explainTlsFailure(error, this.#route.trust, this.#context.shown, this.#url),
 				signal: this.#context.signal,
-				body: this.#body,
+				body: this.#bytes ?? this.#options.body,
 				onGivenUp: this.#givenUp.reject,
 			});
 			this.#open(this.#standIn);
@@ -126,7 +138,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			leg.destroy();
 			return this.#givenUp.promise;
 		} else {
-			this.#standIn.next(leg);
+			this.#standIn.next(leg, this.#bytes ?? this.#options.body);
 		}
 		const answer = await Promise.race([this.#standIn.answer(), this.#givenUp.promise]);
 		// Nobody has read it to its end meanwhile, so nobody will.

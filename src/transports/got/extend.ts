@@ -62,7 +62,7 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 				sender: callers === undefined ? 'transport' : 'caller',
 				signal: options.signal,
 			};
-			const request = exchange(route, record.context, url, native, options.body, send);
+			const request = exchange(route, record.context, url, native, options, send);
 			return onResponse === undefined ? request : shownTo(request, onResponse);
 		}) as unknown as RequestFunction;
 		installed.set(request, record);

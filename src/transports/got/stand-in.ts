@@ -25,6 +25,7 @@ export interface StandInSettings {
 	readonly explain: (error: Error) => Error | undefined;
 	/** Once an abort is asked for, got does not only let go of the first leg. */
 	readonly signal: AbortSignal | undefined;
+	/** That of the first leg. */
 	readonly body: unknown;
 	/** Nobody waits for an answer any more: got gave the request up. */
 	readonly onGivenUp: (reason: Error) => void;
@@ -69,8 +70,7 @@ export class StandInRequest extends EventEmitter {
 	}
 
 	/** Send another leg in the place of the one before, with the body from its beginning. */
-	next(leg: ClientRequest): void {
-		const {body} = this.#settings;
+	next(leg: ClientRequest, body: unknown): void {
 		this.#current = leg;
 		this.#watch(leg);
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);

@@ -52,8 +52,24 @@ function isPlain(body: unknown): boolean {
 		ArrayBuffer.isView(body) ||
 		body instanceof ArrayBuffer ||
 		body instanceof Blob ||
-		(body as {[Symbol.toStringTag]?: unknown})[Symbol.toStringTag] === 'FormData'
+		isForm(body)
 	);
+}
+
+/** Of any copy of undici. */
+export function isForm(body: unknown): body is FormData {
+	return (body as {[Symbol.toStringTag]?: unknown} | undefined)?.[Symbol.toStringTag] === 'FormData';
+}
+
+/** The same as a form of the platform's: it knows no other copy's. */
+export function ownForm(form: FormData): FormData {
+	if (form instanceof FormData) return form;
+	const own = new FormData();
+	for (const [name, value] of form as Iterable<[string, string | File]>) {
+		if (typeof value === 'string') own.append(name, value);
+		else own.append(name, value, value.name);
+	}
+	return own;
 }
 
 function isStream(body: object): boolean {

@@ -10,7 +10,8 @@ import {type HeaderRecord, HopRequest, type Route, spelled} from '../../hop/requ
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {type PreparedBody, prepareBody} from './bodies.ts';
+import {bytesOf} from '../body-bytes.ts';
+import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';
 import type {Connections} from './connections.ts';
 import {keepOnly, marked, markedRaw, type RawHeaders, toRecord} from './headers.ts';
 import {type Answer, HeldLeg, type Receiver} from './leg.ts';
@@ -39,7 +40,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#settings: ExchangeSettings;
 	readonly #carriesCredential: boolean;
 	readonly #request: HopRequest;
-	readonly #body: PreparedBody;
+	#body: PreparedBody;
 	readonly #report: HopReport | undefined;
 	#leg: HeldLeg | undefined;
 	#legs = 0;
@@ -62,7 +63,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#body = prepareBody(options, headers);
 		const {replayable} = this.#body;
 		const connect = (_request: HopRequest, timeout: number) => this.#connect(timeout);
-		const context = {fresh, tenant, replayable, connect};
+		const readBody = () => this.#readBody();
+		const context = {fresh, tenant, replayable, connect, readBody};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
 		this.#report = reportHop(route, target.url, target.method);
 	}
@@ -101,6 +103,26 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			before.giveUp();
 			return answered;
 		});
+	}
+
+	/** Read the body, and send what was read from then on. */
+	async #readBody(): Promise<Uint8Array | undefined> {
+		const {body, end} = this.#body;
+		const {headers} = this.#request;
+		let bytes: Uint8Array | undefined;
+		if (isForm(body)) {
+			// The form's boundary is in the type: it is made here, and not by undici as it sends.
+			const encoded = new Response(ownForm(body));
+			bytes = new Uint8Array(await encoded.arrayBuffer());
+			headers.set('content-type', encoded.headers.get('content-type') as string);
+		} else {
+			bytes = await bytesOf(body);
+		}
+		end();
+		if (bytes === undefined) return undefined;
+		if (headers.has('content-length')) headers.set('content-length', `${bytes.byteLength}`);
+		this.#body = {body: bytes, replayable: true, end() {}};
+		return bytes;
 	}
 
 	#optionsFor({headers, addsQuery, target, proxy}: HopRequest): Dispatcher.DispatchOptions {
