@@ -94,11 +94,10 @@ export class WayOut implements Way {
 		return new Promise((resolve, reject) => {
 			const request = requestHttp({
 				...placeOf(url),
-				...(connection && {createConnection: () => connection}),
+				...(connection === undefined ? {agent: false} : {createConnection: () => connection}),
 				method: 'CONNECT',
 				path: authority,
 				headers: {host: authority, ...(authorization && {'proxy-authorization': authorization})},
-				agent: false,
 				signal: AbortSignal.timeout(longestTunnel),
 			});
 			request.once('connect', ({statusCode = 0}, socket, head) => {
