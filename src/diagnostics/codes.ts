@@ -34,6 +34,10 @@ export const diagnosticTitles = {
 	'variables-readable-by-others': 'Others may read the file with the variables',
 	'dispatcher-unsuitable': 'A dispatcher cannot make the connection that a rule needs',
 	'context-invalid': "A request's own settings for gatepass are malformed",
+	'agent-unsuitable': 'An agent of the caller leaves no way to verify the server',
+	'proxy-unusable': 'What is to be a proxy is none that gatepass can use',
+	'proxy-unreachable': 'A proxy cannot be reached',
+	'proxy-refused': 'A proxy lets a request not through',
 	'url-names-no-port': 'The URL names a port on which no server can listen',
 	closed: 'A request was made after close()',
 
@@ -131,6 +135,7 @@ export const diagnosticTitles = {
 	'server-certificate-unsound': "OpenSSL refuses the server's certificate or its chain",
 	'server-certificate-for-another-name': "The server's certificate is for another name",
 	'server-certificate-revoked': "The server's certificate is revoked",
+	'server-certificate-unverified': 'An agent of the caller has let a certificate pass that is not verified',
 	'server-chain-incomplete': 'The server sends an incomplete chain',
 	'server-chain-misleading': 'The server sends certificates that lead nowhere',
 	'server-shows-no-certificate': 'The server shows no certificate',
