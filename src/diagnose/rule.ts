@@ -1,6 +1,7 @@
 /** The first stage: which host rule the request has. */
 import {diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {nearestRule} from '../host-rules/nearest.ts';
+import {isLoopback} from '../strategy/hosts.ts';
 import type {Found, Subject} from './stage.ts';
 
 /** Longer ones fill a line. The URL stands above in any case. */
@@ -19,7 +20,7 @@ export function lookAtRule(subject: Subject): Found {
 	}
 	const {match, strategy, source} = rule.info;
 	const insecure =
-		subject.url.protocol === 'http:' && rule.carriesCredential && !rule.info.allowInsecure
+		subject.url.protocol === 'http:' && rule.carriesCredential && !isLoopback(subject.url.hostname)
 			? [
 					warning({
 						code: 'insecure-transport',
