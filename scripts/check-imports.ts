@@ -6,7 +6,7 @@ import {globSync, readFileSync} from 'node:fs';
 import {posix, resolve} from 'node:path';
 
 /** The parts of the source, from the top down: a folder, or the files of one part. */
-const layers: readonly (readonly string[])[] = [
+export const layers: readonly (readonly string[])[] = [
 	['src/cli/'],
 	['src/serve/'],
 	['src/testing/'],
@@ -122,7 +122,8 @@ function ruleBroken(file: string, specifier: string, target: string | undefined)
 	return undefined;
 }
 
-function layerOf(file: string): number {
+/** The number of a file's layer, counted from the top; -1 where it has none. */
+export function layerOf(file: string): number {
 	return layers.findIndex(parts =>
 		parts.some(part => (part.endsWith('/') ? file.startsWith(part) : file === part)),
 	);

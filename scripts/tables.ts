@@ -1,7 +1,9 @@
-/** The tables of the guides that say what works: made from what the tests try, so that neither says more than the other. */
+/** The tables of the guides that say what works, made from what the tests try, and those that share their data with a picture. */
 import type {SecureVersion} from 'node:tls';
+import * as kerberos from '../test/strategies/kerberos-forms.ts';
 import {keyTypes} from '../test/tls/key-types.ts';
 import {type Form, keyForms, pkcs12Forms} from '../test/x509/key-forms.ts';
+import {wants} from './pictures/choices.ts';
 
 const versions: readonly SecureVersion[] = ['TLSv1.3', 'TLSv1.2'];
 
@@ -19,6 +21,25 @@ export const tables: Readonly<Record<string, () => string>> = {
 		table(['encrypted key', 'opens', 'is named, with a command to convert it'], groups(keyForms)),
 	'PKCS#12 forms': () =>
 		table(['PKCS#12 file of', 'opens', 'is named, with a command to convert it'], groups(pkcs12Forms)),
+	'signs of a host': () =>
+		table(
+			['the host wants', 'how it says so'],
+			wants.map(({wants: what, sign}) => [what, sign]),
+		),
+	strategies: () =>
+		table(
+			['the host wants', 'you have', 'strategy'],
+			wants.flatMap(({wants: what, choices}) =>
+				choices.map(({have, strategy, option}, index) => [
+					index === 0 ? what : '',
+					have,
+					`[\`${strategy}\`](configuration.md#${strategy})${option === undefined ? '' : `, \`${option}\``}`,
+				]),
+			),
+		),
+	'Kerberos tickets': () => libraries('tickets', kerberos.ticketForms),
+	'Kerberos key tables': () => libraries('key table', kerberos.keytabForms),
+	'Kerberos keys': () => libraries('keys of one type alone', kerberos.keyForms),
 };
 
 /** Forms by what stands before the colon of their titles, or by their tool. */
@@ -32,6 +53,14 @@ function groups(forms: readonly Form[]): string[][] {
 			list(all.filter(({unsupported}) => unsupported !== undefined)),
 		];
 	});
+}
+
+/** What both Kerberos libraries do. */
+function libraries(what: string, forms: readonly kerberos.KerberosForm[]): string {
+	return table(
+		[what, 'MIT', 'Heimdal'],
+		forms.map(({title, mit, heimdal}) => [title, mit.shown, heimdal.shown]),
+	);
 }
 
 function partsOf({title}: Form): {group: string; what: string} {

@@ -20,6 +20,7 @@ import {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
 import {AccountKeeper, type RegisterOptions} from './accounts.ts';
+import {keepCredentials, removeCredentials} from './dns-credentials.ts';
 import {type ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
@@ -106,7 +107,11 @@ export class CertificateManager {
 			const {key, obtained, account} = await this.#ordering.forLineage(free, identifiers, undefined, options);
 			if (options.dryRun === true) return undefined;
 			const lineage = await Lineage.create(this.#folder, free, versionFiles(obtained, key), {});
-			writeParameters(lineage.configuration, this.#parameters(options, account.stored.id));
+			const parameters = this.#parameters(options, account.stored.id);
+			writeParameters(lineage.configuration, {
+				...parameters,
+				authenticator: await keepCredentials(this.#folder, free, parameters.authenticator),
+			});
 			await lineage.save();
 			await this.#ordering.finish(free);
 			if (this.#parts.settings.installer !== undefined) await this.#deploy(lineage);
@@ -184,6 +189,7 @@ export class CertificateManager {
 	async delete(name: string): Promise<void> {
 		await this.#changing(async () => {
 			await (await Lineage.open(this.#folder, name)).delete();
+			await removeCredentials(this.#folder, name);
 			await this.#ordering.finish(name);
 		});
 	}

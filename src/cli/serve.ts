@@ -71,6 +71,7 @@ async function serve(options: ServeOptions): Promise<void> {
 	]);
 	const {mkdtemp, mkdir, rename, rm} = await import('node:fs/promises');
 	const {join} = await import('node:path');
+	const toldToStop = stopped();
 	const activity = new Activity();
 	const load = (): Promise<ServingGatepass> =>
 		createForServing({...(options.config !== undefined && {config: options.config})}, activity.listener);
@@ -189,7 +190,7 @@ async function serve(options: ServeOptions): Promise<void> {
 	const {file} = serving.configuration;
 	const watching = file === undefined ? undefined : watchConfiguration(file, reload);
 	process.on('SIGHUP', reload);
-	await stopped();
+	await toldToStop;
 	note('Stopping: what is under way is finished first. The same signal again ends it at once');
 	await notifySystemd('STOPPING=1');
 	watching?.stop();

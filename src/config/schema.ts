@@ -94,6 +94,20 @@ const authenticators = [
 	z.strictObject({name: z.literal('webroot'), path: text}),
 	z.strictObject({name: z.literal('tls-alpn-01'), address: text.optional(), port}),
 	z.strictObject({name: z.literal('dns-command'), auth: command, cleanup: command.optional()}),
+	z.strictObject({
+		name: z.literal('dns-update'),
+		credentials: text.optional(),
+		server: text.optional(),
+		port,
+		keyName: text.optional(),
+		secret: text.optional(),
+		algorithm: z
+			.enum(['hmac-md5', 'hmac-sha1', 'hmac-sha224', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
+			.optional(),
+		ttl: z.int().min(0).max(86_400).optional(),
+		propagation: milliseconds.optional(),
+	}),
+	z.strictObject({name: z.literal('dns-persist-01')}),
 	z.strictObject({name: z.literal('manual')}),
 ] as const;
 

@@ -1,7 +1,6 @@
 /** The first stage: which host rule the request has. */
-import {diagnostic, warning} from '../diagnostics/diagnostic.ts';
+import {diagnostic} from '../diagnostics/diagnostic.ts';
 import {nearestRule} from '../host-rules/nearest.ts';
-import {isLoopback} from '../strategy/hosts.ts';
 import type {Found, Subject} from './stage.ts';
 
 /** Longer ones fill a line. The URL stands above in any case. */
@@ -19,20 +18,9 @@ export function lookAtRule(subject: Subject): Found {
 		};
 	}
 	const {match, strategy, source} = rule.info;
-	const insecure =
-		subject.url.protocol === 'http:' && rule.carriesCredential && !isLoopback(subject.url.hostname)
-			? [
-					warning({
-						code: 'insecure-transport',
-						what: `The rule for ${match} (${source}) shows its credential over plain http`,
-						hint: 'Use https, unless the server is on this machine',
-						where: source,
-					}),
-				]
-			: [];
 	return {
 		evidence: {match, strategy, source, ...(trust !== undefined && {trust})},
-		diagnostics: insecure,
+		diagnostics: [],
 	};
 }
 

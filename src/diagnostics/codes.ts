@@ -230,6 +230,7 @@ export const diagnosticTitles = {
 	'acme-key-refused': 'The ACME server does not take the kind of key',
 	'acme-name-refused': 'The ACME server issues no certificates for the name',
 	'acme-challenge-failed': 'The ACME server could not verify the challenge',
+	'acme-challenge-at-ipv6': 'The ACME server looked for the challenge at an IPv6 address',
 	'acme-answer-unusable': 'An answer of the ACME server cannot be used',
 	'acme-not-offered': 'The ACME server does not offer this',
 	'acme-order-undecided': 'The ACME server has not decided yet',

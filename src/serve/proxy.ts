@@ -149,7 +149,12 @@ export class LocalProxy implements ProxyContext {
 			timer = setTimeout(resolve, grace);
 		});
 		const isIdle = this.#generation.retire(late);
+		// Connections become idle one after the other.
+		const sweep = setInterval(() => {
+			for (const server of this.#servers) server.closeIdleConnections();
+		}, 50);
 		if (grace > 0) await Promise.race([late, Promise.all([done, isIdle])]);
+		clearInterval(sweep);
 		clearTimeout(timer);
 		for (const socket of this.detached) socket.destroy();
 		for (const server of this.#servers) server.closeAllConnections();

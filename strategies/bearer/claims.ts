@@ -1,5 +1,5 @@
 /** What a JWT says that somebody else made: read without a key, to tell what a server will not like about it. */
-import type {DiagnosticCode} from '../../src/diagnostics/codes.ts';
+import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {printable} from './printable.ts';
 
 /** Milliseconds that clocks may differ without a word. */
@@ -22,7 +22,7 @@ export function claimsOf(token: string): Readonly<Record<string, unknown>> | und
 /** What a server may refuse something for. */
 export interface Doubt {
 	/** Where it is the likely cause by itself. */
-	readonly code?: DiagnosticCode;
+	readonly code?: AnyDiagnosticCode;
 	/** A sentence without its full stop. */
 	readonly what: string;
 }

@@ -40,7 +40,7 @@ const explanations: readonly Explanation[] = [
 		isCredential: true,
 		advice: () => [
 			"Libraries and KDCs leave these encryption types out unless [libdefaults] and the KDC's configuration allow them",
-			'Write the key table again with AES keys',
+			'Write the key table again with AES keys that all know, such as aes256-cts-hmac-sha1-96',
 		],
 	},
 	{
@@ -51,6 +51,26 @@ const explanations: readonly Explanation[] = [
 		advice: () => [
 			'Fetched tickets are not written over those of another principal',
 			"Leave 'credentialCache' out, or give one for this rule alone",
+		],
+	},
+	{
+		code: 'kerberos-cache-unreachable',
+		phase: 'credential',
+		text: /unknown (?:ccache|credential cache) type/i,
+		isCredential: true,
+		advice: ({source: {credentialCache}}) => [
+			`The library knows no credential caches of this type (${credentialCache ?? 'the default one'})`,
+			"Correct the name, take a cache in a file, or for KEYRING: MIT's library ('library: mit')",
+		],
+	},
+	{
+		code: 'kerberos-cache-unreachable',
+		phase: 'credential',
+		text: /No KCM server found|keyring/i,
+		isCredential: true,
+		advice: ({source: {credentialCache}}) => [
+			`The cache${credentialCache === undefined ? '' : ` ${credentialCache}`} is kept by the kernel or a service of the host, which is not reached from here, as in a container`,
+			"Set 'credentialCache' to a file that is seen from here, such as FILE:/tmp/krb5cc_0, or use 'keytab'",
 		],
 	},
 	{
@@ -67,15 +87,6 @@ const explanations: readonly Explanation[] = [
 		advice: ({target}) => [
 			`${principalOf(target)}, the KDC and this machine have no encryption type in common: mostly the service has keys of RC4 alone, which libraries leave out by now`,
 			"Have the service's keys made again with AES; see the types with 'klist -e' and, for a key table, 'klist -ke'",
-		],
-	},
-	{
-		code: 'kerberos-cache-unreachable',
-		text: /No KCM server found|Unknown credential cache type|keyring|unknown ccache type/i,
-		isCredential: true,
-		advice: ({source: {credentialCache}}) => [
-			`The cache${credentialCache === undefined ? '' : ` ${credentialCache}`} is kept by the kernel or a service of the host, which is not reached from here, as in a container`,
-			"Set 'credentialCache' to a file that is seen from here, such as FILE:/tmp/krb5cc_0, or use 'keytab'",
 		],
 	},
 	{

@@ -1,57 +1,18 @@
 /** Certificates from enrolment to deletion, against pebble, and side by side with certbot. */
 import {X509Certificate} from 'node:crypto';
 import {existsSync} from 'node:fs';
-import {chmod, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
-import {tmpdir} from 'node:os';
+import {chmod, readdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
-import {describe, expect, onTestFinished, test} from 'vitest';
+import {describe, expect, test} from 'vitest';
 import {dueAt} from '../../src/certificates/due.ts';
-import {CertificateManager} from '../../src/certificates/manager.ts';
-import type {CertificateEvent} from '../../src/certificates/parts.ts';
-import {makeAuthenticator, makeInstaller} from '../../src/certificates/plug-ins.ts';
-import {type CertificateSettings, defaultSettings} from '../../src/config/certificate-settings.ts';
+import {makeAuthenticator} from '../../src/certificates/plug-ins.ts';
 import {CertbotFolder} from '../../src/lineages/certbot/folder.ts';
 import {Lineage} from '../../src/lineages/certbot/lineage.ts';
-import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';
+import {pebbleFor} from '../issuers/acme/stage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {certbot, runCertbot} from '../servers/certbot.ts';
-import {boundAccount, type Pebble, pebble} from '../servers/pebble.ts';
-
-async function temporaryFolder(): Promise<string> {
-	const folder = await mkdtemp(join(tmpdir(), 'gatepass-certificates-'));
-	onTestFinished(async () => {
-		for (const one of [folder, `${folder}-work`, `${folder}-logs`])
-			await rm(one, {recursive: true, force: true});
-	});
-	return folder;
-}
-
-interface Stage {
-	readonly manager: CertificateManager;
-	readonly folder: string;
-	readonly events: CertificateEvent[];
-}
-
-async function managerAt(server: Pebble, settings: Partial<CertificateSettings> = {}): Promise<Stage> {
-	const folder = settings.folder ?? (await temporaryFolder());
-	const events: CertificateEvent[] = [];
-	const manager = new CertificateManager({
-		settings: {
-			...defaultSettings,
-			folder,
-			server: server.directoryUrl,
-			email: 'tests@example.org',
-			termsOfServiceAgreed: true,
-			authenticator: {name: 'http-01', address: '127.0.0.1', port: server.httpPort},
-			...settings,
-		},
-		connect: directoryUrl => connectTo({directoryUrl, ca: server.ca}),
-		makeAuthenticator,
-		makeInstaller,
-		report: event => events.push(event),
-	});
-	return {manager, folder, events};
-}
+import {boundAccount, pebble} from '../servers/pebble.ts';
+import {managerAt, temporaryFolder} from './stage.ts';
 
 describeWith(pebble, 'a manager', () => {
 	test('enrols, lists, renews, revokes and deletes', async () => {
@@ -211,6 +172,27 @@ describeWith(pebble, 'a manager', () => {
 		const key = await readFile(join(folder, 'live/a.example.test/privkey.pem'), 'utf8');
 		await manager.renew({force: true});
 		expect(await readFile(join(folder, 'live/a.example.test/privkey.pem'), 'utf8')).toBe(key);
+	});
+
+	test("an authenticator of a user's own renews with its options, which are not written down", async () => {
+		const server = await pebbleFor();
+		const {parts, manager, folder} = await managerAt(server, {
+			authenticator: {name: 'ours', apiKey: 'S3CRET-of-the-plug-in'},
+		});
+		const seen: unknown[] = [];
+		const authenticator = makeAuthenticator({
+			name: 'http-01',
+			address: '127.0.0.1',
+			port: server.httpPort,
+		});
+		parts.makeAuthenticator = settings => {
+			seen.push(settings);
+			return authenticator;
+		};
+		await manager.enroll(['a.example.test']);
+		expect(await readFile(join(folder, 'renewal/a.example.test.conf'), 'utf8')).not.toContain('S3CRET');
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test']});
+		expect(seen).toEqual([1, 2].map(() => ({name: 'ours', apiKey: 'S3CRET-of-the-plug-in'})));
 	});
 
 	test('two at once: the second is told, and neither spoils anything', async () => {

@@ -372,7 +372,7 @@ export const faults = {
 	'encryption-type': {
 		group: 'Kerberos',
 		symptom: 'encryption type not supported',
-		cause: 'the service has keys of a type that this side does not take',
+		cause: 'which types the key table has, none of which the KDC and the library have in common',
 		met: 'fortra/impacket#2235',
 		code: 'kerberos-encryption-unsupported',
 		by: 'doctor',
@@ -450,7 +450,7 @@ export const faults = {
 		symptom: 'challenge 404 though a browser sees it',
 		cause: 'the name has an IPv6 address that leads elsewhere',
 		met: 'acmesh-official/acme.sh#6309',
-		code: 'acme-challenge-failed',
+		code: 'acme-challenge-at-ipv6',
 		by: 'error',
 	},
 	'too-many-certificates': {

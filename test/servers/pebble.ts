@@ -30,6 +30,12 @@ export interface PebbleSettings {
 	readonly authorizationReuse?: number;
 	/** Takes every challenge for answered. */
 	readonly alwaysValid?: boolean;
+	/** The port of the name server to ask on 127.0.0.1. Default: that of its own pebble-challtestsrv. */
+	readonly dnsPort?: number | undefined;
+	/** The program; default: Debian's. */
+	readonly program?: 'pebble' | 'pebble-next';
+	/** Further settings of its file. */
+	readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /** An account that the authority knows otherwise. */
@@ -84,6 +90,9 @@ async function start({
 	demandsBinding = false,
 	authorizationReuse = 0,
 	alwaysValid = false,
+	dnsPort,
+	program = 'pebble',
+	more = {},
 }: PebbleSettings): Promise<Pebble> {
 	const authority = await createTestAuthority('CA of the ACME server');
 	const folder = await mkdtemp(join(tmpdir(), 'gatepass-pebble-'));
@@ -111,6 +120,7 @@ async function start({
 					httpPort,
 					tlsPort,
 					ocspResponderURL: '',
+					...more,
 					externalAccountBindingRequired: demandsBinding,
 					...(demandsBinding && {externalAccountMACKeys: {[boundAccount.kid]: boundAccount.hmacKey}}),
 				},
@@ -124,8 +134,8 @@ async function start({
 		resolver.stderr.resume();
 		await untilSaid(resolver, resolver.stdout, 'Starting management server');
 		const server = spawn(
-			findProgram('pebble') as string,
-			['-config', configuration, '-dnsserver', `127.0.0.1:${dns}`],
+			findProgram(program) as string,
+			['-config', configuration, '-dnsserver', `127.0.0.1:${dnsPort ?? dns}`],
 			{
 				env: {
 					...process.env,

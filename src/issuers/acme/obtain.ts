@@ -140,6 +140,10 @@ async function prove(
 						wildcard: authorization.wildcard === true,
 						type: challenge.type,
 						token,
+						accountUrl: account.accountUrl,
+						...(challenge['issuer-domain-names'] !== undefined && {
+							issuerDomainNames: challenge['issuer-domain-names'],
+						}),
 						keyAuthorization: account.key.keyAuthorization(token),
 						allDomains,
 						remaining: open.length - index - 1,
@@ -183,7 +187,9 @@ function choose(
 	const offered = authorization.challenges ?? [];
 	const wanted = preferredChallenges ?? [...new Set(authenticators.flatMap(({challenges}) => challenges))];
 	for (const type of wanted) {
-		const challenge = offered.find(one => one.type === type && one.token !== undefined);
+		const challenge = offered.find(
+			one => one.type === type && (one.token !== undefined || type === 'dns-persist-01'),
+		);
 		const authenticator = authenticators.find(({challenges}) => challenges.includes(type));
 		if (challenge !== undefined && authenticator !== undefined) return [challenge, authenticator];
 	}

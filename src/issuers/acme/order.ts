@@ -28,6 +28,8 @@ export interface Challenge {
 	readonly status: 'pending' | 'processing' | 'valid' | 'invalid';
 	/** Absent for kinds that have none. */
 	readonly token?: string;
+	/** Of `dns-persist-01`: what the server may be called in the record. */
+	readonly 'issuer-domain-names'?: readonly string[];
 	readonly error?: unknown;
 }
 
