@@ -13,6 +13,7 @@ const guides: Item[] = [
 			page('Host rules', '/host-rules'),
 			page('Embedding', '/embedding'),
 			page('HTTP clients', '/clients'),
+			page('Fastify and NestJS', '/integrations'),
 			page('Bundlers, pnpm and Jest', '/bundling'),
 		],
 	},
