@@ -35,8 +35,9 @@ export default defineConfig({
 			{
 				text: 'Guides',
 				link: '/which-strategy',
-				activeMatch: '^/(?!diagnostics|decisions|configuration|cli|errors|reference|$)',
+				activeMatch: '^/(?!recipes|diagnostics|decisions|configuration|cli|errors|reference|$)',
 			},
+			{text: 'Recipes', link: '/recipes/', activeMatch: '^/recipes/'},
 			{text: 'Reference', link: '/configuration', activeMatch: '^/(configuration|cli|errors|reference)'},
 			{text: 'Diagnostics', link: '/diagnostics/', activeMatch: '^/diagnostics/'},
 			{text: 'Decisions', link: '/decisions/', activeMatch: '^/decisions/'},

@@ -42,6 +42,22 @@ const guides: Item[] = [
 	},
 ];
 
+const recipes: Item[] = [
+	{
+		text: 'Recipes',
+		link: '/recipes/',
+		items: [
+			page('CERN', '/recipes/cern'),
+			page('WLCG storage', '/recipes/wlcg-storage'),
+			page('Active Directory', '/recipes/active-directory'),
+			page('Keycloak', '/recipes/keycloak'),
+			page('Kubernetes', '/recipes/kubernetes'),
+			page('GitHub Actions', '/recipes/github-actions'),
+			page('A private CA', '/recipes/private-ca'),
+		],
+	},
+];
+
 const reference: Item[] = [
 	{
 		text: 'Reference',
@@ -59,7 +75,7 @@ export function sidebar(root: string): DefaultTheme.Sidebar {
 	return {
 		'/diagnostics/': diagnostics(root),
 		'/decisions/': [{text: 'Decisions', link: '/decisions/', items: decisions(root)}],
-		'/': [...guides, ...reference],
+		'/': [...guides.slice(0, 1), ...recipes, ...guides.slice(1), ...reference],
 	};
 }
 

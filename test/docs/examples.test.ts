@@ -23,6 +23,7 @@ const client = {SSO_CLIENT_ID: 'runs-report', SSO_CLIENT_SECRET: 'only for tests
 const variables = {
 	...client,
 	API_KEY: 'key-for-tests',
+	CLUSTER_CA: './lab-ca.pem',
 	ARCHIVE_PASSWORD: 'password-for-tests',
 	API_TOKEN: 'token-for-tests',
 	KEY_PASSPHRASE: 'passphrase-for-tests',
