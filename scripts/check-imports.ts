@@ -14,6 +14,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/integrations/'],
 	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
 	['src/container.ts'],
+	['src/diagnose/'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
 	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],
 	['strategies/'],
@@ -36,6 +37,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
+	['src/name-command.ts'],
 	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
 	['src/diagnostics/'],
 ];

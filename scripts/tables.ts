@@ -1,5 +1,6 @@
 /** The tables of the guides that say what works, made from what the tests try, and those that share their data with a picture. */
 import type {SecureVersion} from 'node:tls';
+import * as kerberos from '../test/strategies/kerberos-forms.ts';
 import {keyTypes} from '../test/tls/key-types.ts';
 import {type Form, keyForms, pkcs12Forms} from '../test/x509/key-forms.ts';
 import {wants} from './pictures/choices.ts';
@@ -36,6 +37,9 @@ export const tables: Readonly<Record<string, () => string>> = {
 				]),
 			),
 		),
+	'Kerberos tickets': () => libraries('tickets', kerberos.ticketForms),
+	'Kerberos key tables': () => libraries('key table', kerberos.keytabForms),
+	'Kerberos keys': () => libraries('keys of one type alone', kerberos.keyForms),
 };
 
 /** Forms by what stands before the colon of their titles, or by their tool. */
@@ -49,6 +53,14 @@ function groups(forms: readonly Form[]): string[][] {
 			list(all.filter(({unsupported}) => unsupported !== undefined)),
 		];
 	});
+}
+
+/** What both Kerberos libraries do. */
+function libraries(what: string, forms: readonly kerberos.KerberosForm[]): string {
+	return table(
+		[what, 'MIT', 'Heimdal'],
+		forms.map(({title, mit, heimdal}) => [title, mit.shown, heimdal.shown]),
+	);
 }
 
 function partsOf({title}: Form): {group: string; what: string} {

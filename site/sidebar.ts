@@ -35,6 +35,7 @@ const guides: Item[] = [
 	{
 		text: 'Running it',
 		items: [
+			page('When a request fails', '/diagnose'),
 			page('Observability', '/observability'),
 			page('Performance', '/performance'),
 			page('Security and threat model', '/security'),

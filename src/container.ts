@@ -71,6 +71,8 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** For gatepass's own questions to servers. */
+	readonly http: HttpClient;
 	/** The connections of what undici sends. */
 	readonly pools: UndiciPools;
 	/** Wait, for a while, until what is pushed from elsewhere is there. Never rejects. */
@@ -114,7 +116,7 @@ export function compose(
 	const pools = new UndiciPools();
 	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
-	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
+	const http = provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
 	provide(Identities, () => {
 		const passphrases = container.isRegistered(Passphrases, true)
 			? container.resolve(Passphrases)
@@ -205,6 +207,7 @@ export function compose(
 		rules,
 		tokens,
 		certificates,
+		http,
 		pools,
 		ready: () => trust.ready(),
 		async close() {

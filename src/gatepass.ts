@@ -7,6 +7,8 @@ import type {Configuration} from './config/configuration.ts';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
+import type {DiagnoseOptions} from './diagnose/diagnose.ts';
+import type {Diagnosis} from './diagnose/stage.ts';
 import {type Diagnostic, diagnostic, render, warning} from './diagnostics/diagnostic.ts';
 import {CertificateError, GatepassError} from './errors.ts';
 import type {Router} from './hop/request.ts';
@@ -154,6 +156,14 @@ export interface Gatepass extends AsyncDisposable {
 	 * @throws {GatepassError} what a strategy throws where it cannot tell which token is meant, or revoking fails.
 	 */
 	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
+	/**
+	 * Walk one request stage by stage, from its rule to its answer, and stop at the first that is broken. Asks servers:
+	 * for the name, the credential, and what the request itself asks for, as `method`; of a GET the answer's body is not
+	 * read. What is wrong is told, not thrown.
+	 *
+	 * @throws {TypeError} where `url` is no absolute URL of http or https.
+	 */
+	diagnose(url: string | URL, options?: DiagnoseOptions): Promise<Diagnosis>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
 	/** End renewals in the background and connections, and let go of the token store. A request after it is a {@link ClosedError}. */
@@ -372,6 +382,23 @@ class ConfiguredGatepass implements Gatepass {
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
 	}
 
+	async diagnose(url: string | URL, {method = 'GET', ...options}: DiagnoseOptions = {}): Promise<Diagnosis> {
+		const target = parseUrl(url);
+		if (!/^https?:$/.test(target.protocol))
+			throw new TypeError('Only URLs of http and https can be looked at');
+		options.signal?.throwIfAborted();
+		const {router, http} = this.#composition;
+		router.checkOpen();
+		const {hostRules, strict, environment} = this.#loaded.configuration;
+		const verb = method.toUpperCase();
+		const rule = router.ruleFor(target, verb);
+		// That there is none is an error for requests alone.
+		const route = rule === undefined && strict ? undefined : router.route(target, verb);
+		const {diagnose} = await import('./diagnose/diagnose.ts');
+		const subject = {url: target, method: verb, rule, route, hostRules, strict, environment, http, known: {}};
+		return diagnose(subject, options);
+	}
+
 	async close(): Promise<void> {
 		this.#closing ??= this.#composition.close();
 		await this.#closing;
@@ -387,8 +414,10 @@ async function credentialStatus(
 	settings: {verify?: boolean} | undefined,
 ): Promise<CredentialStatus & Pick<RuleStatus, 'diagnostics'>> {
 	try {
-		const told = await strategy().status?.(settings);
-		return withDiagnostics(told ?? {available: true, detail: 'the strategy does not say'});
+		const {identity: _, evidence: __, ...told} = (await strategy().status?.(settings)) ?? {};
+		return withDiagnostics(
+			'available' in told ? told : {available: true, detail: 'the strategy does not say'},
+		);
 	} catch (error) {
 		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
 		if (!(error instanceof GatepassError)) {

@@ -2,6 +2,7 @@
 import {X509Certificate} from 'node:crypto';
 import {type AnyDiagnosticCode, type Finding, render} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
+import {nameCommand} from '../name-command.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {orderChain} from '../x509/own-chain.ts';
@@ -43,6 +44,16 @@ export function explainTlsFailure(
 	trust: TrustStore | undefined,
 	shown: Identity | undefined,
 	url: unknown = error.options?.url,
+): CertificateError | undefined {
+	const explained = explain(error, trust, shown, url);
+	return explained !== undefined && url instanceof URL ? nameCommand(explained, url) : explained;
+}
+
+function explain(
+	error: Failure,
+	trust: TrustStore | undefined,
+	shown: Identity | undefined,
+	url: unknown,
 ): CertificateError | undefined {
 	const refused = explainServerRefusal(error, trust, url);
 	if (refused !== undefined) return refused;

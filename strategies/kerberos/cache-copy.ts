@@ -6,7 +6,7 @@
  * fetched with the file itself, so that it is there for other programs too, as always.
  */
 import {statSync} from 'node:fs';
-import type {Acquired} from './acquisition.ts';
+import type {Acquired} from './acquired.ts';
 import {hasClockOffset} from './cache-file.ts';
 import type {CacheCalls} from './krb5-library.ts';
 import {memoryCache} from './memory-cache.ts';

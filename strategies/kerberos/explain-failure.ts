@@ -40,7 +40,7 @@ const explanations: readonly Explanation[] = [
 		isCredential: true,
 		advice: () => [
 			"Libraries and KDCs leave these encryption types out unless [libdefaults] and the KDC's configuration allow them",
-			'Write the key table again with AES keys',
+			'Write the key table again with AES keys that all know, such as aes256-cts-hmac-sha1-96',
 		],
 	},
 	{
@@ -51,6 +51,16 @@ const explanations: readonly Explanation[] = [
 		advice: () => [
 			'Fetched tickets are not written over those of another principal',
 			"Leave 'credentialCache' out, or give one for this rule alone",
+		],
+	},
+	{
+		code: 'kerberos-cache-unreachable',
+		phase: 'credential',
+		text: /unknown (?:ccache|credential cache) type/i,
+		isCredential: true,
+		advice: ({source: {credentialCache}}) => [
+			`The library knows no credential caches of this type (${credentialCache ?? 'the default one'})`,
+			"Correct the name, take a cache in a file, or for KEYRING: MIT's library ('library: mit')",
 		],
 	},
 	{

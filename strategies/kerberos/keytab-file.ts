@@ -96,21 +96,27 @@ function partsOf(name: string): [components: string, realm: string | undefined] 
 	return [plain(components), realm === undefined ? undefined : plain(realm)];
 }
 
-/** What libraries and KDCs take without being told to: AES (RFC 3962, RFC 8009). */
-const usual = [17, 18, 19, 20];
-/** The others that are about (RFC 3961 section 8, RFC 4757, RFC 6803). */
+/** What the libraries take without being told to: AES (RFC 3962), and MIT's its newer forms (RFC 8009), too. */
+const usual = {mit: [17, 18, 19, 20], heimdal: [17, 18]};
+/** The others that are about (RFC 3961 section 8, RFC 4757, RFC 6803, RFC 8009). */
 const typeNames: Readonly<Record<number, string>> = {
 	1: 'des-cbc-crc',
 	3: 'des-cbc-md5',
 	16: 'des3-cbc-sha1',
+	19: 'aes128-cts-hmac-sha256-128',
+	20: 'aes256-cts-hmac-sha384-192',
 	23: 'arcfour-hmac',
 	25: 'camellia128-cts-cmac',
 	26: 'camellia256-cts-cmac',
 };
 
 /** The types of a principal's keys, where none is usual; `undefined`: one is. */
-export function unusualTypesOf(entries: readonly KeyEntry[], principal: string): string | undefined {
+export function unusualTypesOf(
+	entries: readonly KeyEntry[],
+	principal: string,
+	library: keyof typeof usual,
+): string | undefined {
 	const types = new Set(entries.filter(entry => entry.principal === principal).map(({type}) => type));
-	if (usual.some(type => types.has(type))) return undefined;
+	if (usual[library].some(type => types.has(type))) return undefined;
 	return [...types].map(type => `${typeNames[type] ?? 'type'} (${type})`).join(', ');
 }

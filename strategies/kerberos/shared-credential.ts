@@ -2,7 +2,7 @@
  * A credential that several contexts use. Each needs it until it ends, as the library is given it with every step, so
  * it is let go of with the last of them, and not when another one takes its place.
  */
-import type {Acquired} from './acquisition.ts';
+import type {Acquired} from './acquired.ts';
 import type {Pointer} from './native.ts';
 
 /** A credential for one context. */

@@ -6,6 +6,7 @@ import {
 	type Conversation,
 	type CredentialStatus,
 	Environment,
+	type Examination,
 	HttpClient,
 	Identities,
 	inject,
@@ -100,6 +101,10 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 			if (status?.available === false) return status;
 		}
 		return this.#conversation.status(settings);
+	}
+
+	examine(url: URL): Promise<Examination> {
+		return this.#conversation.examine(url);
 	}
 
 	async forget(): Promise<void> {

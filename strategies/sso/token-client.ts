@@ -1,5 +1,6 @@
 /** Talks to an authorization server for one rule: token requests, revocation, introspection. The protocol is oauth4webapi's. */
 import * as oauth from 'oauth4webapi';
+import {type Diagnostic, warning} from '../../src/diagnostics/diagnostic.ts';
 import {TokenRequestError} from '../../src/errors.ts';
 import type {
 	Environment,
@@ -22,9 +23,12 @@ import {
 	withoutChallenge,
 } from './describe-failure.ts';
 import type {Grant} from './grant.ts';
-import type {SsoOptions} from './options.ts';
+import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import {ServerClock} from './server-clock.ts';
 import {readToken, refuseRedirect, withoutUnusedFields} from './token-response.ts';
+
+/** Milliseconds that clocks may differ without a word. */
+const tellingSkew = 5000;
 
 export interface TokenClientServices {
 	readonly http: HttpClient;
@@ -214,6 +218,22 @@ export class TokenClient {
 				}
 			}
 		}
+	}
+
+	/** What the last answers say of this machine's clock: few servers take what comes from the future. */
+	clockDoubts(): readonly Diagnostic[] {
+		const {skew} = this.#clock;
+		if (Math.abs(skew) < tellingSkew) return [];
+		const isAhead = skew < 0;
+		const where = this.#options.issuer ?? tokenEndpointOf(this.#options);
+		return [
+			warning({
+				code: isAhead ? 'clock-ahead-of-server' : 'clock-behind-server',
+				what: `This machine's clock is ${Math.round(Math.abs(skew) / 1000)} s ${isAhead ? 'ahead of' : 'behind'} that of ${new URL(where).origin}`,
+				hint: "Set the clock, for example with 'timedatectl set-ntp true'",
+				where,
+			}),
+		];
 	}
 
 	/** An API refused a proof of this client's: the next one goes by the other clock, if that differs. */

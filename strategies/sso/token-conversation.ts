@@ -1,16 +1,18 @@
 /** What all strategies do that get a token from an authorization server and show it: cache, show, renew once when refused. */
 import {createHash} from 'node:crypto';
-import {TokenRequestError} from '../../src/errors.ts';
+import {GatepassError, TokenRequestError} from '../../src/errors.ts';
 import type {
 	AuthRequest,
 	AuthStrategy,
 	Conversation,
 	CredentialStatus,
+	Examination,
 	Identity,
 	Token,
 	TokenCache,
 } from '../../src/strategy/index.ts';
 import {tokenKey} from '../../src/strategy/index.ts';
+import {unsentRequest} from '../bearer/nested-token.ts';
 import {showBoundToken} from './dpop-proof.ts';
 import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
@@ -98,6 +100,27 @@ export class TokenConversation implements AuthStrategy {
 			return {available: true, detail: `token ${source}; the server offers no introspection`, ...expiry};
 		const verdict = active ? 'the server takes it for valid' : 'the server takes it for invalid';
 		return {available: active, detail: `token ${source}; ${verdict}`, ...expiry};
+	}
+
+	/** By a real token request, past the cache; what it gives is kept there. */
+	async examine(url: URL): Promise<Examination> {
+		const {client, tenant} = this.#settings;
+		const {clientId} = (await client.prepare()).client;
+		const asked = {client: clientId, server: this.#server()};
+		try {
+			const request = unsentRequest({method: 'GET', url, tenant}, true);
+			const {token} = await this.#obtain(request, true);
+			const evidence = {
+				...asked,
+				token: token.type,
+				...(token.expiresAt !== undefined && {expires: new Date(token.expiresAt).toISOString()}),
+			};
+			return {of: 'authorization server', evidence, diagnostics: client.clockDoubts()};
+		} catch (error) {
+			if (!(error instanceof GatepassError)) throw error;
+			const diagnostics = [...error.diagnostics, ...client.clockDoubts()];
+			return {of: 'authorization server', evidence: asked, diagnostics};
+		}
 	}
 
 	async forget(): Promise<void> {

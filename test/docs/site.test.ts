@@ -6,7 +6,8 @@ import {afterEach, beforeEach, expect, test} from 'vitest';
 import {findFaults} from '../../scripts/check-site.ts';
 import {headingSlug} from '../../site/links.ts';
 import {pageOf} from '../../site/pages.ts';
-import {anchorsIn, markdownFiles, read} from './markdown.ts';
+import {sidebar} from '../../site/sidebar.ts';
+import {anchorsIn, markdownFiles, read, root} from './markdown.ts';
 
 let project: string;
 beforeEach(async () => {
@@ -48,6 +49,14 @@ test('a page that was not built is found, and one that the search does not know'
 	await plant('docs/errors.md', '# Errors');
 	await plant('site/cli.html', '');
 	expect(faults()).toEqual(['errors.html: is not there', '/cli: is not in the index of the search']);
+});
+
+test('every page is in a list at the side', () => {
+	const listed = new Set(JSON.stringify(sidebar(root)).match(/(?<="link":")[^"]+/g));
+	const pages = markdownFiles
+		.filter(file => !['README.md', 'docs/index.md'].includes(file))
+		.map(file => `/${pageOf(file).replace(/(?:index)?\.md$/, '')}`);
+	expect(pages.filter(page => !listed.has(page))).toEqual([]);
 });
 
 test('pages stand where their folder is', () => {

@@ -1,12 +1,13 @@
-/** Begins contexts one after another, at a time that faketime sets, and prints what the server answers to each. */
+/** Begins contexts one after another, at a time that faketime sets, and prints what the server answers to each,
+ * or why there is none. */
 import {setTimeout as pause} from 'node:timers/promises';
 import {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
 
 const [library, source = '', url = ''] = process.argv.slice(2);
 const provider = new KoffiProvider({library, source: JSON.parse(source), timeout: 30_000, rule: 'a rule'});
 const statuses: number[] = [];
-for (let request = 0; request < 5; request++) {
-	const context = await provider.createContext({
+const begin = () =>
+	provider.createContext({
 		target: 'HTTP@localhost',
 		canonicalizeHostname: false,
 		mechanism: 'spnego',
@@ -15,6 +16,12 @@ for (let request = 0; request < 5; request++) {
 		channelBindings: undefined,
 		renew: false,
 	});
+for (let request = 0; request < 5; request++) {
+	const context = await begin().catch((error: Error) => error.message);
+	if (typeof context === 'string') {
+		console.log(context);
+		break;
+	}
 	const authorization = `Negotiate ${Buffer.from(context.token).toString('base64')}`;
 	const {status} = await fetch(url, {headers: {authorization}});
 	statuses.push(status);
@@ -23,4 +30,4 @@ for (let request = 0; request < 5; request++) {
 	await pause(150);
 }
 await provider.close();
-console.log(statuses.join(' '));
+if (statuses.length > 0) console.log(statuses.join(' '));

@@ -1,10 +1,12 @@
 /** Tickets in a KCM, with two realms in one collection. */
-import {afterAll, beforeAll, expect, test} from 'vitest';
+import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
 import {describeWith} from '../servers/availability.ts';
 import {heimdalKcm, type Kcm, startKcm} from '../servers/kcm.ts';
 import {mitKdc} from '../servers/kdc.ts';
 import {startTwoRealms, type TwoRealms} from '../servers/two-realms.ts';
+import {kcmForms} from './kerberos-forms.ts';
+import {type Attempt, checkForm} from './kerberos-outcome.ts';
 import {libraries} from './kerberos-setup.ts';
 
 const [alice, other] = ['alice@GATEPASS.TEST', 'alice@SECOND.TEST'];
@@ -27,6 +29,17 @@ describeWith([mitKdc, heimdalKcm], 'tickets in a KCM', () => {
 		}
 		await kcm?.close();
 		await realms?.close();
+	});
+
+	const ways: Readonly<Record<(typeof kcmForms)[number]['name'], Attempt>> = {
+		'KCM name': {options: {credentialCache: 'KCM:0:one'}, wanted: alice},
+		KCM: {options: {credentialCache: 'KCM:'}, wanted: alice},
+		'KCM principal': {options: {credentialCache: 'KCM:', principal: alice}, wanted: alice},
+	};
+	describe.each(libraries)('over %s', library => {
+		test.for(kcmForms)(`$title: $${library}.shown`, async form => {
+			await checkForm(form, library, ways[form.name]);
+		});
 	});
 
 	test.for(

@@ -7,6 +7,7 @@ import {entriesIn} from '../../strategies/kerberos/keytab-file.ts';
 import {apacheNegotiate} from '../servers/apache-negotiate.ts';
 import {describeWith} from '../servers/availability.ts';
 import {mitKdc} from '../servers/kdc.ts';
+import {withKeyType} from './kerberos-key-table.ts';
 import {failureOf, libraries, useRealm} from './kerberos-setup.ts';
 
 describeWith([mitKdc, apacheNegotiate], 'key tables', () => {
@@ -41,11 +42,26 @@ describeWith([mitKdc, apacheNegotiate], 'key tables', () => {
 		test('only unusual encryption types are named as the cause', async () => {
 			const {kdc} = realm;
 			const keytab = join(await folderFor(library), 'old.keytab');
-			await writeFile(keytab, withType(await readFile(kdc.keytabs.alice), 3));
+			await writeFile(keytab, withKeyType(await readFile(kdc.keytabs.alice), 3));
 			const error = await failureOf(userOf({library, keytab, principal: `alice@${kdc.realm}`}));
 			expect(error).toBeInstanceOf(CredentialUnavailableError);
 			expect(error.message).toContain(`only unusual keys of alice@${kdc.realm}: des-cbc-md5 (3)`);
 			expect(error.message).toContain('with AES keys');
+		});
+
+		test('newer AES needs a KDC with session keys of it over Heimdal, which asks for nothing else', async () => {
+			const {kdc} = realm;
+			const keytab = join(await folderFor(library), 'newer.keytab');
+			const type = 'aes256-cts-hmac-sha384-192';
+			await kdc.administer(`addprinc -randkey -e ${type}:normal newer-${library}`);
+			await kdc.administer(`ktadd -k ${keytab} -e ${type}:normal newer-${library}`);
+			if (library === 'mit') {
+				expect(await userOf({library, keytab})).toBe(`newer-mit@${kdc.realm}`);
+				return;
+			}
+			const error = await failureOf(userOf({library, keytab}));
+			expect(error.message).toContain(`only unusual keys of newer-heimdal@${kdc.realm}: ${type} (20)`);
+			expect(error.message).toContain('such as aes256-cts-hmac-sha1-96');
 		});
 
 		test('usual types are not blamed', async () => {
@@ -86,16 +102,3 @@ describeWith([mitKdc, apacheNegotiate], 'key tables', () => {
 		});
 	});
 });
-
-/** A key table with another encryption type for each key: single DES, say, which no library of today knows. */
-function withType(keytab: Buffer, type: number): Buffer {
-	for (let start = 2; start < keytab.length; start += 4 + keytab.readInt32BE(start)) {
-		let position = start + 6;
-		// The realm and the components of the name.
-		for (let left = 1 + keytab.readUInt16BE(start + 4); left > 0; left--) {
-			position += 2 + keytab.readUInt16BE(position);
-		}
-		keytab.writeUInt16BE(type, position + 9);
-	}
-	return keytab;
-}

@@ -194,12 +194,12 @@ describeWith([mitKdc, apacheNegotiate], 'two realms', () => {
 			expect(await userOf(gatepass, 'second')).toBe('robot@SECOND.TEST');
 		});
 
-		test('a name that the library does not know is told in its words, as it was written', async () => {
+		test('a type that the library does not know is named, as it was written', async () => {
 			use({});
 			const gatepass = await gatepassWith({library, credentialCache: 'NOSUCH:thing'});
 			const error = await failureOf(userOf(gatepass, 'first'));
 			expect(error).toBeInstanceOf(CredentialUnavailableError);
-			expect(error.message).toContain('kinit -c NOSUCH:thing');
+			expect(error.message).toContain('no credential caches of this type (NOSUCH:thing)');
 		});
 	});
 });
