@@ -70,7 +70,6 @@ function withoutContent(message: IncomingMessage, kept: readonly string[]): Inco
 		trailers: {},
 		rawTrailers: [],
 		complete: true,
-		socket: message.socket,
 	});
 	return empty as unknown as IncomingMessage;
 }
