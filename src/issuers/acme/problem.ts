@@ -76,6 +76,7 @@ const codes: Readonly<Record<string, DiagnosticCode>> = {
 	accountDoesNotExist: 'acme-account-missing',
 	externalAccountRequired: 'account-binding-required',
 	userActionRequired: 'terms-not-agreed',
+	invalidProfile: 'acme-profile-unknown',
 };
 
 /** The IPv6 address that a challenge was looked for at: as a URL has it, or as Let's Encrypt begins its words. */
