@@ -86,7 +86,14 @@ export class TokenConversation implements AuthStrategy {
 		}
 	}
 
-	async status({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {
+	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
+		const {client, options} = this.#settings;
+		const status = await this.#tokenStatus(settings);
+		// The API is shown it, too.
+		return options.certificateBound ? {...status, identity: await client.identity()} : status;
+	}
+
+	async #tokenStatus({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {
 		const {tokens, client, tenant, grants} = this.#settings;
 		const {client: identified} = await client.prepare();
 		const grant = await grants.known();

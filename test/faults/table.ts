@@ -135,6 +135,13 @@ export const faults = {
 		code: 'client-certificate-authority-unknown',
 		by: 'doctor',
 	},
+	'foreign-certificate-reset': {
+		group: 'Client certificates',
+		symptom: 'ECONNRESET, and no alert',
+		cause: 'the server knows other CAs than that of the certificate; it says which in the handshake',
+		code: 'client-certificate-authority-unknown',
+		by: 'doctor',
+	},
 	'key-of-another-certificate': {
 		group: 'Client certificates',
 		symptom: '"key values mismatch"',
@@ -489,8 +496,8 @@ export const faults = {
 		symptom: 'the service cannot read the new key',
 		cause: 'owner and mode',
 		met: 'certbot/certbot#7412',
-		untested:
-			'the installer `files` sets owner and mode as they are configured; see `key-of-another-user` for what a service is told',
+		prevented:
+			'the installer `files` keeps owner and mode of the file that is there, or sets those that are named',
 	},
 	'renewal-loops': {
 		group: 'Issuance',
