@@ -35,7 +35,9 @@ const guides: Item[] = [
 	{
 		text: 'Running it',
 		items: [
+			page('Any program, by a local proxy', '/serve'),
 			page('When a request fails', '/diagnose'),
+			page('Faults that are named', '/faults'),
 			page('Observability', '/observability'),
 			page('Performance', '/performance'),
 			page('Security and threat model', '/security'),
