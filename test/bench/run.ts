@@ -13,6 +13,7 @@ import {measureOutage} from './outage.ts';
 import {formatTable, type Row} from './report.ts';
 import {measureRuleChoice} from './rule-choice.ts';
 import {measureRuleMemory} from './rule-memory.ts';
+import {measureServe} from './serve.ts';
 import {measureSigning} from './signing.ts';
 import {measureThroughput} from './throughput.ts';
 import {measureTokenClients} from './token-clients.ts';
@@ -35,6 +36,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	signing: measureSigning,
 	trust: measureTrust,
 	import: measureImports,
+	serve: measureServe,
 };
 
 const usage = `Usage: npm run bench -- [options]
