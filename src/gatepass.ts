@@ -314,17 +314,19 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {
-		const {matcher, router} = this.#composition;
+		const {matcher, router, ways} = this.#composition;
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const inUse = router.ruleFor(target, verb);
 		const trust = router.trustFor(target)?.source;
+		const proxy = router.staysHere(inUse, target) ? undefined : ways.for(inUse?.rule).proxyFor(target);
 		const notes = [
 			...(inUse?.rule.notes ?? []),
 			...this.#explainStrategy(inUse),
 			...(trust?.startsWith('bundle:')
 				? [`The CA certificates of ${trust} are trusted besides the system's`]
 				: []),
+			...(proxy === undefined ? [] : [`Goes through the proxy ${proxy.url.origin} (${proxy.source})`]),
 		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
 		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
@@ -387,7 +389,7 @@ class ConfiguredGatepass implements Gatepass {
 		if (!/^https?:$/.test(target.protocol))
 			throw new TypeError('Only URLs of http and https can be looked at');
 		options.signal?.throwIfAborted();
-		const {router, http} = this.#composition;
+		const {router, http, ways} = this.#composition;
 		router.checkOpen();
 		const {hostRules, strict, environment} = this.#loaded.configuration;
 		const verb = method.toUpperCase();
@@ -395,7 +397,9 @@ class ConfiguredGatepass implements Gatepass {
 		// That there is none is an error for requests alone.
 		const route = rule === undefined && strict ? undefined : router.route(target, verb);
 		const {diagnose} = await import('./diagnose/diagnose.ts');
-		const subject = {url: target, method: verb, rule, route, hostRules, strict, environment, http, known: {}};
+		const way = router.staysHere(rule, target) ? undefined : ways.for(rule?.rule);
+		const of = {rule, route, hostRules, strict, environment, way, http};
+		const subject = {url: target, method: verb, ...of, known: {}};
 		return diagnose(subject, options);
 	}
 

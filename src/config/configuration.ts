@@ -51,6 +51,8 @@ export interface Configuration {
 	readonly bundles: readonly Bundle[];
 	readonly trust: readonly TrustEntry[];
 	readonly certificates: CertificateSettings;
+	/** The way out: a URL, `environment`, `none`; absent: the environment, where Node is told to heed it. May hold a password. */
+	readonly proxy?: string | undefined;
 	readonly serve: ServeSettings;
 	/** Whether a request without a rule is an error. */
 	readonly strict: boolean;

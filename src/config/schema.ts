@@ -7,6 +7,8 @@ const pattern = z.string().describe('[scheme://]host[:port][/path]; the scheme i
 
 const milliseconds = z.int().positive();
 
+const proxy = z.string().min(1);
+
 export const hostRuleSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The URLs of this rule: one pattern or several'),
 	methods: z
@@ -22,6 +24,7 @@ export const hostRuleSchema = z.strictObject({
 		.optional()
 		.describe('Keeps the tokens of this rule apart from those of other tenants'),
 	allowInsecure: z.boolean().optional().describe('Leave to send the credential over plain http'),
+	proxy: proxy.optional().describe('The way out to these URLs, instead of the one of the configuration'),
 });
 
 export const trustSchema = z.strictObject({
@@ -245,6 +248,11 @@ export const configurationSchema = z.strictObject({
 		.boolean()
 		.optional()
 		.describe('Whether a request that no host rule matches is an error. Default: it is sent as it is'),
+	proxy: proxy
+		.optional()
+		.describe(
+			'The way out: the URL of a proxy, environment (what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say), or none. Default: environment where Node is told to heed it (NODE_USE_ENV_PROXY=1)',
+		),
 	hostRules: z
 		.array(hostRuleSchema)
 		.optional()

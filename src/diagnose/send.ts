@@ -73,17 +73,19 @@ export async function sendRequest(subject: Subject, signal: AbortSignal): Promis
 
 function sendLeg(
 	{method, headers, target, identity, proxy, connectionOwner = ''}: HopRequest,
-	{url, rule, route, known}: Subject,
+	{url, rule, route, way}: Subject,
 	agents: OwnedAgents,
 	signal: AbortSignal,
 ): Promise<SentLeg> {
 	const isSecure = url.protocol === 'https:';
-	// Node's own agent goes through the proxy of the environment.
-	const isByNode = known.proxy !== undefined && proxy === undefined;
-	const owned = agents.for(agents, connectionOwner, url.protocol, identity, route?.trust);
+	const owned = agents.for(agents, connectionOwner, url, identity, route?.trust, {
+		way: proxy === undefined ? way : undefined,
+	});
+	const server = proxy === undefined && !isSecure ? way?.proxyFor(url) : undefined;
+	if (server?.authorization !== undefined) headers.set('proxy-authorization', server.authorization);
 	const agent = proxy === undefined || rule === undefined ? owned : throughProxy(owned, proxy, rule.info);
 	// RFC 9112 section 3.2.2: a proxy is asked for the whole URL.
-	const path = proxy !== undefined && !isSecure ? target.href : target.pathname + target.search;
+	const path = (proxy ?? server) !== undefined && !isSecure ? target.href : target.pathname + target.search;
 	const begun = performance.now();
 	const send = isSecure ? requestHttps : requestHttp;
 	return new Promise((resolve, reject) => {
@@ -92,7 +94,7 @@ function sendLeg(
 			path,
 			headers: asSent(headers.record),
 			signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
-			...(!isByNode && {agent: agent as Agent}),
+			agent: agent as Agent,
 		});
 		sent.once('error', error => {
 			scrubRequest(sent);

@@ -6,6 +6,7 @@ import type {Route} from '../hop/request.ts';
 import type {BoundRule} from '../hop/router.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Environment, Evidence, HttpClient, Identity} from '../strategy/index.ts';
+import type {WayOut} from '../tls/way-out.ts';
 
 /** The stages, in their order. */
 export const stageNames = [
@@ -58,6 +59,8 @@ export interface Subject {
 	/** Whether a request without a rule is an error. */
 	readonly strict: boolean;
 	readonly environment: Environment;
+	/** `undefined`: directly, whatever is set. */
+	readonly way: WayOut | undefined;
 	/** For questions to other servers. */
 	readonly http: HttpClient;
 	/** What earlier stages found out for later ones. */

@@ -1,6 +1,4 @@
 /** The fourth stage: whether the request goes through a proxy, and who says so. */
-import {globalAgent as httpAgent} from 'node:http';
-import {globalAgent as httpsAgent} from 'node:https';
 import {type Diagnostic, diagnostic} from '../diagnostics/diagnostic.ts';
 import type {Evidence} from '../strategy/index.ts';
 import {type Found, placeOf, type Subject} from './stage.ts';
@@ -35,23 +33,24 @@ function notHeeded({namedBy, url}: NamedProxy, host: string): Diagnostic {
 	return diagnostic({
 		code: 'proxy-not-heeded',
 		what: `${namedBy} names the proxy ${url.origin}, and requests to ${host} do not go through it`,
-		hint: "Node heeds the variable where NODE_USE_ENV_PROXY=1 is set; connections with a client certificate or a trust store of gatepass's go straight to the server",
+		hint: "Set NODE_USE_ENV_PROXY=1, or 'proxy: environment' in the configuration, to have the variable heeded",
 	});
 }
 
 /** `undefined`: nothing names one. */
-export function proxyFor({url, rule, route, environment}: Subject): NamedProxy | undefined {
+export function proxyFor({url, rule, way, environment}: Subject): NamedProxy | undefined {
 	const {proxy} = (rule?.rule.options ?? {}) as {readonly proxy?: unknown};
 	if (rule?.info.strategy === 'kerberos' && typeof proxy === 'string') {
 		return {url: new URL(proxy), namedBy: `the rule (${rule.info.source})`, isHeeded: true};
 	}
+	const heeded = way?.proxyFor(url);
+	if (heeded !== undefined) {
+		return {url: heeded.url, namedBy: heeded.source.replace(/^\$/, ''), isHeeded: true};
+	}
 	const [name, text] = variableFor(url, environment) ?? [];
 	const named = text === undefined ? null : URL.parse(text.includes('://') ? text : `http://${text}`);
 	if (name === undefined || named === null || isExcepted(url, environment)) return undefined;
-	const agent = url.protocol === 'https:' ? httpsAgent : httpAgent;
-	const {proxyEnv} = (agent as unknown as {options?: {proxyEnv?: unknown}}).options ?? {};
-	// An agent of one's own goes by its own settings.
-	return {url: named, namedBy: name, isHeeded: proxyEnv !== undefined && route === undefined};
+	return {url: named, namedBy: name, isHeeded: false};
 }
 
 function variableFor(
