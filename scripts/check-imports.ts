@@ -11,6 +11,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/serve/'],
 	['src/testing/'],
 	['src/cern/'],
+	['src/integrations/'],
 	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
 	['src/container.ts'],
 	['src/diagnose/'],

@@ -12,6 +12,7 @@ packages=(
 	libnss3-tools gnutls-bin default-jre-headless oidc-agent-cli bsdutils
 	xrootd-server xrootd-server-plugins xrootd-plugins
 	python3-requests python3-requests-kerberos
+	wget git libwww-perl liblwp-protocol-https-perl default-jdk-headless davix chromium
 )
 
 is_installed() {

@@ -37,7 +37,7 @@ export const wants: readonly Want[] = [
 		choices: [
 			{have: "a client's secret, key or certificate", strategy: 'sso-client-credentials'},
 			{
-				have: 'an assertion of the platform: Kubernetes, a CI',
+				have: "the platform's assertion: Kubernetes, a CI",
 				strategy: 'sso-client-credentials',
 				option: 'clientAssertion',
 			},

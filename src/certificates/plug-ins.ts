@@ -40,7 +40,7 @@ const authenticators: Factories<Authenticator> = {
 const installers: Readonly<Record<string, (options: never, checkpoints: Checkpoints) => Installer>> = {
 	// A rule that names the lineage reads it where it is: there is nothing to copy.
 	identity: () => ({name: 'identity', deploy: async () => {}}),
-	files: (options: FilesSettings) => new FilesInstaller(options),
+	files: (options: FilesSettings, checkpoints) => new FilesInstaller(options, checkpoints),
 	nginx: (options: WebServerSettings, checkpoints) => nginxInstaller(options, checkpoints),
 	apache: (options: WebServerSettings, checkpoints) => apacheInstaller(options, checkpoints),
 };

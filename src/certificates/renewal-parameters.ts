@@ -61,6 +61,15 @@ export function writeParameters(configuration: ConfigObject, parameters: Renewal
 	if (authenticator !== undefined) writeAuthenticator(configuration, authenticator);
 }
 
+/** The key of the certificate with this serial number is not to be used again. */
+export function giveKeyUp(configuration: ConfigObject, serialNumber: string): void {
+	configuration.set(own, 'key_given_up', serialNumber);
+}
+
+export function isKeyGivenUp(configuration: ConfigObject, serialNumber: string): boolean {
+	return configuration.text(own, 'key_given_up') === serialNumber;
+}
+
 /** Whether certbot can renew it: it has no word for some authenticators. */
 export function isForCertbot(configuration: ConfigObject): boolean {
 	return configuration.text(own, 'authenticator') === undefined;

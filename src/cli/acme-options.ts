@@ -76,10 +76,11 @@ export function addOrderOptions(command: Command): Command {
 		.option('--manual-cleanup-hook <command>', 'takes it away again')
 		.option('--dns-rfc2136', 'answer dns-01 by updates of the zone (RFC 2136)')
 		.option('--dns-rfc2136-credentials <file>', "the name server and its key, in the form of certbot's")
-		.option(
-			'--dns-rfc2136-propagation-seconds <seconds>',
-			'until all name servers of the zone have a record (default: 0)',
-			parseSeconds,
+		.addOption(
+			// certbot's name is too long for a line of help.
+			new Option('--dns-rfc2136-propagation-seconds <seconds>', 'until all name servers have a record')
+				.argParser(parseSeconds)
+				.hideHelp(),
 		)
 		.option('--tls-alpn', 'answer tls-alpn-01 by a server of our own')
 		.option('--http-01-port <port>', 'where to listen for http-01 (default: 80)', parsePort)
@@ -271,6 +272,7 @@ async function manualFactory(json: boolean | undefined): Promise<AuthenticatorFa
 	};
 }
 
-function isMissing(error: unknown): boolean {
-	return error instanceof ConfigurationError && error.problems[0]?.path === '(configuration)';
+/** Whether there is no configuration at all, which these commands can do without. */
+export function isMissing(error: unknown): boolean {
+	return error instanceof ConfigurationError && error.diagnostics[0]?.code === 'configuration-not-found';
 }

@@ -102,7 +102,7 @@ Examples:
   gatepass doctor                             see whether all is well
   gatepass explain https://api.example.org/   which rule is chosen, and why
   gatepass request https://api.example.org/   make a request
-  gatepass run -- python3 analysis.py         the same for the requests of any program
+  gatepass run -- python3 analysis.py         the same for any program
 
 Exit codes: 0 done, 1 the request or check failed, 2 usage, 3 configuration.`;
 

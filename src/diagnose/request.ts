@@ -26,12 +26,23 @@ export async function lookAtRequest(subject: Subject, signal: AbortSignal): Prom
 		const refusal = request.refusal?.diagnostics ?? [];
 		return {
 			evidence: {...describe(sent, subject), ...told.evidence},
-			// What the server's token says is nearer to the cause than its status.
-			diagnostics: refusal.length > 0 && answer.status >= 400 ? refusal : (told.diagnostics ?? []),
+			diagnostics: refusal.length > 0 && saysLittle(told.diagnostics) ? refusal : (told.diagnostics ?? []),
 		};
 	} finally {
 		sent.close();
 	}
+}
+
+/** What its status says is less than what the strategy could tell of a refusal. */
+const littleSaying: readonly string[] = [
+	'token-refused',
+	'credential-refused',
+	'kerberos-token-refused',
+	'request-not-accepted',
+];
+
+function saysLittle(diagnostics: Found['diagnostics'] = []): boolean {
+	return diagnostics.length > 0 && diagnostics.every(({code}) => littleSaying.includes(code));
 }
 
 function describe({answer, legs}: Sent, {url}: Subject): Evidence {

@@ -91,8 +91,8 @@ export class Authority {
 	/** Certificate and key in PEM, for clients that name no host in their handshake. */
 	optionsFor(host: string, now = Date.now()): {cert: string; key: string} {
 		const certificate = makeCertificate({
-			// With blanks, since what could be a name is held against the constraints as one (OpenSSL).
-			subject: `gatepass for ${host}`,
+			// A common name would be held against the constraints as a host's (OpenSSL, GnuTLS).
+			subject: undefined,
 			publicKey: this.#servers.publicKey,
 			issuer: this.#issuer,
 			notBefore: new Date(now - day),

@@ -23,7 +23,8 @@ export interface Constraints {
 }
 
 export interface CertificateSettings {
-	readonly subject: string;
+	/** The common name; none: the host is named in an extension only. */
+	readonly subject: string | undefined;
 	readonly publicKey: KeyObject;
 	readonly issuer: {readonly subject: string; readonly key: KeyObject};
 	readonly notBefore: Date;
@@ -128,8 +129,11 @@ function keyIdentifier(spki: Buffer): Buffer {
 		.digest();
 }
 
-function nameOf(commonName: string): Buffer {
+function nameOf(commonName: string | undefined): Buffer {
 	const attribute = (oid: string, value: string): Buffer => set(sequence(identifier(oid), utf8(value)));
-	// At most 64 characters (RFC 5280 appendix A.1); the whole name stands in the extension.
-	return sequence(attribute('2.5.4.10', 'gatepass'), attribute('2.5.4.3', commonName.slice(0, 64)));
+	const organisation = attribute('2.5.4.10', 'gatepass');
+	// At most 64 characters (RFC 5280 appendix A.1).
+	return commonName === undefined
+		? sequence(organisation)
+		: sequence(organisation, attribute('2.5.4.3', commonName.slice(0, 64)));
 }

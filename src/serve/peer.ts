@@ -10,14 +10,22 @@ const owner = 7;
 /** The user's number; `undefined`: it cannot be told. Of 127.0.0.1 only. */
 export function ownerOf({remotePort, localPort}: Socket): number | undefined {
 	if (remotePort === undefined || localPort === undefined) return undefined;
+	// A program whose sockets are of IPv6, as Java's are, reaches an address of IPv4 by its mapped form.
+	return (
+		findOwner('/proc/net/tcp', '', remotePort, localPort) ??
+		findOwner('/proc/net/tcp6', '0000000000000000FFFF0000', remotePort, localPort)
+	);
+}
+
+function findOwner(file: string, prefix: string, remotePort: number, localPort: number): number | undefined {
 	let table: string;
 	try {
-		table = readFileSync('/proc/net/tcp', 'latin1');
+		table = readFileSync(file, 'latin1');
 	} catch {
 		return undefined;
 	}
-	const theirs = place(remotePort);
-	const ours = place(localPort);
+	const theirs = prefix + place(remotePort);
+	const ours = prefix + place(localPort);
 	for (const line of table.split('\n')) {
 		if (!line.includes(theirs)) continue;
 		const fields = line.trim().split(/\s+/);

@@ -7,6 +7,7 @@ import type {Duplex} from 'node:stream';
 import type {Dispatcher} from 'undici';
 import {type FlatHeaders, flatten, type Rewrite, responseHeaders} from './headers.ts';
 import {answerProblem, type Problem, problemOf, refuseConnection} from './problem.ts';
+import {noteBytes} from './young-memory.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -49,8 +50,8 @@ function bodyOf(request: IncomingMessage): unknown {
 	const {'content-length': length, 'transfer-encoding': coding} = request.headers;
 	if (coding === undefined && (length === undefined || length === '0')) return null;
 	if (coding !== undefined || !(Number(length) <= mostReplayed)) return request;
-	// No stream, so that gatepass keeps what it reads of it.
-	return {[Symbol.asyncIterator]: () => request[Symbol.asyncIterator]()};
+	// An iterator that is read once, and no stream: so gatepass keeps what it reads of it.
+	return request[Symbol.asyncIterator]();
 }
 
 class ResponseRelay implements Dispatcher.DispatchHandler {
@@ -106,7 +107,12 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
 	onResponseData(controller: Controller, chunk: Buffer): void {
 		if (this.#next !== undefined || this.#response.destroyed) return;
+		noteBytes(chunk.length);
 		if (!this.#response.write(chunk)) controller.pause();
+	}
+
+	onBodySent(chunk: Buffer): void {
+		noteBytes(chunk.length);
 	}
 
 	onResponseEnd(_controller: Controller, trailers: IncomingHttpHeaders): void {

@@ -80,7 +80,7 @@ th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px s
 td:nth-child(2) { min-width: 14rem; }
 @media (max-width: 40rem) {
 	thead { position: absolute; clip-path: inset(50%); }
-	tr { display: grid; grid-template-columns: auto auto 1fr; gap: 0 .75rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
+	tr { display: grid; grid-template-columns: auto auto auto 1fr; gap: 0 .75rem; padding: .5rem 0; border-bottom: 1px solid var(--line); }
 	td { border: 0; padding: 0; min-width: 0; }
 	td:nth-child(2), td:nth-child(3) { grid-column: 1 / -1; order: 1; }
 }
@@ -96,7 +96,7 @@ const make = (name, text, kind) => {
 };
 const fill = (parent, children) => parent.replaceChildren(...children);
 const clock = time => {
-	const node = make('time', new Date(time).toLocaleTimeString());
+	const node = make('time', new Date(time).toLocaleTimeString([], {hour12: false}));
 	node.dateTime = new Date(time).toISOString();
 	return node;
 };

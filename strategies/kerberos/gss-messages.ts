@@ -12,19 +12,30 @@ export interface CredentialSource {
 	readonly password?: string | undefined;
 }
 
-/** What a worker is started with. */
-export interface WorkerSettings {
+/** What a thread is for. */
+export interface ThreadSettings {
 	/** `mit`, `heimdal` or a file; absent: the first that is there. */
 	readonly library: string | undefined;
 	readonly source: CredentialSource;
+}
+
+/** What a worker is started with. */
+export interface WorkerSettings extends ThreadSettings {
 	/** One for all threads of the process: 1 while one of them starts the library. */
 	readonly lock: Int32Array<SharedArrayBuffer>;
 	/** 1 once nobody waits for this thread any more: calls that are still to come are passed over. */
 	readonly abandoned: Int32Array<SharedArrayBuffer>;
+	/** Counts the calls, so that a thread that waits for the next one need not go to sleep in its event loop. */
+	readonly bell: Int32Array<SharedArrayBuffer>;
 }
 
 /** What the worker is asked. Each call but `dispose` and `end` is answered. */
-export type Call =
+export type Call = Question & {
+	/** Contexts that have ended since: a message of their own would cost as much as a third of the call. */
+	readonly ended?: readonly number[];
+};
+
+type Question =
 	| {
 			readonly id: number;
 			readonly kind: 'begin';
@@ -34,7 +45,7 @@ export type Call =
 	| {readonly id: number; readonly kind: 'step'; readonly context: number; readonly token: Uint8Array}
 	| {readonly id: number; readonly kind: 'whose'; readonly service: GssService}
 	| {readonly id: number; readonly kind: 'inquire'}
-	| {readonly kind: 'dispose'; readonly context: number}
+	| {readonly kind: 'dispose'}
 	| {readonly kind: 'end'};
 
 /** What a step gave. */

@@ -2,7 +2,7 @@
 import {setTimeout as pause} from 'node:timers/promises';
 import type {GatepassError} from '../../src/errors.ts';
 import {explainFailure} from './explain-failure.ts';
-import type {CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
+import type {CredentialFacts, Failure, Progress, ThreadSettings} from './gss-messages.ts';
 import type {GssContext, GssContextRequest, GssProvider, GssService} from './gss-provider.ts';
 import {refusalIn} from './refusal.ts';
 import {replacementTime} from './replacement.ts';
@@ -10,7 +10,7 @@ import {type TicketFacts, ticketFactsIn} from './ticket-facts.ts';
 import {CallFailed, WorkerThread} from './worker-thread.ts';
 
 /** What the provider is made for. */
-export interface KoffiProviderSettings extends Omit<WorkerSettings, 'lock' | 'abandoned'> {
+export interface KoffiProviderSettings extends ThreadSettings {
 	/** Milliseconds for one call. */
 	readonly timeout: number;
 	/** For messages: the rule's patterns and place. */

@@ -15,7 +15,7 @@ export function noteBusy(thread: Worker): void {
 	// The end of any other thread is not that of the process.
 	if (!isMainThread) return;
 	busy.add(thread);
-	if (!process.listeners('exit').includes(leave)) process.on('exit', leave);
+	if (process.listenerCount('exit', leave) === 0) process.on('exit', leave);
 }
 
 /** No call is under way any more, or the thread has ended. */

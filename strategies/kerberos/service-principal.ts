@@ -22,6 +22,7 @@ export class ServicePrincipal {
 	/** `HTTP/www.example.org@EXAMPLE.ORG`; without a realm where the KDC is to know it. */
 	readonly text: string;
 	readonly #calls: GssCalls;
+	#uses = 1;
 
 	constructor(calls: GssCalls, service: GssService) {
 		this.#calls = calls;
@@ -40,7 +41,15 @@ export class ServicePrincipal {
 		}
 	}
 
+	/** One more that uses it, and has to let go of it. */
+	share(): this {
+		this.#uses += 1;
+		return this;
+	}
+
 	release(): void {
+		this.#uses -= 1;
+		if (this.#uses > 0) return;
 		this.#calls.releaseName([0], [this.name]);
 		this.#freePrincipal();
 	}
@@ -61,6 +70,11 @@ export class ServicePrincipal {
 		return result[0];
 	}
 
+	/** Whether the library has to be told in which realm the service is, once it is known whose tickets are used. */
+	get isToBeReferred(): boolean {
+		return this.#calls.krb5 !== undefined && this.text.endsWith('@');
+	}
+
 	/**
 	 * Find out in which realm the service is, where the configuration does not say: by the KDC's referrals. Heimdal's
 	 * GSS-API makes one of the host's domain.
@@ -69,7 +83,7 @@ export class ServicePrincipal {
 	 */
 	refer(cache: string | undefined): void {
 		const {krb5} = this.#calls;
-		if (krb5 === undefined || cache === undefined || !this.text.endsWith('@')) return;
+		if (krb5 === undefined || cache === undefined || !this.isToBeReferred) return;
 		const {context, resolveCache, cachePrincipal, closeCache, freePrincipal, referredName} = krb5;
 		const [tickets, client] = [place(), place()];
 		try {
@@ -131,7 +145,7 @@ function partsOf(koffi: Koffi, {target, canonicalizeHostname}: GssService): Part
 }
 
 /** The loopback name is nobody's to extend. */
-function isShort(host: string): boolean {
+export function isShort(host: string): boolean {
 	return !/[.:]/.test(host) && host !== 'localhost';
 }
 

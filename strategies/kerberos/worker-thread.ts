@@ -6,7 +6,15 @@
  */
 import {once} from 'node:events';
 import {Worker} from 'node:worker_threads';
-import type {Answer, Call, CredentialFacts, Failure, Progress, WorkerSettings} from './gss-messages.ts';
+import type {
+	Answer,
+	Call,
+	CredentialFacts,
+	Failure,
+	Progress,
+	ThreadSettings,
+	WorkerSettings,
+} from './gss-messages.ts';
 import {noteBusy, noteIdle} from './prompt-exit.ts';
 
 /** A call failed, as the worker says. */
@@ -38,7 +46,7 @@ const script = new URL(`./gss-worker.${extension}`, import.meta.url);
 const lock = new Int32Array(new SharedArrayBuffer(4));
 
 export class WorkerThread {
-	readonly #settings: Omit<WorkerSettings, 'lock' | 'abandoned'>;
+	readonly #settings: ThreadSettings;
 	readonly #timeout: number;
 	#worker: Worker | undefined;
 	#abandoned = new Int32Array(new SharedArrayBuffer(4));
@@ -46,10 +54,13 @@ export class WorkerThread {
 	#waiting = new Map<number, Waiting>();
 	#timer: NodeJS.Timeout | undefined;
 	#nextId = 0;
+	readonly #bell = new Int32Array(new SharedArrayBuffer(4));
+	/** Contexts that the thread has not been told of yet. */
+	#ended: number[] = [];
 	#isClosed = false;
 
 	/** @param timeout milliseconds that one call may take in the library. */
-	constructor(settings: Omit<WorkerSettings, 'lock' | 'abandoned'>, timeout: number) {
+	constructor(settings: ThreadSettings, timeout: number) {
 		this.#settings = settings;
 		this.#timeout = timeout;
 	}
@@ -70,9 +81,13 @@ export class WorkerThread {
 		return this.#ask(id => ({kind: 'inquire', id})) as Promise<CredentialFacts>;
 	}
 
-	/** End a context. Where its thread is gone, so is the context. */
+	/** End a context: with the next call, or soon without one. Where its thread is gone, so is the context. */
 	dispose(context: number): void {
-		this.#worker?.postMessage({kind: 'dispose', context} satisfies Call);
+		this.#ended.push(context);
+		if (this.#ended.length > 1) return;
+		setImmediate(() => {
+			if (this.#ended.length > 0 && this.#worker !== undefined) this.#send(this.#worker, {kind: 'dispose'});
+		});
 	}
 
 	/** End the thread; calls that wait are told so. */
@@ -97,8 +112,16 @@ export class WorkerThread {
 				noteBusy(worker);
 				this.#watch();
 			}
-			worker.postMessage(callWith(id));
+			this.#send(worker, callWith(id));
 		});
+	}
+
+	#send(worker: Worker, call: Call): void {
+		const ended = this.#ended;
+		if (ended.length > 0) this.#ended = [];
+		worker.postMessage(ended.length > 0 ? {...call, ended} : call);
+		Atomics.add(this.#bell, 0, 1);
+		Atomics.notify(this.#bell, 0);
 	}
 
 	#start(): Worker {
@@ -106,7 +129,7 @@ export class WorkerThread {
 		const abandoned = this.#abandoned;
 		const worker = new Worker(script, {
 			name: 'gatepass kerberos',
-			workerData: {...this.#settings, lock, abandoned} satisfies WorkerSettings,
+			workerData: {...this.#settings, lock, abandoned, bell: this.#bell} satisfies WorkerSettings,
 			// What the process was started with need not be right for a thread.
 			execArgv: [],
 		});
@@ -128,12 +151,8 @@ export class WorkerThread {
 		const waiting = this.#waiting.get(id);
 		if (waiting === undefined) return;
 		this.#waiting.delete(id);
-		if (this.#waiting.size > 0) {
-			this.#timer?.refresh();
-		} else {
-			clearTimeout(this.#timer);
-			this.#setIdle();
-		}
+		if (this.#waiting.size > 0) this.#watch();
+		else this.#setIdle();
 		if (failure === undefined) waiting.resolve(result);
 		else waiting.reject(new CallFailed(failure));
 	}
@@ -146,14 +165,18 @@ export class WorkerThread {
 
 	/** The time of a call begins when the ones before it are answered. */
 	#watch(): void {
-		clearTimeout(this.#timer);
-		this.#timer = setTimeout(() => {
+		// One timer for all: it goes on when no call waits, and then means nothing. The thread keeps the process, not this.
+		this.#timer ??= setTimeout(() => {
+			if (this.#waiting.size === 0) return;
 			void this.#abandon(new CallTimedOut(`The Kerberos library did not answer within ${this.#timeout} ms`));
-		}, this.#timeout);
+		}, this.#timeout).unref();
+		this.#timer.refresh();
 	}
 
 	async #abandon(error: Error): Promise<void> {
 		clearTimeout(this.#timer);
+		this.#timer = undefined;
+		this.#ended = [];
 		const worker = this.#worker;
 		const waiting = [...this.#waiting.values()];
 		this.#worker = undefined;
@@ -163,7 +186,7 @@ export class WorkerThread {
 		worker.removeAllListeners('message');
 		Atomics.store(this.#abandoned, 0, 1);
 		// Never by force: in the middle of its work, the library takes the whole process with it.
-		worker.postMessage({kind: 'end'} satisfies Call);
+		this.#send(worker, {kind: 'end'});
 		if (error instanceof CallTimedOut) worker.unref();
 		else await untilEnded(worker, this.#timeout);
 	}

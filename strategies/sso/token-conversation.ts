@@ -80,7 +80,9 @@ export class TokenConversation implements AuthStrategy {
 			if (token.type === 'DPoP') client.switchClock();
 			await tokens.invalidate(use.key, token);
 			if (!request.replayable) return;
+			const refused = token.value;
 			({token, use} = await this.#obtain(request, false));
+			if (token.value === refused) request.refusal = this.#sameTokenAgain();
 		}
 	}
 
@@ -118,7 +120,10 @@ export class TokenConversation implements AuthStrategy {
 			return {of: 'authorization server', evidence, diagnostics: client.clockDoubts()};
 		} catch (error) {
 			if (!(error instanceof GatepassError)) throw error;
-			const diagnostics = [...error.diagnostics, ...client.clockDoubts()];
+			const isClient = error instanceof TokenRequestError && error.error === 'invalid_client';
+			const grant = isClient ? await this.#settings.grants.known() : undefined;
+			const encoding = grant === undefined ? [] : await client.encodingDoubts(grant, await client.identity());
+			const diagnostics = [...encoding, ...error.diagnostics, ...client.clockDoubts()];
 			return {of: 'authorization server', evidence: asked, diagnostics};
 		}
 	}
@@ -211,6 +216,15 @@ export class TokenConversation implements AuthStrategy {
 			...Object.fromEntries(
 				Object.entries(distinguishing ?? {}).map(([part, text]) => [`grant.${part}`, hash(text)]),
 			),
+		});
+	}
+
+	/** A new one, it should be: what the API has refused once it will refuse again. */
+	#sameTokenAgain(): TokenRequestError {
+		return new TokenRequestError({
+			code: 'issuer-repeats-token',
+			what: `${this.#server()} gave the very token again that the API had just refused`,
+			hint: "Have whoever runs the authorization server see why it hands out a token that is revoked: mostly a cache of its own. Until then 'gatepass forget', which revokes it there, may help",
 		});
 	}
 

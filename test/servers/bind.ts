@@ -1,6 +1,7 @@
 /** Debian's BIND as a private process: a zone that takes updates (RFC 2136) under a key (TSIG), with an alias and a cut. */
 import {execFile, spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
+import {once} from 'node:events';
 import {chmod, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -12,7 +13,7 @@ export const bind: RealServer = {
 	name: 'bind9',
 	install: 'apt-get install bind9 bind9-dnsutils',
 	whyUnavailable() {
-		const missing = ['named', 'dig'].find(name => findProgram(name) === undefined);
+		const missing = ['named', 'dig', 'nsupdate'].find(name => findProgram(name) === undefined);
 		return missing === undefined ? undefined : `there is no program ${missing}`;
 	},
 };
@@ -26,6 +27,8 @@ export interface Bind {
 	readonly powerless: 'powerless-key';
 	/** The texts of the TXT records of a name, as anybody sees them. */
 	texts(name: string): Promise<string[]>;
+	/** Add a TXT record, as a person would. */
+	add(name: string, text: string): Promise<void>;
 	log(): string;
 	close(): Promise<void>;
 }
@@ -109,6 +112,12 @@ ${['example.test', 'other.test']
 				.filter(line => line.startsWith('"'))
 				.map(line => line.slice(1, -1))
 				.sort();
+		},
+		async add(name, text) {
+			const nsupdate = spawn(findProgram('nsupdate') as string, ['-y', `${algorithm}:${keyName}:${secret}`]);
+			nsupdate.stdin.end(`server 127.0.0.1 ${port}\nupdate add ${name} 60 TXT "${text}"\nsend\n`);
+			const [code] = await once(nsupdate, 'close');
+			if (code !== 0) throw new Error(`nsupdate ended with ${code}`);
 		},
 		log: () => said,
 		async close() {
