@@ -14,6 +14,7 @@ import {runHop, type Transport} from '../../hop/run.ts';
 import {detachWhenDone} from '../../http/detach.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, readGotBody} from './got-body.ts';
 import type {LegAnswer} from './leg-answer.ts';
@@ -28,7 +29,7 @@ export function exchange(
 	context: HopContext,
 	url: URL,
 	native: RequestOptions,
-	options: BodyOptions,
+	options: BodyOptions & CookieOptions,
 	send: Send,
 ): ClientRequest | Promise<ClientRequest> {
 	const {rule} = route;
@@ -62,7 +63,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	readonly #context: HopContext;
 	readonly #url: URL;
 	readonly #native: RequestOptions;
-	readonly #options: BodyOptions;
+	readonly #options: BodyOptions & CookieOptions;
 	/** The body, once it was read. */
 	#bytes: Uint8Array | undefined;
 	readonly #send: Send;
@@ -80,7 +81,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		context: HopContext,
 		url: URL,
 		native: RequestOptions,
-		options: BodyOptions,
+		options: BodyOptions & CookieOptions,
 		send: Send,
 	) {
 		({
@@ -127,6 +128,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#report?.countLeg();
 		this.#standIn?.letGoOfFirst();
 		const unwanted = this.#inHand?.message;
+		if (this.#inHand?.received.isWithheld === false) {
+			await keepCookies(this.#options, unwanted?.headers['set-cookie'], this.#url, request);
+		}
 		const leg = await (this.#early?.isOpen === true ? this.#early.complete(request) : this.#makeLeg(request));
 		if (this.#standIn === undefined) {
 			if (typeof leg.setHeader !== 'function') {
