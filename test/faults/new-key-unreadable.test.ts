@@ -2,6 +2,7 @@ import {chmod, chown, mkdir, stat, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import process from 'node:process';
 import {expect} from 'vitest';
+import {Checkpoints} from '../../src/installers/checkpoints.ts';
 import {FilesInstaller} from '../../src/installers/files.ts';
 import type {RealServer} from '../servers/availability.ts';
 import {fault} from './harness.ts';
@@ -28,7 +29,12 @@ fault('new-key-unreadable', root, () => async stage => {
 	];
 	const paths = {cert, chain, fullchain, privkey};
 	for (const one of Object.values(paths)) await writeFile(one, 'new');
-	await new FilesInstaller({certificate, key}).deploy({name: 'service', domains: ['service'], paths});
+	const checkpoints = new Checkpoints(join(folder, 'checkpoints'));
+	await new FilesInstaller({certificate, key}, checkpoints).deploy({
+		name: 'service',
+		domains: ['service'],
+		paths,
+	});
 	const {uid, gid, mode} = await stat(key);
 	expect([uid, gid, mode & 0o777]).toEqual([12_345, 12_345, 0o640]);
 	return undefined;
