@@ -6,12 +6,15 @@ import {globSync, readFileSync} from 'node:fs';
 import {posix, resolve} from 'node:path';
 
 /** The parts of the source, from the top down: a folder, or the files of one part. */
-const layers: readonly (readonly string[])[] = [
+export const layers: readonly (readonly string[])[] = [
 	['src/cli/'],
+	['src/serve/'],
 	['src/testing/'],
 	['src/cern/'],
+	['src/integrations/'],
 	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
 	['src/container.ts'],
+	['src/diagnose/'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
 	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],
 	['strategies/'],
@@ -34,6 +37,7 @@ const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
+	['src/name-command.ts'],
 	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
 	['src/diagnostics/'],
 ];
@@ -119,7 +123,8 @@ function ruleBroken(file: string, specifier: string, target: string | undefined)
 	return undefined;
 }
 
-function layerOf(file: string): number {
+/** The number of a file's layer, counted from the top; -1 where it has none. */
+export function layerOf(file: string): number {
 	return layers.findIndex(parts =>
 		parts.some(part => (part.endsWith('/') ? file.startsWith(part) : file === part)),
 	);

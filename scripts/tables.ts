@@ -1,8 +1,9 @@
-/** The tables of the guides that say what works: made from what the tests try, so that neither says more than the other. */
+/** The tables of the guides that say what works, made from what the tests try, and those that share their data with a picture. */
 import type {SecureVersion} from 'node:tls';
 import * as kerberos from '../test/strategies/kerberos-forms.ts';
 import {keyTypes} from '../test/tls/key-types.ts';
 import {type Form, keyForms, pkcs12Forms} from '../test/x509/key-forms.ts';
+import {wants} from './pictures/choices.ts';
 
 const versions: readonly SecureVersion[] = ['TLSv1.3', 'TLSv1.2'];
 
@@ -20,6 +21,22 @@ export const tables: Readonly<Record<string, () => string>> = {
 		table(['encrypted key', 'opens', 'is named, with a command to convert it'], groups(keyForms)),
 	'PKCS#12 forms': () =>
 		table(['PKCS#12 file of', 'opens', 'is named, with a command to convert it'], groups(pkcs12Forms)),
+	'signs of a host': () =>
+		table(
+			['the host wants', 'how it says so'],
+			wants.map(({wants: what, sign}) => [what, sign]),
+		),
+	strategies: () =>
+		table(
+			['the host wants', 'you have', 'strategy'],
+			wants.flatMap(({wants: what, choices}) =>
+				choices.map(({have, strategy, option}, index) => [
+					index === 0 ? what : '',
+					have,
+					`[\`${strategy}\`](configuration.md#${strategy})${option === undefined ? '' : `, \`${option}\``}`,
+				]),
+			),
+		),
 	'Kerberos tickets': () => libraries('tickets', kerberos.ticketForms),
 	'Kerberos key tables': () => libraries('key table', kerberos.keytabForms),
 	'Kerberos keys': () => libraries('keys of one type alone', kerberos.keyForms),

@@ -52,6 +52,8 @@ step 'Lint and format' npm run --silent lint
 step 'Types' npm run --silent types
 step 'Build' build
 step 'Import direction and API listing' npm run --silent check
+# Links and anchors as they come out, and the index of the search.
+step 'Documentation site' npm run --silent site
 # A release is in use for months: what it trusts must not end meanwhile. docs/bundles.md says how to build them anew.
 step 'Bundles' npm exec --no -- node dist/src/cli/main.js bundle verify cern igtf --days 90
 # Not `npm test`, which would build once more.

@@ -35,6 +35,8 @@ import {
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
+import {openTlsBy} from './tls/open-tls.ts';
+import {Ways} from './tls/ways.ts';
 import {openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
 import {UndiciPools} from './transports/undici/pools.ts';
@@ -71,8 +73,12 @@ export interface Composition {
 	readonly rules: readonly BoundRule[];
 	readonly tokens: TokenCache;
 	readonly certificates: Certificates;
+	/** For gatepass's own questions to servers. */
+	readonly http: HttpClient;
 	/** The connections of what undici sends. */
 	readonly pools: UndiciPools;
+	/** The ways out. */
+	readonly ways: Ways;
 	/** Wait, for a while, until what is pushed from elsewhere is there. Never rejects. */
 	ready(): Promise<void>;
 	/** End renewals and connections. */
@@ -111,10 +117,14 @@ export function compose(
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
-	const pools = new UndiciPools();
+	const ways = new Ways(configuration.proxy, {environment, openTls: openTlsBy(agents, trust)});
+	const pools = new UndiciPools(ways);
 	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
-	provide(HttpClient, () => new GotHttpClient(got, trust, agents, configuration.tokenRequest));
+	const http = provide(
+		HttpClient,
+		() => new GotHttpClient(got, trust, agents, configuration.tokenRequest, ways),
+	);
 	provide(Identities, () => {
 		const passphrases = container.isRegistered(Passphrases, true)
 			? container.resolve(Passphrases)
@@ -146,7 +156,7 @@ export function compose(
 		]);
 		const settings = configuration.certificates;
 		// Each try has to be signed again, so the client below makes one only.
-		const http = new GotHttpClient(got, trust, agents, {timeout: settings.timeout, retries: 0});
+		const http = new GotHttpClient(got, trust, agents, {timeout: settings.timeout, retries: 0}, ways);
 		const registered = <Factory>(token: InjectionToken<Factory>): Factory[] =>
 			container.isRegistered(token, true) ? container.resolveAll(token) : [];
 		const connections = new Map<string, InstanceType<typeof AcmeConnection>>();
@@ -198,14 +208,16 @@ export function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
-	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, events, configuration.strict);
+	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, ways, events, configuration.strict);
 	return {
 		router,
 		matcher,
 		rules,
 		tokens,
 		certificates,
+		http,
 		pools,
+		ways,
 		ready: () => trust.ready(),
 		async close() {
 			router.close();
@@ -215,6 +227,7 @@ export function compose(
 			const others = [
 				() => agents.close(),
 				() => owned.close(),
+				() => ways.close(),
 				() => pools.destroy(),
 				() => workloadApis.close(),
 				() => trust.close(),

@@ -66,6 +66,8 @@ export class GatepassError extends Error {
 	readonly code: GatepassErrorCode;
 	/** What is wrong, for programs: the true cause by its own code, and what to do. At least one. */
 	declare readonly diagnostics: readonly Diagnostic[];
+	/** Of a request that failed: the command that finds out the rest, `gatepass doctor URL`. */
+	declare readonly command?: string;
 
 	/** `finding`: what is wrong, of which the message is made; a text alone has the general code of the class. */
 	constructor(finding: Finding | string, options?: ErrorOptions & {diagnostics?: readonly Diagnostic[]}) {

@@ -3,9 +3,12 @@ import type {Got} from 'got';
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
 import type {DependencyContainer} from 'tsyringe';
 import type {Certificates} from './certificates/lazy.ts';
+import type {Configuration} from './config/configuration.ts';
 import type {LoadedConfiguration} from './config/load.ts';
 import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
+import type {DiagnoseOptions} from './diagnose/diagnose.ts';
+import type {Diagnosis} from './diagnose/stage.ts';
 import {type Diagnostic, diagnostic, render, warning} from './diagnostics/diagnostic.ts';
 import {CertificateError, GatepassError} from './errors.ts';
 import type {Router} from './hop/request.ts';
@@ -153,6 +156,14 @@ export interface Gatepass extends AsyncDisposable {
 	 * @throws {GatepassError} what a strategy throws where it cannot tell which token is meant, or revoking fails.
 	 */
 	forget(url?: string | URL, options?: {signal?: AbortSignal}): Promise<void>;
+	/**
+	 * Walk one request stage by stage, from its rule to its answer, and stop at the first that is broken. Asks servers:
+	 * for the name, the credential, and what the request itself asks for, as `method`; of a GET the answer's body is not
+	 * read. What is wrong is told, not thrown.
+	 *
+	 * @throws {TypeError} where `url` is no absolute URL of http or https.
+	 */
+	diagnose(url: string | URL, options?: DiagnoseOptions): Promise<Diagnosis>;
 	/** Certificates that renew themselves, as the configuration's `certificates` says. */
 	readonly certificates: Certificates;
 	/** End renewals in the background and connections, and let go of the token store. A request after it is a {@link ClosedError}. */
@@ -168,17 +179,48 @@ export interface Gatepass extends AsyncDisposable {
  * const runs = await gatepass.got('https://cmsoms.cern.ch/agg/api/v1/runs').json();
  */
 export async function createGatepass(settings: GatepassSettings = {}): Promise<Gatepass> {
-	return assemble(settings, false);
+	return (await assemble(settings, false)).gatepass;
 }
 
 /** The same for `explain` alone: variables and files of secrets may be missing, so that no request can be made. */
 export async function createForExplaining(
 	settings: GatepassSettings = {},
 ): Promise<Pick<Gatepass, 'explain' | 'close'>> {
-	return assemble(settings, true);
+	return (await assemble(settings, true)).gatepass;
 }
 
-async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Promise<Gatepass> {
+/** A gatepass with what the local proxy needs to know besides: the configuration, and which rule is chosen. */
+export interface ServingGatepass {
+	readonly gatepass: Gatepass;
+	readonly configuration: Configuration;
+	/** The rule for a URL; `undefined`: the request is sent as it is. */
+	ruleFor(url: URL, method: string): BoundRule | undefined;
+}
+
+/** The same for the local proxy. `listener` gets every event. */
+export async function createForServing(
+	settings: GatepassSettings,
+	listener: EventListener,
+): Promise<ServingGatepass> {
+	const {gatepass, loaded, composition} = await assemble(settings, false, [listener]);
+	return {
+		gatepass,
+		configuration: loaded.configuration,
+		ruleFor: (url, method) => composition.router.ruleFor(url, method),
+	};
+}
+
+interface Assembled {
+	readonly gatepass: Gatepass;
+	readonly loaded: LoadedConfiguration;
+	readonly composition: Composition;
+}
+
+async function assemble(
+	settings: GatepassSettings,
+	withoutSecrets: boolean,
+	listeners: readonly EventListener[] = [],
+): Promise<Assembled> {
 	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
 	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
 		import('./config/load.ts'),
@@ -197,16 +239,17 @@ async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Pr
 	const composition = compose(loaded.configuration, loaded.strategyOf, {
 		parent: settings.container,
 		store: settings.cache,
-		events: new Events(await listenersFor(settings)),
+		events: new Events([...(await listenersFor(settings)), ...listeners]),
 	});
 	if (!withoutSecrets) await composition.ready();
-	return new ConfiguredGatepass(
+	const gatepass = new ConfiguredGatepass(
 		loaded,
 		composition,
 		() => settings.got ?? loadGot(),
 		got => extendGot(got, composition.router),
 		withoutSecrets,
 	);
+	return {gatepass, loaded, composition};
 }
 
 async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {
@@ -271,17 +314,19 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {
-		const {matcher, router} = this.#composition;
+		const {matcher, router, ways} = this.#composition;
 		const target = parseUrl(url);
 		const verb = method.toUpperCase();
 		const inUse = router.ruleFor(target, verb);
 		const trust = router.trustFor(target)?.source;
+		const proxy = router.staysHere(inUse, target) ? undefined : ways.for(inUse?.rule).proxyFor(target);
 		const notes = [
 			...(inUse?.rule.notes ?? []),
 			...this.#explainStrategy(inUse),
 			...(trust?.startsWith('bundle:')
 				? [`The CA certificates of ${trust} are trusted besides the system's`]
 				: []),
+			...(proxy === undefined ? [] : [`Goes through the proxy ${proxy.url.origin} (${proxy.source})`]),
 		];
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
 		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
@@ -339,6 +384,25 @@ class ConfiguredGatepass implements Gatepass {
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
 	}
 
+	async diagnose(url: string | URL, {method = 'GET', ...options}: DiagnoseOptions = {}): Promise<Diagnosis> {
+		const target = parseUrl(url);
+		if (!/^https?:$/.test(target.protocol))
+			throw new TypeError('Only URLs of http and https can be looked at');
+		options.signal?.throwIfAborted();
+		const {router, http, ways} = this.#composition;
+		router.checkOpen();
+		const {hostRules, strict, environment} = this.#loaded.configuration;
+		const verb = method.toUpperCase();
+		const rule = router.ruleFor(target, verb);
+		// That there is none is an error for requests alone.
+		const route = rule === undefined && strict ? undefined : router.route(target, verb);
+		const {diagnose} = await import('./diagnose/diagnose.ts');
+		const way = router.staysHere(rule, target) ? undefined : ways.for(rule?.rule);
+		const of = {rule, route, hostRules, strict, environment, way, http};
+		const subject = {url: target, method: verb, ...of, known: {}};
+		return diagnose(subject, options);
+	}
+
 	async close(): Promise<void> {
 		this.#closing ??= this.#composition.close();
 		await this.#closing;
@@ -354,8 +418,10 @@ async function credentialStatus(
 	settings: {verify?: boolean} | undefined,
 ): Promise<CredentialStatus & Pick<RuleStatus, 'diagnostics'>> {
 	try {
-		const told = await strategy().status?.(settings);
-		return withDiagnostics(told ?? {available: true, detail: 'the strategy does not say'});
+		const {identity: _, evidence: __, ...told} = (await strategy().status?.(settings)) ?? {};
+		return withDiagnostics(
+			'available' in told ? told : {available: true, detail: 'the strategy does not say'},
+		);
 	} catch (error) {
 		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
 		if (!(error instanceof GatepassError)) {

@@ -20,6 +20,8 @@ export {
 	type TypedConfiguration,
 	type TypedRule,
 } from './define-config.ts';
+export type {DiagnoseOptions} from './diagnose/diagnose.ts';
+export type {Diagnosis, Stage, StageName} from './diagnose/stage.ts';
 export type {DiagnosticCode} from './diagnostics/codes.ts';
 export type {AnyDiagnosticCode, Diagnostic, Finding, Severity} from './diagnostics/diagnostic.ts';
 export * from './errors.ts';

@@ -47,6 +47,8 @@ beforeAll(async () => {
 	manifest = JSON.parse(await readFile(join(installed, 'package.json'), 'utf8'));
 	// What a TypeScript user has besides.
 	for (const name of [...Object.keys(manifest.dependencies), '@types/node']) await link(name);
+	// And who imports 'gatepass/nestjs' or 'gatepass/fastify' has these.
+	for (const name of ['@nestjs/common', 'fastify']) await link(name);
 	await writeFile(join(project, 'package.json'), JSON.stringify({type: 'module'}));
 });
 afterAll(async () => {
@@ -129,6 +131,8 @@ test('every export path can be imported', async () => {
 	expect(names).toMatchObject({
 		gatepass: expect.arrayContaining(['createGatepass', 'defineStrategy', 'authStrategy', 'inject']),
 		'gatepass/testing': expect.arrayContaining(['conformance', 'startTokenServer', 'startMtlsServer']),
+		'gatepass/fastify': ['default', 'gatepassPlugin'],
+		'gatepass/nestjs': expect.arrayContaining(['GatepassModule', 'GatepassHealthIndicator', 'GATEPASS']),
 		'gatepass/strategies/grid-certificate': expect.arrayContaining(['GridCertificateStrategy']),
 	});
 });

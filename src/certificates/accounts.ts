@@ -1,10 +1,14 @@
 /** The account with which certificates are ordered: the one on disk, or a new one where the terms are agreed to. */
 import {createPrivateKey} from 'node:crypto';
+import {readdir, readFile, rm} from 'node:fs/promises';
+import {join} from 'node:path';
 import type {ExternalAccountBinding} from '../config/certificate-settings.ts';
+import {replaceFile} from '../files/durable.ts';
 import {
 	type Account,
 	changeAccountKey,
 	deactivateAccount,
+	findAccount,
 	registerAccount,
 	updateAccount,
 } from '../issuers/acme/account.ts';
@@ -29,6 +33,9 @@ export interface FoundAccount {
 	readonly account: Account;
 	readonly stored: StoredAccount;
 }
+
+/** How the name of a file goes on that says which key an account is about to have. */
+const rollover = '.rollover';
 
 export class AccountKeeper {
 	readonly #parts: ManagerParts;
@@ -68,13 +75,40 @@ export class AccountKeeper {
 		await updateAccount(this.#parts.connect(serverOf(this.#parts, server)), account, {email});
 	}
 
-	/** The old key is kept until the server has taken a request with the new one. */
+	/**
+	 * The new key is on disk before the server has it, and the old one is kept until the server has taken a request with the
+	 * new one: a process that is killed in between is followed by one that finds out which of them holds.
+	 */
 	async rollOver(server: string | undefined): Promise<StoredAccount> {
 		const {account, stored} = await this.find(undefined, {server});
 		const newKey = AccountKey.generate();
 		const directory = serverOf(this.#parts, server);
+		const file = join(this.#folder.path, 'gatepass/pending', stored.id + rollover);
+		await replaceFile(file, JSON.stringify({server: directory, key: newKey.toPem()}), 0o600);
 		await changeAccountKey(this.#parts.connect(directory), account, newKey);
-		return new StoredAccounts(this.#folder, directory).replaceKey(stored, createPrivateKey(newKey.toPem()));
+		const accounts = new StoredAccounts(this.#folder, directory);
+		const replaced = await accounts.replaceKey(stored, createPrivateKey(newKey.toPem()));
+		await rm(file, {force: true});
+		return replaced;
+	}
+
+	/** Bring changes of keys to their end that a killed process began, or forget those that no server saw. */
+	async settle(): Promise<void> {
+		const folder = join(this.#folder.path, 'gatepass/pending');
+		for (const name of await readdir(folder).catch((): string[] => [])) {
+			if (!name.endsWith(rollover)) continue;
+			const {server, key: pem} = JSON.parse(await readFile(join(folder, name), 'utf8'));
+			const key = createPrivateKey(pem);
+			const changed = await findAccount(this.#parts.connect(server), new AccountKey(key));
+			const accounts = new StoredAccounts(this.#folder, server);
+			const stored = (await accounts.list()).find(({id}) => id === name.slice(0, -rollover.length));
+			if (stored !== undefined && changed?.accountUrl === stored.url) {
+				await accounts.replaceKey(stored, key);
+				const detail = `the account ${stored.url} has its new key, which was not brought to its end`;
+				this.#parts.report?.({kind: 'recovered', detail});
+			}
+			await rm(join(folder, name), {force: true});
+		}
 	}
 
 	async deactivate(server: string | undefined): Promise<void> {

@@ -12,11 +12,15 @@ export function lazyCertificates(load: () => Promise<CertificateManager>): Certi
 	};
 	return {
 		register: async options => (await manager()).register(options),
+		profiles: async server => (await manager()).profiles(server),
 		obtain: async (domains, options) => (await manager()).obtain(domains, options),
 		obtainFromCsr: async (csr, options) => (await manager()).obtainFromCsr(csr, options),
 		enroll: async (domains, name, options) => (await manager()).enroll(domains, name, options),
+		adopt: async (folder, options) => (await manager()).adopt(folder, options),
 		renew: async options => (await manager()).renew(options),
 		revoke: async (name, settings) => (await manager()).revoke(name, settings),
+		revokeCertificate: async (certificate, settings) =>
+			(await manager()).revokeCertificate(certificate, settings),
 		deploy: async (name, installer) => (await manager()).deploy(name, installer),
 		enhance: async (domains, enhancements, installer) =>
 			(await manager()).enhance(domains, enhancements, installer),

@@ -16,13 +16,19 @@ import {
 } from '../issuers/acme/certificate-request.ts';
 import {revokeCertificate} from '../issuers/acme/revoke.ts';
 import type {RevocationReason} from '../issuers/issuer.ts';
-import {CertbotFolder} from '../lineages/certbot/folder.ts';
+import {CertbotFolder, checkLineageName} from '../lineages/certbot/folder.ts';
+import {findForeign, readForeign} from '../lineages/certbot/foreign-folders.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
+import {recovering} from '../lineages/certbot/recovery.ts';
+import {parseCertificates} from '../x509/certificates.ts';
+import {parsePrivateKey} from '../x509/private-keys.ts';
 import {AccountKeeper, type RegisterOptions} from './accounts.ts';
+import {keepCredentials, removeCredentials} from './dns-credentials.ts';
+import {writeState} from './due.ts';
 import {type ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
-import {type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
+import {giveKeyUp, type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
 import {type RenewalResult, Renewing, type RenewOptions} from './renewing.ts';
 import {type LineageStatus, statusesIn, statusOf} from './status.ts';
 
@@ -34,6 +40,15 @@ export interface IssuedCertificate {
 	readonly fullchain: string;
 	/** PKCS#8; absent where the request came from elsewhere. */
 	readonly privateKey?: string;
+}
+
+/** A certificate that another program obtained, and that is a lineage now. */
+export interface AdoptedCertificate {
+	/** The program whose folder it was. */
+	readonly program: string;
+	/** The file of its certificate there. */
+	readonly from: string;
+	readonly lineage: LineageStatus;
 }
 
 /** Obtains, renews, deploys and revokes the certificates of one folder. */
@@ -63,6 +78,12 @@ export class CertificateManager {
 	async register(options: RegisterOptions = {}): Promise<{readonly url: string; readonly id: string}> {
 		const {url, id} = (await this.#changing(() => this.#accounts.find(undefined, options))).stored;
 		return {url, id};
+	}
+
+	/** The profiles that the server offers: what it says of each, by name. */
+	async profiles(server?: string): Promise<Readonly<Record<string, string>>> {
+		const {meta} = await this.#parts.connect(serverOf(this.#parts, server)).directory();
+		return {...meta.profiles};
 	}
 
 	/** Obtain a certificate for these names or addresses, and keep nothing of it here. */
@@ -106,11 +127,49 @@ export class CertificateManager {
 			const {key, obtained, account} = await this.#ordering.forLineage(free, identifiers, undefined, options);
 			if (options.dryRun === true) return undefined;
 			const lineage = await Lineage.create(this.#folder, free, versionFiles(obtained, key), {});
-			writeParameters(lineage.configuration, this.#parameters(options, account.stored.id));
+			const parameters = this.#parameters(options, account.stored.id);
+			writeParameters(lineage.configuration, {
+				...parameters,
+				authenticator: await keepCredentials(this.#folder, free, parameters.authenticator),
+			});
 			await lineage.save();
 			await this.#ordering.finish(free);
 			if (this.#parts.settings.installer !== undefined) await this.#deploy(lineage);
 			return statusOf(lineage);
+		});
+	}
+
+	/**
+	 * Adopt what lego, dehydrated, uacme, acme-tiny, acmetool or mod_md keep in a folder: each as a lineage, which is renewed
+	 * from then on as the configuration says. Their files stay as they are.
+	 *
+	 * @throws {GatepassError} where there is nothing of the kind.
+	 */
+	async adopt(folder: string, options: ObtainOptions = {}): Promise<readonly AdoptedCertificate[]> {
+		const found = await findForeign(folder);
+		if (found.length === 0) {
+			throw new GatepassError({
+				code: 'certificate-missing',
+				what: `There is no certificate with its key in ${folder}, laid out as ACME clients do`,
+				hint: 'Name the folder of lego, dehydrated, uacme, acme-tiny, acmetool or mod_md, or a PKCS#12 file',
+			});
+		}
+		return this.#changing(async () => {
+			const adopted: AdoptedCertificate[] = [];
+			for (const one of found) {
+				const files = await readForeign(one);
+				if (await this.#isKept(files.privkey, files.cert)) continue;
+				const name = await Lineage.freeName(this.#folder, checkLineageName(one.name));
+				const lineage = await Lineage.create(this.#folder, name, files, {});
+				const parameters = this.#parameters(options, undefined);
+				writeParameters(lineage.configuration, {
+					...parameters,
+					authenticator: await keepCredentials(this.#folder, name, parameters.authenticator),
+				});
+				await lineage.save();
+				adopted.push({program: one.program, from: one.certificate, lineage: await statusOf(lineage)});
+			}
+			return adopted;
 		});
 	}
 
@@ -119,7 +178,10 @@ export class CertificateManager {
 		return this.#changing(() => this.#renewing.renew(options));
 	}
 
-	/** Have a certificate revoked, by the account that ordered it or, with `byKey`, by its own key. */
+	/**
+	 * Have a certificate revoked, by the account that ordered it or, with `byKey`, by its own key. It is renewed at the next
+	 * look, unless the reason is that it is given up; a key that was compromised is not used again.
+	 */
 	async revoke(
 		name: string,
 		settings: {
@@ -138,6 +200,54 @@ export class CertificateManager {
 				: (await this.#accounts.find(account, {server})).account;
 			const connection = this.#parts.connect(serverOf(this.#parts, server));
 			await revokeCertificate(connection, certificate, {signer, ...rest});
+			// Nobody takes it any more: renewed at the next look, unless it is given up.
+			if (rest.reason === 'cessationOfOperation' || rest.reason === 'affiliationChanged') return;
+			writeState(lineage.configuration, {
+				attempts: 0,
+				serialNumber: certificate.serialNumber,
+				renewAt: Date.now(),
+				askAgainAt: Date.now() + 43_200_000,
+			});
+			if (rest.reason === 'keyCompromise') giveKeyUp(lineage.configuration, certificate.serialNumber);
+			await lineage.save();
+		});
+	}
+
+	/**
+	 * Have a certificate (PEM or DER) revoked that is in no lineage, by the account or by its own key (PEM).
+	 *
+	 * @throws {GatepassError} where the key is not the certificate's.
+	 */
+	async revokeCertificate(
+		certificate: string | Uint8Array,
+		settings: {
+			readonly privateKey?: string | Uint8Array;
+			readonly reason?: RevocationReason;
+			readonly server?: string;
+			readonly signal?: AbortSignal;
+		} = {},
+	): Promise<void> {
+		const {privateKey, server, ...rest} = settings;
+		const [leaf] = parseCertificates(Buffer.from(certificate), 'the certificate');
+		if (leaf === undefined) {
+			throw new GatepassError({
+				code: 'certificate-missing',
+				what: 'There is no certificate in what is to be revoked',
+				hint: 'Name a file with one, in PEM or DER',
+			});
+		}
+		const key = privateKey === undefined ? undefined : parsePrivateKey(Buffer.from(privateKey), 'the key');
+		if (key !== undefined && !leaf.checkPrivateKey(key)) {
+			throw new GatepassError({
+				code: 'key-does-not-match',
+				what: 'The key is not that of the certificate which is to be revoked',
+				hint: 'Name its own key, or none: then the account has it revoked',
+			});
+		}
+		await this.#changing(async () => {
+			const signer = key ?? (await this.#accounts.find(undefined, {server})).account;
+			const connection = this.#parts.connect(serverOf(this.#parts, server));
+			await revokeCertificate(connection, leaf, {signer, ...rest});
 		});
 	}
 
@@ -184,6 +294,7 @@ export class CertificateManager {
 	async delete(name: string): Promise<void> {
 		await this.#changing(async () => {
 			await (await Lineage.open(this.#folder, name)).delete();
+			await removeCredentials(this.#folder, name);
 			await this.#ordering.finish(name);
 		});
 	}
@@ -279,7 +390,17 @@ export class CertificateManager {
 		});
 	}
 
-	#parameters(options: ObtainOptions, account: string): RenewalParameters {
+	/** Whether a lineage has this certificate in use already, such as from an import before. */
+	async #isKept(key: string, certificate: string): Promise<boolean> {
+		for (const name of await this.#folder.names()) {
+			const lineage = await Lineage.open(this.#folder, name).catch(() => undefined);
+			const read = await lineage?.read().catch(() => undefined);
+			if (read?.files.privkey === key && read.files.cert === certificate) return true;
+		}
+		return false;
+	}
+
+	#parameters(options: ObtainOptions, account: string | undefined): RenewalParameters {
 		const {settings} = this.#parts;
 		return {
 			server: serverOf(this.#parts, options.server),
@@ -295,13 +416,16 @@ export class CertificateManager {
 
 	async #changing<Result>(work: () => Promise<Result>): Promise<Result> {
 		await this.#folder.prepare();
-		return withLock(this.#folder.path, async () => {
-			for (const title of await this.#checkpoints.recover()) {
-				const detail = `took back '${title}', which was not brought to its end`;
-				this.#parts.report?.({kind: 'recovered', detail});
-			}
-			return work();
-		});
+		const told = (detail: string): void => this.#parts.report?.({kind: 'recovered', detail});
+		return withLock(this.#folder.path, async () =>
+			recovering(this.#folder, told, async () => {
+				for (const title of await this.#checkpoints.recover()) {
+					told(`took back '${title}', which was not brought to its end`);
+				}
+				await this.#accounts.settle();
+				return work();
+			}),
+		);
 	}
 }
 

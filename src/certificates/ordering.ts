@@ -115,7 +115,12 @@ export class Ordering {
 		const server = serverOf(this.#parts, options.server);
 		if (settings.identityOnly) refusePublicAuthority(server);
 		const connection = connect(server);
-		const authenticator = options.authenticator ?? settings.authenticator;
+		const chosen = options.authenticator ?? settings.authenticator;
+		// A lineage remembers only the name of a user's own, for its options may be secrets.
+		const authenticator =
+			chosen !== undefined && Object.keys(chosen).length === 1 && settings.authenticator?.name === chosen.name
+				? settings.authenticator
+				: chosen;
 		const obtained = await obtainCertificate(connection, account, {
 			identifiers,
 			key,

@@ -13,7 +13,7 @@ import type {AcmeConnection} from '../issuers/acme/connection.ts';
 
 /** What happened to a certificate. Holds no secret. */
 export interface CertificateEvent {
-	readonly kind: 'renewed' | 'failed' | 'hook-failed' | 'recovered';
+	readonly kind: 'renewed' | 'failed' | 'hook-failed' | 'recovered' | 'expiring';
 	/** The lineage. */
 	readonly name?: string;
 	readonly detail: string;

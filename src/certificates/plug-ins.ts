@@ -1,6 +1,10 @@
 /** The authenticators and installers by name: the built-in ones, and those that a user registers. */
 
-import type {AuthenticatorSettings, InstallerSettings} from '../config/certificate-settings.ts';
+import type {
+	AuthenticatorSettings,
+	DnsUpdateSettings,
+	InstallerSettings,
+} from '../config/certificate-settings.ts';
 import {GatepassError} from '../errors.ts';
 import {apacheInstaller} from '../installers/apache.ts';
 import type {Checkpoints} from '../installers/checkpoints.ts';
@@ -10,8 +14,10 @@ import {nginxInstaller} from '../installers/nginx.ts';
 import type {WebServerSettings} from '../installers/web-server.ts';
 import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
 import {CommandAuthenticator, type CommandSettings} from '../issuers/acme/authenticators/dns-command.ts';
+import {DnsUpdateAuthenticator} from '../issuers/acme/authenticators/dns-update.ts';
 import {StandaloneAuthenticator, WebrootAuthenticator} from '../issuers/acme/authenticators/http-01.ts';
 import {TlsAlpnAuthenticator} from '../issuers/acme/authenticators/tls-alpn-01.ts';
+import {resolveDnsUpdate} from './dns-credentials.ts';
 import type {AuthenticatorFactory, InstallerFactory} from './factories.ts';
 
 type Factories<Made> = Readonly<Record<string, (options: never) => Made>>;
@@ -21,12 +27,20 @@ const authenticators: Factories<Authenticator> = {
 	webroot: ({path}: {path: string}) => new WebrootAuthenticator(path),
 	'tls-alpn-01': (options: {address?: string; port?: number}) => new TlsAlpnAuthenticator(options),
 	'dns-command': (options: CommandSettings) => new CommandAuthenticator(options),
+	'dns-update': (options: DnsUpdateSettings) =>
+		new DnsUpdateAuthenticator(() => resolveDnsUpdate({...options, name: 'dns-update'})),
+	// The record is there, and stays.
+	'dns-persist-01': () => ({
+		name: 'dns-persist-01',
+		challenges: ['dns-persist-01'],
+		perform: async () => async () => {},
+	}),
 };
 
 const installers: Readonly<Record<string, (options: never, checkpoints: Checkpoints) => Installer>> = {
 	// A rule that names the lineage reads it where it is: there is nothing to copy.
 	identity: () => ({name: 'identity', deploy: async () => {}}),
-	files: (options: FilesSettings) => new FilesInstaller(options),
+	files: (options: FilesSettings, checkpoints) => new FilesInstaller(options, checkpoints),
 	nginx: (options: WebServerSettings, checkpoints) => nginxInstaller(options, checkpoints),
 	apache: (options: WebServerSettings, checkpoints) => apacheInstaller(options, checkpoints),
 };

@@ -9,6 +9,9 @@ import type {ConfigObject, ConfigValue} from '../lineages/certbot/config-object.
 const section = ['renewalparams'];
 const own = ['gatepass'];
 
+/** Of ours that certbot lacks. */
+const withoutSecrets: readonly string[] = ['tls-alpn-01', 'dns-persist-01'];
+
 /** How a lineage was obtained, and will be again. */
 export interface RenewalParameters {
 	readonly server: string;
@@ -58,6 +61,15 @@ export function writeParameters(configuration: ConfigObject, parameters: Renewal
 	if (authenticator !== undefined) writeAuthenticator(configuration, authenticator);
 }
 
+/** The key of the certificate with this serial number is not to be used again. */
+export function giveKeyUp(configuration: ConfigObject, serialNumber: string): void {
+	configuration.set(own, 'key_given_up', serialNumber);
+}
+
+export function isKeyGivenUp(configuration: ConfigObject, serialNumber: string): boolean {
+	return configuration.text(own, 'key_given_up') === serialNumber;
+}
+
 /** Whether certbot can renew it: it has no word for some authenticators. */
 export function isForCertbot(configuration: ConfigObject): boolean {
 	return configuration.text(own, 'authenticator') === undefined;
@@ -91,6 +103,14 @@ function readAuthenticator(configuration: ConfigObject): AuthenticatorSettings |
 				...(challenges.length > 0 && {challenges}),
 			};
 		}
+		case 'dns-rfc2136': {
+			const credentials = text('dns_rfc2136_credentials');
+			// certbot's own default.
+			const seconds = Number(text('dns_rfc2136_propagation_seconds') ?? 60);
+			return credentials === undefined
+				? undefined
+				: {name: 'dns-update', credentials, propagation: (seconds || 0) * 1000};
+		}
 		default:
 			return undefined;
 	}
@@ -117,6 +137,15 @@ function writeAuthenticator(configuration: ConfigObject, settings: Authenticator
 			set('manual_auth_hook', String(options.auth));
 			if (options.cleanup !== undefined) set('manual_cleanup_hook', String(options.cleanup));
 			break;
+		case 'dns-update':
+			// Without the key: see keepCredentials.
+			set('authenticator', 'dns-rfc2136');
+			set('dns_rfc2136_credentials', String(options.credentials));
+			set(
+				'dns_rfc2136_propagation_seconds',
+				String(Math.ceil(((options.propagation as number | undefined) ?? 0) / 1000)),
+			);
+			break;
 		case 'manual':
 			set('authenticator', 'manual');
 			break;
@@ -124,6 +153,9 @@ function writeAuthenticator(configuration: ConfigObject, settings: Authenticator
 			// certbot names what it does not know, and goes on with the others.
 			set('authenticator', name);
 			configuration.set(own, 'authenticator', name);
-			configuration.set(own, 'authenticator_options', JSON.stringify(options));
+			// Options of a user's own may be secrets, and anybody may read this file: they stay in the configuration.
+			if (withoutSecrets.includes(name)) {
+				configuration.set(own, 'authenticator_options', JSON.stringify(options));
+			}
 	}
 }

@@ -1,5 +1,5 @@
 /** Renews what is due: hooks around all of it, each lineage on its own, failures remembered. */
-import {createPrivateKey} from 'node:crypto';
+import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {setTimeout as pause} from 'node:timers/promises';
 import type {AcmeError} from '../errors.ts';
 import {hooksIn, runHook} from '../installers/hooks.ts';
@@ -9,9 +9,10 @@ import {fetchRenewalInformation, renewalIdentifier} from '../issuers/acme/renewa
 import type {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
 import {afterFailure, dueAt, readState, rememberInformation, wantsInformation, writeState} from './due.ts';
-import type {ObtainOptions, Ordering} from './ordering.ts';
+import type {ObtainOptions, Ordered, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
-import {readParameters} from './renewal-parameters.ts';
+import {isKeyGivenUp, readParameters} from './renewal-parameters.ts';
+import {latenessOf} from './status.ts';
 
 /** What `renew` takes. */
 export interface RenewOptions {
@@ -33,7 +34,7 @@ export interface RenewalResult {
 	readonly failed: readonly {readonly name: string; readonly error: Error}[];
 	/** Not due yet. */
 	readonly skipped: readonly string[];
-	/** Hooks that failed, a sentence each. */
+	/** Hooks that failed, and certificates that expire for want of a renewal: a sentence each. */
 	readonly warnings: readonly string[];
 }
 
@@ -42,6 +43,8 @@ export class Renewing {
 	readonly #folder: CertbotFolder;
 	readonly #ordering: Ordering;
 	readonly #deploy: (lineage: Lineage) => Promise<void>;
+	/** What was told already: a certificate's serial number with the sentence. */
+	readonly #told = new Set<string>();
 
 	/** `deploy` is called for each renewed lineage. */
 	constructor(
@@ -59,7 +62,7 @@ export class Renewing {
 	/** A failure of one keeps no other from being renewed. */
 	async renew({name, ...options}: RenewOptions): Promise<RenewalResult> {
 		const {signal} = options;
-		const run = new Run(this.#parts, signal);
+		const run = new Run(this.#parts, this.#told, signal);
 		for (const each of name === undefined ? await this.#folder.names() : [name]) {
 			signal?.throwIfAborted();
 			let lineage: Lineage | undefined;
@@ -80,6 +83,8 @@ export class Renewing {
 		if (!force && !dryRun) {
 			if (!(await this.#isDue(lineage, signal))) {
 				run.skipped(name);
+				// Put off by failures: authorities send no mail any more, so this is who tells.
+				if (readState(lineage.configuration).attempts > 0) await run.late(lineage);
 				return;
 			}
 			if (jitter) await pause(Math.random() * this.#parts.settings.jitter, undefined, {signal});
@@ -116,18 +121,27 @@ export class Renewing {
 	async #renew(lineage: Lineage, options: ObtainOptions): Promise<void> {
 		const parameters = readParameters(lineage.configuration);
 		const {certificate, files} = await lineage.read();
-		const isReused = parameters.reuseKey === true || this.#parts.settings.reuseKey;
+		const isReused =
+			(parameters.reuseKey === true || this.#parts.settings.reuseKey) &&
+			!isKeyGivenUp(lineage.configuration, certificate.serialNumber);
 		try {
-			const {key, obtained} = await this.#ordering.forLineage(
-				lineage.name,
-				domainsOf(certificate).map(identifierOf),
-				{
-					account: parameters.account,
-					replaces: renewalIdentifier(certificate),
-					key: isReused ? createPrivateKey(files.privkey) : undefined,
-				},
-				{...withoutUndefined(parameters), ...options},
-			);
+			const order = (): Promise<Ordered> =>
+				this.#ordering.forLineage(
+					lineage.name,
+					domainsOf(certificate).map(identifierOf),
+					{
+						account: parameters.account,
+						replaces: renewalIdentifier(certificate),
+						key: isReused ? createPrivateKey(files.privkey) : undefined,
+					},
+					{...withoutUndefined(parameters), ...options},
+				);
+			let {key, obtained} = await order();
+			if (new X509Certificate(obtained.certificate).fingerprint256 === certificate.fingerprint256) {
+				// The order whose certificate is in use: a process was killed before it could forget it.
+				await this.#ordering.finish(lineage.name);
+				({key, obtained} = await order());
+			}
 			if (options.dryRun === true) return;
 			await lineage.add(versionFiles(obtained, key));
 			await this.#ordering.finish(lineage.name);
@@ -149,6 +163,7 @@ export class Renewing {
 /** One run over all lineages: what came of each, and the hooks around them. */
 class Run {
 	readonly #parts: ManagerParts;
+	readonly #told: Set<string>;
 	readonly #signal: AbortSignal | undefined;
 	readonly #result = {
 		renewed: [] as string[],
@@ -159,8 +174,9 @@ class Run {
 	readonly #domains = {renewed: [] as string[], failed: [] as string[]};
 	#hasBegun = false;
 
-	constructor(parts: ManagerParts, signal: AbortSignal | undefined) {
+	constructor(parts: ManagerParts, told: Set<string>, signal: AbortSignal | undefined) {
 		this.#parts = parts;
+		this.#told = told;
 		this.#signal = signal;
 	}
 
@@ -189,10 +205,25 @@ class Run {
 		await this.#hooks('deploy', [own, this.#parts.settings.hooks.deploy], variables);
 	}
 
+	/** A certificate that should have been renewed by now is told of, once as long as nothing changes. */
+	async late(lineage: Lineage): Promise<void> {
+		const certificate = await lineage.certificate();
+		for (const sentence of latenessOf(certificate)) {
+			const detail = `${lineage.name}: ${sentence}`;
+			this.#result.warnings.push(detail);
+			const key = `${certificate.serialNumber} ${sentence}`;
+			if (this.#told.has(key)) continue;
+			this.#told.add(key);
+			const notAfter = certificate.validToDate.getTime();
+			this.#parts.report?.({kind: 'expiring', name: lineage.name, detail, notAfter});
+		}
+	}
+
 	async failed(name: string, error: Error, lineage: Lineage | undefined): Promise<void> {
 		this.#result.failed.push({name, error});
 		const certificate = await lineage?.certificate().catch(() => undefined);
 		this.#domains.failed.push(...(certificate === undefined ? [name] : domainsOf(certificate)));
+		if (lineage !== undefined && certificate !== undefined) await this.late(lineage);
 	}
 
 	async finish(): Promise<RenewalResult> {

@@ -1,4 +1,5 @@
 /** How a lineage stands, for people and machines. Asks no server. */
+import type {X509Certificate} from 'node:crypto';
 import type {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage} from '../lineages/certbot/lineage.ts';
 import {dueAt, readState} from './due.ts';
@@ -31,10 +32,8 @@ export async function statusOf(lineage: Lineage): Promise<LineageStatus> {
 	const state = readState(lineage.configuration);
 	const {at, reason} = dueAt(certificate, state);
 	const [notBefore, notAfter] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
-	const left = notAfter - Date.now();
-	const isLate = left < Math.min(soon, (notAfter - notBefore) / 10);
 	const warnings = [
-		...(left <= 0 ? ['it has expired'] : isLate ? ['it expires soon, and is not renewed yet'] : []),
+		...latenessOf(certificate),
 		...(state.attempts > 0 ? [`its renewal failed ${state.attempts} times in a row`] : []),
 	];
 	return {
@@ -50,6 +49,16 @@ export async function statusOf(lineage: Lineage): Promise<LineageStatus> {
 		isForCertbot: isForCertbot(lineage.configuration),
 		warnings,
 	};
+}
+
+/** What has to be said of a certificate that should have been renewed by now: a sentence, or none. */
+export function latenessOf({validFromDate, validToDate}: X509Certificate): readonly string[] {
+	const [notBefore, notAfter] = [validFromDate.getTime(), validToDate.getTime()];
+	const left = notAfter - Date.now();
+	if (left <= 0) return ['it has expired'];
+	return left < Math.min(soon, (notAfter - notBefore) / 10)
+		? ['it expires soon, and is not renewed yet']
+		: [];
 }
 
 /** Of all lineages; one that is damaged is told as such, and hides no other. */

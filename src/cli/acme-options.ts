@@ -31,6 +31,9 @@ export interface AcmeOptions extends GlobalOptions {
 	readonly manualAuthHook?: string;
 	readonly manualCleanupHook?: string;
 	readonly tlsAlpn?: boolean;
+	readonly dnsRfc2136?: boolean;
+	readonly dnsRfc2136Credentials?: string;
+	readonly dnsRfc2136PropagationSeconds?: number;
 	readonly http01Port?: number;
 	readonly http01Address?: string;
 	readonly tlsAlpn01Port?: number;
@@ -71,6 +74,14 @@ export function addOrderOptions(command: Command): Command {
 		.option('--manual', 'answer challenges by hand, or by hooks')
 		.option('--manual-auth-hook <command>', 'puts the answer in place')
 		.option('--manual-cleanup-hook <command>', 'takes it away again')
+		.option('--dns-rfc2136', 'answer dns-01 by updates of the zone (RFC 2136)')
+		.option('--dns-rfc2136-credentials <file>', "the name server and its key, in the form of certbot's")
+		.addOption(
+			// certbot's name is too long for a line of help.
+			new Option('--dns-rfc2136-propagation-seconds <seconds>', 'until all name servers have a record')
+				.argParser(parseSeconds)
+				.hideHelp(),
+		)
 		.option('--tls-alpn', 'answer tls-alpn-01 by a server of our own')
 		.option('--http-01-port <port>', 'where to listen for http-01 (default: 80)', parsePort)
 		.option('--http-01-address <address>', 'the address to listen on (default: all)')
@@ -89,6 +100,12 @@ function parsePort(text: string): number {
 	const port = Number(text);
 	if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
 	throw new InvalidArgumentError('It is no port. Give a number from 1 to 65535.');
+}
+
+function parseSeconds(text: string): number {
+	const seconds = Number(text);
+	if (Number.isInteger(seconds) && seconds >= 0 && seconds <= 86_400) return seconds;
+	throw new InvalidArgumentError('It is no number of seconds. Give one from 0 to 86400.');
 }
 
 /** What the options say of one certificate. */
@@ -127,10 +144,11 @@ function authenticatorOf(options: AcmeOptions): AuthenticatorSettings | undefine
 		webroot ?? webrootPath !== undefined,
 		manual ?? manualAuthHook !== undefined,
 		tlsAlpn,
+		options.dnsRfc2136 ?? options.dnsRfc2136Credentials !== undefined,
 	];
 	if (ways.filter(way => way === true).length > 1) {
 		throw new UsageError(
-			'Only one of --standalone, --webroot, --manual and --tls-alpn can answer challenges',
+			'Only one of --standalone, --webroot, --manual, --dns-rfc2136 and --tls-alpn can answer challenges',
 		);
 	}
 	if (standalone === true || (ways.every(way => way !== true) && options.http01Port !== undefined)) {
@@ -147,6 +165,18 @@ function authenticatorOf(options: AcmeOptions): AuthenticatorSettings | undefine
 			auth: manualAuthHook,
 			cleanup: manualCleanupHook,
 			...(preferred !== undefined && {challenges: challengesIn(preferred)}),
+		};
+	}
+	if (ways[4] === true) {
+		const {dnsRfc2136Credentials, dnsRfc2136PropagationSeconds} = options;
+		if (dnsRfc2136Credentials === undefined)
+			throw new UsageError('--dns-rfc2136 needs the name server and its key: --dns-rfc2136-credentials FILE');
+		return {
+			name: 'dns-update',
+			credentials: resolvePath(dnsRfc2136Credentials, process.cwd(), process.env),
+			...(dnsRfc2136PropagationSeconds !== undefined && {
+				propagation: dnsRfc2136PropagationSeconds * 1000,
+			}),
 		};
 	}
 	if (manual === true) return {name: 'manual'};
@@ -214,21 +244,23 @@ async function manualFactory(json: boolean | undefined): Promise<AuthenticatorFa
 		name: 'manual',
 		create: () => ({
 			name: 'manual',
-			challenges: ['dns-01', 'http-01'],
-			async perform({domain, type, token, keyAuthorization}) {
+			challenges: ['dns-01', 'http-01', 'dns-persist-01', 'dns-account-01'],
+			async perform(task) {
+				const {domain, type, token, keyAuthorization} = task;
 				if (!canAsk(json)) {
 					throw new UsageError(
 						'Nobody is there to answer challenges by hand. Name a command with --manual-auth-hook',
 					);
 				}
-				const [{confirm, isCancel, note}, {dnsValue}] = await Promise.all([
+				const [{confirm, isCancel, note}, {dnsChallenges, recordFor}] = await Promise.all([
 					import('@clack/prompts'),
-					import('../issuers/acme/authenticators/dns-command.ts'),
+					import('../issuers/acme/authenticators/dns-record.ts'),
 				]);
 				const output = process.stderr;
+				const record = (dnsChallenges as readonly string[]).includes(type) ? recordFor(task) : undefined;
 				const what =
-					type === 'dns-01'
-						? `Add a TXT record named\n_acme-challenge.${domain}\nwith the value\n${dnsValue(keyAuthorization)}`
+					record !== undefined
+						? `Add a TXT record named\n${record.name}\nwith the value\n${record.value}`
 						: `Serve at\nhttp://${domain}/.well-known/acme-challenge/${token}\nthe text\n${keyAuthorization}`;
 				note(what, `${domain}: ${type}`, {output});
 				const answer = await confirm({message: 'Is it there?', output});
@@ -240,6 +272,7 @@ async function manualFactory(json: boolean | undefined): Promise<AuthenticatorFa
 	};
 }
 
-function isMissing(error: unknown): boolean {
-	return error instanceof ConfigurationError && error.problems[0]?.path === '(configuration)';
+/** Whether there is no configuration at all, which these commands can do without. */
+export function isMissing(error: unknown): boolean {
+	return error instanceof ConfigurationError && error.diagnostics[0]?.code === 'configuration-not-found';
 }

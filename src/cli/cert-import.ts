@@ -1,14 +1,16 @@
 /** `gatepass cert import`: makes usercert.pem and userkey.pem of a PKCS#12 file. */
+import {stat} from 'node:fs/promises';
 import process from 'node:process';
 import type {Command} from 'commander';
 import type {Imported} from '../lineages/import.ts';
 import {resolvePath} from '../strategy/paths.ts';
+import type {AcmeOptions} from './acme-options.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import type {PassphraseOptions} from './passphrase-input.ts';
 import {examples, optionsOf} from './settings.ts';
 import {wrap} from './wrap.ts';
 
-interface ImportOptions extends PassphraseOptions {
+interface ImportOptions extends PassphraseOptions, Pick<AcmeOptions, 'server' | 'configDir'> {
 	readonly to: string;
 	readonly force?: boolean;
 	readonly alias?: string;
@@ -18,13 +20,14 @@ interface ImportOptions extends PassphraseOptions {
 export function addCertImportCommand(group: Command): void {
 	group
 		.command('import')
-		.summary('take a certificate over from a PKCS#12 file')
+		.summary('take a certificate over from a PKCS#12 file, or from another ACME client')
 		.description(
 			'Take a certificate and its key over from a PKCS#12 file, as a browser or https://ca.cern.ch gives it, into ' +
 				'usercert.pem and userkey.pem. The key is written without a passphrase, for its owner only. What is there already ' +
-				'is replaced only with --force, and then kept under another name.',
+				'is replaced only with --force, and then kept under another name. A folder of lego, dehydrated, uacme, acme-tiny, ' +
+				'acmetool or mod_md is adopted: its certificates are renewed from then on, and its files stay as they are.',
 		)
-		.argument('<file>', 'the PKCS#12 file (.p12, .pfx)')
+		.argument('<file>', 'the PKCS#12 file (.p12, .pfx), or the folder of an ACME client')
 		.option('--to <folder>', 'where to write the two files', '~/.globus')
 		.option('--passphrase-file <file>', 'a file whose first line is the passphrase; default: ask for it')
 		.option(
@@ -32,11 +35,14 @@ export function addCertImportCommand(group: Command): void {
 			'of several identities in the file, the one of that alias; default: the latest valid one',
 		)
 		.option('--thumbprint <digits>', 'likewise, by the SHA-256 or SHA-1 of its certificate')
+		.option('--server <url>', 'of a folder: the directory of the ACME server that is to renew')
+		.option('--config-dir <folder>', "of a folder: where certificates are kept, in certbot's layout")
 		.option('--force', 'replace what is there, and keep a copy of that')
 		.addHelpText(
 			'after',
 			examples(
 				'gatepass cert import my.p12',
+				'gatepass cert import ~/.lego',
 				'gatepass cert import my.p12 --to ~/private --force',
 				'gatepass cert import my.p12 --passphrase-file /run/secrets/p12-passphrase',
 			),
@@ -44,6 +50,10 @@ export function addCertImportCommand(group: Command): void {
 		.action(async (written: string, _own: unknown, command: Command) => {
 			const options = optionsOf<ImportOptions>(command);
 			const file = resolvePath(written, process.cwd(), process.env);
+			if ((await stat(file).catch(() => undefined))?.isDirectory() === true) {
+				await adopt(file, options);
+				return;
+			}
 			const to = resolvePath(options.to, process.cwd(), process.env);
 			const [{importPkcs12}, {withPassphrase}] = await Promise.all([
 				import('../lineages/import.ts'),
@@ -55,6 +65,23 @@ export function addCertImportCommand(group: Command): void {
 			if (options.json) printJson(await forMachines(imported));
 			else print(await describe(imported));
 		});
+}
+
+async function adopt(folder: string, options: ImportOptions): Promise<void> {
+	const {withCertificates} = await import('./acme-options.ts');
+	await withCertificates(options, async certificates => {
+		const adopted = await certificates.adopt(folder);
+		if (options.json) {
+			printJson(adopted);
+			return;
+		}
+		for (const {program, lineage} of adopted) {
+			const {name, notAfter, due} = lineage;
+			print(`${paint('green', '✔')} adopted ${name} of ${program}, until ${describeTime(notAfter)}`);
+			print(`  renewed      ${describeTime(due)}`);
+		}
+		if (adopted.length === 0) print('All that is there was adopted before.');
+	});
 }
 
 async function forMachines(imported: Imported): Promise<unknown> {

@@ -1,8 +1,9 @@
 /** `gatepass cert obtain`: a certificate from an ACME server, which renews itself from then on. */
-import {readFile, writeFile} from 'node:fs/promises';
+import {readFile} from 'node:fs/promises';
 import process from 'node:process';
 import type {Command} from 'commander';
 import {GatepassError} from '../errors.ts';
+import {isThere, writeToDisk} from '../files/durable.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {type AcmeOptions, addOrderOptions, obtainOptions, withCertificates} from './acme-options.ts';
 import {confirmTerms} from './cert-register.ts';
@@ -16,6 +17,7 @@ interface ObtainCommandOptions extends AcmeOptions {
 	readonly certName?: string;
 	readonly csr?: string;
 	readonly certPath?: string;
+	readonly keyPath?: string;
 	readonly allowSubsetOfNames?: boolean;
 }
 
@@ -30,7 +32,8 @@ export function addCertObtainCommand(group: Command): void {
 		.option('-d, --domain <name>', 'a name or address; several, or a list with commas', collect)
 		.option('--cert-name <name>', 'what to call it here (default: the first name)')
 		.option('--csr <file>', 'a certificate request that was made elsewhere; nothing is kept then')
-		.option('--cert-path <file>', 'where to write the certificate of a request, with its chain')
+		.option('--cert-path <file>', 'where to write the certificate with its chain, too')
+		.option('--key-path <file>', 'where to write its key, too, for its owner only')
 		.option('--allow-subset-of-names', 'leave out names that cannot be proven')
 		.option('--deploy-hook <command>', 'run after each renewal');
 	addOrderOptions(command)
@@ -48,6 +51,9 @@ export function addCertObtainCommand(group: Command): void {
 			if ((options.domain === undefined) === (options.csr === undefined)) {
 				throw new UsageError('Name what the certificate is for: -d NAME, or a request with --csr FILE');
 			}
+			if (options.csr !== undefined && options.keyPath !== undefined)
+				throw new UsageError('--key-path has no key to write: that of a request is elsewhere');
+			await checkNew(options.certPath, options.keyPath);
 			const chosen = obtainOptions(options);
 			await withCertificates(options, async certificates => {
 				await confirmTerms(certificates, options);
@@ -58,6 +64,12 @@ export function addCertObtainCommand(group: Command): void {
 				};
 				if (options.csr === undefined) {
 					const status = await certificates.enroll(options.domain ?? [], options.certName, settings);
+					if (status !== undefined) {
+						const {certPath, keyPath} = options;
+						if (certPath !== undefined)
+							await writeNew(certPath, await readFile(status.paths.fullchain), 0o644);
+						if (keyPath !== undefined) await writeNew(keyPath, await readFile(status.paths.privkey), 0o600);
+					}
 					if (options.json) printJson(status ?? {dryRun: true});
 					else if (status === undefined)
 						print(`${paint('green', '✔')} the dry run succeeded; nothing was kept`);
@@ -74,7 +86,7 @@ export function addCertObtainCommand(group: Command): void {
 					return;
 				}
 				const issued = await certificates.obtainFromCsr(await readCsr(options.csr), settings);
-				if (options.certPath !== undefined) await writeNew(options.certPath, issued.fullchain);
+				if (options.certPath !== undefined) await writeNew(options.certPath, issued.fullchain, 0o644);
 				if (options.json) printJson(issued);
 				else if (options.certPath === undefined) printAsItIs(issued.fullchain.trimEnd());
 				else print(`${paint('green', '✔')} wrote ${shortPath(options.certPath)}`);
@@ -103,10 +115,22 @@ async function readCsr(file: string): Promise<string | Uint8Array> {
 	}
 }
 
+/** Told before anything is ordered: an order counts. */
+async function checkNew(...files: readonly (string | undefined)[]): Promise<void> {
+	for (const file of files) {
+		if (file === undefined || !(await isThere(resolvePath(file, process.cwd(), process.env)))) continue;
+		throw new GatepassError({
+			code: 'output-exists',
+			what: `${file} is there already`,
+			hint: 'Name a file that is not there: nothing is written over, and nothing was ordered',
+		});
+	}
+}
+
 /** Never over a file that is there. */
-async function writeNew(file: string, content: string): Promise<void> {
+async function writeNew(file: string, content: string | Buffer, mode: number): Promise<void> {
 	try {
-		await writeFile(resolvePath(file, process.cwd(), process.env), content, {flag: 'wx', mode: 0o644});
+		await writeToDisk(resolvePath(file, process.cwd(), process.env), content, mode);
 	} catch (error) {
 		throw new GatepassError(
 			{

@@ -10,6 +10,7 @@ import {exitCodes} from './exit-codes.ts';
 import {paint, print, printJson} from './output.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf} from './settings.ts';
+import {renderTable} from './table.ts';
 
 export function addCertRegisterCommand(group: Command): void {
 	const command = group
@@ -68,6 +69,32 @@ export async function confirmTerms(
 			email = answer;
 		}
 	}
+}
+
+export function addCertProfilesCommand(group: Command): void {
+	addServerOptions(
+		group
+			.command('profiles')
+			.summary('show the profiles that an ACME server offers')
+			.description('Show the profiles that an ACME server offers: one can be named with --profile.'),
+	)
+		.addHelpText('after', examples('gatepass cert profiles --server https://ca.example.org/acme/directory'))
+		.action(async (_own: unknown, own: Command) => {
+			const options = optionsOf<AcmeOptions>(own);
+			await withCertificates(options, async certificates => {
+				const profiles = await withProgress('Asking the authority', options.json !== true, () =>
+					certificates.profiles(),
+				);
+				if (options.json) printJson(profiles);
+				else if (Object.keys(profiles).length === 0) print('The server offers no profiles.');
+				else print(await renderTable(['name', 'what it is'], Object.entries(profiles).map(withoutControls)));
+			});
+		});
+}
+
+/** What a server sends; a terminal would obey control characters. */
+function withoutControls(row: readonly string[]): string[] {
+	return row.map(text => String(text).replace(/\p{Cc}+/gu, ' '));
 }
 
 export function addCertAccountCommand(group: Command): void {

@@ -1,16 +1,19 @@
 /** `gatepass cert renew` and `gatepass cert delete`. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import {type AcmeOptions, addServerOptions, withCertificates} from './acme-options.ts';
+import {resolvePath} from '../strategy/paths.ts';
+import {type AcmeOptions, addServerOptions, isMissing, withCertificates} from './acme-options.ts';
 import {exitCodes} from './exit-codes.ts';
 import {ObtainProgress} from './obtain-progress.ts';
-import {count, note, paint, print, printJson} from './output.ts';
+import {count, note, paint, print, printAsItIs, printJson} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
 import {wrap} from './wrap.ts';
 
 interface RenewCommandOptions extends AcmeOptions {
 	readonly certName?: string;
 	readonly forceRenewal?: boolean;
+	readonly printTimer?: boolean;
+	readonly printCron?: boolean;
 }
 
 export function addCertRenewCommand(group: Command): void {
@@ -24,7 +27,9 @@ export function addCertRenewCommand(group: Command): void {
 			)
 			.option('--cert-name <name>', 'only this one')
 			.option('--force-renewal', 'also what is not due')
-			.option('--dry-run', 'try it all, and keep nothing'),
+			.option('--dry-run', 'try it all, and keep nothing')
+			.option('--print-timer', 'print a systemd timer that does this, and do nothing')
+			.option('--print-cron', 'print a line for a crontab that does this, and do nothing'),
 	)
 		.addHelpText(
 			'after',
@@ -32,7 +37,7 @@ export function addCertRenewCommand(group: Command): void {
 				'gatepass cert renew',
 				'gatepass cert renew --cert-name www.example.org --force-renewal',
 				'gatepass cert renew --dry-run',
-				'0 */6 * * * gatepass cert renew --json    # a line for cron',
+				'gatepass cert renew --print-timer',
 			),
 		)
 		.action(async (_own: unknown, own: Command) => {
@@ -42,6 +47,11 @@ export function addCertRenewCommand(group: Command): void {
 				dryRun = false,
 				...options
 			} = optionsOf<RenewCommandOptions>(own);
+			const {printTimer, printCron} = options;
+			if (printTimer === true || printCron === true) {
+				await printSchedules(options, certName);
+				return;
+			}
 			await withCertificates(options, async certificates => {
 				const {show} = new ObtainProgress(options.json);
 				const {renewed, failed, skipped, warnings} = await certificates.renew({
@@ -67,6 +77,28 @@ export function addCertRenewCommand(group: Command): void {
 				if (renewed.length + skipped.length + failed.length === 0) print('There is no certificate to renew.');
 			});
 		});
+}
+
+/** With the options that say where certificates are, by whole paths: neither runs in this folder. */
+async function printSchedules(options: RenewCommandOptions, certName: string | undefined): Promise<void> {
+	const {printTimer, printCron, config, configDir, server, json} = options;
+	const absolute = (path: string): string => resolvePath(path, process.cwd(), process.env);
+	const {findConfiguration} = await import('../config/find.ts');
+	const found = await findConfiguration(process.cwd(), config).catch(error => {
+		if (isMissing(error)) return undefined;
+		throw error;
+	});
+	const parameters = [
+		...(found?.file === undefined ? [] : ['--config', found.file]),
+		...(configDir === undefined ? [] : ['--config-dir', absolute(configDir)]),
+		...(server === undefined ? [] : ['--server', server]),
+		...(certName === undefined ? [] : ['--cert-name', certName]),
+	];
+	const {cronLine, systemdTimer} = await import('./schedules.ts');
+	const timer = printTimer === true ? systemdTimer(parameters) : undefined;
+	const cron = printCron === true ? cronLine(parameters) : undefined;
+	if (json) printJson({...(timer !== undefined && {timer}), ...(cron !== undefined && {cron})});
+	else for (const text of [timer, cron]) if (text !== undefined) printAsItIs(text);
 }
 
 export function addCertDeleteCommand(group: Command): void {

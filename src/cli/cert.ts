@@ -6,7 +6,7 @@ import {addCertInspectCommand} from './cert-inspect.ts';
 import {addCertInstallCommand} from './cert-install.ts';
 import {addCertListCommand} from './cert-list.ts';
 import {addCertObtainCommand} from './cert-obtain.ts';
-import {addCertAccountCommand, addCertRegisterCommand} from './cert-register.ts';
+import {addCertAccountCommand, addCertProfilesCommand, addCertRegisterCommand} from './cert-register.ts';
 import {addCertDeleteCommand, addCertRenewCommand} from './cert-renew.ts';
 import {addCertRequestCommand} from './cert-request.ts';
 import {addCertRevokeCommand} from './cert-revoke.ts';
@@ -26,6 +26,7 @@ const add: readonly ((group: Command) => void)[] = [
 	addCertDeployCommands,
 	addCertDeleteCommand,
 	addCertAccountCommand,
+	addCertProfilesCommand,
 ];
 
 export function addCertCommand(program: Command): void {

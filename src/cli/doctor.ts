@@ -1,17 +1,19 @@
-/** `gatepass doctor`: is all well, and if not, what is to be done. */
+/** `gatepass doctor`: is all well, or one request, and if not, what is to be done. */
 import process from 'node:process';
 import type {Command} from 'commander';
 import {exitCodes} from './exit-codes.ts';
+import {UsageError} from './failure.ts';
 import type {Finding} from './finding.ts';
 import {count, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
-import {examples, optionsOf} from './settings.ts';
+import {examples, optionsOf, parseMethod} from './settings.ts';
 import {wrap} from './wrap.ts';
 
 interface DoctorOptions {
 	readonly network?: boolean;
 	/** A code. */
 	readonly explain?: string;
+	readonly request?: string;
 }
 
 export function addDoctorCommand(program: Command): void {
@@ -20,8 +22,12 @@ export function addDoctorCommand(program: Command): void {
 		.summary('check that all is well')
 		.description(
 			"Check Node's version, the configuration, each rule's credential, the rights of key and cache files, " +
-				'and the clock. Asks no server, unless --network is given. Exit code 1 when a check failed.',
+				'and the clock. Asks no server, unless --network is given. Exit code 1 when a check failed.\n\n' +
+				'With a URL, walk one request to it stage by stage, and stop at the first that is broken: its rule and ' +
+				'credential, the name, the way, the connection, TLS, the authorization server or KDC, and the answer.',
 		)
+		.argument('[url]', 'a URL to make one request to; https when the scheme is left out')
+		.option('-X, --request <method>', 'the method of that request (default: GET)', parseMethod)
 		.option(
 			'--network',
 			"also ask the rules' hosts, KDCs and authorization servers, fetch a token for each rule, compare clocks",
@@ -32,12 +38,21 @@ export function addDoctorCommand(program: Command): void {
 			examples(
 				'gatepass doctor',
 				'gatepass doctor --network',
+				'gatepass doctor https://api.example.org/runs',
 				'gatepass doctor --explain server-untrusted',
 				`gatepass doctor --json | jq '.[] | select(.outcome != "ok")'`,
 			),
 		)
-		.action(async (_own: unknown, command: Command) => {
-			const {config, json, network = false, explain} = optionsOf<DoctorOptions>(command);
+		.action(async (url: string | undefined, _own: unknown, command: Command) => {
+			const {config, json, network = false, explain, request} = optionsOf<DoctorOptions>(command);
+			if (url !== undefined) {
+				if (network || explain !== undefined)
+					throw new UsageError('With a URL, --network and --explain have no meaning');
+				const {doctorUrl} = await import('./doctor-url.ts');
+				await doctorUrl(url, optionsOf(command));
+				return;
+			}
+			if (request !== undefined) throw new UsageError('-X needs a URL');
 			if (explain !== undefined) {
 				await explainCode(explain, json);
 				return;

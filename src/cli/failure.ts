@@ -1,7 +1,7 @@
 /** What went wrong, as the command line tells it: an exit code, and a message or one JSON object on stderr. */
 import process from 'node:process';
 import {CommanderError} from 'commander';
-import {ConfigurationError, StrategyNotFoundError} from '../errors.ts';
+import {ConfigurationError, GatepassError, StrategyNotFoundError} from '../errors.ts';
 import {exitCodes} from './exit-codes.ts';
 import {note, noteAsItIs, paint} from './output.ts';
 import {wrapLines} from './wrap.ts';
@@ -23,6 +23,9 @@ export function reportFailure(error: unknown, command: string, json: boolean): n
 		);
 		if (failure instanceof CommanderError) note(`Run '${command} --help' for usage and examples.`);
 	}
+	if (failure instanceof GatepassError && failure.command !== undefined && !json) {
+		note(`Run '${failure.command}' to see where it breaks.`);
+	}
 	if (process.env.GATEPASS_DEBUG === '1' && !json) noteAsItIs(stacksOf(failure));
 	return exitCodeOf(failure);
 }
@@ -43,6 +46,7 @@ function describeForMachines(error: Error): Record<string, unknown> {
 		name: usage ? 'UsageError' : error.name,
 		...(usage ? {code: 'ERR_GATEPASS_USAGE'} : typeof code === 'string' && {code}),
 		message: messageOf(error),
+		...(error instanceof GatepassError && error.command !== undefined && {command: error.command}),
 		...(error instanceof ConfigurationError && {problems: error.problems}),
 		...(process.env.GATEPASS_DEBUG === '1' && {stack: stacksOf(error)}),
 	};

@@ -12,6 +12,8 @@ import {reportFailure, UsageError} from './failure.ts';
 import {addForgetCommand} from './forget.ts';
 import {addInitCommand} from './init.ts';
 import {addRequestCommand} from './request.ts';
+import {addRunCommand} from './run-command.ts';
+import {addServeCommand} from './serve.ts';
 import {addStatusCommand} from './status.ts';
 import {addTokenCommand} from './token.ts';
 
@@ -83,6 +85,8 @@ function createProgram(json: boolean): Command {
 		addTokenCommand,
 		addStatusCommand,
 		addForgetCommand,
+		addServeCommand,
+		addRunCommand,
 		addDoctorCommand,
 		addInitCommand,
 		addCertCommand,
@@ -98,6 +102,7 @@ Examples:
   gatepass doctor                             see whether all is well
   gatepass explain https://api.example.org/   which rule is chosen, and why
   gatepass request https://api.example.org/   make a request
+  gatepass run -- python3 analysis.py         the same for any program
 
 Exit codes: 0 done, 1 the request or check failed, 2 usage, 3 configuration.`;
 

@@ -1,12 +1,13 @@
 /** `gatepass status`: how the credential of each host rule stands. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {RuleStatus} from '../gatepass.ts';
+import type {Gatepass, RuleStatus} from '../gatepass.ts';
 import {exitCodes} from './exit-codes.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf, withGatepass} from './settings.ts';
 import {renderTable} from './table.ts';
+import {wrap} from './wrap.ts';
 
 export function addStatusCommand(program: Command): void {
 	program
@@ -36,10 +37,21 @@ export function addStatusCommand(program: Command): void {
 					gatepass.status({verify}),
 				);
 				if (options.json) printJson(rules);
-				else print(await describe(rules));
+				else {
+					print(await describe(rules));
+					for (const warning of await lineageWarnings(gatepass)) print(warning);
+				}
 				if (rules.some(({available}) => !available)) process.exitCode = exitCodes.failed;
 			});
 		});
+}
+
+/** Certificates that renew themselves, where one of them needs a person. A folder that cannot be read is for `cert list`. */
+async function lineageWarnings({certificates}: Pick<Gatepass, 'certificates'>): Promise<string[]> {
+	const lineages = await certificates.list().catch(() => []);
+	return lineages.flatMap(({name, warnings}) =>
+		warnings.map(warning => wrap(`${name}: ${warning}`, `${paint('yellow', '!')} `)),
+	);
 }
 
 async function describe(rules: readonly RuleStatus[]): Promise<string> {

@@ -13,12 +13,41 @@ export interface ExternalAccountBinding {
 	readonly algorithm?: 'HS256' | 'HS384' | 'HS512' | undefined;
 }
 
+/** Answers challenges by updates of a DNS zone (RFC 2136) under a shared key (TSIG). */
+export interface DnsUpdateSettings {
+	readonly name: 'dns-update';
+	/** A file in the form of certbot's dns-rfc2136, with `server`, `port` and the key. */
+	readonly credentials?: string | undefined;
+	/** The name server that takes updates; its address, where certbot is to renew, too. */
+	readonly server?: string | undefined;
+	/** Default: 53. */
+	readonly port?: number | undefined;
+	readonly keyName?: string | undefined;
+	/** Base64: a secret. */
+	readonly secret?: string | undefined;
+	/** Default: `hmac-sha256`. */
+	readonly algorithm?:
+		| 'hmac-md5'
+		| 'hmac-sha1'
+		| 'hmac-sha224'
+		| 'hmac-sha256'
+		| 'hmac-sha384'
+		| 'hmac-sha512'
+		| undefined;
+	/** Seconds that others may keep the record. Default: 60. */
+	readonly ttl?: number | undefined;
+	/** Milliseconds until the zone's other name servers have the record. Default: 0. */
+	readonly propagation?: number | undefined;
+}
+
 /** How challenges are answered. Other names are those of authenticators that were registered. */
 export type AuthenticatorSettings =
 	| {readonly name: 'http-01'; readonly address?: string | undefined; readonly port?: number | undefined}
 	| {readonly name: 'webroot'; readonly path: string}
 	| {readonly name: 'tls-alpn-01'; readonly address?: string | undefined; readonly port?: number | undefined}
 	| {readonly name: 'dns-command'; readonly auth: string; readonly cleanup?: string | undefined}
+	| DnsUpdateSettings
+	| {readonly name: 'dns-persist-01'}
 	| {readonly name: 'manual'}
 	| {readonly name: string; readonly [option: string]: unknown};
 

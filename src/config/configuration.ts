@@ -5,6 +5,7 @@ import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
 import type {Environment} from '../strategy/services.ts';
 import type {CertificateSettings} from './certificate-settings.ts';
+import type {ServeSettings} from './serve-settings.ts';
 
 /** Stands among the files of a trust entry for the operating system's store of CA certificates. */
 export const systemStore = 'system';
@@ -50,6 +51,9 @@ export interface Configuration {
 	readonly bundles: readonly Bundle[];
 	readonly trust: readonly TrustEntry[];
 	readonly certificates: CertificateSettings;
+	/** The way out: a URL, `environment`, `none`; absent: the environment, where Node is told to heed it. May hold a password. */
+	readonly proxy?: string | undefined;
+	readonly serve: ServeSettings;
 	/** Whether a request without a rule is an error. */
 	readonly strict: boolean;
 	readonly hostRules: readonly HostRule[];

@@ -7,6 +7,8 @@ const pattern = z.string().describe('[scheme://]host[:port][/path]; the scheme i
 
 const milliseconds = z.int().positive();
 
+const proxy = z.string().min(1);
+
 export const hostRuleSchema = z.strictObject({
 	match: oneOrMore(pattern).describe('The URLs of this rule: one pattern or several'),
 	methods: z
@@ -22,6 +24,7 @@ export const hostRuleSchema = z.strictObject({
 		.optional()
 		.describe('Keeps the tokens of this rule apart from those of other tenants'),
 	allowInsecure: z.boolean().optional().describe('Leave to send the credential over plain http'),
+	proxy: proxy.optional().describe('The way out to these URLs, instead of the one of the configuration'),
 });
 
 export const trustSchema = z.strictObject({
@@ -94,6 +97,20 @@ const authenticators = [
 	z.strictObject({name: z.literal('webroot'), path: text}),
 	z.strictObject({name: z.literal('tls-alpn-01'), address: text.optional(), port}),
 	z.strictObject({name: z.literal('dns-command'), auth: command, cleanup: command.optional()}),
+	z.strictObject({
+		name: z.literal('dns-update'),
+		credentials: text.optional(),
+		server: text.optional(),
+		port,
+		keyName: text.optional(),
+		secret: text.optional(),
+		algorithm: z
+			.enum(['hmac-md5', 'hmac-sha1', 'hmac-sha224', 'hmac-sha256', 'hmac-sha384', 'hmac-sha512'])
+			.optional(),
+		ttl: z.int().min(0).max(86_400).optional(),
+		propagation: milliseconds.optional(),
+	}),
+	z.strictObject({name: z.literal('dns-persist-01')}),
 	z.strictObject({name: z.literal('manual')}),
 ] as const;
 
@@ -169,6 +186,47 @@ export const certificatesSchema = z.strictObject({
 		.describe('Refuse what is not for clients. Default: true where the installer is identity'),
 });
 
+export const serveSchema = z.strictObject({
+	listen: text
+		.optional()
+		.describe('Where the local proxy listens: HOST:PORT, or unix:PATH. Default: 127.0.0.1:8642'),
+	routes: z
+		.record(z.string(), z.string())
+		.optional()
+		.describe('Paths of the local proxy, each with the URL that it leads to'),
+	forward: z
+		.boolean()
+		.optional()
+		.describe('Whether it is a forward proxy too: http:// by whole URL, https:// by CONNECT. Default: false'),
+	intercept: z
+		.enum(['rules', 'off'])
+		.optional()
+		.describe(
+			'rules: CONNECT to a host with a rule is opened, with a CA of its own. off: every tunnel is left alone. Default: rules',
+		),
+	pinned: z
+		.array(pattern)
+		.optional()
+		.describe('Hosts whose tunnels are left alone all the same: for programs that insist on a certificate'),
+	secret: z
+		.string()
+		.min(32, 'it is too short; write at least 32 characters, such as `openssl rand -hex 32` prints')
+		.optional()
+		.describe('What clients have to show. Default: GATEPASS_SECRET, or one that is made at each start'),
+	allowLocalUsers: z
+		.boolean()
+		.optional()
+		.describe('Leave for every local user to use the credentials: no secret is asked for. Default: false'),
+	redirects: z
+		.enum(['follow', 'return'])
+		.optional()
+		.describe('What becomes of a redirect of a route to another host. Default: return'),
+	tls: z
+		.strictObject({certificate: text, key: text})
+		.optional()
+		.describe('PEM files with which clients are served over TLS; needed beyond this machine'),
+});
+
 export const configurationSchema = z.strictObject({
 	$schema: z.string().optional().describe('For editors; not used'),
 	bundles: z
@@ -185,10 +243,16 @@ export const configurationSchema = z.strictObject({
 	tokenRequest: tokenRequestSchema.optional().describe('How tokens are fetched'),
 	trust: z.array(trustSchema).optional().describe("CA certificates by server, besides the system's"),
 	certificates: certificatesSchema.optional().describe('Certificates that renew themselves'),
+	serve: serveSchema.optional().describe('The local proxy: `gatepass serve` and `gatepass run`'),
 	strict: z
 		.boolean()
 		.optional()
 		.describe('Whether a request that no host rule matches is an error. Default: it is sent as it is'),
+	proxy: proxy
+		.optional()
+		.describe(
+			'The way out: the URL of a proxy, environment (what HTTPS_PROXY, HTTP_PROXY and NO_PROXY say), or none. Default: environment where Node is told to heed it (NODE_USE_ENV_PROXY=1)',
+		),
 	hostRules: z
 		.array(hostRuleSchema)
 		.optional()

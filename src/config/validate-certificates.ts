@@ -18,7 +18,7 @@ const keyTypes: Readonly<Record<string, CertificateKeyType>> = {
 };
 
 /** Options of authenticators and installers that are paths. */
-const paths = ['path', 'certificate', 'key', 'chain', 'configuration'];
+const paths = ['path', 'certificate', 'key', 'chain', 'configuration', 'credentials'];
 
 export function validateCertificates(
 	input: CertificatesInput,

@@ -12,6 +12,7 @@ import type {Path} from './source.ts';
 import {closest} from './suggest.ts';
 import {checkEndpoints, nestedPlaces, validateOptions} from './validate-options.ts';
 import {type PlacedPattern, validatePatterns} from './validate-patterns.ts';
+import {checkProxy} from './validate-proxy.ts';
 
 export async function validateRule(
 	rule: Salvaged<z.output<typeof hostRuleSchema>>,
@@ -21,6 +22,7 @@ export async function validateRule(
 	const path: Path = ['hostRules', index];
 	const {problems, source} = context;
 	const {strategy: name, options, allowInsecure = false} = rule;
+	checkProxy(rule.proxy, [...path, 'proxy'], problems);
 	const placed = validatePatterns(rule.match, [...path, 'match'], problems);
 	const notes: string[] = [];
 	const strategy =
@@ -40,6 +42,7 @@ export async function validateRule(
 		options: strategy?.options,
 		allowInsecure,
 		tenant: rule.tenant,
+		...(rule.proxy !== undefined && {proxy: rule.proxy}),
 		source: sourceOf(path, source),
 		...(notes.length > 0 && {notes}),
 	};

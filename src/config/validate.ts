@@ -10,7 +10,9 @@ import {salvage} from './settings.ts';
 import {validateBundles} from './validate-bundles.ts';
 import {validateCache} from './validate-cache.ts';
 import {validateCertificates} from './validate-certificates.ts';
+import {checkProxy} from './validate-proxy.ts';
 import {validateRule} from './validate-rule.ts';
+import {validateServe} from './validate-serve.ts';
 import {validateTrust} from './validate-trust.ts';
 
 /** Check `value`. Where there are problems, what is returned must not be used. */
@@ -32,6 +34,7 @@ export async function validate(
 	for (const [index, module] of (input.strategies ?? []).entries()) {
 		if (module !== undefined) await registry.registerModule(module, ['strategies', index]);
 	}
+	checkProxy(input.proxy, ['proxy'], problems);
 	const {bundles, defaults, ...ofBundles} = await validateBundles(input.bundles ?? [], request);
 	const context = {...request, defaults};
 	const own = (input.trust ?? []).map((entry, index) => validateTrust(entry ?? {}, index, context));
@@ -49,8 +52,10 @@ export async function validate(
 		tokenRequest: {timeout: input.tokenRequest?.timeout ?? 10_000, retries: input.tokenRequest?.retries ?? 2},
 		bundles,
 		certificates: validateCertificates(input.certificates ?? {}, context),
+		serve: validateServe(input.serve ?? {}, context),
 		trust: [...ofBundles.trust, ...own],
 		strict: input.strict ?? false,
+		...(input.proxy !== undefined && {proxy: input.proxy}),
 		hostRules,
 	};
 }

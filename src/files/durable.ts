@@ -3,7 +3,7 @@
  * written beside its place, brought to the disk, and then renamed.
  */
 import {randomBytes} from 'node:crypto';
-import {type FileHandle, lstat, open, readlink, rename, rm, symlink} from 'node:fs/promises';
+import {type FileHandle, lstat, open, readdir, readlink, rename, rm, symlink} from 'node:fs/promises';
 import {basename, dirname, join} from 'node:path';
 import {GatepassError} from '../errors.ts';
 
@@ -30,6 +30,14 @@ export function isLeftBehind(name: string): boolean {
 	}
 }
 
+/** Remove what processes that are no more wrote beside a file, and never renamed. */
+export async function removeLeftBehind(file: string): Promise<void> {
+	const [folder, end] = [dirname(file), `-${basename(file)}`];
+	for (const name of await readdir(folder).catch((): string[] => [])) {
+		if (name.endsWith(end) && isLeftBehind(name)) await rm(join(folder, name), {force: true});
+	}
+}
+
 /**
  * Write a new file and bring it to the disk. Its rights are `mode`, whatever the process's mask says. Its group is
  * `group` where this process may give it away.
@@ -48,6 +56,10 @@ export async function writeToDisk(
 		await handle.chmod(isGiven ? mode : mode & 0o707);
 		await handle.writeFile(content);
 		await handle.sync();
+	} catch (error) {
+		// Half a file is nobody's, such as on a full disk.
+		await rm(file, {force: true});
+		throw error;
 	} finally {
 		await handle.close();
 	}

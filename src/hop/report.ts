@@ -15,11 +15,15 @@ export function reportHop({events, rule}: Route, url: URL, method: string): HopR
 	const begun = performance.now();
 	const {match, strategy, source} = rule.info;
 	let legs = 0;
+	let isOver = false;
 	return {
 		countLeg() {
 			legs += 1;
 		},
 		end(status, {refusal} = {refusal: undefined}) {
+			// An answer that was delivered may break off later: that is the caller's to see.
+			if (isOver) return;
+			isOver = true;
 			events.publish('gatepass:request', {
 				method,
 				url: url.origin + url.pathname,

@@ -12,6 +12,8 @@ import type {
 	Identity,
 	RuleInfo,
 } from '../strategy/index.ts';
+import type {CallersAgent} from '../tls/callers-agents.ts';
+import type {ProxyServer} from '../tls/way-out.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {mergeQuery} from './query.ts';
 
@@ -45,10 +47,16 @@ export interface Route {
 	readonly rule?: {readonly info: RuleInfo; readonly strategy: AuthStrategy} | undefined;
 	readonly trust?: TrustStore | undefined;
 	readonly events: Events;
-	/** The TLS agent for an identity under this hop's trust store. */
-	agentFor(identity: Identity | undefined): Agent;
-	/** The same for connections that belong to one owner within the rule. */
-	ownAgentFor(owner: string, protocol: string, identity: Identity | undefined): HttpAgent;
+	/** The TLS agent for an identity under this hop's trust store, in the place of the caller's. */
+	agentFor(identity: Identity | undefined, callers?: CallersAgent): Agent;
+	/** The agent for plain http to a URL. */
+	plainAgentFor(url: URL): HttpAgent;
+	/** Whether plain http to a URL is safe only because it does not leave this machine. */
+	staysHere(url: URL): boolean;
+	/** The proxy for a URL, by the configuration or the environment. */
+	proxyFor(url: URL): ProxyServer | undefined;
+	/** The same for connections that belong to one owner within the rule, or go through a proxy that its strategy names. */
+	ownAgentFor(owner: string, url: URL, identity: Identity | undefined, through?: HopProxy): HttpAgent;
 }
 
 /** Decides routes. `undefined`: the hop is none of gatepass's business. */

@@ -12,6 +12,7 @@ const mostFormer = 10;
 
 export class RotatingStrategy implements AuthStrategy {
 	declare readonly status?: NonNullable<AuthStrategy['status']>;
+	declare readonly examine?: NonNullable<AuthStrategy['examine']>;
 	declare readonly forget?: NonNullable<AuthStrategy['forget']>;
 	declare readonly explain?: NonNullable<AuthStrategy['explain']>;
 
@@ -33,10 +34,15 @@ export class RotatingStrategy implements AuthStrategy {
 		this.#texts = rotating.files.map(({text}) => text);
 		this.#current = build(options);
 		// What the strategy lacks, this one lacks too.
-		const {status, forget, explain} = this.#current;
+		const {status, examine, forget, explain} = this.#current;
 		const define = (name: string, value: unknown): void => void Object.defineProperty(this, name, {value});
 		if (status !== undefined)
 			define('status', async (...given: []) => (await this.#upToDate()).status?.(...given));
+		if (examine !== undefined) {
+			const ask: NonNullable<AuthStrategy['examine']> = async (url, settings) =>
+				(await this.#upToDate()).examine?.(url, settings);
+			define('examine', ask);
+		}
 		if (forget !== undefined) define('forget', () => this.#forget());
 		if (explain !== undefined) define('explain', () => this.#current.explain?.() ?? []);
 	}

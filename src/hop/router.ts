@@ -4,9 +4,11 @@ import {ClosedError, InsecureTransportError, NoRuleError} from '../errors.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Matcher} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
+import {isLoopback} from '../strategy/hosts.ts';
 import {type AuthStrategy, definitionOf, type RuleInfo, type StrategyClass} from '../strategy/index.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
+import type {Ways} from '../tls/ways.ts';
 import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
 import type {Route, Router, SwitchableRouter} from './request.ts';
 import {RotatingStrategy} from './rotating-strategy.ts';
@@ -59,6 +61,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	readonly #trust: TrustStores;
 	readonly #agents: TlsAgents;
 	readonly #owned: OwnedAgents;
+	readonly #ways: Ways;
 	readonly #events: Events;
 	readonly #strict: boolean;
 	#isClosed = false;
@@ -82,6 +85,7 @@ export class HostRuleRouter implements SwitchableRouter {
 		trust: TrustStores,
 		agents: TlsAgents,
 		owned: OwnedAgents,
+		ways: Ways,
 		events: Events,
 		strict = false,
 	) {
@@ -91,6 +95,7 @@ export class HostRuleRouter implements SwitchableRouter {
 		this.#trust = trust;
 		this.#agents = agents;
 		this.#owned = owned;
+		this.#ways = ways;
 		this.#events = events;
 	}
 
@@ -123,6 +128,12 @@ export class HostRuleRouter implements SwitchableRouter {
 		return this.#trust.find(url);
 	}
 
+	/** What was not allowed to go over plain http to other machines does not, whatever a proxy says. */
+	staysHere(rule: BoundRule | undefined, {protocol, hostname}: URL): boolean {
+		if (protocol !== 'http:' || rule?.carriesCredential !== true) return false;
+		return !rule.info.allowInsecure && isLoopback(hostname);
+	}
+
 	/** From now on every request is an error. */
 	close(): void {
 		this.#isClosed = true;
@@ -152,7 +163,8 @@ export class HostRuleRouter implements SwitchableRouter {
 
 	#routeFor(rule: BoundRule | undefined, url: URL): Route | undefined {
 		const trust = this.#trust.find(url);
-		if (rule === undefined && trust === undefined) return undefined;
+		// What the configuration says about the way out holds where nothing else is said, too.
+		if (rule === undefined && trust === undefined && !this.#ways.isSet) return undefined;
 		// Node takes 0 for "no port" and connects to the scheme's own: the rule would be for another server.
 		if (url.port === '0') {
 			throw new InsecureTransportError({
@@ -168,12 +180,21 @@ export class HostRuleRouter implements SwitchableRouter {
 		}
 		let route = byTrust.get(trust);
 		if (route === undefined) {
+			const way = this.#ways.for(rule?.rule);
+			const staysHere = (target: URL): boolean => this.staysHere(rule, target);
 			route = {
 				rule,
 				trust,
 				events: this.#events,
-				agentFor: identity => this.#agents.for(identity, trust),
-				ownAgentFor: (owner, protocol, identity) => this.#owned.for(rule, owner, protocol, identity, trust),
+				agentFor: (identity, callers) =>
+					this.#agents.for(identity, trust, {callers, way: this.#ways.besides(callers, way)}),
+				ownAgentFor: (owner, target, identity, through) =>
+					this.#owned.for(rule, owner, target, identity, trust, {
+						way: through || staysHere(target) ? undefined : way,
+					}),
+				plainAgentFor: target => this.#ways.plainAgentFor(target, staysHere(target) ? undefined : way),
+				staysHere,
+				proxyFor: target => (staysHere(target) ? undefined : way.proxyFor(target)),
 			};
 			byTrust.set(trust, route);
 		}

@@ -1,5 +1,6 @@
 /** Runs a strategy's conversation for one hop. Knows no HTTP library: a transport sends and asks what to do next. */
-import {StrategyError} from '../errors.ts';
+import {GatepassError, StrategyError} from '../errors.ts';
+import {nameCommand} from '../name-command.ts';
 import type {AuthRequest, AuthResponse, AuthStrategy, Conversation, RuleInfo} from '../strategy/index.ts';
 
 /** More legs than any scheme needs; a conversation that goes on is broken. */
@@ -52,7 +53,7 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 		}
 	} catch (error) {
 		await answer?.discard();
-		throw error;
+		throw error instanceof GatepassError ? nameCommand(error, request.url) : error;
 	} finally {
 		if (!isOver) await conversation.return();
 	}

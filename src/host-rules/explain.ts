@@ -87,23 +87,32 @@ function describe(
 }
 
 /** The first part of the pattern that differs, or `undefined` where all of it matches. */
-function whyNot({pattern, methods}: Entry<HostRule>, url: URL, method: string): string | undefined {
+function whyNot(entry: Entry<unknown>, url: URL, method: string): string | undefined {
+	for (const difference of differing(entry, url, method)) return difference;
+	return undefined;
+}
+
+/** Every part of the pattern that differs from a request, a clause each. */
+export function differencesOf(entry: Entry<unknown>, url: URL, method: string): string[] {
+	return [...differing(entry, url, method)];
+}
+
+function* differing({pattern, methods}: Entry<unknown>, url: URL, method: string): Generator<string> {
 	const host = withoutTrailingDot(url.hostname);
 	if (`${pattern.scheme}:` !== url.protocol)
-		return `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
-	if (pattern.kind === 'exact' && host !== pattern.host) return `the host is ${host}, not ${pattern.host}`;
+		yield `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
+	if (pattern.kind === 'exact' && host !== pattern.host) yield `the host is ${host}, not ${pattern.host}`;
 	if (pattern.kind === 'wildcard' && !isBelow(host, pattern.host))
-		return `${host} is not below ${pattern.host}`;
+		yield `${host} is not below ${pattern.host}`;
 	if (pattern.port !== '*' && pattern.port !== url.port) {
-		return `the port is ${url.port || 'the default'}, not ${pattern.port || 'the default'}`;
+		yield `the port is ${url.port || 'the default'}, not ${pattern.port || 'the default'}`;
 	}
 	const path = decodeUnreserved(url.pathname);
 	if (pattern.path !== '' && path !== pattern.path && !path.startsWith(`${pattern.path}/`)) {
-		return `the path ${path} is not ${pattern.path} or below it`;
+		yield `the path ${path} is not ${pattern.path} or below it`;
 	}
 	if (methods !== undefined && !methods.includes(method))
-		return `the method is ${method}, not ${methods.join(' or ')}`;
-	return undefined;
+		yield `the method is ${method}, not ${methods.join(' or ')}`;
 }
 
 function isBelow(host: string, suffix: string): boolean {

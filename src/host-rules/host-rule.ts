@@ -29,6 +29,8 @@ export interface HostRule {
 	readonly allowInsecure: boolean;
 	/** Keeps its tokens apart from those of other tenants. */
 	readonly tenant?: string | undefined;
+	/** The way out, in the place of the configuration's. May hold a password. */
+	readonly proxy?: string | undefined;
 	/** `file:line`, or `file`, or `hostRules[n]` where the configuration is an object. */
 	readonly source: string;
 	/** What there is to say about it, a sentence each: which of its options a bundle brought. */

@@ -2,9 +2,11 @@
 import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
 import {CertificateError} from '../errors.ts';
+import {isLoopback} from '../strategy/hosts.ts';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import {sameFailure} from '../tls/peer-certificates.ts';
+import {Ways} from '../tls/ways.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';
 import {sendBelow} from './below-got.ts';
 import {PauseWatch} from './pause-watch.ts';
@@ -25,12 +27,20 @@ export class GotHttpClient implements HttpClient {
 	readonly #got: () => Promise<Got>;
 	readonly #trust: TrustStores;
 	readonly #agents: TlsAgents;
+	readonly #ways: Ways;
 	readonly #settings: HttpClientSettings;
 
-	constructor(got: () => Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
+	constructor(
+		got: () => Promise<Got>,
+		trust: TrustStores,
+		agents: TlsAgents,
+		settings: HttpClientSettings,
+		ways = Ways.direct(),
+	) {
 		this.#got = got;
 		this.#trust = trust;
 		this.#agents = agents;
+		this.#ways = ways;
 		this.#settings = settings;
 	}
 
@@ -52,13 +62,19 @@ export class GotHttpClient implements HttpClient {
 		const {timeout, retries} = this.#settings;
 		const got = await this.#got();
 		const trust = this.#trust.find(url);
-		const useOwnAgent = url.protocol === 'https:' && (trust !== undefined || init.identity !== undefined);
+		// A token endpoint over plain http is on this machine, or was allowed: then there is no need for a proxy, either.
+		const way = url.protocol === 'http:' && isLoopback(url.hostname) ? undefined : this.#ways.for();
+		const proxy = url.protocol === 'http:' ? way?.proxyFor(url) : undefined;
 		const tooLarge = new AbortController();
 		const signals = [AbortSignal.timeout(timeout), tooLarge.signal, ...(init.signal ? [init.signal] : [])];
 		const request = got(url, {
 			method: (init.method ?? 'GET') as Method,
-			request: sendBelow(headersOf(init.headers), bodyText(init.body)),
-			...(useOwnAgent && {agent: {https: this.#agents.for(init.identity, trust)}}),
+			request: sendBelow(headersOf(init.headers), bodyText(init.body), proxy),
+			// Never Node's own, whose options overrule those of a request.
+			agent:
+				url.protocol === 'https:'
+					? {https: this.#agents.for(init.identity, trust, {way})}
+					: {http: this.#ways.plainAgentFor(url, way)},
 			// Said aloud, since the environment could switch it off.
 			https: {rejectUnauthorized: true},
 			followRedirect: false,

@@ -10,15 +10,25 @@
  * ```
  */
 import {createHash, randomBytes} from 'node:crypto';
-import {mkdir, readdir, readFile, rm, stat} from 'node:fs/promises';
+import {chmod, chown, mkdir, readdir, readFile, rm, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {CheckpointError} from '../errors.ts';
-import {replaceFile, syncFolder, writeToDisk} from '../files/durable.ts';
+import {
+	putInPlace,
+	removeLeftBehind,
+	replaceFile,
+	syncFolder,
+	temporaryBeside,
+	writeToDisk,
+} from '../files/durable.ts';
 
 interface FileChange {
 	readonly path: string;
 	/** The file's rights; absent: there was no such file. */
 	readonly mode?: number;
+	/** Its owner and group, where they are not to be those of this process. */
+	readonly uid?: number;
+	readonly gid?: number;
 	/** SHA-256 of what was written; absent as long as nothing was. */
 	readonly after?: string;
 }
@@ -36,15 +46,26 @@ interface Record {
 	readonly title: string;
 	readonly at: number;
 	readonly files: FileChange[];
+	/** Once it is finished, nothing of it is kept. */
+	isForGood?: boolean;
 }
 
 const finished = 'finished';
 
+/** The rights of a file, and whose it is; what is absent stays. */
+export interface Rights {
+	readonly mode?: number | undefined;
+	readonly uid?: number | undefined;
+	readonly gid?: number | undefined;
+}
+
 /** A change under way. Finish it or take it back. */
 export interface OpenChange {
-	/** Keep a file as it is, then give it another content. */
-	write(path: string, content: string): Promise<void>;
+	/** Keep a file as it is, then give it another content. Its rights and owner stay, unless others are given. */
+	write(path: string, content: string, rights?: Rights): Promise<void>;
 	finish(): Promise<void>;
+	/** Finish, and keep nothing by which it could be taken back: for keys. */
+	finishForGood(): Promise<void>;
 	/** Restore every file. */
 	undo(): Promise<void>;
 }
@@ -67,7 +88,7 @@ export class Checkpoints {
 		await save(place, record);
 		await syncFolder(this.#folder);
 		return {
-			write: async (path, content) => {
+			write: async (path, content, rights = {}) => {
 				let index = record.files.findIndex(file => file.path === path);
 				if (index === -1) {
 					index = record.files.length;
@@ -77,9 +98,19 @@ export class Checkpoints {
 				const file = record.files[index] as FileChange;
 				record.files[index] = {...file, after: hashOf(content)};
 				await save(place, record);
-				await replaceFile(path, content, file.mode ?? 0o644);
+				await put(path, content, {
+					mode: rights.mode ?? file.mode ?? 0o644,
+					uid: rights.uid ?? file.uid,
+					gid: rights.gid ?? file.gid,
+				});
 			},
 			finish: () => writeToDisk(join(place, finished), '', 0o600),
+			finishForGood: async () => {
+				record.isForGood = true;
+				await save(place, record);
+				await writeToDisk(join(place, finished), '', 0o600);
+				await rm(place, {recursive: true, force: true});
+			},
 			undo: () => restore(place, record),
 		};
 	}
@@ -89,10 +120,11 @@ export class Checkpoints {
 		const undone: string[] = [];
 		for (const id of (await this.#ids()).reverse()) {
 			const place = join(this.#folder, id);
-			if (await isThere(join(place, finished))) continue;
 			const record = await read(place);
+			const isFinished = await isThere(join(place, finished));
+			if (isFinished && record?.isForGood !== true) continue;
 			// Without a record, nothing was touched yet.
-			if (record === undefined) await rm(place, {recursive: true, force: true});
+			if (record === undefined || isFinished) await rm(place, {recursive: true, force: true});
 			else {
 				await restore(place, record);
 				undone.push(record.title);
@@ -177,17 +209,18 @@ async function keep(place: string, index: number, path: string): Promise<FileCha
 	]);
 	if (content === undefined || stats === undefined) return {path};
 	await writeToDisk(join(place, String(index)), content, 0o600);
-	return {path, mode: stats.mode & 0o7777};
+	return {path, mode: stats.mode & 0o7777, uid: stats.uid, gid: stats.gid};
 }
 
 /** Put every file back, the last one first; then the change is as if it had never been. */
 async function restore(place: string, {title, files}: Record): Promise<void> {
 	try {
-		for (const [index, {path, mode, after}] of [...files.entries()].reverse()) {
+		for (const [index, {path, mode, uid, gid, after}] of [...files.entries()].reverse()) {
+			await removeLeftBehind(path);
 			// It was kept, and never written.
 			if (after === undefined) continue;
 			if (mode === undefined) await rm(path, {force: true});
-			else await replaceFile(path, await readFile(join(place, String(index))), mode);
+			else await put(path, await readFile(join(place, String(index))), {mode, uid, gid});
 		}
 		await rm(place, {recursive: true, force: true});
 	} catch (error) {
@@ -200,6 +233,27 @@ async function restore(place: string, {title, files}: Record): Promise<void> {
 			{cause: error},
 		);
 	}
+}
+
+/** Written beside its place, given away, and then renamed: nobody reads it before it has its rights. */
+async function put(
+	path: string,
+	content: string | Buffer,
+	{mode, uid, gid}: Rights & {mode: number},
+): Promise<void> {
+	const temporary = temporaryBeside(path);
+	try {
+		await writeToDisk(temporary, content, mode & 0o700);
+		// Only root may give files away, and they are its own otherwise.
+		const own = await stat(temporary);
+		if ((uid ?? own.uid) !== own.uid || (gid ?? own.gid) !== own.gid)
+			await chown(temporary, uid ?? own.uid, gid ?? own.gid);
+		await chmod(temporary, mode);
+	} catch (error) {
+		await rm(temporary, {force: true});
+		throw error;
+	}
+	await putInPlace(temporary, path);
 }
 
 async function save(place: string, record: Record): Promise<void> {

@@ -1,9 +1,9 @@
 /** Copies a certificate and its key to where a service reads them, with the owner and the rights that it needs. */
 import {execFile} from 'node:child_process';
-import {chmod, chown, readFile, stat, unlink} from 'node:fs/promises';
+import {readFile, stat} from 'node:fs/promises';
 import {promisify} from 'node:util';
 import {GatepassError} from '../errors.ts';
-import {putInPlace, temporaryBeside, writeToDisk} from '../files/durable.ts';
+import type {Checkpoints} from './checkpoints.ts';
 import {runHook} from './hooks.ts';
 import type {DeployedLineage, Installer} from './installer.ts';
 
@@ -27,53 +27,41 @@ interface Target {
 	readonly mode: number;
 }
 
-interface Before {
-	readonly path: string;
-	/** Absent: there was no file. */
-	readonly content?: Buffer;
-	readonly mode: number;
-	readonly uid: number;
-	readonly gid: number;
-}
-
 export class FilesInstaller implements Installer {
 	readonly name = 'files';
 	readonly #settings: FilesSettings;
+	readonly #checkpoints: Checkpoints;
 
-	constructor(settings: FilesSettings) {
+	/** What is there is kept in `checkpoints` until all is in place: also where the process is killed meanwhile. */
+	constructor(settings: FilesSettings, checkpoints: Checkpoints) {
 		this.#settings = settings;
+		this.#checkpoints = checkpoints;
 	}
 
-	async deploy({paths}: DeployedLineage): Promise<void> {
+	async deploy({name, paths}: DeployedLineage): Promise<void> {
 		const {certificate, key, chain, mode = '', reloadCommand} = this.#settings;
-		const before = await Promise.all([key, certificate, ...(chain === undefined ? [] : [chain])].map(lookAt));
-		const [keyBefore] = before;
-		const keyMode =
-			mode === '' ? (keyBefore?.content === undefined ? 0o600 : keyBefore.mode) : Number.parseInt(mode, 8);
+		const before = await modeOf(key);
 		const targets: Target[] = [
-			{path: key, content: await readFile(paths.privkey, 'utf8'), mode: keyMode},
+			{
+				path: key,
+				content: await readFile(paths.privkey, 'utf8'),
+				mode: mode === '' ? (before ?? 0o600) : Number.parseInt(mode, 8),
+			},
 			{path: certificate, content: await readFile(paths.fullchain, 'utf8'), mode: 0o644},
 			...(chain === undefined
 				? []
 				: [{path: chain, content: await readFile(paths.chain, 'utf8'), mode: 0o644}]),
 		];
+		const change = await this.#checkpoints.begin(`files: deploy ${name}`);
 		try {
 			const owner = await this.#owner();
-			// All are written before the first is renamed, so that the pair is mixed for a moment only.
-			const written: [temporary: string, path: string][] = [];
-			for (const [index, {path, content, mode: rights}] of targets.entries()) {
-				const temporary = temporaryBeside(path);
-				await writeToDisk(temporary, content, rights & 0o700);
-				const {uid, gid} = before[index] as Before;
-				await chown(temporary, owner.uid ?? uid, owner.gid ?? gid);
-				await chmod(temporary, rights);
-				written.push([temporary, path]);
-			}
-			for (const [temporary, path] of written) await putInPlace(temporary, path);
+			for (const {path, content, mode: rights} of targets)
+				await change.write(path, content, {...owner, mode: rights});
 			const failure = reloadCommand === undefined ? undefined : await runHook(reloadCommand, {});
 			if (failure !== undefined) throw new GatepassError({code: 'hook-failed', what: failure, hint: ''});
+			await change.finishForGood();
 		} catch (error) {
-			await restore(before);
+			await change.undo();
 			if (reloadCommand !== undefined) await runHook(reloadCommand, {});
 			throw new GatepassError(
 				{
@@ -116,26 +104,12 @@ async function idOf(database: 'passwd' | 'group', name: string): Promise<number>
 	}
 }
 
-async function lookAt(path: string): Promise<Before> {
+/** `undefined`: there is no such file. */
+async function modeOf(path: string): Promise<number | undefined> {
 	try {
-		const {mode, uid, gid} = await stat(path);
-		return {path, content: await readFile(path), mode: mode & 0o7777, uid, gid};
+		return (await stat(path)).mode & 0o7777;
 	} catch (error) {
 		if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-		return {path, mode: 0o600, uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1};
-	}
-}
-
-async function restore(before: readonly Before[]): Promise<void> {
-	for (const {path, content, mode, uid, gid} of before) {
-		if (content === undefined) {
-			await unlink(path).catch(() => {});
-			continue;
-		}
-		const temporary = temporaryBeside(path);
-		await writeToDisk(temporary, content, mode & 0o700);
-		await chown(temporary, uid, gid);
-		await chmod(temporary, mode);
-		await putInPlace(temporary, path);
+		return undefined;
 	}
 }

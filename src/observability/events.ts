@@ -52,14 +52,14 @@ export interface EventPayloads {
 	};
 	/** Files were changed into something that cannot be used; the certificate read before stays in use. */
 	readonly 'gatepass:certificate:error': AboutCertificate & {readonly error: GatepassError};
-	/** A certificate was renewed, or could not be; a hook failed; a change that was left half done was taken back. */
+	/** A certificate was renewed, or could not be, or expires for want of that; a hook failed; a change that was left half done was taken back. */
 	readonly 'gatepass:certificate:renewal': {
-		readonly kind: 'renewed' | 'failed' | 'hook-failed' | 'recovered';
+		readonly kind: 'renewed' | 'failed' | 'hook-failed' | 'recovered' | 'expiring';
 		/** The lineage. */
 		readonly name?: string;
 		/** A sentence. */
 		readonly detail: string;
-		/** When the new one ends, in milliseconds since 1970. */
+		/** When the one in use ends, in milliseconds since 1970. */
 		readonly notAfter?: number;
 	};
 	/** Something is wrong with the CA files of an entry under `trust`: what cannot be used is left out. Once for each fault. */

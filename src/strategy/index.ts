@@ -143,6 +143,22 @@ export interface CredentialStatus {
 	readonly warnings?: readonly string[];
 	/** How the credential was chosen, a sentence each. */
 	readonly notes?: readonly string[];
+	/** The client certificate that it shows, for `diagnose`; `gatepass.status` leaves it out. */
+	readonly identity?: Identity | undefined;
+	/** What it is made of, for `diagnose`; `gatepass.status` leaves it out. */
+	readonly evidence?: Evidence;
+}
+
+/** What was seen, by name: for people, and for programs that show it to them. Holds no secret. */
+export type Evidence = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/** What a credential's own servers say of it. */
+export interface Examination {
+	/** Whom was asked. */
+	readonly of: 'authorization server' | 'kerberos';
+	readonly evidence: Evidence;
+	/** What is wrong; an error among them: no request can be authenticated. */
+	readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Knows one way to authenticate a request. One instance serves one host rule, so it holds no state of a request. */
@@ -156,6 +172,11 @@ export interface AuthStrategy {
 	authenticate(request: AuthRequest): Conversation;
 	/** For `gatepass status`. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
 	status?(settings?: {verify?: boolean}): Promise<CredentialStatus>;
+	/**
+	 * For `diagnose`: ask the credential's own servers for what a request to `url` would need, by a real token request or
+	 * a real ticket. `undefined`: it has none. What they refuse may be thrown, as a request would.
+	 */
+	examine?(url: URL, settings: {signal: AbortSignal}): Promise<Examination | undefined>;
 	/** Drop, and where possible revoke, what is kept for this rule. */
 	forget?(): Promise<void>;
 	/** For `gatepass explain`: what there is to say about the choice of a credential, a sentence each. Asks no server. */

@@ -1,7 +1,9 @@
 /** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
 import {X509Certificate} from 'node:crypto';
+import {getCACertificates} from 'node:tls';
 import {type AnyDiagnosticCode, type Finding, render} from '../diagnostics/diagnostic.ts';
 import {CertificateError} from '../errors.ts';
+import {nameCommand} from '../name-command.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {orderChain} from '../x509/own-chain.ts';
@@ -43,6 +45,16 @@ export function explainTlsFailure(
 	trust: TrustStore | undefined,
 	shown: Identity | undefined,
 	url: unknown = error.options?.url,
+): CertificateError | undefined {
+	const explained = explain(error, trust, shown, url);
+	return explained !== undefined && url instanceof URL ? nameCommand(explained, url) : explained;
+}
+
+function explain(
+	error: Failure,
+	trust: TrustStore | undefined,
+	shown: Identity | undefined,
+	url: unknown,
 ): CertificateError | undefined {
 	const refused = explainServerRefusal(error, trust, url);
 	if (refused !== undefined) return refused;
@@ -99,7 +111,8 @@ export function explainServerRefusal(
 	url: unknown,
 ): CertificateError | undefined {
 	const host = hostOf(url);
-	const fault = explainServerFault(error, chainBehind(error, host, trust));
+	const others = trust?.only === true ? usualAuthorities : undefined;
+	const fault = explainServerFault(error, {...chainBehind(error, host, trust), others});
 	if (fault === undefined) return undefined;
 	const place =
 		trust === undefined || trust.files.length === 0
@@ -113,6 +126,11 @@ export function explainServerRefusal(
 		},
 		{cause: error},
 	);
+}
+
+/** Those that Node trusts by itself, NODE_EXTRA_CA_CERTS among them. */
+function usualAuthorities(): X509Certificate[] {
+	return getCACertificates('default').map(pem => new X509Certificate(pem));
 }
 
 function hostOf(url: unknown): string {

@@ -1,11 +1,13 @@
 /** Agents whose connections belong to one owner within one rule: for servers that bind a connection to its user. */
-import {Agent} from 'node:http';
+import type {Agent} from 'node:http';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {TlsAgents} from './agents.ts';
+import {PlainAgents} from './plain-agent.ts';
+import type {WayOut} from './way-out.ts';
 
 interface Agents {
-	readonly http: Agent;
+	readonly http: PlainAgents;
 	readonly tls: TlsAgents;
 }
 
@@ -20,9 +22,10 @@ export class OwnedAgents {
 	for(
 		rule: unknown,
 		owner: string,
-		protocol: string,
+		url: URL,
 		identity: Identity | undefined,
 		trust: TrustStore | undefined,
+		{way}: {way?: WayOut | undefined} = {},
 	): Agent {
 		let byOwner = this.#agents.get(rule);
 		if (byOwner === undefined) {
@@ -31,10 +34,12 @@ export class OwnedAgents {
 		}
 		let agents = byOwner.get(owner);
 		if (agents === undefined) {
-			agents = {http: new Agent({keepAlive: true}), tls: new TlsAgents({keepSessions: false})};
+			agents = {http: new PlainAgents(), tls: new TlsAgents({keepSessions: false})};
 			byOwner.set(owner, agents);
 		}
-		return protocol === 'https:' ? agents.tls.for(identity, trust) : agents.http;
+		return url.protocol === 'https:'
+			? agents.tls.for(identity, trust, {way})
+			: agents.http.for(way?.proxyFor(url), way);
 	}
 
 	/** Let the connections of `identity` end: idle ones now, those in use when their requests are through. */
@@ -46,7 +51,7 @@ export class OwnedAgents {
 	close(): void {
 		for (const byOwner of this.#agents.values()) {
 			for (const {http, tls} of byOwner.values()) {
-				http.destroy();
+				http.close();
 				tls.close();
 			}
 		}

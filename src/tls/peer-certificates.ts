@@ -76,7 +76,8 @@ const safeKeys: readonly unknown[] = [
 	'secp521r1',
 ];
 
-function olderForm(certificates: readonly X509Certificate[], isDetailed: boolean): PeerCertificate {
+/** The form that checks of names take. */
+export function olderForm(certificates: readonly X509Certificate[], isDetailed: boolean): PeerCertificate {
 	const [leaf, ...others] = certificates;
 	// As Node has it where there is none.
 	if (leaf === undefined) return {} as PeerCertificate;

@@ -4,6 +4,7 @@
  */
 import type {X509Certificate} from 'node:crypto';
 import type {DiagnosticCode} from '../diagnostics/codes.ts';
+import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
 import {purposeFaults} from '../x509/client-purpose.ts';
 import {extensionsOf, findExtension} from '../x509/extensions.ts';
 import {rfc2253Subject} from '../x509/names.ts';
@@ -17,6 +18,8 @@ export interface ServerChain {
 	readonly path: readonly X509Certificate[];
 	/** Whether a certificate is from the trust store rather than from the server. */
 	isTrusted(certificate: X509Certificate): boolean;
+	/** CAs that are trusted where no entry says otherwise, if one says so here. */
+	readonly others?: (() => readonly X509Certificate[]) | undefined;
 	/** The CA in the trust store whose settings keep it from vouching for servers. */
 	readonly rejected?: X509Certificate | undefined;
 }
@@ -38,7 +41,10 @@ const trustAnother = "Replace it by that CA's present certificate in the files u
 type Explain = (chain: ServerChain) => ServerFault;
 
 /** No trusted CA is known to have issued it. */
-const unknownCa: Explain = ({path: [leaf]}) => ({
+const unknownCa: Explain = chain =>
+	anchorIsIntermediate(chain) ?? leftOut(chain) ?? incomplete(chain) ?? nobodyVouches(chain);
+
+const nobodyVouches: Explain = ({path: [leaf]}) => ({
 	what: `no trusted CA vouches for its certificate${leaf === undefined ? '' : ` (${nameOf(leaf)}, issued by ${issuerOf(leaf)})`}`,
 	hint: addItsCa,
 });
@@ -52,6 +58,40 @@ const nameConstraints: Explain = chain => {
 		hint: `${askForAnother}, of a CA that may vouch for its name`,
 	};
 };
+
+/** OpenSSL wants a chain that ends with a root, also where one in the middle is trusted. */
+function anchorIsIntermediate({path, isTrusted}: ServerChain): ServerFault | undefined {
+	const last = path.at(-1);
+	if (last === undefined || !isTrusted(last) || isSelfIssued(last)) return undefined;
+	return {
+		code: 'trust-anchor-is-intermediate',
+		what: `the CA that is trusted for it, ${nameOf(last)}, is not a root: its own issuer, ${issuerOf(last)}, is missing from the CA files`,
+		hint: "Add that root to the files under 'trust', or put it in the place of the other one",
+	};
+}
+
+/** `only: true`, as a \`ca\` option of Node's, takes the place of all that is trusted otherwise. */
+function leftOut({path, others}: ServerChain): ServerFault | undefined {
+	const last = path.at(-1);
+	const issuer = last === undefined ? undefined : others?.().find(other => isIssuedBy(last, other));
+	if (issuer === undefined) return undefined;
+	return {
+		code: 'trust-leaves-out-ca',
+		what: `the CA ${nameOf(issuer)} above its certificate is one that this machine trusts (the system's CA certificates, or NODE_EXTRA_CA_CERTS), and the entry under 'trust' leaves those out by 'only: true'`,
+		hint: "Take 'only: true' out of that entry, or add the CA to its files",
+	};
+}
+
+/** A certificate that says where its issuer's is to be had (RFC 5280 section 4.2.2.1) is mostly not issued by a root. */
+function incomplete({path}: ServerChain): ServerFault | undefined {
+	const [leaf, ...above] = path;
+	if (leaf === undefined || above.length > 0 || !/CA Issuers/.test(leaf.infoAccess ?? '')) return undefined;
+	return {
+		code: 'server-chain-incomplete',
+		what: `it sends its certificate (${nameOf(leaf)}) alone, without that of the CA which issued it (${issuerOf(leaf)}), and no trusted CA has that name`,
+		hint: "Have the server send its whole chain; some clients get what is missing by themselves, so that they work. If that CA is one of a company's own, whose gateway opens TLS, add it under 'trust'",
+	};
+}
 
 /** By Node's code, or where Node has none, by OpenSSL's words (`X509_verify_cert_error_string`). */
 const explanations: Readonly<Record<string, Explain>> = {

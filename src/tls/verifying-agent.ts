@@ -7,37 +7,76 @@
  */
 import type {Agent} from 'node:https';
 import type {Duplex} from 'node:stream';
-import {type ConnectionOptions, checkServerIdentity, type SecureContext, TLSSocket} from 'node:tls';
+import type {ConnectionOptions, SecureContext, SecureContextOptions} from 'node:tls';
 import type {TrustStore} from '../trust/trust-store.ts';
-import {answerFromX509, certificatesOf} from './peer-certificates.ts';
+import {type Created, connectTls, type RequestedConnection} from './connect-tls.ts';
 import {WatchedAgent, type WatchedAgentSettings} from './rejections.ts';
 
-type Created = (error: Error | null, socket?: Duplex) => void;
+/** Milliseconds that an idle connection is kept: as Node's own agent has it. What lies between forgets them later. */
+export const longestIdle = 5000;
 
-interface RequestedConnection extends ConnectionOptions {
-	/** The pool's name for this connection and the sessions of others like it. */
-	readonly _agentKey?: string | undefined;
+/** Where a connection leads. */
+export interface Destination {
+	readonly host: string;
+	readonly port: number;
+}
+
+/** How the agent gets to a server, where that is not directly. */
+export interface Way {
+	/** A connection through which the server is reached, such as a proxy's tunnel; `undefined`: directly. */
+	open?(to: Destination): Promise<Duplex> | undefined;
+	/** Code of the caller's that opens whole connections. */
+	connect?(options: ConnectionOptions, created: Created): Duplex | null | undefined;
 }
 
 export interface TrustingAgentSettings extends WatchedAgentSettings {
 	readonly trust: TrustStore | undefined;
-	/** Made again when the CA certificates are others. */
-	readonly makeContext: () => SecureContext;
+	/** Made again when the CA certificates are others, and for what a caller gives for TLS. */
+	readonly makeContext: (requested: SecureContextOptions) => SecureContext;
+	/** Default: directly. */
+	readonly way?: Way | undefined;
 }
+
+/** What callers give for TLS besides what verifies: each combination needs a context of its own. */
+const contextOptions = [
+	'ca',
+	'cert',
+	'key',
+	'pfx',
+	'passphrase',
+	'ciphers',
+	'crl',
+	'dhparam',
+	'ecdhCurve',
+	'honorCipherOrder',
+	'maxVersion',
+	'minVersion',
+	'secureOptions',
+	'sigalgs',
+] as const;
 
 export class TrustingAgent extends WatchedAgent {
 	readonly #trust: TrustStore | undefined;
-	readonly #makeContext: () => SecureContext;
+	readonly #makeContext: TrustingAgentSettings['makeContext'];
+	readonly #way: Way;
+	/** What the agent itself gives for TLS. Node merges it into what is asked for; others do not. */
+	readonly #given: SecureContextOptions;
 	#context: SecureContext;
 	#version: number | undefined;
+	/** The one that was made last for what a caller gave. */
+	#ofCaller: {name: string; version: number | undefined; context: SecureContext} | undefined;
 
 	/** @throws what `makeContext` throws. */
-	constructor({trust, makeContext, ...options}: TrustingAgentSettings) {
-		super({keepAlive: true, ...options});
+	constructor({trust, makeContext, way = {}, ...options}: TrustingAgentSettings) {
+		super({keepAlive: true, scheduling: 'lifo', timeout: longestIdle, ...options});
 		this.#trust = trust;
 		this.#makeContext = makeContext;
+		this.#way = way;
+		this.#given = Object.fromEntries(
+			Object.entries(options).filter(([name]) => contextOptions.some(known => known === name)),
+		);
 		this.#version = trust?.version();
-		this.#context = makeContext();
+		this.#context = makeContext({});
 	}
 
 	/** Node before 24.18.1 and 22.23.2 keeps a connection that one request's own check let pass for the next request. */
@@ -48,90 +87,50 @@ export class TrustingAgent extends WatchedAgent {
 	}
 
 	override createConnection(...parameters: Parameters<Agent['createConnection']>): Duplex | null | undefined {
-		const [requested, created] = parameters as unknown as [RequestedConnection, Created];
+		const [asked, created] = parameters as unknown as [RequestedConnection, Created];
+		const requested = {...this.#given, ...asked};
 		const trust = this.#trust;
-		const options = {
-			...requested,
-			secureContext: this.#currentContext(),
-			// What one request asks for holds for its connections; what the environment asks for would hold for all.
-			rejectUnauthorized: requested.rejectUnauthorized ?? true,
-		};
-		if (trust === undefined) return this.#connect(options, created);
-		const own = requested.checkServerIdentity;
-		// got names Node's own check where its caller names none.
-		const checkNames =
-			own === undefined || own === checkServerIdentity ? (trust.checkNames ?? checkServerIdentity) : own;
-		if (!trust.checksChains) {
-			// A session of before would vouch for a server whose CA is gone.
-			const _agentKey =
-				requested._agentKey === undefined ? undefined : `${requested._agentKey}:${this.#version}`;
-			return this.#connect({...options, _agentKey}, created);
+		const context = this.#contextFor(requested);
+		const {connect} = this.#way;
+		if (connect !== undefined) {
+			return connectTls(requested, {trust, context, connect, isForeign: true}, created);
 		}
-		const isVerified = options.rejectUnauthorized !== false;
-		const waits = trust.fetchesLists && isVerified;
-		let socket: Duplex | null | undefined;
-		const verified = {
-			...options,
-			// Without a name for it, no session is kept: on one that is resumed, nothing would be checked.
-			_agentKey: undefined,
-			checkServerIdentity: (...[host, peer]: Parameters<typeof checkServerIdentity>) => {
-				const problem = checkNames(host, peer);
-				if (problem !== undefined || waits) return problem;
-				const [leaf, ...others] = certificatesOf(socket as TLSSocket);
-				return leaf === undefined ? undefined : trust.checkServer(hostOf(options), leaf, others);
-			},
+		const settings = {
+			trust,
+			context,
+			connect: (options: ConnectionOptions, done: Created) =>
+				super.createConnection(options as never, done as never) as Duplex | null | undefined,
 		};
-		socket = this.#connect(verified, created);
-		if (!waits || !(socket instanceof TLSSocket)) return socket;
-		whenChecked(socket, trust, hostOf(options), created);
+		const tunnel = this.#way.open?.({
+			host: requested.host ?? 'localhost',
+			port: Number(requested.port ?? 443),
+		});
+		if (tunnel === undefined) return connectTls(requested, settings, created);
+		tunnel
+			.then(inner => {
+				// It closes with what runs inside it, and what breaks it is told there.
+				const socket = connectTls({...requested, socket: inner}, settings, created);
+				if (socket) created(null, socket);
+			})
+			.catch((error: Error) => created(error));
 		return undefined;
 	}
 
-	#connect(options: object, created: Created): Duplex | null | undefined {
-		const socket = super.createConnection(options as never, created as never);
-		if (socket instanceof TLSSocket) answerFromX509(socket);
-		return socket;
-	}
-
-	#currentContext(): SecureContext {
+	#contextFor(requested: RequestedConnection): SecureContext {
 		const version = this.#trust?.version();
 		if (version !== this.#version) {
-			this.#context = this.#makeContext();
+			this.#context = this.#makeContext({});
 			this.#version = version;
 		}
-		return this.#context;
+		const given = contextOptions.filter(name => requested[name] !== undefined);
+		if (given.length === 0) return this.#context;
+		const name = given.map(key => `${key}=${String(requested[key])}`).join('\n');
+		if (this.#ofCaller?.name !== name || this.#ofCaller.version !== version) {
+			const options = Object.fromEntries(given.map(key => [key, requested[key]]));
+			this.#ofCaller = {name, version, context: this.#makeContext(options)};
+		}
+		return this.#ofCaller.context;
 	}
-}
-
-/** Hand a connection over once its revocation lists are there and speak for it. */
-function whenChecked(socket: TLSSocket, trust: TrustStore, host: string, created: Created): void {
-	socket.once('error', created);
-	socket.once('secureConnect', () => {
-		const [leaf, ...others] = certificatesOf(socket);
-		const check = async (): Promise<void> => {
-			if (leaf !== undefined) {
-				await trust.prepare(leaf, others);
-				const problem = trust.checkServer(host, leaf, others);
-				if (problem !== undefined) throw problem;
-			}
-			if (socket.destroyed) throw new Error('The server closed the connection while it was verified');
-			socket.removeListener('error', created);
-			created(null, socket);
-		};
-		check().catch((error: Error) => {
-			socket.removeListener('error', created);
-			// Nobody else listens yet, and the server may have something to say at the end.
-			socket.on('error', () => {});
-			socket.destroy();
-			created(error);
-		});
-	});
-}
-
-/** Host and port, the port only where it is not that of https: as in a URL. */
-function hostOf({host = 'the server', port}: {host?: string | undefined; port?: unknown}): string {
-	const name = host.includes(':') ? `[${host}]` : host;
-	return port === undefined || Number(port) === 443 ? name : `${name}:${Number(port)}`;
 }
 
 const numbers = new WeakMap<object, number>();

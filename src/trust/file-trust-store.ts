@@ -67,7 +67,7 @@ interface Loaded {
 class FileTrustStore implements TrustStore {
 	readonly source: string;
 	readonly files: readonly string[];
-	readonly #only: boolean;
+	readonly only: boolean;
 	readonly #mode: RevocationMode;
 	readonly #rules = new NameRules();
 	readonly #revocation: Revocation;
@@ -83,7 +83,7 @@ class FileTrustStore implements TrustStore {
 	constructor({source, files, only, crl = 'check'}: TrustEntry, {fetcher, warn = () => {}}: TrustServices) {
 		this.source = source;
 		this.files = files;
-		this.#only = only;
+		this.only = only;
 		this.#mode = crl;
 		this.#revocation = new Revocation(fetcher);
 		this.#fetches = fetcher !== undefined;
@@ -226,7 +226,7 @@ class FileTrustStore implements TrustStore {
 	}
 
 	#roots(): readonly string[] {
-		return this.#only ? [] : commonRoots();
+		return this.only ? [] : commonRoots();
 	}
 
 	#folders(): readonly string[] {

@@ -33,6 +33,8 @@ export interface TrustStore {
 	readonly source: string;
 	/** PEM files, hashed CA folders, and `system`. */
 	readonly files: readonly string[];
+	/** Whether it leaves the system's roots and Node's out. */
+	readonly only?: boolean;
 	/**
 	 * A number that is another one when the CA certificates are others. The files are looked at once a second at most;
 	 * where they cannot be used now, those from before stay in use.

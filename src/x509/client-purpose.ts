@@ -117,6 +117,11 @@ function faultOfExtendedUse({keyUsage}: X509Certificate, purpose: TrustPurpose):
 	return {kind: 'extended key usage', uses: keyUsage.map(use => extendedUses[use] ?? use)};
 }
 
+/** The extended uses of a certificate, by their names; `undefined`: it is limited to none. */
+export function usesOf({keyUsage}: X509Certificate): string[] | undefined {
+	return keyUsage?.map(use => extendedUses[use] ?? use);
+}
+
 function keyUsageOf(certificate: X509Certificate): Use[] | undefined {
 	return bitsIn(findExtension(certificate, '2.5.29.15'))?.flatMap(bit => uses[bit] ?? []);
 }

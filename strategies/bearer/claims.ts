@@ -1,4 +1,5 @@
 /** What a JWT says that somebody else made: read without a key, to tell what a server will not like about it. */
+import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {printable} from './printable.ts';
 
 /** Milliseconds that clocks may differ without a word. */
@@ -18,44 +19,69 @@ export function claimsOf(token: string): Readonly<Record<string, unknown>> | und
 	}
 }
 
+/** What a server may refuse something for. */
+export interface Doubt {
+	/** Where it is the likely cause by itself. */
+	readonly code?: AnyDiagnosticCode;
+	/** A sentence without its full stop. */
+	readonly what: string;
+}
+
 /** A server that an assertion is shown to. */
 export interface AssertionReader {
 	/** What it goes by: RFC 7523 section 3 wants one of these as the audience. */
 	readonly names: readonly string[];
 	/** What its clock says, in milliseconds since 1970, as far as that is known. */
 	readonly now: number;
+	/** The client that asks. */
+	readonly clientId: string;
+	/** The OAuth error code of its refusal. */
+	readonly error: string;
 }
 
 /**
- * What a server may refuse an assertion for (RFC 7523 section 3), a sentence each. Of its claims, the audience alone is
- * repeated, and when it was made and ends.
+ * What a server may refuse an assertion for (RFC 7523 section 3). Of its claims, the audience alone is repeated, and when
+ * it was made and ends.
  *
  * @param place where it comes from, for a person.
  */
-export function doubtsAbout(assertion: string, place: string, {names, now}: AssertionReader): string[] {
+export function doubtsAbout(
+	assertion: string,
+	place: string,
+	{names, now}: Pick<AssertionReader, 'names' | 'now'>,
+): Doubt[] {
 	const claims = claimsOf(assertion);
 	if (claims === undefined) {
 		// SAML's assertions (RFC 7522) are none, either.
-		return [`What ${place} holds is no JWT`];
+		return [{what: `What ${place} holds is no JWT`}];
 	}
-	const doubts: string[] = [];
+	const doubts: Doubt[] = [];
 	const {exp, nbf, iat, aud, iss, sub} = claims;
 	const from = `The assertion from ${place}`;
-	if (typeof exp !== 'number') doubts.push(`${from} does not say when it expires (exp)`);
-	else if (exp * 1000 <= now) doubts.push(`${from} expired on ${dateOf(exp)}: whoever renews it has stopped`);
+	if (typeof exp !== 'number') doubts.push({what: `${from} does not say when it expires (exp)`});
+	else if (exp * 1000 <= now) {
+		doubts.push({
+			code: 'assertion-expired',
+			what: `${from} expired on ${dateOf(exp)}: whoever renews it has stopped`,
+		});
+	}
 	const begins = [nbf, iat].filter(time => typeof time === 'number').sort((a, b) => b - a)[0];
-	if (begins !== undefined && begins * 1000 > now + slack)
-		doubts.push(`${from} is valid from ${dateOf(begins)} only: check the clocks`);
+	if (begins !== undefined && begins * 1000 > now + slack) {
+		doubts.push({
+			code: 'clock-ahead-of-server',
+			what: `${from} is valid from ${dateOf(begins)} only: check the clocks`,
+		});
+	}
 	const audiences = [aud ?? []].flat().filter(name => typeof name === 'string');
-	if (audiences.length === 0) doubts.push(`${from} says not whom it is for (aud)`);
+	if (audiences.length === 0) doubts.push({what: `${from} says not whom it is for (aud)`});
 	else if (!audiences.some(name => names.some(known => sameUrl(known, name)))) {
 		const list = audiences.slice(0, 3).map(name => printable(name, []).slice(0, 100));
-		doubts.push(
-			`${from} is for ${list.join(' and ')}, and this server goes by ${names.join(' and ')}: it may take it for another's`,
-		);
+		doubts.push({
+			what: `${from} is for ${list.join(' and ')}, and this server goes by ${names.join(' and ')}: it may take it for another's`,
+		});
 	}
 	for (const [name, value] of Object.entries({iss, sub})) {
-		if (typeof value !== 'string' || value === '') doubts.push(`${from} lacks the claim ${name}`);
+		if (typeof value !== 'string' || value === '') doubts.push({what: `${from} lacks the claim ${name}`});
 	}
 	return doubts;
 }

@@ -1,14 +1,25 @@
 /** The bearer token that another strategy shows. */
 import type {AuthRequest, AuthStrategy} from '../../src/strategy/index.ts';
 
+type Asked = Pick<AuthRequest, 'method' | 'url' | 'tenant'>;
+
 /** What a strategy shows behind `Bearer` in the first leg of its conversation; `undefined`: it shows something else. */
 export async function bearerTokenOf(
 	strategy: AuthStrategy,
-	{method, url, tenant}: Pick<AuthRequest, 'method' | 'url' | 'tenant'>,
+	asked: Asked,
 	fresh: boolean,
 ): Promise<string | undefined> {
+	const request = unsentRequest(asked, fresh);
+	const conversation = strategy.authenticate(request);
+	await conversation.next();
+	await conversation.return();
+	return /^Bearer (.+)$/.exec(request.headers.get('authorization') ?? '')?.[1];
+}
+
+/** A request that nobody sends: for what a strategy would do with one. */
+export function unsentRequest({method, url, tenant}: Asked, fresh: boolean): AuthRequest {
 	const shown = new Headers();
-	const conversation = strategy.authenticate({
+	return {
 		method,
 		url: new URL(url),
 		headers: {
@@ -26,8 +37,5 @@ export async function bearerTokenOf(
 		openConnection: async () => undefined,
 		body: undefined,
 		readBody: async () => undefined,
-	});
-	await conversation.next();
-	await conversation.return();
-	return /^Bearer (.+)$/.exec(shown.get('authorization') ?? '')?.[1];
+	};
 }

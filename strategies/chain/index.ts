@@ -7,6 +7,7 @@ import {
 	authStrategy,
 	type Conversation,
 	type CredentialStatus,
+	type Examination,
 	inject,
 	RuleInfo,
 	Strategies,
@@ -122,6 +123,15 @@ export class ChainStrategy implements AuthStrategy {
 			warnings.push(`${name} is passed over, as it is not available: ${status.detail}`);
 		}
 		return {available: false, detail: 'no strategy of the chain has a credential', warnings};
+	}
+
+	/** Of the first one whose credential is available, as far as this machine can tell. */
+	async examine(url: URL, settings: {signal: AbortSignal}): Promise<Examination | undefined> {
+		for (const {strategy} of this.#links) {
+			const status = await strategy.status?.().catch(() => ({available: false}));
+			if (status?.available !== false) return strategy.examine?.(url, settings);
+		}
+		return undefined;
 	}
 
 	explain(): string[] {

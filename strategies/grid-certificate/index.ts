@@ -34,12 +34,14 @@ export class GridCertificateStrategy implements AuthStrategy {
 	}
 
 	async status(): Promise<CredentialStatus> {
-		const {subject, files, notAfter, warnings = []} = await this.#identities.load(this.#source);
+		const identity = await this.#identities.load(this.#source);
+		const {subject, files, notAfter, warnings = []} = identity;
 		const notes = this.explain();
 		return {
 			available: true,
 			detail: `${subject} from ${files.certificate}`,
 			expiresAt: notAfter,
+			identity,
 			...(warnings.length > 0 && {diagnostics: warnings}),
 			// Of a place that was named there is no more to say.
 			...(notes.length > 1 && {notes}),

@@ -64,6 +64,32 @@ const explanations: readonly Explanation[] = [
 		],
 	},
 	{
+		code: 'kerberos-cache-unreachable',
+		phase: 'credential',
+		text: /No KCM server found|keyring/i,
+		isCredential: true,
+		advice: ({source: {credentialCache}}) => [
+			`The cache${credentialCache === undefined ? '' : ` ${credentialCache}`} is kept by the kernel or a service of the host, which is not reached from here, as in a container`,
+			"Set 'credentialCache' to a file that is seen from here, such as FILE:/tmp/krb5cc_0, or use 'keytab'",
+		],
+	},
+	{
+		code: 'kerberos-key-table-unusable',
+		phase: 'credential',
+		text: /has keys of .*, and none of|^The key table .* (?:cannot be read|is empty|is damaged|holds no key)|is no key table/,
+		isCredential: true,
+		advice: ({source}) => ['There is no usable ticket', howToGetTicket(source)],
+	},
+	{
+		code: 'kerberos-encryption-unsupported',
+		codes: [14],
+		text: /no support for encryption type|encryption type.* not (?:supported|permitted)/i,
+		advice: ({target}) => [
+			`${principalOf(target)}, the KDC and this machine have no encryption type in common: mostly the service has keys of RC4 alone, which libraries leave out by now`,
+			"Have the service's keys made again with AES; see the types with 'klist -e' and, for a key table, 'klist -ke'",
+		],
+	},
+	{
 		code: 'kerberos-clock-skew',
 		codes: [37, 33],
 		text: /clock skew|too great|Client clock out of sync|not yet valid/i,

@@ -1,4 +1,6 @@
 /** `kerberos`: Negotiate (RFC 4559) with tickets, over the system's GSS-API. */
+
+import {GatepassError} from '../../src/errors.ts';
 import {
 	type AuthRequest,
 	type AuthStrategy,
@@ -6,6 +8,7 @@ import {
 	type Conversation,
 	type CredentialStatus,
 	Environment,
+	type Examination,
 	inject,
 	RuleInfo,
 	resolvePath,
@@ -15,10 +18,10 @@ import {credentialSource} from './credential-source.ts';
 import type {CredentialSource} from './gss-messages.ts';
 import {KnownServers} from './known-servers.ts';
 import {KoffiProvider} from './koffi-provider.ts';
-import {negotiate} from './negotiate.ts';
+import {negotiate, serviceOf} from './negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from './options.ts';
 import {servicesOf} from './service-names.ts';
-import {credentialStatus} from './status.ts';
+import {credentialStatus, evidenceOf} from './status.ts';
 
 /**
  * Fails with a `CredentialUnavailableError` where there is no ticket to be had, with a `KerberosExchangeError` where
@@ -73,6 +76,23 @@ export class KerberosStrategy implements AuthStrategy {
 			verify,
 			services.map(target => ({target, canonicalizeHostname})),
 		);
+	}
+
+	/** By a real ticket for the service of the URL. */
+	async examine(url: URL): Promise<Examination> {
+		const evidence = evidenceOf(this.#source, this.#options);
+		const {proxy} = this.#options;
+		const server = typeof proxy === 'string' ? new URL(proxy) : url;
+		const service = serviceOf({url: server}, this.#options);
+		const asked = {...evidence, 'service asked for': service.target.replace('@', '/')};
+		try {
+			const {principal, library} = await this.#provider.inquire();
+			const ticket = await this.#provider.ticketFor(service);
+			return {of: 'kerberos', evidence: {...asked, principal, library, ...ticket}, diagnostics: []};
+		} catch (error) {
+			if (!(error instanceof GatepassError)) throw error;
+			return {of: 'kerberos', evidence: asked, diagnostics: error.diagnostics};
+		}
 	}
 
 	async dispose(): Promise<void> {

@@ -6,6 +6,7 @@ import type {CredentialFacts, Failure, Progress, ThreadSettings} from './gss-mes
 import type {GssContext, GssContextRequest, GssProvider, GssService} from './gss-provider.ts';
 import {refusalIn} from './refusal.ts';
 import {replacementTime} from './replacement.ts';
+import {type TicketFacts, ticketFactsIn} from './ticket-facts.ts';
 import {CallFailed, WorkerThread} from './worker-thread.ts';
 
 /** What the provider is made for. */
@@ -54,7 +55,12 @@ export class KoffiProvider implements GssProvider {
 	}
 
 	/** Have the KDC give a ticket for a service, unless there is one. Fails as a request would. */
-	async check(service: Pick<GssContextRequest, 'target' | 'canonicalizeHostname'>): Promise<void> {
+	async check(service: GssService): Promise<void> {
+		await this.ticketFor(service);
+	}
+
+	/** The same; what stands in the ticket for everybody to read. */
+	async ticketFor(service: GssService): Promise<TicketFacts> {
 		const context = await this.createContext({
 			...service,
 			mechanism: 'krb5',
@@ -64,6 +70,7 @@ export class KoffiProvider implements GssProvider {
 			renew: false,
 		});
 		context.dispose();
+		return ticketFactsIn(context.token);
 	}
 
 	async close(): Promise<void> {

@@ -68,7 +68,7 @@ async function claimConnection(request: AuthRequest, {options, provider}: Negoti
 	request.connectionOwner = (await provider.whose(serviceOf(request, options))) ?? '';
 }
 
-function serviceOf(
+export function serviceOf(
 	{url}: Pick<AuthRequest, 'url'>,
 	{service, hostname, canonicalizeHostname}: KerberosOptions,
 ): {target: string; canonicalizeHostname: boolean} {

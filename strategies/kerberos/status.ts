@@ -2,10 +2,12 @@
 import {stat} from 'node:fs/promises';
 import {type Diagnostic, diagnostic, render, warning} from '../../src/diagnostics/diagnostic.ts';
 import {GatepassError} from '../../src/errors.ts';
-import type {CredentialStatus} from '../../src/strategy/index.ts';
+import type {CredentialStatus, Evidence} from '../../src/strategy/index.ts';
 import {renewUntil} from './cache-file.ts';
 import type {CredentialSource} from './gss-messages.ts';
+import {principalsIn} from './keytab-file.ts';
 import type {KoffiProvider} from './koffi-provider.ts';
+import type {KerberosOptions} from './options.ts';
 
 /**
  * Without `verify` the KDC is not asked, so tickets that are yet to be fetched are taken for available. With it, a
@@ -60,4 +62,34 @@ async function warningsFor(keytab: string): Promise<Diagnostic[]> {
 					where: keytab,
 				}),
 			];
+}
+
+/** Where the tickets come from, and what the rule asks of them. */
+export function evidenceOf(
+	{keytab, password, principal, credentialCache}: CredentialSource,
+	{delegate, channelBindings, mutualAuthentication, mechanism}: KerberosOptions,
+): Evidence {
+	const tickets =
+		keytab !== undefined
+			? `by the key table ${keytab}`
+			: password !== undefined
+				? 'by the password of the rule'
+				: (credentialCache ?? "the library's usual cache");
+	return {
+		tickets,
+		...(principal !== undefined && {'principal asked for': principal}),
+		...(keytab !== undefined && {'principals of the key table': principalsOf(keytab)}),
+		mechanism,
+		'mutual authentication': mutualAuthentication,
+		delegation: delegate,
+		'channel bindings': channelBindings,
+	};
+}
+
+function principalsOf(keytab: string): string[] {
+	try {
+		return [...new Set(principalsIn(keytab))];
+	} catch {
+		return [];
+	}
 }

@@ -6,6 +6,7 @@ import {
 	type Conversation,
 	type CredentialStatus,
 	Environment,
+	type Examination,
 	HttpClient,
 	Identities,
 	inject,
@@ -73,6 +74,10 @@ export class SsoJwtBearerStrategy implements AuthStrategy {
 
 	status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
 		return this.#conversation.status(settings);
+	}
+
+	examine(url: URL): Promise<Examination> {
+		return this.#conversation.examine(url);
 	}
 
 	forget(): Promise<void> {

@@ -6,6 +6,7 @@ import {
 	type Conversation,
 	type CredentialStatus,
 	Environment,
+	type Examination,
 	HttpClient,
 	Identities,
 	inject,
@@ -15,6 +16,8 @@ import {
 	StrategyOptions,
 	TokenCache,
 } from '../../src/strategy/index.ts';
+import {claimsOf, type Doubt} from '../bearer/claims.ts';
+import {printable} from '../bearer/printable.ts';
 import type {Grant} from '../sso/grant.ts';
 import {endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
@@ -102,6 +105,10 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		return this.#conversation.status(settings);
 	}
 
+	examine(url: URL): Promise<Examination> {
+		return this.#conversation.examine(url);
+	}
+
 	async forget(): Promise<void> {
 		await this.#conversation.forget();
 		await this.#subject.strategy?.forget?.();
@@ -121,8 +128,23 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		const parameters = commonParameters(this.#options);
 		for (const [name, value] of Object.entries(own)) parameters.set(name, value);
 		// Another subject is another token, however alike the rest is.
-		const grant = {type: tokenExchangeGrant, parameters, distinguishing: own};
+		const doubts = ({clientId}: {clientId: string}) => doubtsAboutSubject(subject, clientId);
+		const grant = {type: tokenExchangeGrant, parameters, distinguishing: own, doubts};
 		this.#last = {subject, actor, grant};
 		return grant;
 	}
+}
+
+/** Keycloak gives whoever exchanges a token a new one only where the token is meant for that client. */
+function doubtsAboutSubject(subject: string, clientId: string): Doubt[] {
+	const {aud, azp} = claimsOf(subject) ?? {};
+	const audiences = [aud ?? []].flat().filter(name => typeof name === 'string');
+	if (audiences.length === 0 || audiences.includes(clientId) || azp === clientId) return [];
+	const list = audiences.slice(0, 3).map(name => printable(name, []).slice(0, 100));
+	return [
+		{
+			code: 'subject-token-not-for-client',
+			what: `The subject token is for ${list.join(' and ')}, not for the client ${clientId}, which asks: have it issued with that client among its audiences`,
+		},
+	];
 }

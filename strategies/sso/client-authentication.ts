@@ -2,7 +2,7 @@
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
-import {type AssertionReader, doubtsAbout} from '../bearer/claims.ts';
+import {type AssertionReader, type Doubt, doubtsAbout} from '../bearer/claims.ts';
 import type {TextSource} from '../bearer/source.ts';
 import type {SsoOptions} from './options.ts';
 import type {ServerClock} from './server-clock.ts';
@@ -12,10 +12,12 @@ import {importParametersOf, readSigningKey} from './signing-key.ts';
 export interface ClientIdentity {
 	readonly clientId: string;
 	readonly authenticate: oauth.ClientAuth;
+	/** The same as a server takes it that does not decode, where that is another text. */
+	readonly unencoded?: oauth.ClientAuth;
 	/** Texts that must not show up in a message. */
 	readonly secrets: readonly string[];
-	/** What was shown last that others made, and what a server may not like about it: a sentence each. */
-	readonly doubts?: (reader: AssertionReader) => readonly string[];
+	/** What a server may not like about what was shown last. */
+	readonly doubts?: (reader: AssertionReader) => readonly Doubt[];
 }
 
 /**
@@ -58,7 +60,12 @@ export async function findClient(
 		case 'none':
 			return {clientId, authenticate: oauth.None(), secrets: []};
 		default:
-			return {clientId, authenticate: basic(secret()), secrets: [secret()]};
+			return {
+				clientId,
+				authenticate: basic(secret()),
+				secrets: [secret()],
+				...(formEncoded(clientId + secret()) !== clientId + secret() && {unencoded: asItIs(secret())}),
+			};
 	}
 }
 
@@ -86,6 +93,13 @@ function basic(clientSecret: string): oauth.ClientAuth {
 	return (_, {client_id}, __, headers) => {
 		const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
 		headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`);
+	};
+}
+
+/** Some servers take the header as it is, and so another secret than they know. */
+function asItIs(clientSecret: string): oauth.ClientAuth {
+	return (_, {client_id}, __, headers) => {
+		headers.set('authorization', `Basic ${Buffer.from(`${client_id}:${clientSecret}`).toString('base64')}`);
 	};
 }
 

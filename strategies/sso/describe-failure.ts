@@ -3,6 +3,7 @@ import * as oauth from 'oauth4webapi';
 import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
 import type {RuleInfo} from '../../src/strategy/index.ts';
+import type {Doubt} from '../bearer/claims.ts';
 import {printable} from '../bearer/printable.ts';
 
 /** The endpoints that secrets are sent to, by their names in the metadata. */
@@ -14,8 +15,8 @@ export interface Exchange {
 	readonly endpoint: string;
 	readonly rule: RuleInfo;
 	readonly secrets: readonly string[];
-	/** What the server may not have liked, a sentence each. */
-	readonly doubts?: () => readonly string[];
+	/** What the server may not have liked, by the OAuth error code. */
+	readonly doubts?: (error: string) => readonly Doubt[];
 }
 
 /** An error that names the endpoint and the rule. */
@@ -142,6 +143,7 @@ const knownCodes: ReadonlySet<string> = new Set([
 	...['invalid_request', 'invalid_client', 'invalid_grant', 'invalid_scope', 'invalid_target'],
 	...['unauthorized_client', 'unsupported_grant_type', 'unsupported_token_type'],
 	...['invalid_dpop_proof', 'use_dpop_nonce', 'temporarily_unavailable', 'server_error'],
+	'access_denied',
 ]);
 
 /** Codes for which an assertion may be the reason (RFC 7521 section 4.1.1 and 4.2.1, and what servers make of it). */
@@ -150,6 +152,8 @@ const aboutAssertions: ReadonlySet<string> = new Set([
 	'invalid_grant',
 	'invalid_request',
 	'unauthorized_client',
+	// Keycloak's, where the requester is not among those that the subject token is for.
+	'access_denied',
 ]);
 
 function oauthErrorIn(error: unknown): OauthError | undefined {
@@ -178,10 +182,11 @@ function describeOauthError(
 		...retryAfterOf(response),
 	};
 	// The library's error is no cause: it holds the answer, which could repeat the request.
-	const doubts = (aboutAssertions.has(code) && exchange.doubts?.()) || [];
+	const doubts = (aboutAssertions.has(code) && exchange.doubts?.(code)) || [];
 	const advice = adviceFor(code);
-	const hint = doubts.length > 0 ? doubts.join('. ') : advice.hint;
-	return refusal(exchange, {code: advice.code, what: `refused: ${code}${quoted}`, hint}, details);
+	const hint = doubts.length > 0 ? doubts.map(({what}) => what).join('. ') : advice.hint;
+	const cause = doubts.find(doubt => doubt.code !== undefined)?.code ?? advice.code;
+	return refusal(exchange, {code: cause, what: `refused: ${code}${quoted}`, hint}, details);
 }
 
 /** The library's messages name fields, never values. */

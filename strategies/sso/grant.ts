@@ -1,5 +1,5 @@
 /** What a token request asks by, besides the client. */
-import type {AssertionReader} from '../bearer/claims.ts';
+import type {AssertionReader, Doubt} from '../bearer/claims.ts';
 
 /** What is known when a request is made. */
 export interface GrantOccasion {
@@ -15,8 +15,8 @@ export interface Grant {
 	readonly parameters: URLSearchParams;
 	/** Parameters that are made, or read, anew for each request. */
 	complete?(occasion: GrantOccasion): Promise<Readonly<Record<string, string>>>;
-	/** What the server may not have liked about them, a sentence each. */
-	doubts?(reader: AssertionReader): readonly string[];
+	/** What the server may not have liked about it. */
+	doubts?(reader: AssertionReader): readonly Doubt[];
 	/** Texts that make the token different; secrets among them are hashed. */
 	readonly distinguishing?: Readonly<Record<string, string>>;
 }

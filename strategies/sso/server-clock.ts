@@ -40,6 +40,11 @@ export class ServerClock {
 		this.#skew = Math.abs(skew) > slack ? skew : 0;
 	}
 
+	/** Milliseconds that the server's clock is ahead of this machine's; 0 where they agree, as far as that can be told. */
+	get skew(): number {
+		return this.#skew;
+	}
+
 	/** Milliseconds by which what is sent now differs from this machine's clock. */
 	get offset(): number {
 		return this.#followsServer ? this.#skew : 0;

@@ -1,5 +1,6 @@
 /** Talks to an authorization server for one rule: token requests, revocation, introspection. The protocol is oauth4webapi's. */
 import * as oauth from 'oauth4webapi';
+import {type Diagnostic, diagnostic, warning} from '../../src/diagnostics/diagnostic.ts';
 import {TokenRequestError} from '../../src/errors.ts';
 import type {
 	Environment,
@@ -10,7 +11,7 @@ import type {
 	RuleInfo,
 	Token,
 } from '../../src/strategy/index.ts';
-import type {AssertionReader} from '../bearer/claims.ts';
+import type {AssertionReader, Doubt} from '../bearer/claims.ts';
 import {openSource, type TextSource} from '../bearer/source.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
@@ -22,9 +23,12 @@ import {
 	withoutChallenge,
 } from './describe-failure.ts';
 import type {Grant} from './grant.ts';
-import type {SsoOptions} from './options.ts';
+import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import {ServerClock} from './server-clock.ts';
 import {readToken, refuseRedirect, withoutUnusedFields} from './token-response.ts';
+
+/** Milliseconds that clocks may differ without a word. */
+const tellingSkew = 5000;
 
 export interface TokenClientServices {
 	readonly http: HttpClient;
@@ -56,8 +60,10 @@ interface Exchanging<Result> {
 	readonly signal: AbortSignal;
 	/** Texts of this request that must not show up in a message. */
 	readonly secrets: readonly string[];
-	/** What the server may not like about what is sent, a sentence each. */
-	doubts?(reader: AssertionReader): readonly string[];
+	/** What the server may not like about what is sent. */
+	doubts?(reader: AssertionReader): readonly Doubt[];
+	/** Takes the place of what the client proves itself by. */
+	readonly authenticate?: oauth.ClientAuth;
 	/** Whether what is sent bears a time, besides the client's own proof. */
 	readonly sendsTime?: boolean;
 	send(connection: Connection): Promise<Response>;
@@ -115,11 +121,13 @@ export class TokenClient {
 		{type, parameters, complete, doubts}: Grant,
 		identity: Identity | undefined,
 		signal: AbortSignal,
+		authenticate?: oauth.ClientAuth,
 	): Promise<Token> {
 		return this.#ask({
 			name: 'token_endpoint',
 			identity,
 			signal,
+			...(authenticate !== undefined && {authenticate}),
 			secrets: secretsIn(parameters, this.#options),
 			sendsTime: complete !== undefined,
 			send: async ({server, client, authenticate, dpop, options}) => {
@@ -216,6 +224,42 @@ export class TokenClient {
 		}
 	}
 
+	/** Of a client that was refused: whether it is only that the server does not decode what is sent (RFC 6749 section 2.3.1). */
+	async encodingDoubts(grant: Grant, identity: Identity | undefined): Promise<readonly Diagnostic[]> {
+		const {unencoded} = (await this.prepare()).client;
+		if (unencoded === undefined) return [];
+		try {
+			await this.request(grant, identity, AbortSignal.timeout(10_000), unencoded);
+		} catch {
+			return [];
+		}
+		const where = this.#options.issuer ?? tokenEndpointOf(this.#options);
+		return [
+			diagnostic({
+				code: 'client-secret-encoding',
+				what: `${new URL(where).host} refuses the client where its name and secret are form-encoded in the Basic header, as RFC 6749 section 2.3.1 says, and takes them as they are`,
+				hint: "Set 'clientAuthentication: client_secret_post', or have a secret of letters and digits made",
+				where,
+			}),
+		];
+	}
+
+	/** What the last answers say of this machine's clock: few servers take what comes from the future. */
+	clockDoubts(): readonly Diagnostic[] {
+		const {skew} = this.#clock;
+		if (Math.abs(skew) < tellingSkew) return [];
+		const isAhead = skew < 0;
+		const where = this.#options.issuer ?? tokenEndpointOf(this.#options);
+		return [
+			warning({
+				code: isAhead ? 'clock-ahead-of-server' : 'clock-behind-server',
+				what: `This machine's clock is ${Math.round(Math.abs(skew) / 1000)} s ${isAhead ? 'ahead of' : 'behind'} that of ${new URL(where).origin}`,
+				hint: "Set the clock, for example with 'timedatectl set-ntp true'",
+				where,
+			}),
+		];
+	}
+
 	/** An API refused a proof of this client's: the next one goes by the other clock, if that differs. */
 	switchClock(): void {
 		this.#clock.switchFrom([this.#clock.offset]);
@@ -229,6 +273,7 @@ export class TokenClient {
 		doubts,
 		send,
 		read,
+		authenticate,
 	}: Exchanging<Result>): Promise<Result> {
 		const server = await this.#findServer(signal);
 		const {client, dpop} = await this.prepare();
@@ -239,16 +284,16 @@ export class TokenClient {
 			endpoint: server[name] ?? '',
 			rule,
 			secrets: hidden,
-			doubts: () => {
+			doubts: error => {
 				const names = [...new Set([server.issuer, server.token_endpoint ?? server.issuer])];
-				const reader = {names, now: this.#clock.toServers(Date.now())};
+				const reader = {names, now: this.#clock.toServers(Date.now()), clientId: client.clientId, error};
 				return [...(client.doubts?.(reader) ?? []), ...(doubts?.(reader) ?? [])];
 			},
 		};
 		const connection: Connection = {
 			server,
 			client: {client_id: client.clientId},
-			authenticate: client.authenticate,
+			authenticate: authenticate ?? client.authenticate,
 			dpop,
 			options: {
 				signal,

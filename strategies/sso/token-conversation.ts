@@ -1,16 +1,18 @@
 /** What all strategies do that get a token from an authorization server and show it: cache, show, renew once when refused. */
 import {createHash} from 'node:crypto';
-import {TokenRequestError} from '../../src/errors.ts';
+import {GatepassError, TokenRequestError} from '../../src/errors.ts';
 import type {
 	AuthRequest,
 	AuthStrategy,
 	Conversation,
 	CredentialStatus,
+	Examination,
 	Identity,
 	Token,
 	TokenCache,
 } from '../../src/strategy/index.ts';
 import {tokenKey} from '../../src/strategy/index.ts';
+import {unsentRequest} from '../bearer/nested-token.ts';
 import {showBoundToken} from './dpop-proof.ts';
 import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
@@ -78,7 +80,9 @@ export class TokenConversation implements AuthStrategy {
 			if (token.type === 'DPoP') client.switchClock();
 			await tokens.invalidate(use.key, token);
 			if (!request.replayable) return;
+			const refused = token.value;
 			({token, use} = await this.#obtain(request, false));
+			if (token.value === refused) request.refusal = this.#sameTokenAgain();
 		}
 	}
 
@@ -98,6 +102,30 @@ export class TokenConversation implements AuthStrategy {
 			return {available: true, detail: `token ${source}; the server offers no introspection`, ...expiry};
 		const verdict = active ? 'the server takes it for valid' : 'the server takes it for invalid';
 		return {available: active, detail: `token ${source}; ${verdict}`, ...expiry};
+	}
+
+	/** By a real token request, past the cache; what it gives is kept there. */
+	async examine(url: URL): Promise<Examination> {
+		const {client, tenant} = this.#settings;
+		const {clientId} = (await client.prepare()).client;
+		const asked = {client: clientId, server: this.#server()};
+		try {
+			const request = unsentRequest({method: 'GET', url, tenant}, true);
+			const {token} = await this.#obtain(request, true);
+			const evidence = {
+				...asked,
+				token: token.type,
+				...(token.expiresAt !== undefined && {expires: new Date(token.expiresAt).toISOString()}),
+			};
+			return {of: 'authorization server', evidence, diagnostics: client.clockDoubts()};
+		} catch (error) {
+			if (!(error instanceof GatepassError)) throw error;
+			const isClient = error instanceof TokenRequestError && error.error === 'invalid_client';
+			const grant = isClient ? await this.#settings.grants.known() : undefined;
+			const encoding = grant === undefined ? [] : await client.encodingDoubts(grant, await client.identity());
+			const diagnostics = [...encoding, ...error.diagnostics, ...client.clockDoubts()];
+			return {of: 'authorization server', evidence: asked, diagnostics};
+		}
 	}
 
 	async forget(): Promise<void> {
@@ -188,6 +216,15 @@ export class TokenConversation implements AuthStrategy {
 			...Object.fromEntries(
 				Object.entries(distinguishing ?? {}).map(([part, text]) => [`grant.${part}`, hash(text)]),
 			),
+		});
+	}
+
+	/** A new one, it should be: what the API has refused once it will refuse again. */
+	#sameTokenAgain(): TokenRequestError {
+		return new TokenRequestError({
+			code: 'issuer-repeats-token',
+			what: `${this.#server()} gave the very token again that the API had just refused`,
+			hint: "Have whoever runs the authorization server see why it hands out a token that is revoked: mostly a cache of its own. Until then 'gatepass forget', which revokes it there, may help",
 		});
 	}
 

@@ -1,4 +1,5 @@
 /** `static-token`: a bearer token, an API key or a password that is written down. */
+import {diagnostic, type Finding} from '../../src/diagnostics/diagnostic.ts';
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import {
 	type AuthRequest,
@@ -32,23 +33,29 @@ export class StaticTokenStrategy implements AuthStrategy {
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
-		if (this.#expiresAt !== undefined && this.#expiresAt <= Date.now()) {
-			throw new CredentialUnavailableError({
-				code: 'token-expired',
-				what: `The token of the rule for ${this.#rule.match} (${this.#rule.source}) ended on ${new Date(this.#expiresAt).toISOString()}`,
-				hint: 'Get a new one',
-			});
-		}
+		const expired = this.#expired();
+		if (expired !== undefined) throw new CredentialUnavailableError(expired);
 		this.#add(request);
 		yield;
 	}
 
 	async status(): Promise<CredentialStatus> {
 		const expiresAt = this.#expiresAt;
+		const expired = this.#expired();
 		return {
-			available: expiresAt === undefined || expiresAt > Date.now(),
+			available: expired === undefined,
 			detail: describeForm(this.#options),
+			...(expired !== undefined && {diagnostics: [diagnostic(expired)]}),
 			...(expiresAt !== undefined && {expiresAt}),
+		};
+	}
+
+	#expired(): Finding | undefined {
+		if (this.#expiresAt === undefined || this.#expiresAt > Date.now()) return undefined;
+		return {
+			code: 'token-expired',
+			what: `The token of the rule for ${this.#rule.match} (${this.#rule.source}) ended on ${new Date(this.#expiresAt).toISOString()}`,
+			hint: 'Get a new one',
 		};
 	}
 }

@@ -10,6 +10,7 @@ import {measureInstructions} from './instructions.ts';
 import {measureKerberos} from './kerberos.ts';
 import {measureManyTokens} from './many-tokens.ts';
 import {measureOutage} from './outage.ts';
+import {measureRenewal} from './renewal.ts';
 import {formatTable, type Row} from './report.ts';
 import {measureRuleChoice} from './rule-choice.ts';
 import {measureRuleMemory} from './rule-memory.ts';
@@ -33,6 +34,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	kerberos: measureKerberos,
 	certificates: measureCertificates,
 	signing: measureSigning,
+	renewal: measureRenewal,
 	trust: measureTrust,
 	import: measureImports,
 };

@@ -1,57 +1,21 @@
 /** Certificates from enrolment to deletion, against pebble, and side by side with certbot. */
-import {X509Certificate} from 'node:crypto';
-import {existsSync} from 'node:fs';
-import {chmod, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
-import {tmpdir} from 'node:os';
+import {createPrivateKey, X509Certificate} from 'node:crypto';
+import {existsSync, readFileSync} from 'node:fs';
+import {chmod, cp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
 import {dueAt} from '../../src/certificates/due.ts';
-import {CertificateManager} from '../../src/certificates/manager.ts';
-import type {CertificateEvent} from '../../src/certificates/parts.ts';
-import {makeAuthenticator, makeInstaller} from '../../src/certificates/plug-ins.ts';
-import {type CertificateSettings, defaultSettings} from '../../src/config/certificate-settings.ts';
+import {makeAuthenticator} from '../../src/certificates/plug-ins.ts';
+import {changeAccountKey} from '../../src/issuers/acme/account.ts';
+import {AccountKey} from '../../src/issuers/acme/jws.ts';
+import {accountId, type StoredAccount, StoredAccounts} from '../../src/lineages/certbot/accounts.ts';
 import {CertbotFolder} from '../../src/lineages/certbot/folder.ts';
 import {Lineage} from '../../src/lineages/certbot/lineage.ts';
 import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {certbot, runCertbot} from '../servers/certbot.ts';
-import {boundAccount, type Pebble, pebble} from '../servers/pebble.ts';
-
-async function temporaryFolder(): Promise<string> {
-	const folder = await mkdtemp(join(tmpdir(), 'gatepass-certificates-'));
-	onTestFinished(async () => {
-		for (const one of [folder, `${folder}-work`, `${folder}-logs`])
-			await rm(one, {recursive: true, force: true});
-	});
-	return folder;
-}
-
-interface Stage {
-	readonly manager: CertificateManager;
-	readonly folder: string;
-	readonly events: CertificateEvent[];
-}
-
-async function managerAt(server: Pebble, settings: Partial<CertificateSettings> = {}): Promise<Stage> {
-	const folder = settings.folder ?? (await temporaryFolder());
-	const events: CertificateEvent[] = [];
-	const manager = new CertificateManager({
-		settings: {
-			...defaultSettings,
-			folder,
-			server: server.directoryUrl,
-			email: 'tests@example.org',
-			termsOfServiceAgreed: true,
-			authenticator: {name: 'http-01', address: '127.0.0.1', port: server.httpPort},
-			...settings,
-		},
-		connect: directoryUrl => connectTo({directoryUrl, ca: server.ca}),
-		makeAuthenticator,
-		makeInstaller,
-		report: event => events.push(event),
-	});
-	return {manager, folder, events};
-}
+import {boundAccount, pebble} from '../servers/pebble.ts';
+import {managerAt, temporaryFolder} from './stage.ts';
 
 describeWith(pebble, 'a manager', () => {
 	test('enrols, lists, renews, revokes and deletes', async () => {
@@ -134,6 +98,62 @@ describeWith(pebble, 'a manager', () => {
 		expect(failed[0]?.error.message).toMatch(/There is no account/);
 	});
 
+	test.each([
+		['before the server has it', 'unchanged'],
+		['before it is in its place', 'changed'],
+		['before the old one is removed', 'doubled'],
+	])('a change of the account key that was cut off %s is put right', async (_, state) => {
+		const server = await pebbleFor();
+		const {manager, folder, events} = await managerAt(server);
+		await manager.enroll(['a.example.test']);
+		const {id, url} = await manager.register();
+		const accounts = new StoredAccounts(new CertbotFolder(folder), server.directoryUrl);
+		const stored = (await accounts.find()) as StoredAccount;
+		const key = AccountKey.generate();
+		await writeFile(
+			join(folder, `gatepass/pending/${id}.rollover`),
+			JSON.stringify({server: server.directoryUrl, key: key.toPem()}),
+		);
+		if (state !== 'unchanged') {
+			const account = {
+				key: new AccountKey(stored.key),
+				accountUrl: url,
+				resource: {status: 'valid'},
+			} as const;
+			await changeAccountKey(connectTo(server), account, key);
+		}
+		if (state === 'doubled') {
+			const place = join(folder, 'accounts', new URL(server.directoryUrl).host, 'dir');
+			await cp(join(place, id), join(place, accountId(createPrivateKey(key.toPem()))), {recursive: true});
+			const copy = join(place, accountId(createPrivateKey(key.toPem())), 'private_key.json');
+			await rm(copy);
+			await writeFile(copy, JSON.stringify(createPrivateKey(key.toPem()).export({format: 'jwk'})));
+		}
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		const [one, ...others] = await accounts.list();
+		expect(others).toEqual([]);
+		expect(one?.id === id).toBe(state === 'unchanged');
+		expect(events.some(({kind}) => kind === 'recovered')).toBe(state !== 'unchanged');
+		expect(await readdir(join(folder, 'gatepass/pending'))).toEqual([]);
+	});
+
+	test('a certificate whose order was not forgotten is not taken for its own successor', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		const pending = join(folder, 'gatepass/pending/a.example.test.json');
+		let kept = '';
+		await manager.enroll(['a.example.test'], undefined, {
+			onProgress: ({state}) => {
+				if (state === 'issued') kept = readFileSync(pending, 'utf8');
+			},
+		});
+		const [first] = await manager.list();
+		// As where the process was killed once the certificate was in use.
+		await writeFile(pending, kept, {mode: 0o600});
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		expect((await manager.list())[0]?.serialNumber).not.toBe(first?.serialNumber);
+	});
+
 	test('hooks run once each, with what was renewed, and their failure spoils nothing', async () => {
 		const server = await pebbleFor();
 		const log = join(await temporaryFolder(), 'log');
@@ -165,7 +185,7 @@ describeWith(pebble, 'a manager', () => {
 
 	test('a failure keeps what is in use, is remembered, and puts the next try off', async () => {
 		const server = await pebbleFor();
-		const {manager, folder} = await managerAt(server);
+		const {manager, folder, events} = await managerAt(server);
 		await manager.enroll(['a.example.test']);
 		const lineage = await Lineage.open(new CertbotFolder(folder), 'a.example.test');
 		lineage.configuration.set(['renewalparams'], 'http01_port', '1');
@@ -182,7 +202,26 @@ describeWith(pebble, 'a manager', () => {
 		const next = Date.parse(/next_attempt = (.*)/.exec(text)?.[1] ?? '');
 		expect(next).toBeGreaterThanOrEqual(before + 60_000);
 		expect(next).toBeLessThan(Date.now() + 61_000);
-		expect(await manager.renew()).toMatchObject({skipped: ['a.example.test']});
+		expect(await manager.renew()).toMatchObject({skipped: ['a.example.test'], warnings: []});
+		// A long time later.
+		const now = Date.now;
+		onTestFinished(() => {
+			Date.now = now;
+		});
+		for (const [offset, sentence] of [
+			[-3_600_000, /^a\.example\.test: it expires soon, and is not renewed yet$/],
+			[3_600_000, /^a\.example\.test: it has expired$/],
+		] as const) {
+			const then = (status?.notAfter as number) + offset;
+			Date.now = () => then;
+			events.length = 0;
+			const state = (await Lineage.open(new CertbotFolder(folder), 'a.example.test')).configuration;
+			state.set(['gatepass'], 'next_attempt', new Date(then + 60_000).toISOString());
+			await writeFile(join(folder, 'renewal/a.example.test.conf'), state.toString());
+			expect((await manager.renew()).warnings).toEqual([expect.stringMatching(sentence)]);
+			await manager.renew();
+			expect(events.map(({kind}) => kind)).toEqual(['expiring']);
+		}
 	});
 
 	test('an interrupted order goes on with its key', async () => {
@@ -211,6 +250,27 @@ describeWith(pebble, 'a manager', () => {
 		const key = await readFile(join(folder, 'live/a.example.test/privkey.pem'), 'utf8');
 		await manager.renew({force: true});
 		expect(await readFile(join(folder, 'live/a.example.test/privkey.pem'), 'utf8')).toBe(key);
+	});
+
+	test("an authenticator of a user's own renews with its options, which are not written down", async () => {
+		const server = await pebbleFor();
+		const {parts, manager, folder} = await managerAt(server, {
+			authenticator: {name: 'ours', apiKey: 'S3CRET-of-the-plug-in'},
+		});
+		const seen: unknown[] = [];
+		const authenticator = makeAuthenticator({
+			name: 'http-01',
+			address: '127.0.0.1',
+			port: server.httpPort,
+		});
+		parts.makeAuthenticator = settings => {
+			seen.push(settings);
+			return authenticator;
+		};
+		await manager.enroll(['a.example.test']);
+		expect(await readFile(join(folder, 'renewal/a.example.test.conf'), 'utf8')).not.toContain('S3CRET');
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test']});
+		expect(seen).toEqual([1, 2].map(() => ({name: 'ours', apiKey: 'S3CRET-of-the-plug-in'})));
 	});
 
 	test('two at once: the second is told, and neither spoils anything', async () => {

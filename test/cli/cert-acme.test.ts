@@ -1,6 +1,7 @@
 /** `gatepass cert` with an ACME server, as it is typed: certbot's words, and what people and machines see. */
 import {execFileSync} from 'node:child_process';
-import {existsSync, readFileSync} from 'node:fs';
+import {X509Certificate} from 'node:crypto';
+import {existsSync, readFileSync, statSync} from 'node:fs';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {describeWith} from '../servers/availability.ts';
 import {type Pebble, pebble, startPebble} from '../servers/pebble.ts';
@@ -131,8 +132,39 @@ describeWith(pebble, 'with pebble', () => {
 		expect(readFileSync(workspace.path('c.pem'), 'utf8').match(/BEGIN CERTIFICATE/g)?.length).toBeGreaterThan(
 			1,
 		);
-		expect((await workspace.run(request)).stderr).toMatch(/c\.pem cannot be written \(EEXIST\)/);
+		expect((await workspace.run(request)).stderr).toMatch(/c\.pem is there already.*nothing was ordered/s);
 		expect(JSON.parse((await workspace.run(['cert', 'list', '--json', ...folder])).stdout)).toEqual([]);
+	});
+
+	test('writes copies, prints schedules, and revokes what is kept elsewhere by its own key', async () => {
+		const options = ['-d', 'a.example.test', '--cert-path', 'c.pem', '--key-path', 'k.pem', '--agree-tos'];
+		expect((await workspace.run(['cert', 'obtain', ...options, ...standalone])).code).toBe(0);
+		expect(statSync(workspace.path('k.pem')).mode & 0o777).toBe(0o600);
+		const certificate = new X509Certificate(readFileSync(workspace.path('c.pem')));
+		const again = await workspace.run(['cert', 'obtain', ...options, ...standalone]);
+		expect(again.stderr).toMatch(/c\.pem is there already.*nothing was ordered/s);
+		const other = ['cert', 'revoke', '--cert-path', 'c.pem', '--server', server.directoryUrl, ...folder];
+		const wrong = await workspace.run([...other, '--key-path', 'c.pem']);
+		expect(wrong.code).toBe(1);
+		const revoked = await workspace.run([...other, '--key-path', 'k.pem', '--reason', 'keycompromise']);
+		expect(revoked).toMatchObject({code: 0, stdout: '✔ revoked c.pem\n'});
+		expect(await server.statusOf(certificate.serialNumber)).toBe('Revoked');
+
+		const timer = await workspace.run(['cert', 'renew', '--print-timer', ...folder]);
+		expect(timer.stdout).toMatch(
+			/^ExecStart=\/.*main\.js cert renew --config \/.*--config-dir \/.*letsencrypt$/m,
+		);
+		if (existsSync('/usr/bin/systemd-analyze')) {
+			const [service = '', units = ''] = timer.stdout.split('# /etc/systemd/system/gatepass-renew.timer\n');
+			await workspace.write('gatepass-renew.service', service);
+			await workspace.write('gatepass-renew.timer', units);
+			const files = ['service', 'timer'].map(kind => workspace.path(`gatepass-renew.${kind}`));
+			execFileSync('systemd-analyze', ['verify', ...files], {stdio: 'pipe'});
+		}
+		const cron = (await workspace.run(['cert', 'renew', '--print-cron', ...folder])).stdout;
+		const [, command = ''] = /^\d+ \* \* \* \* (.*)\n$/.exec(cron) ?? [];
+		// As cron runs it: by sh, with nothing around.
+		expect(execFileSync('sh', ['-c', command], {cwd: '/', env: {}, encoding: 'utf8'})).toMatch(/not due/);
 	});
 
 	test('the account is registered, gets a new key, and ends', async () => {
@@ -173,6 +205,8 @@ test.each([
 	[['obtain', '-d', 'a.example.org', '--http-01-port', '0'], /It is no port/],
 	[['register', '--eab-kid', 'k'], /belong together/],
 	[['enhance', '-d', 'a.example.org'], /Say what to add/],
+	[['revoke', '--key-path', 'k.pem'], /belongs to --cert-path/],
+	[['obtain', '-d', 'a.example.org', '--dns-rfc2136'], /needs the name server and its key/],
 	[['rollback', 'all'], /It is no number of changes/],
 ])('gatepass cert %j is a mistake in usage', async (args, message) => {
 	const workspace = await createWorkspace();

@@ -364,12 +364,14 @@ describe('failures', () => {
 					name: 'TokenRequestError',
 					code: 'ERR_GATEPASS_TOKEN_REQUEST',
 					message: expect.stringContaining('invalid_client'),
+					command: `gatepass doctor ${strict.url}/`,
 					stack: expect.stringContaining('TokenRequestError'),
 				},
 			});
 			expect(stderr).not.toContain(clientSecret);
 			const plainText = await other.run(['request', strict.url]);
 			expect(plainText.stderr).toMatch(/^error: The token endpoint .* refused: invalid_client/);
+			expect(plainText.stderr).toContain(`\nRun 'gatepass doctor ${strict.url}/' to see where it breaks.\n`);
 			expect(plainText.stderr).not.toContain('    at ');
 		} finally {
 			await Promise.all([strict.close(), other.close()]);

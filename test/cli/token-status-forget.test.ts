@@ -84,7 +84,11 @@ test('a rule that cannot forget is told, and keeps no other from it', async () =
 		JSON.stringify({
 			cache: {url: 'sqlite:./cache/tokens.sqlite'},
 			hostRules: [
-				{match: 'https://a.example.org', strategy: 'sso-client-credentials'},
+				{
+					match: 'https://a.example.org',
+					strategy: 'sso-client-credentials',
+					options: {tokenEndpoint: api.tokenEndpoint},
+				},
 				{
 					match: api.url,
 					strategy: 'sso-client-credentials',
@@ -163,6 +167,7 @@ test('status --json is what gatepass.status() gives; exit code 1 when a credenti
 			source: `${config}:1`,
 			available: false,
 			detail: expect.stringContaining('There is no grid certificate'),
+			diagnostics: [expect.objectContaining({code: 'grid-certificate-not-found', severity: 'error'})],
 		},
 	]);
 });

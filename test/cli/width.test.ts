@@ -63,6 +63,7 @@ describeWith(script, 'on a terminal', () => {
 		[['explain', 'https://a-rather-long-name.of-a-service.example.org/with/a/path/x']],
 		[['status']],
 		[['doctor']],
+		[['doctor', 'http://127.0.0.1:1/a/rather/long/path/that/goes/on/and/on/and/on/to/the/end']],
 		[['forget']],
 		[['bundle', 'list']],
 		[['init']],

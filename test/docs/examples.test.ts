@@ -4,6 +4,7 @@ import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import {createInterface} from 'node:readline';
+import type {Readable} from 'node:stream';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {WebSocketServer} from 'ws';
@@ -22,6 +23,7 @@ const client = {SSO_CLIENT_ID: 'runs-report', SSO_CLIENT_SECRET: 'only for tests
 const variables = {
 	...client,
 	API_KEY: 'key-for-tests',
+	CLUSTER_CA: './lab-ca.pem',
 	ARCHIVE_PASSWORD: 'password-for-tests',
 	API_TOKEN: 'token-for-tests',
 	KEY_PASSPHRASE: 'passphrase-for-tests',
@@ -130,17 +132,22 @@ describe('what is printed', () => {
 });
 
 describe('requests', () => {
-	test.each(['request.ts', 'using.ts', 'own-got.ts', 'container.ts', 'own-store.ts', 'telemetry.ts'])(
-		'%s shows a token',
-		async example => {
-			const environment = example === 'container.ts' ? {SSO_CLIENT_ID: '', SSO_CLIENT_SECRET: ''} : {};
-			const output = await runToTheEnd(example, environment);
-			expect(output).toContain("path: '/runs', authorized: true");
-			const seen = requestsTo(api).filter(({url}) => url === '/runs');
-			expect(seen.length).toBeGreaterThan(0);
-			for (const {headers} of seen) expect(headers.authorization).toMatch(/^Bearer \S+$/);
-		},
-	);
+	test.each([
+		'request.ts',
+		'using.ts',
+		'own-got.ts',
+		'container.ts',
+		'own-store.ts',
+		'telemetry.ts',
+		'nestjs-async.ts',
+	])('%s shows a token', async example => {
+		const environment = example === 'container.ts' ? {SSO_CLIENT_ID: '', SSO_CLIENT_SECRET: ''} : {};
+		const output = await runToTheEnd(example, environment);
+		expect(output).toContain("path: '/runs', authorized: true");
+		const seen = requestsTo(api).filter(({url}) => url === '/runs');
+		expect(seen.length).toBeGreaterThan(0);
+		for (const {headers} of seen) expect(headers.authorization).toMatch(/^Bearer \S+$/);
+	});
 
 	test('tenant.ts fetches a token for each tenant', async () => {
 		await runToTheEnd('tenant.ts');
@@ -244,6 +251,43 @@ test('service.ts serves, tells its health, and ends', async () => {
 		child.kill('SIGKILL');
 	}
 });
+
+test.each([
+	['fastify.ts', /Server listening at http:\/\/127\.0\.0\.1:(\d+)/, {available: true}, [0, null]],
+	// Nest sends itself the signal again, once all is closed.
+	[
+		'nestjs.ts',
+		/^listening on (\d+)/,
+		{status: 'ok', details: {gatepass: {status: 'up'}}},
+		[null, 'SIGTERM'],
+	],
+] as const)('%s serves, tells its health, and ends', async (example, listening, healthy, ended) => {
+	const child = local.start(example, {PORT: '0'});
+	try {
+		const url = `http://127.0.0.1:${await firstMatch(child.stdout, listening)}`;
+		child.stdout.resume();
+		const runs = await fetch(`${url}/runs`);
+		expect(await runs.json()).toEqual({path: '/runs', authorized: true});
+		const health = await fetch(`${url}/health`);
+		expect(health.status).toBe(200);
+		expect(await health.json()).toMatchObject(healthy);
+		expect(requestsTo(api).filter(({url}) => url === '/runs')).toHaveLength(1);
+		const exit = once(child, 'exit');
+		child.kill('SIGTERM');
+		expect(await exit).toEqual(ended);
+	} finally {
+		child.kill('SIGKILL');
+	}
+});
+
+/** What the first group of a pattern holds, on the first line that matches. */
+async function firstMatch(stream: Readable, pattern: RegExp): Promise<string> {
+	for await (const line of createInterface({input: stream})) {
+		const [, group] = pattern.exec(line) ?? [];
+		if (group !== undefined) return group;
+	}
+	throw new Error(`No line matches ${pattern}`);
+}
 
 /** Gives a token for a user and a password, and answers 401 to whoever shows none. */
 async function startSessionServer(): Promise<TestServer> {

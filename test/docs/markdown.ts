@@ -53,7 +53,7 @@ export function linksIn(file: string): Link[] {
 /** The anchors that GitHub gives to the headings of a file. */
 export function anchorsIn(file: string): Set<string> {
 	const anchors = new Set<string>();
-	for (const [, heading = ''] of withoutCode(read(file)).matchAll(/^#+ (.*)$/gm)) {
+	for (const [, heading = ''] of withoutBlocks(read(file)).matchAll(/^#+ (.*)$/gm)) {
 		const slug = heading
 			.toLowerCase()
 			.replaceAll(/[^\w -]/g, '')
@@ -89,7 +89,9 @@ export function read(file: string): string {
 
 /** The same number of lines, without the content of fenced blocks and inline code. */
 function withoutCode(text: string): string {
-	return text
-		.replaceAll(/^```[\s\S]*?^```$/gm, block => block.replaceAll(/[^\n]/g, ''))
-		.replaceAll(/`[^`\n]*`/g, code => ' '.repeat(code.length));
+	return withoutBlocks(text).replaceAll(/`[^`\n]*`/g, code => ' '.repeat(code.length));
+}
+
+function withoutBlocks(text: string): string {
+	return text.replaceAll(/^```[\s\S]*?^```$/gm, block => block.replaceAll(/[^\n]/g, ''));
 }

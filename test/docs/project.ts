@@ -17,6 +17,7 @@ const installed = [
 	...['@types/node', 'undici-types', 'got', 'tsyringe', 'zod'],
 	...['@opentelemetry/api', 'keyv', 'pino'],
 	...['undici', 'axios', 'ws', '@types/ws'],
+	...['fastify', 'rxjs', '@nestjs/common', '@nestjs/core', '@nestjs/platform-fastify', '@nestjs/terminus'],
 ];
 
 export interface Finished {

@@ -3,6 +3,7 @@ import {mkdir, mkdtemp, readFile, rm, stat, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
+import {Checkpoints} from '../../src/installers/checkpoints.ts';
 import {FilesInstaller, type FilesSettings} from '../../src/installers/files.ts';
 import type {DeployedLineage} from '../../src/installers/installer.ts';
 
@@ -14,9 +15,16 @@ async function stage(settings: Partial<FilesSettings> = {}) {
 		['cert', 'chain', 'fullchain', 'privkey'].map(kind => [kind, join(folder, 'live', `${kind}.pem`)]),
 	) as DeployedLineage['paths'];
 	for (const [kind, path] of Object.entries(paths)) await writeFile(path, `${kind} of the new one`);
+	const checkpoints = new Checkpoints(join(folder, 'checkpoints'));
 	const [certificate, key] = [join(folder, 'service.crt'), join(folder, 'service.key')];
-	const installer = new FilesInstaller({certificate, key, ...settings});
-	return {folder, certificate, key, deploy: () => installer.deploy({name: 'a', domains: ['a'], paths})};
+	const installer = new FilesInstaller({certificate, key, ...settings}, checkpoints);
+	return {
+		folder,
+		checkpoints,
+		certificate,
+		key,
+		deploy: () => installer.deploy({name: 'a', domains: ['a'], paths}),
+	};
 }
 
 const modeOf = async (file: string): Promise<number> => (await stat(file)).mode & 0o777;
@@ -37,7 +45,7 @@ test.skipIf(process.getuid?.() !== 0)(
 		const {uid, gid} = await stat(first.key);
 		expect([uid, gid, await modeOf(first.key)]).toEqual([33, 33, 0o640]);
 		// Without a word of it, those of the file that is there.
-		const again = new FilesInstaller({certificate: first.certificate, key: first.key});
+		const again = new FilesInstaller({certificate: first.certificate, key: first.key}, first.checkpoints);
 		const paths = Object.fromEntries(
 			['cert', 'chain', 'fullchain', 'privkey'].map(kind => [
 				kind,
@@ -58,15 +66,18 @@ test('a user who is not there is told, and nothing is changed', async () => {
 });
 
 test('where the reload fails, the files from before are back, and the service is reloaded with them', async () => {
-	const {folder, certificate, key} = await stage();
+	const {folder, checkpoints, certificate, key} = await stage();
 	const log = join(folder, 'log');
 	await writeFile(certificate, 'old certificate', {mode: 0o604});
 	await writeFile(key, 'old key', {mode: 0o600});
-	const failing = new FilesInstaller({
-		certificate,
-		key,
-		reloadCommand: `cat ${key} >> ${log}; echo >> ${log}; grep -q old ${key}`,
-	});
+	const failing = new FilesInstaller(
+		{
+			certificate,
+			key,
+			reloadCommand: `cat ${key} >> ${log}; echo >> ${log}; grep -q old ${key}`,
+		},
+		checkpoints,
+	);
 	const paths = Object.fromEntries(
 		['cert', 'chain', 'fullchain', 'privkey'].map(kind => [kind, join(folder, 'live', `${kind}.pem`)]),
 	) as DeployedLineage['paths'];

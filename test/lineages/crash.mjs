@@ -1,6 +1,7 @@
 /**
  * Preloaded into the command line by test/lineages/crash.test.ts: kills the process, as `kill -9` does, before the
- * operation on files that GATEPASS_CRASH_AT names; a write that is to fail is done by half.
+ * operation on files that GATEPASS_CRASH_AT names; a write that is to fail is done by half. With GATEPASS_CRASH_CODE, such as
+ * ENOSPC, it is not killed: from that operation on, whatever needs room on the disk fails so.
  */
 
 import promises from 'node:fs/promises';
@@ -9,9 +10,21 @@ import {syncBuiltinESMExports} from 'node:module';
 const crashAt = Number(process.env.GATEPASS_CRASH_AT);
 let operations = 0;
 
-function isLast() {
+const code = process.env.GATEPASS_CRASH_CODE;
+/** What works on a full disk all the same. */
+const needNoRoom = ['rename', 'rm', 'unlink', 'chmod'];
+
+function isLast(name = '') {
 	operations++;
-	return operations === crashAt;
+	if (code === undefined) return operations === crashAt;
+	if (operations >= crashAt && !needNoRoom.includes(name)) {
+		throw Object.assign(new Error(`${code}: from the test`), {
+			code,
+			syscall: name || 'write',
+			path: 'of the test',
+		});
+	}
+	return false;
 }
 
 function crash() {
@@ -22,8 +35,8 @@ function crash() {
 
 for (const name of ['mkdir', 'rename', 'rm', 'symlink', 'chmod', 'unlink', 'writeFile', 'copyFile', 'link']) {
 	const original = promises[name];
-	promises[name] = (...parameters) => {
-		if (isLast()) crash();
+	promises[name] = async (...parameters) => {
+		if (isLast(name)) crash();
 		return original(...parameters);
 	};
 }

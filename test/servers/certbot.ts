@@ -1,5 +1,6 @@
 /** Debian's certbot: its layout on disk is ours, so each has to read, list and renew what the other wrote. */
 import {execFile} from 'node:child_process';
+import {existsSync} from 'node:fs';
 import {promisify} from 'node:util';
 import {findProgram, type RealServer} from './availability.ts';
 
@@ -7,6 +8,15 @@ export const certbot: RealServer = {
 	name: 'certbot',
 	install: 'apt-get install certbot',
 	whyUnavailable: () => (findProgram('certbot') === undefined ? 'there is no program certbot' : undefined),
+};
+
+export const certbotDnsUpdate: RealServer = {
+	name: 'dns-rfc2136 of certbot',
+	install: 'apt-get install python3-certbot-dns-rfc2136',
+	whyUnavailable: () =>
+		existsSync('/usr/lib/python3/dist-packages/certbot_dns_rfc2136')
+			? undefined
+			: 'there is no certbot_dns_rfc2136 for Python',
 };
 
 /** Run it in a folder of its own; rejects with what it said where it fails. */

@@ -21,6 +21,23 @@ export const pebble: RealServer = {
 	},
 };
 
+/** That of Debian's next release: with renewal information, profiles and dns-persist-01. */
+export const nextPebble: RealServer = {
+	name: 'pebble 2.10',
+	install: 'scripts/install-servers.sh',
+	isOptional: true,
+	whyUnavailable: () =>
+		findProgram('pebble-next') === undefined ? 'there is no program pebble-next' : undefined,
+};
+
+/** Two profiles, of which one is short-lived: 518,400 seconds. */
+export const twoProfiles = {
+	profiles: {
+		default: {description: 'The usual one', validityPeriod: 7_776_000},
+		shortlived: {description: 'For six days', validityPeriod: 518_400},
+	},
+};
+
 export interface PebbleSettings {
 	/** Percent of the nonces that it refuses on purpose. Default: 5, its own. */
 	readonly nonceReject?: number;
@@ -30,6 +47,12 @@ export interface PebbleSettings {
 	readonly authorizationReuse?: number;
 	/** Takes every challenge for answered. */
 	readonly alwaysValid?: boolean;
+	/** The port of the name server to ask on 127.0.0.1. Default: that of its own pebble-challtestsrv. */
+	readonly dnsPort?: number | undefined;
+	/** The program; default: Debian's. */
+	readonly program?: 'pebble' | 'pebble-next';
+	/** Further settings of its file. */
+	readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /** An account that the authority knows otherwise. */
@@ -47,6 +70,8 @@ export interface Pebble {
 	readonly tlsPort: number;
 	/** What the management interface says of a certificate, by its serial number in hexadecimal digits. */
 	statusOf(serialNumber: string): Promise<string>;
+	/** Have it answer so when it is asked when to renew a certificate (PEM). pebble-next only. */
+	setRenewalInformation(certificate: string, window: {start: Date; end: Date}): Promise<void>;
 	/** Change what the DNS says: `set-txt`, `clear-txt`, `add-a` and so on of pebble-challtestsrv. */
 	dns(action: string, what: object): Promise<void>;
 	/** The shell command that does the same: for hooks. */
@@ -84,6 +109,9 @@ async function start({
 	demandsBinding = false,
 	authorizationReuse = 0,
 	alwaysValid = false,
+	dnsPort,
+	program = 'pebble',
+	more = {},
 }: PebbleSettings): Promise<Pebble> {
 	const authority = await createTestAuthority('CA of the ACME server');
 	const folder = await mkdtemp(join(tmpdir(), 'gatepass-pebble-'));
@@ -111,6 +139,7 @@ async function start({
 					httpPort,
 					tlsPort,
 					ocspResponderURL: '',
+					...more,
 					externalAccountBindingRequired: demandsBinding,
 					...(demandsBinding && {externalAccountMACKeys: {[boundAccount.kid]: boundAccount.hmacKey}}),
 				},
@@ -124,8 +153,8 @@ async function start({
 		resolver.stderr.resume();
 		await untilSaid(resolver, resolver.stdout, 'Starting management server');
 		const server = spawn(
-			findProgram('pebble') as string,
-			['-config', configuration, '-dnsserver', `127.0.0.1:${dns}`],
+			findProgram(program) as string,
+			['-config', configuration, '-dnsserver', `127.0.0.1:${dnsPort ?? dns}`],
 			{
 				env: {
 					...process.env,
@@ -158,6 +187,11 @@ async function start({
 				const path = `cert-status-by-serial/${serialNumber.toLowerCase().replace(/^0+/, '')}`;
 				const https = {certificateAuthority: await readFile(ca, 'utf8')};
 				return (await got(`${managementOrigin}/${path}`, {https}).json<{Status: string}>()).Status;
+			},
+			async setRenewalInformation(certificate, window) {
+				const https = {certificateAuthority: await readFile(ca, 'utf8')};
+				const ariResponse = JSON.stringify({suggestedWindow: window});
+				await got.post(`${managementOrigin}/set-renewal-info/`, {https, json: {certificate, ariResponse}});
 			},
 			async dns(action, what) {
 				const answer = await fetch(`http://127.0.0.1:${records}/${action}`, {

@@ -117,13 +117,13 @@ describe('the time it takes grows with the length, and no faster', () => {
 		// The shortest of several: whatever else the machine does only adds.
 		const time = (header: string): number =>
 			Math.min(
-				...Array.from({length: 3}, () => {
+				...Array.from({length: 5}, () => {
 					const started = performance.now();
 					findChallenge(header, 'negotiate');
 					return performance.now() - started;
 				}),
 			);
 		// Twenty times the length: were it squared, it would be four hundred times the time.
-		expect(time(large)).toBeLessThan(100 * Math.max(1, time(small)));
+		expect(time(large)).toBeLessThan(200 * Math.max(1, time(small)));
 	});
 });

@@ -111,6 +111,7 @@ describe('what is shown', () => {
 				strategy: 'grid-certificate',
 				source: 'hostRules[0]',
 				available: true,
+				diagnostics: [],
 				detail: `CN=alice from ${file('alice.pem')}`,
 				expiresAt: expect.any(Number),
 			},
@@ -140,7 +141,9 @@ test('a chain says of each strategy where it looks', async () => {
 		'static-token: not tried yet',
 	]);
 	await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer second'}});
-	expect(opened.explain(url).notes?.[0]).toBe(`grid-certificate: passed over: ${lacks}`);
+	expect(opened.explain(url).notes?.[0]).toBe(
+		`grid-certificate: passed over, as it is not available: ${lacks}`,
+	);
 	// What is there and cannot be used ends the chain: somebody has to look at it.
 	await writeFile(join(folder, 'cert/userkey.pem'), 'nothing', {mode: 0o600});
 	await expect(opened.authorize(url)).rejects.toMatchObject({code: 'ERR_GATEPASS_CERTIFICATE'});

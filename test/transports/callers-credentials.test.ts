@@ -53,13 +53,12 @@ beforeAll(async () => {
 		startRecordingServer('b.localhost'),
 	]);
 	servers = {a, otherPort, b, plainB};
-	const certificateAuthority = await readFile(authority.ca, 'utf8');
 	gatepass = await createGatepass({
-		// Without a trust store at A, so that what the caller gives for TLS is what counts.
-		got: got.extend({dnsLookup: lookupLocally, retry: {limit: 0}, https: {certificateAuthority}}),
+		got: got.extend({dnsLookup: lookupLocally, retry: {limit: 0}}),
 		strategies: [HeaderStrategy],
 		config: {
 			cache: {url: 'memory:'},
+			trust: [{match: 'https://*.localhost:*', ca: authority.ca, only: true}],
 			hostRules: [
 				{match: `${a.origin}/ruled`, strategy: 'header'},
 				{match: `${b.origin}/ruled`, strategy: 'header'},
@@ -173,14 +172,86 @@ describe.each([
 	});
 });
 
+describe('what else than a redirect leads to another origin', () => {
+	type Ways = Readonly<Record<string, (from: string, to: string, options: OptionsInit) => Promise<unknown>>>;
+	const ways: Ways = {
+		'a page': (from, to, options) =>
+			gatepass.got.paginate.all(from, {
+				...options,
+				pagination: {
+					transform: () => [1],
+					paginate: ({response}) => (response.url === from ? {url: new URL(to)} : false),
+				},
+			}),
+		'a retry with other options': (from, to, options) =>
+			gatepass.got(from, {
+				...options,
+				hooks: {
+					afterResponse: [(response, retry) => (response.url === from ? retry({url: to}) : response)],
+				},
+			}),
+		'a hook before a redirect': (from, to, options) =>
+			gatepass.got(`${from}&status=307&to=/${new URL(from).search}`, {
+				...options,
+				hooks: {
+					beforeRedirect: [
+						next => {
+							next.url = new URL(to);
+						},
+					],
+				},
+			}),
+		'a hook before a retry': (from, to, options) =>
+			gatepass.got(`${from}&status=503&to=`, {
+				...options,
+				retry: {limit: 1, calculateDelay: ({computedValue}) => computedValue && 1},
+				hooks: {
+					beforeRetry: [
+						({options: next}) => {
+							next.url = new URL(to);
+						},
+					],
+				},
+			}),
+	};
+
+	test.each(Object.keys(ways).flatMap(way => ['/ruled', '/unruled'].map(path => [way, path] as const)))(
+		'%s, %s: the certificate and the headers stay behind',
+		async (way, path) => {
+			const {certificate: cert, key} = person;
+			const agent = new Agent({cert, key});
+			agents.push(agent);
+			const headers = {cookie: 'session=1', authorization: 'Bearer own'};
+			for (const given of [{https: person}, {agent: {https: agent}}]) {
+				for (const target of foreign) {
+					serial += 1;
+					const go = ways[way] as Ways[string];
+					const [from, to] = [servers.a, servers[target]].map(
+						({origin}) => `${origin}${path}?journey=${serial}`,
+					) as [string, string];
+					await go(from, to, {...given, headers});
+					const first = servers.a.sightings.find(({url}) => url.includes(`journey=${serial}`));
+					expect(first).toMatchObject({certificate: 'carol', headers});
+					const arrived = servers[target].sightings.at(-1);
+					expect(arrived?.url).toContain(`journey=${serial}`);
+					expect(arrived?.certificate, target).toBeUndefined();
+					expect(arrived?.headers, target).not.toHaveProperty('cookie');
+					expect(arrived?.headers, target).not.toHaveProperty('authorization');
+				}
+			}
+		},
+	);
+});
+
 test('an agent without a certificate goes along', async () => {
 	const ca = await readFile(authority.ca, 'utf8');
 	const agent = new Agent({ca, keepAlive: true});
 	agents.push(agent);
-	await travel(`${servers.b.origin}/unruled`, {
-		agent: {https: agent},
-		https: {certificateAuthority: undefined},
+	await using untrusting = await createGatepass({
+		got: got.extend({dnsLookup: lookupLocally, retry: {limit: 0}}),
+		config: {cache: {url: 'memory:'}, hostRules: []},
 	});
+	await journey(`${servers.b.origin}/unruled`, url => untrusting.got(url, {agent: {https: agent}}));
 	expect(Object.keys(agent.freeSockets).some(name => name.startsWith('b.localhost:'))).toBe(true);
 });
 
@@ -282,8 +353,7 @@ describe("a certificate in a dispatcher of the caller's", () => {
 			strategies: [HeaderStrategy],
 			config: {
 				cache: {url: 'memory:'},
-				// None at A, whose certificate authority only the caller's dispatcher knows.
-				trust: [{match: ['https://b.localhost:*', servers.otherPort.origin], ca: authority.ca, only: true}],
+				trust: [{match: 'https://*.localhost:*', ca: authority.ca, only: true}],
 				hostRules: [{match: 'https://*.localhost:*/ruled', strategy: 'header'}],
 			},
 		});

@@ -9,6 +9,7 @@ import {
 	createGatepass,
 	defineStrategy,
 	type Gatepass,
+	type StrategyClass,
 } from '../../src/index.ts';
 import {startServer, type TestServer} from '../../src/testing/server.ts';
 
@@ -22,6 +23,8 @@ export interface Stage {
 	ended: number;
 	readonly server: TestServer;
 	readonly gatepass: Gatepass;
+	/** For a gatepass of a test's own. */
+	readonly strategy: StrategyClass;
 }
 
 /** Set up the stage for the tests of a file, which also checks after each one that nothing is left over. */
@@ -30,6 +33,7 @@ export function setUpStage(): Stage {
 	const stage = {script: untilAccepted, answer: accept, begun: 0, ended: 0} as Stage & {
 		server: TestServer;
 		gatepass: Gatepass;
+		strategy: StrategyClass;
 	};
 	const strategy = defineStrategy({
 		name: 'scripted',
@@ -43,6 +47,7 @@ export function setUpStage(): Stage {
 			}
 		},
 	});
+	stage.strategy = strategy;
 	const unhandled: unknown[] = [];
 	const note = (reason: unknown): void => void unhandled.push(reason);
 

@@ -1,6 +1,6 @@
 /** When a revocation list is fetched again, with a clock of the test's own. */
 import type {X509Certificate} from 'node:crypto';
-import {mkdtemp, readdir, rm, utimes} from 'node:fs/promises';
+import {mkdtemp, readdir, rm, stat, utimes} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterAll, afterEach, beforeAll, beforeEach, expect, test, vi} from 'vitest';
@@ -171,6 +171,8 @@ describeWith(opensslServer, 'a fetched list', () => {
 			// It still holds, so nobody waits.
 			expect(restarted.held(urls, issuer)?.place).toBe(join(folder, name));
 			await vi.waitUntil(() => attempts === 2 && restarted.held(urls, issuer)?.place === urls[0]);
+			// What is in memory is written to disk afterwards.
+			await vi.waitUntil(async () => (await stat(join(folder, name))).mtimeMs > now - hour);
 			await utimes(join(folder, name), ago(70 * 24 * hour), ago(70 * 24 * hour));
 			await start().refresh(['http://elsewhere.example.org/'], issuer);
 			expect(await readdir(folder)).not.toContain(name);

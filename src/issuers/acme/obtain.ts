@@ -1,10 +1,11 @@
 /** From names to a certificate: order, challenges, request, chain (RFC 8555 section 7.4). */
-import type {KeyObject} from 'node:crypto';
+import type {KeyObject, X509Certificate} from 'node:crypto';
 import {AcmeError, GatepassError} from '../../errors.ts';
 import {parseCertificates, toPem} from '../../x509/certificates.ts';
 import {orderChain} from '../../x509/own-chain.ts';
 import type {Account} from './account.ts';
-import type {Authenticator, CleanUp} from './authenticators/authenticator.ts';
+import type {Authenticator, ChallengeTask, CleanUp} from './authenticators/authenticator.ts';
+import {type DnsRecord, recordFor} from './authenticators/dns-record.ts';
 import {makeCertificateRequest} from './certificate-request.ts';
 import type {AcmeConnection} from './connection.ts';
 import {type Authorization, type Challenge, type Identifier, nameOf, type Order, Orders} from './order.ts';
@@ -119,7 +120,9 @@ async function prove(
 	const cleanUps: CleanUp[] = [];
 	const failures: Failure[] = [];
 	const accepted: Authorization[] = [];
-	const fail = (authorization: Authorization, error: Error): void => {
+	const records = new Map<Authorization, DnsRecord>();
+	const fail = (authorization: Authorization, reason: Error): void => {
+		const error = withRecord(reason, records.get(authorization));
 		failures.push({name: nameOf(authorization), error});
 		onProgress?.({domain: nameOf(authorization), state: 'failed', detail: error.message});
 	};
@@ -132,20 +135,16 @@ async function prove(
 				continue;
 			}
 			const [challenge, authenticator] = chosen;
-			const token = challenge.token ?? '';
 			try {
-				cleanUps.push(
-					await authenticator.perform({
-						domain: authorization.identifier.value,
-						wildcard: authorization.wildcard === true,
-						type: challenge.type,
-						token,
-						keyAuthorization: account.key.keyAuthorization(token),
-						allDomains,
-						remaining: open.length - index - 1,
-						signal,
-					}),
-				);
+				const task = {
+					...taskFor(authorization, challenge, account),
+					allDomains,
+					remaining: open.length - index - 1,
+					signal,
+				};
+				// Where it has to be put by hand, this is what.
+				if (challenge.type === 'dns-persist-01') records.set(authorization, recordFor(task));
+				cleanUps.push(await authenticator.perform(task));
 				performed.push([authorization, challenge]);
 				onProgress?.({domain: nameOf(authorization), state: 'challenge', detail: challenge.type});
 			} catch (error) {
@@ -175,6 +174,41 @@ async function prove(
 	return failures;
 }
 
+function taskFor(
+	{identifier, wildcard}: Authorization,
+	{type, token = '', 'issuer-domain-names': issuerDomainNames}: Challenge,
+	{key, accountUrl}: Account,
+): Omit<ChallengeTask, 'allDomains' | 'remaining'> {
+	return {
+		domain: identifier.value,
+		wildcard: wildcard === true,
+		type,
+		token,
+		accountUrl,
+		...(Array.isArray(issuerDomainNames) && {issuerDomainNames: issuerDomainNames.map(String)}),
+		keyAuthorization: key.keyAuthorization(token),
+	};
+}
+
+/** A record that is to stay is put into the zone by a person, who has to know what. */
+function withRecord(error: Error, record: DnsRecord | undefined): Error {
+	if (record === undefined || !(error instanceof AcmeError)) return error;
+	const {type, status, subproblems} = error;
+	return new AcmeError(
+		{
+			code: 'acme-challenge-failed',
+			what: error.message.replace(/\.$/, ''),
+			hint: `The TXT record ${record.name} has to be: ${record.value}`,
+		},
+		{
+			...(type !== undefined && {type}),
+			...(status !== undefined && {status}),
+			...(subproblems !== undefined && {subproblems}),
+		},
+		{cause: error},
+	);
+}
+
 /** The challenge to answer, and who does. */
 function choose(
 	authorization: Authorization,
@@ -183,7 +217,9 @@ function choose(
 	const offered = authorization.challenges ?? [];
 	const wanted = preferredChallenges ?? [...new Set(authenticators.flatMap(({challenges}) => challenges))];
 	for (const type of wanted) {
-		const challenge = offered.find(one => one.type === type && one.token !== undefined);
+		const challenge = offered.find(
+			one => one.type === type && (one.token !== undefined || type === 'dns-persist-01'),
+		);
 		const authenticator = authenticators.find(({challenges}) => challenges.includes(type));
 		if (challenge !== undefined && authenticator !== undefined) return [challenge, authenticator];
 	}
@@ -225,7 +261,8 @@ function chooseChain(
 	const read = chains.map(text => parseCertificates(Buffer.from(text), `the chain from ${place}`));
 	const preferred = read.find(chain => chain.some(({issuer}) => commonNameIn(issuer) === preferredChain));
 	const found = (preferredChain === undefined ? undefined : preferred) ?? read[0] ?? [];
-	const [leaf] = found;
+	// A server may send them in any order: the leaf is the one for our key.
+	const leaf = 'request' in key ? leafOf(found) : (found.find(one => one.checkPrivateKey(key)) ?? found[0]);
 	if (leaf === undefined)
 		throw new AcmeError({
 			code: 'acme-answer-unusable',
@@ -242,6 +279,11 @@ function chooseChain(
 	const certificate = toPem(leaf);
 	const chain = orderChain(found, leaf).slice(1).map(toPem).join('');
 	return {certificate, chain, fullchain: certificate + chain};
+}
+
+/** The one that has issued none of the others. */
+function leafOf(chain: readonly X509Certificate[]): X509Certificate | undefined {
+	return chain.find(one => !chain.some(other => other !== one && other.checkIssued(one))) ?? chain[0];
 }
 
 /** Node writes a name with a line for each of its parts. */

@@ -28,6 +28,8 @@ export interface Challenge {
 	readonly status: 'pending' | 'processing' | 'valid' | 'invalid';
 	/** Absent for kinds that have none. */
 	readonly token?: string;
+	/** Of `dns-persist-01`: what the server may be called in the record. */
+	readonly 'issuer-domain-names'?: readonly string[];
 	readonly error?: unknown;
 }
 
@@ -68,7 +70,17 @@ export class Orders {
 
 	/** Order a certificate. Where a server does not take `replaces`, the order goes without it. */
 	async create({identifiers, profile, replaces, notAfter}: OrderRequest): Promise<Order> {
-		const {newOrder} = await this.#connection.directory();
+		const {newOrder, meta} = await this.#connection.directory();
+		if (profile !== undefined && meta.profiles !== undefined && !Object.hasOwn(meta.profiles, profile)) {
+			throw new AcmeError(
+				{
+					code: 'acme-profile-unknown',
+					what: `${this.#connection.place} offers no profile '${profile}'`,
+					hint: `It offers ${Object.keys(meta.profiles).join(', ')}: 'gatepass cert profiles' shows what each is for`,
+				},
+				{type: 'invalidProfile'},
+			);
+		}
 		const payload = {
 			identifiers,
 			...(profile !== undefined && {profile}),
@@ -79,13 +91,7 @@ export class Orders {
 				await this.#post(newOrder, {...payload, ...(replaces && {replaces})}, 'refused the order'),
 			);
 		} catch (error) {
-			// 409: somebody replaced it before (RFC 9773 section 5); 5xx: seen where it does not fit.
-			const {status = 0} = error as AcmeError;
-			if (
-				replaces === undefined ||
-				(status !== 409 && status < 500 && (error as AcmeError).type !== 'malformed')
-			)
-				throw error;
+			if (replaces === undefined || !isAboutPredecessor(error as AcmeError)) throw error;
 			return this.#read(await this.#post(newOrder, payload, 'refused the order'));
 		}
 	}
@@ -228,6 +234,14 @@ export class Orders {
 		}
 		return {...(order as Order), url};
 	}
+}
+
+/**
+ * Whether a server may mind what is to be replaced, rather than the order: 409 where that was done before (RFC 9773
+ * section 5), `unauthorized` where another account had ordered it, `malformed` and 5xx where it fits otherwise badly.
+ */
+function isAboutPredecessor({status = 0, type = ''}: AcmeError): boolean {
+	return status === 409 || status >= 500 || ['malformed', 'unauthorized', 'alreadyReplaced'].includes(type);
 }
 
 /** The identifier as a person writes it. */

@@ -1,4 +1,5 @@
 /** Problem documents of ACME servers (RFC 8555 section 6.7, RFC 9457) as errors that say what to do. */
+import {isIPv6} from 'node:net';
 import type {DiagnosticCode} from '../../diagnostics/codes.ts';
 import {AcmeError, type AcmeSubproblem} from '../../errors.ts';
 
@@ -75,7 +76,15 @@ const codes: Readonly<Record<string, DiagnosticCode>> = {
 	accountDoesNotExist: 'acme-account-missing',
 	externalAccountRequired: 'account-binding-required',
 	userActionRequired: 'terms-not-agreed',
+	invalidProfile: 'acme-profile-unknown',
 };
+
+/** The IPv6 address that a challenge was looked for at: as a URL has it, or as Let's Encrypt begins its words. */
+function addressIn(detail: string): string | undefined {
+	const found = /\[([\da-f:.]*:[\da-f:.]*)\]|^([\da-f]*:[\da-f:]*:[\da-f]*): /i.exec(detail);
+	const address = found?.[1] ?? found?.[2];
+	return address !== undefined && isIPv6(address) ? address : undefined;
+}
 
 /** The error for a refusal. `what`: half a sentence, such as `refused the order`. */
 export function refusal(
@@ -91,10 +100,18 @@ export function refusal(
 	const words = [detail.replace(/\.$/, ''), ...each].filter(Boolean).join('; ');
 	const until =
 		retryAfter === undefined ? '' : ` Ask again after ${new Date(Date.now() + retryAfter).toISOString()}.`;
-	const advice = hints[type] ?? hints[subproblems[0]?.type ?? ''] ?? 'Ask whoever runs the authority';
+	const isChallenge = codes[type] === 'acme-challenge-failed';
+	const address = isChallenge ? addressIn(detail) : undefined;
+	const advice =
+		address !== undefined
+			? `The authority went to the IPv6 address ${address} of the name, first of all addresses that there are. Have the server answer there as well, or take the address out of the DNS entry of the name (AAAA)`
+			: (hints[type] ?? hints[subproblems[0]?.type ?? ''] ?? 'Ask whoever runs the authority');
 	return new AcmeError(
 		{
-			code: codes[type] ?? codes[subproblems[0]?.type ?? ''] ?? 'acme-request-failed',
+			code:
+				address !== undefined
+					? 'acme-challenge-at-ipv6'
+					: (codes[type] ?? codes[subproblems[0]?.type ?? ''] ?? 'acme-request-failed'),
 			what: `${place} ${what} (${type}): ${words || 'it does not say why'}`,
 			hint: until === '' ? advice : `${advice}.${until}`,
 		},

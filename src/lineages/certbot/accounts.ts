@@ -7,7 +7,7 @@ import {mkdir, readdir, rename, rm} from 'node:fs/promises';
 import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {GatepassError} from '../../errors.ts';
-import {replaceFile, syncFolder, temporaryBeside, writeToDisk} from '../../files/durable.ts';
+import {isThere, replaceFile, syncFolder, temporaryBeside, writeToDisk} from '../../files/durable.ts';
 import {readBounded} from '../../x509/files.ts';
 import type {CertbotFolder} from './folder.ts';
 
@@ -66,7 +66,7 @@ export class StoredAccounts {
 			throw new GatepassError({
 				code: 'acme-account-missing',
 				what: `There are ${accounts.length} accounts in ${this.#place}`,
-				hint: `Name one with --account: ${accounts.map(({id: one}) => one).join(', ')}`,
+				hint: `Keep the folder of one, and move the others away: ${accounts.map(({id: one}) => one).join(', ')}`,
 			});
 		}
 		return accounts[0];
@@ -108,16 +108,19 @@ export class StoredAccounts {
 	async replaceKey(old: StoredAccount, key: KeyObject): Promise<StoredAccount> {
 		const id = accountId(key);
 		const place = join(this.#place, id);
-		const temporary = temporaryBeside(place);
-		await mkdir(temporary, {mode: 0o700});
-		await writeToDisk(
-			join(temporary, 'private_key.json'),
-			JSON.stringify(key.export({format: 'jwk'})),
-			0o400,
-		);
-		await writeToDisk(join(temporary, 'regr.json'), registration(old.url), 0o644);
-		await writeToDisk(join(temporary, 'meta.json'), meta(), 0o644);
-		await rename(temporary, place);
+		// A process that was killed may have come this far.
+		if (!(await isThere(place))) {
+			const temporary = temporaryBeside(place);
+			await mkdir(temporary, {mode: 0o700});
+			await writeToDisk(
+				join(temporary, 'private_key.json'),
+				JSON.stringify(key.export({format: 'jwk'})),
+				0o400,
+			);
+			await writeToDisk(join(temporary, 'regr.json'), registration(old.url), 0o644);
+			await writeToDisk(join(temporary, 'meta.json'), meta(), 0o644);
+			await rename(temporary, place);
+		}
 		await this.#renameInLineages(old.id, id);
 		await this.remove(old.id);
 		return {id, key, url: old.url};

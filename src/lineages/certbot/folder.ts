@@ -9,6 +9,7 @@
  * keys/ csr/            second copies of keys and requests, which only certbot makes
  * renewal-hooks/        pre, deploy, post
  * gatepass/pending/     keys and orders that are not finished, which only gatepass makes
+ * gatepass/credentials/ keys for updates of DNS zones, by certificate, in certbot's form
  * ```
  *
  * `live/NAME` is a folder where certbot made it, and a link to a folder of links beside it where gatepass did
@@ -75,6 +76,7 @@ export class CertbotFolder {
 			['renewal-hooks/deploy', 0o755],
 			['renewal-hooks/post', 0o755],
 			['gatepass/pending', 0o700],
+			['gatepass/credentials', 0o700],
 		] as const) {
 			await mkdir(join(this.path, name), {recursive: true, mode});
 		}

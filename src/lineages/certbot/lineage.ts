@@ -3,12 +3,13 @@ import type {KeyObject, X509Certificate} from 'node:crypto';
 import {lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink} from 'node:fs/promises';
 import {basename, join} from 'node:path';
 import {CertificateError, GatepassError} from '../../errors.ts';
-import {replaceFile, replaceLink, syncFolder, writeToDisk} from '../../files/durable.ts';
+import {replaceFile, replaceLink, syncFolder, temporaryBeside, writeToDisk} from '../../files/durable.ts';
 import {parseCertificates} from '../../x509/certificates.ts';
 import {readBounded} from '../../x509/files.ts';
 import {isEncryptedKey, parsePrivateKey} from '../../x509/private-keys.ts';
 import {ConfigObject} from './config-object.ts';
 import {type CertbotFolder, checkLineageName, type Kind, kinds} from './folder.ts';
+import {announce, linksFolders, removeFiles} from './recovery.ts';
 
 /** What a version consists of: PEM. `privkey` is a secret. */
 export type VersionFiles = Readonly<Record<Kind, string>>;
@@ -68,6 +69,7 @@ export class Lineage {
 	): Promise<Lineage> {
 		const place = await Lineage.checkFree(folder, name);
 		const archive = folder.archive(name);
+		const created = await announce(folder, name, 'creating');
 		await mkdir(archive, {mode: 0o755});
 		const configuration = new ConfigObject('', folder.configuration(name));
 		const lineage = new Lineage(folder, name, configuration);
@@ -82,6 +84,7 @@ export class Lineage {
 		await replaceLink(place, basename(links));
 		// Last: without it, nobody sees the rest.
 		await lineage.save();
+		await created();
 		return lineage;
 	}
 
@@ -245,16 +248,15 @@ export class Lineage {
 	/** Remove all of it, with the second copies of its keys that certbot made. */
 	async delete(): Promise<void> {
 		const keys = new Set(await this.#keysInArchive());
-		await rm(this.folder.configuration(this.name), {force: true});
-		const place = this.folder.live(this.name);
-		await rm(place, {recursive: true, force: true});
-		for (const folder of await this.#linksFolders()) await rm(folder, {recursive: true, force: true});
-		await rm(this.#archive, {recursive: true, force: true});
+		const deleted = await announce(this.folder, this.name, 'deleting');
 		const copies = join(this.folder.path, 'keys');
 		for (const file of await readdir(copies).catch((): string[] => [])) {
 			const copy = await readFile(join(copies, file), 'utf8').catch(() => '');
 			if (keys.has(copy.trim())) await rm(join(copies, file), {force: true});
 		}
+		await rm(this.#archive, {recursive: true, force: true});
+		await removeFiles(this.folder, this.name);
+		await deleted();
 	}
 
 	get #archive(): string {
@@ -282,12 +284,14 @@ export class Lineage {
 	): Promise<void> {
 		for (const kind of kinds) {
 			const file = join(this.#archive, `${kind}${version}.pem`);
+			const temporary = temporaryBeside(file);
 			await writeToDisk(
-				file,
+				temporary,
 				files[kind],
 				kind === 'privkey' ? key.mode : 0o644,
 				kind === 'privkey' ? key.gid : undefined,
 			);
+			await rename(temporary, file);
 		}
 		await syncFolder(this.#archive);
 	}
@@ -320,13 +324,8 @@ export class Lineage {
 		return join(this.folder.path, 'live', `.${this.name}.${Math.max(0, ...numbers) + 1}`);
 	}
 
-	async #linksFolders(): Promise<string[]> {
-		const live = join(this.folder.path, 'live');
-		const files = await readdir(live).catch((): string[] => []);
-		const prefix = `.${this.name}.`;
-		return files
-			.filter(file => file.startsWith(prefix) && /^\d+$/.test(file.slice(prefix.length)))
-			.map(file => join(live, file));
+	#linksFolders(): Promise<string[]> {
+		return linksFolders(this.folder, this.name);
 	}
 
 	/** Those of the last minute stay: a reader may be on its way through one. */

@@ -33,7 +33,8 @@ export function exchange(
 	const {rule} = route;
 	const hasBody = options.body !== undefined || !bodiless.has(native.method ?? 'GET');
 	// Without a rule there is nothing to hold back; and without a body, no write that could need an explanation.
-	if (rule === undefined && (url.protocol !== 'https:' || !hasBody)) {
+	const needsNoHop = url.protocol === 'https:' ? !hasBody : route.proxyFor(url) === undefined;
+	if (rule === undefined && needsNoHop) {
 		return send(url, withTls(route, native, url));
 	}
 	const hop = new GotHop(route, context, url, native, options, send);
@@ -176,6 +177,11 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	#makeLeg(request: HopRequest): ClientRequest | Promise<ClientRequest> {
 		const native = this.#native;
 		this.#context.shown = request.identity;
+		// For the proxy that this very request asks; one that makes tunnels is shown it there.
+		const proxy = this.#url.protocol === 'http:' ? this.#route.proxyFor(this.#url) : undefined;
+		if (proxy?.authorization !== undefined && request.proxy === undefined) {
+			request.headers.set('proxy-authorization', proxy.authorization);
+		}
 		const options = withTls(this.#route, native, this.#url, request);
 		// With `Expect`, Node writes the head as soon as the request is made.
 		const expects = native.headers !== undefined && 'expect' in native.headers;

@@ -6,13 +6,14 @@
  * the next hop, nor show up in got's errors and events. See docs/decisions/0002-below-got.md.
  */
 import type {ClientRequest, IncomingMessage} from 'node:http';
-import type {Agents, Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
+import type {Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
 import {GatepassError} from '../../errors.ts';
 import type {HopContext, Route, Router, SwitchableRouter} from '../../hop/request.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
 import {checkContext, keepFieldsOfInstance} from './context.ts';
 import {exchange} from './exchange.ts';
+import {keepToOrigin, markGiven, settleOrigins} from './per-origin.ts';
 import {type RequestParameters, senderOf} from './sender.ts';
 
 /** The request function that gatepass put into got's options, and what stood there before. */
@@ -34,6 +35,7 @@ const installed = new WeakMap<RequestFunction, Installed>();
 /** Extend a got instance so that its requests are authenticated. */
 export function extendGot(got: Got, router: SwitchableRouter): Got {
 	const takeOver = (options: NormalizedOptions): void => {
+		settleOrigins(options);
 		const callers = currentCallers(options, router);
 		if (options.request !== callers) options.request = callers;
 		const {gatepass: said} = options.context;
@@ -45,8 +47,14 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 			const {url, native, send, onResponse} = senderOf(options, callers, chosen, parameters);
 			const route = chosen.route(url, native.method ?? 'GET');
 			record.route = route;
-			// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
-			if (route === undefined) return callers?.(...(parameters as Parameters<RequestFunction>));
+			const isVerified = route?.rule !== undefined || route?.trust !== undefined;
+			const isChanged = keepToOrigin(native, url, options, isVerified);
+			if (route === undefined) {
+				// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
+				if (!isChanged) return callers?.(...(parameters as Parameters<RequestFunction>));
+				const sent = send(url, native);
+				return onResponse === undefined ? sent : shownTo(sent, onResponse);
+			}
 			record.context = {
 				fresh: fresh === true,
 				tenant,
@@ -82,9 +90,8 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 	};
 	return got.extend({
 		hooks: {
-			init: [makeReopenable, keepFieldsOfInstance],
+			init: [makeReopenable, keepFieldsOfInstance, markGiven],
 			beforeRequest: [takeOver],
-			beforeRedirect: [(options, response) => dropCallersIdentity(options, response.url)],
 			beforeError: [explainFailure],
 		},
 	});
@@ -119,21 +126,4 @@ function isReplayable({body, isStream, method, allowGetBody}: NormalizedOptions)
 		return isStream !== true || method === 'HEAD' || (method === 'GET' && allowGetBody !== true);
 	}
 	return canBeSentAgain(body);
-}
-
-/**
- * got takes `Cookie` and `Authorization` away when the origin changes, but leaves the client certificate that the
- * caller gave, in the options or in an agent.
- */
-function dropCallersIdentity(options: NormalizedOptions, previousUrl: string): void {
-	if (!(options.url instanceof URL) || options.url.origin === new URL(previousUrl).origin) return;
-	const {https, agent} = options;
-	for (const name of ['certificate', 'key', 'pfx', 'passphrase'] as const) {
-		if (https[name] !== undefined) options.https = {...options.https, [name]: undefined};
-	}
-	const agentOptions = (agent.https as {options?: Record<string, unknown>} | undefined)?.options;
-	if (['cert', 'key', 'pfx', 'secureContext'].some(name => agentOptions?.[name] !== undefined)) {
-		const {https: _, ...others} = agent;
-		options.agent = others as Agents;
-	}
 }

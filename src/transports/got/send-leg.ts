@@ -1,9 +1,10 @@
 /** Makes the request of one leg from got's options, with the agent for its identity, trust store and proxy. */
-import {Agent, type ClientRequest, type RequestOptions} from 'node:http';
-import process from 'node:process';
-import type {ConnectionOptions as TlsConnectionOptions} from 'node:tls';
+import {type ClientRequest, Agent as HttpAgent, type RequestOptions} from 'node:http';
+import {globalAgent} from 'node:https';
+import {isIP} from 'node:net';
 import {type HeaderRecord, type HopContext, type HopRequest, type Route, spelled} from '../../hop/request.ts';
 import {setPath} from '../../http/sent-headers.ts';
+import {callersAgent, callersConnect} from '../../tls/callers-agents.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
@@ -39,61 +40,118 @@ export async function sendWhole(
 	// The URL becomes part of Node's options, where a query that the strategy added must not be.
 	const leg = await send(sender === 'caller' ? target : url, {...options, headers: sent});
 	for (const name of headers.changed) delete sent[name];
-	if (request.addsQuery && sender !== 'caller') setPath(leg, target.pathname + target.search);
+	if (request.addsQuery && sender !== 'caller') setPath(leg, pathFor(leg, target));
 	return leg;
 }
 
 /**
- * The agent of gatepass takes the place of the caller's where an identity or an owner asks for it. Where only a trust store does,
- * a certificate or agent of the caller's stays, and verifies against the trust store.
+ * The options of a leg with the agent of gatepass for its identity, trust store and way. It takes the place of the
+ * caller's, of which only the client certificate, the limits and the way stay: see `tls/callers-agents.ts`.
  */
 export function withTls(
 	route: Route,
 	native: RequestOptions,
 	url: URL,
-	{
-		identity,
-		connectionOwner,
-		proxy,
-	}: Partial<Pick<HopRequest, 'identity' | 'connectionOwner' | 'proxy'>> = {},
+	wanted: Partial<Pick<HopRequest, 'identity' | 'connectionOwner' | 'proxy'>> = {},
 ): RequestOptions {
+	const {identity, connectionOwner, proxy} = wanted;
 	if (proxy !== undefined && route.rule !== undefined) {
 		const owner = `${connectionOwner ?? ''} through ${proxy.url.origin}`;
-		const agent = throughProxy(route.ownAgentFor(owner, url.protocol, identity), proxy, route.rule.info);
-		// RFC 9112 section 3.2.2: a proxy is asked for the whole URL.
-		return {
-			...native,
-			agent,
-			...(url.protocol === 'http:' && {path: url.origin + url.pathname + url.search}),
-		};
+		const agent = throughProxy(route.ownAgentFor(owner, url, identity, proxy), proxy, route.rule.info);
+		return withAgent(agent, native, url, proxy);
 	}
 	if (connectionOwner !== undefined) {
-		return {...native, agent: route.ownAgentFor(connectionOwner, url.protocol, identity)};
+		const agent = route.ownAgentFor(connectionOwner, url, identity);
+		return withAgent(agent, native, url, route.proxyFor(url));
 	}
-	if (url.protocol !== 'https:') return native;
-	if (identity === undefined && route.trust === undefined) return verifying(native);
-	const {agent, cert, pfx, checkServerIdentity} = native as RequestOptions & TlsConnectionOptions;
-	// For HTTP/2, got hands over its own pools, which are no agent of the caller's.
-	if (identity === undefined && (agent instanceof Agent || (cert ?? pfx) !== undefined)) {
-		// On a session that is resumed, nothing would be checked.
-		const whole = route.trust?.checksChains ? {session: null} : {};
-		return {
-			...verifying(native),
-			...route.trust?.tlsOptions(checkServerIdentity),
-			...whole,
-		} as RequestOptions;
-	}
-	return {...native, agent: route.agentFor(identity)};
+	return url.protocol === 'https:'
+		? overTls(route, native, url, identity)
+		: overPlainHttp(route, native, url);
 }
 
-/**
- * The environment can switch verification off for the whole process; where a rule sends a credential, it is not heeded.
- * What the caller asks for one request holds for that one.
- */
-function verifying(native: RequestOptions): RequestOptions {
-	const {rejectUnauthorized} = native as TlsConnectionOptions;
-	if (rejectUnauthorized !== undefined || process.env.NODE_TLS_REJECT_UNAUTHORIZED !== '0') return native;
-	return {...native, rejectUnauthorized: true} as RequestOptions;
+/** An agent of the caller's stays, unless plain http is safe only because it does not leave this machine. */
+function overPlainHttp(route: Route, native: RequestOptions, url: URL): RequestOptions {
+	const {agent, createConnection, socketPath} = native;
+	const isCallers = agent instanceof HttpAgent || agent === false || createConnection !== undefined;
+	if ((isCallers || socketPath != null) && !route.staysHere(url)) return native;
+	const {lookup: _, ...others} = native;
+	const isHere = route.staysHere(url) && socketPath == null;
+	return withAgent(route.plainAgentFor(url), isHere ? others : native, url, route.proxyFor(url));
+}
+
+function overTls(
+	route: Route,
+	native: RequestOptions,
+	url: URL,
+	identity: HopRequest['identity'],
+): RequestOptions {
+	const {agent, createConnection} = native as {agent?: unknown; createConnection?: object};
+	const ofHttp2 = isOfHttp2(agent) ? agent : undefined;
+	const callersHttps = ofHttp2 === undefined ? agent : ofHttp2.https;
+	if (route.rule === undefined && route.trust === undefined) {
+		// Only the way out is said.
+		const isCallers = Boolean(callersHttps) || createConnection !== undefined || ofHttp2 !== undefined;
+		return isCallers ? native : withAgent(route.agentFor(undefined), native, url);
+	}
+	const needsNoAgent =
+		ofHttp2 !== undefined &&
+		!callersHttps &&
+		createConnection === undefined &&
+		identity === undefined &&
+		route.trust === undefined &&
+		route.proxyFor(url) === undefined &&
+		!saysHowToVerify(globalAgent);
+	const verified: RequestOptions & {h2session?: unknown} = {
+		...native,
+		...howVerified(native as TlsOptions, url),
+	};
+	verified.h2session = undefined;
+	if (needsNoAgent) return verified;
+	const callers =
+		createConnection === undefined ? callersAgent(callersHttps) : callersConnect(createConnection);
+	return withAgent(route.agentFor(identity, callers), verified, url);
+}
+
+function withAgent(
+	agent: HttpAgent,
+	native: RequestOptions,
+	url: URL,
+	proxy?: {readonly url: URL},
+): RequestOptions {
+	// RFC 9112 section 3.2.2: a proxy is asked for the whole URL.
+	const isForProxy = proxy !== undefined && url.protocol === 'http:';
+	return {
+		...native,
+		agent,
+		createConnection: undefined,
+		...(isForProxy && {path: url.origin + url.pathname + url.search}),
+	} as RequestOptions;
+}
+
+interface TlsOptions {
+	readonly rejectUnauthorized?: boolean;
+	readonly servername?: string;
+}
+
+/** What the caller allowed this request for this origin holds; nobody else has a say. */
+function howVerified({rejectUnauthorized = true, servername}: TlsOptions, url: URL): TlsOptions {
+	return {rejectUnauthorized, servername: servername ?? serverNameOf(url)};
+}
+
+/** By the name in the URL, whatever `Host` says. RFC 6066 section 3: an address is no server name. */
+function serverNameOf({hostname}: URL): string {
+	return isIP(hostname.replace(/^\[(.*)\]$/, '$1')) === 0 ? hostname : '';
+}
+
+/** With HTTP/2, got hands over its own pools and the caller's agents in one object. */
+function isOfHttp2(agent: unknown): agent is {https?: unknown; http2?: unknown} {
+	return typeof agent === 'object' && agent !== null && 'http2' in agent;
+}
+
+function saysHowToVerify({options}: {options: object}): boolean {
+	return ['rejectUnauthorized', 'ca', 'checkServerIdentity', 'servername', 'secureContext'].some(
+		name => (options as Record<string, unknown>)[name] !== undefined,
+	);
 }
 
 /** Gives a request that is made, and not sent yet, what the strategy changed. */
@@ -110,6 +168,11 @@ export function addChanges(leg: ClientRequest, {headers, target, addsQuery}: Hop
 		leg.destroy();
 		throw error;
 	}
-	if (addsQuery) setPath(leg, target.pathname + target.search);
+	if (addsQuery) setPath(leg, pathFor(leg, target));
 	return leg;
+}
+
+/** A proxy is asked for the whole URL. */
+function pathFor({path}: ClientRequest, {origin, pathname, search}: URL): string {
+	return /^http:\/\//i.test(path) ? origin + pathname + search : pathname + search;
 }

@@ -31,7 +31,11 @@ export function throughProxy(agent: Agent, proxy: HopProxy, rule: RuleInfo): Age
 	inside.createConnection = (target, onConnection) => {
 		if (!(agent instanceof TlsAgent)) return connect({...target, ...place}, onConnection);
 		openTunnel(target, proxy, rule).then(
-			socket => onConnection?.(null, connect({...target, socket} as Target)),
+			socket => {
+				// One that is verified by revocation lists is handed over later.
+				const made = connect({...target, socket} as Target, onConnection);
+				if (made) onConnection?.(null, made);
+			},
 			error => onConnection?.(error as Error),
 		);
 		return undefined;

@@ -27,7 +27,7 @@ interface OpeningAgent {
 }
 
 /** A function for undici's option `connect`. The agent is asked for at each connection. */
-export function connectorOf(agentFor: (protocol: string) => Agent): Connector {
+export function connectorOf(agentFor: (url: URL) => Agent): Connector {
 	return (target, callback) => {
 		let isDone = false;
 		const settle = (error: Error | null, socket?: Duplex): void => {
@@ -50,7 +50,7 @@ export function connectorOf(agentFor: (protocol: string) => Agent): Connector {
 		// After what has come meanwhile: where the process was busy, the connection may have been made long ago.
 		const timer = setTimeout(() => setImmediate(giveUp), longestConnect);
 		try {
-			const agent = agentFor(target.protocol) as unknown as OpeningAgent;
+			const agent = agentFor(urlOf(target)) as unknown as OpeningAgent;
 			opening = agent.createConnection(optionsFor(agent, target), (error, socket) => {
 				// For plain http, Node calls it with nothing once it is connected.
 				if (error || socket) settle(error ?? null, socket);
@@ -85,6 +85,11 @@ function optionsFor(agent: OpeningAgent, target: Target): Record<string, unknown
 	// By this name, TLS sessions are kept and resumed.
 	options._agentKey = `${agent.getName?.(options)}:${allowH2 === false ? 'h1' : 'h2'}`;
 	return options;
+}
+
+function urlOf({protocol, hostname, port}: Target): URL {
+	const host = hostname.includes(':') && hostname[0] !== '[' ? `[${hostname}]` : hostname;
+	return new URL(`${protocol}//${host}${port ? `:${port}` : ''}`);
 }
 
 function made(socket: Socket): Socket {

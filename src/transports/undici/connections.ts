@@ -5,10 +5,19 @@
  * store, nor keep the connections of one owner apart. Where a hop needs that, the connections of gatepass take its
  * place, as they do with an agent of got's caller. A mock stays in every case: it connects nowhere.
  */
+import {isIP} from 'node:net';
 import type {Dispatcher} from 'undici';
 import {StrategyError} from '../../errors.ts';
 import type {Route} from '../../hop/request.ts';
-import {holdsCertificate, isMock, isProxy, originOf, verifies} from './foreign.ts';
+import {
+	callersDispatcher,
+	connectsDirectly,
+	holdsCertificate,
+	isMock,
+	isProxy,
+	originOf,
+	verifies,
+} from './foreign.ts';
 import type {UndiciPools, Wanted} from './pools.ts';
 import type {ReadyConnections} from './ready-connections.ts';
 import type {Target} from './target.ts';
@@ -66,14 +75,20 @@ export class CallersConnections implements Connections {
 
 	dispatcherFor(route: Route | undefined, target: Target | undefined, wanted: Wanted): Dispatcher {
 		if (target === undefined || this.#serves(route, target, wanted)) return this.#callers;
-		if (isProxy(this.#callers)) throw needsOther(target);
-		return route === undefined ? this.#pools.plain : this.#pools.groupFor(route, wanted).agent;
+		const staysHere = route?.staysHere(target.url) === true;
+		if (isProxy(this.#callers) && !staysHere) throw needsOther(target);
+		return route === undefined ? this.#pools.plain : this.#ownFor(target).groupFor(route, wanted).agent;
 	}
 
 	readyFor(route: Route, target: Target, wanted: Wanted): ReadyConnections | undefined {
 		if (isMock(this.#callers)) return undefined;
 		if (isProxy(this.#callers)) throw needsOther(target);
-		return this.#pools.groupFor(route, wanted).ready;
+		return this.#ownFor(target).groupFor(route, wanted).ready;
+	}
+
+	/** A certificate of the caller's is for the server that the caller asked for. */
+	#ownFor({url, firstOrigin = url.origin}: Target): UndiciPools {
+		return this.#pools.inPlaceOf(url.origin === firstOrigin ? callersDispatcher(this.#callers) : undefined);
 	}
 
 	#serves(
@@ -83,12 +98,19 @@ export class CallersConnections implements Connections {
 	): boolean {
 		if (isMock(this.#callers)) return true;
 		if (connectionOwner !== undefined || proxy !== undefined) return false;
-		if (url.protocol !== 'https:') return true;
+		// What is safe only because it does not leave this machine is not left to somebody else's way.
+		if (url.protocol !== 'https:') {
+			return route?.staysHere(url) !== true || (isIP(hostOf(url)) !== 0 && connectsDirectly(this.#callers));
+		}
 		// A certificate of the caller's is for the server that the caller asked for.
 		if (url.origin !== firstOrigin && holdsCertificate(this.#callers)) return false;
 		if (identity !== undefined || route?.trust !== undefined) return false;
 		return route === undefined || verifies(this.#callers);
 	}
+}
+
+function hostOf({hostname}: URL): string {
+	return hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 /** A proxy of the caller's may be the only way out, or the only one that is allowed: it is not left out unasked. */

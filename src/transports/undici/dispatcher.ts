@@ -8,6 +8,7 @@ import {checkSetting, type GatepassContext} from '../request-setting.ts';
 import {CallersConnections, type Connections, OwnConnections} from './connections.ts';
 import {Exchange} from './exchange.ts';
 import {ExplainingHandler} from './explaining-handler.ts';
+import {toRecord} from './headers.ts';
 import {isLegacy, modernHandler} from './legacy-handler.ts';
 import {loadUndici} from './load.ts';
 import type {UndiciPools} from './pools.ts';
@@ -42,13 +43,17 @@ export interface DispatcherSettings {
 /** Make one. With a dispatcher of the caller's, closing it closes that one, too. */
 export function createDispatcher({router, pools, callers: any}: DispatcherSettings): GatepassDispatcher {
 	const callers = any as Dispatcher | undefined;
+	// What authenticates by these rules already needs no other one above it.
+	if (callers !== undefined && routers.get(callers) === router) return callers as GatepassDispatcher;
 	const connections =
 		callers === undefined ? new OwnConnections(pools) : new CallersConnections(callers, pools);
-	return new (classOfDispatchers())(
-		new Authentication(router, connections),
-		callers ?? pools,
-	) as GatepassDispatcher;
+	const dispatcher = new (classOfDispatchers())(new Authentication(router, connections), callers ?? pools);
+	routers.set(dispatcher, router);
+	return dispatcher as GatepassDispatcher;
 }
+
+/** By whose rules a dispatcher of gatepass authenticates. */
+const routers = new WeakMap<object, SwitchableRouter>();
 
 /** What is done with a dispatched request. */
 class Authentication {
@@ -104,8 +109,17 @@ class Authentication {
 	#verify(route: Route, target: Target, options: Options, handler: Handler): boolean {
 		const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
 		const dispatcher = this.#connections.dispatcherFor(route, target, wanted);
-		return dispatcher.dispatch(options, this.#watching(handler, route, target));
+		return dispatcher.dispatch(viaProxy(route, target, options), this.#watching(handler, route, target));
 	}
+}
+
+/** RFC 9112 section 3.2.2: a proxy is asked for the whole URL. */
+function viaProxy(route: Route, {url, path}: Target, options: Options): Options {
+	const proxy = url.protocol === 'http:' ? route.proxyFor(url) : undefined;
+	if (proxy === undefined) return options;
+	const headers = toRecord(options.headers);
+	if (proxy.authorization !== undefined) headers['proxy-authorization'] = proxy.authorization;
+	return {...options, path: url.origin + path, query: undefined, headers} as unknown as Options;
 }
 
 type DispatcherClass = new (

@@ -126,10 +126,14 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	}
 
 	#optionsFor({headers, addsQuery, target, proxy}: HopRequest): Dispatcher.DispatchOptions {
-		const {options, target: own} = this.#settings;
+		const {options, target: own, route} = this.#settings;
+		const named = own.url.protocol === 'http:' ? route.proxyFor(own.url) : undefined;
+		if (proxy === undefined && named?.authorization !== undefined) {
+			headers.set('proxy-authorization', named.authorization);
+		}
 		const path = addsQuery ? target.pathname + target.search : own.path;
 		// RFC 9112 section 3.2.2: a proxy is asked for the whole URL.
-		const isForProxy = proxy !== undefined && own.url.protocol === 'http:';
+		const isForProxy = (proxy ?? named) !== undefined && own.url.protocol === 'http:';
 		return {
 			...options,
 			origin: own.url.origin,

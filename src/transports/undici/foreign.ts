@@ -3,11 +3,15 @@
  * of which each copy of undici has its own, by names that versions 7 and 8 share.
  */
 import type {Dispatcher} from 'undici';
+import {type CallersAgent, withoutVerification} from '../../tls/callers-agents.ts';
 
 interface TlsSettings {
 	readonly rejectUnauthorized?: boolean;
-	readonly checkServerIdentity?: unknown;
+	readonly [name: string]: unknown;
 }
+
+/** What decides whether a server is believed. */
+const decisive = ['ca', 'checkServerIdentity', 'pskCallback', 'secureContext', 'servername', 'session'];
 
 /** The one server that a dispatcher knows, whatever it is asked for; `undefined`: it knows all. */
 export function originOf(dispatcher: Dispatcher): string | undefined {
@@ -34,9 +38,31 @@ export function isProxy(dispatcher: Dispatcher): boolean {
 export function verifies(dispatcher: Dispatcher): boolean {
 	if (process.env.NODE_TLS_REJECT_UNAUTHORIZED === '0' || originOf(dispatcher) !== undefined) return false;
 	return tlsSettingsOf(dispatcher).every(
-		({rejectUnauthorized = true, checkServerIdentity}) =>
-			rejectUnauthorized === true && checkServerIdentity === undefined,
+		({rejectUnauthorized = true, ...others}) =>
+			rejectUnauthorized === true && decisive.every(name => others[name] === undefined),
 	);
+}
+
+/** Whether an address is what it connects to: by undici's own way, without a socket or a function of its caller's. */
+export function connectsDirectly(dispatcher: Dispatcher): boolean {
+	if (!/^(?:Agent|Pool|Client)$/.test(dispatcher.constructor.name)) return false;
+	const {connect, socketPath, factory} = (inside(dispatcher, 'options') ?? {}) as Record<string, unknown>;
+	const {socketPath: own} = (connect ?? {}) as {socketPath?: unknown};
+	return typeof connect !== 'function' && !socketPath && !own && factory === undefined;
+}
+
+const known = new WeakMap<Dispatcher, CallersAgent>();
+
+/** What of it stays where gatepass connects in its place: the client certificate, and what else is said for TLS. */
+export function callersDispatcher(dispatcher: Dispatcher): CallersAgent | undefined {
+	const [settings] = tlsSettingsOf(dispatcher);
+	if (settings === undefined || typeof settings === 'function') return undefined;
+	let callers = known.get(dispatcher);
+	if (callers === undefined) {
+		callers = {options: withoutVerification(settings)};
+		known.set(dispatcher, callers);
+	}
+	return callers;
 }
 
 /** Whether it shows a client certificate. */

@@ -2,10 +2,12 @@
  * The connections that undici keeps for gatepass: one agent, and so one pool per origin, for each identity and trust
  * store, and for each owner of connections within a rule. undici's own pool knows origins only.
  */
-import {Agent as HttpAgent, type Agent as NodeAgent} from 'node:http';
+import type {Agent as NodeAgent} from 'node:http';
 import type {Agent, Dispatcher} from 'undici';
 import type {HopRequest, Route} from '../../hop/request.ts';
 import type {Identity} from '../../strategy/index.ts';
+import type {CallersAgent} from '../../tls/callers-agents.ts';
+import type {Ways} from '../../tls/ways.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 import {type Connector, connectorOf} from './connect.ts';
 import {loadUndici} from './load.ts';
@@ -71,13 +73,52 @@ export class UndiciPools {
 	/** By rule and owner, or neither; then by identity and trust store. */
 	readonly #groups = new Map<unknown, Map<string, Map<unknown, Map<unknown, PoolGroup>>>>();
 	readonly #retired = new WeakSet<Identity>();
-	#plain: Agent | undefined;
+	readonly #ways: Ways;
+	/** Whose client certificate and limits the connections have. */
+	readonly #callers: CallersAgent | undefined;
+	readonly #ofCallers = new WeakMap<CallersAgent, UndiciPools>();
+	readonly #others = new Set<WeakRef<UndiciPools>>();
+	#plain: Dispatcher | undefined;
+
+	constructor(ways: Ways, callers?: CallersAgent) {
+		this.#ways = ways;
+		this.#callers = callers;
+	}
+
+	/** The same for a dispatcher of the caller's, whose place they take. They go when that goes. */
+	inPlaceOf(callers: CallersAgent | undefined): UndiciPools {
+		if (callers === undefined) return this;
+		let pools = this.#ofCallers.get(callers);
+		if (pools === undefined) {
+			pools = new UndiciPools(this.#ways, callers);
+			this.#ofCallers.set(callers, pools);
+			for (const other of this.#others) if (other.deref() === undefined) this.#others.delete(other);
+			this.#others.add(new WeakRef(pools));
+		}
+		return pools;
+	}
 
 	/** For what no rule and no trust store says anything about. */
 	get plain(): Dispatcher {
-		// Said aloud, since the environment could switch it off.
-		this.#plain ??= new (loadUndici().Agent)({connect: {rejectUnauthorized: true}});
+		this.#plain ??= this.#makePlain();
 		return this.#plain;
+	}
+
+	#makePlain(): Dispatcher {
+		const {Agent, EnvHttpProxyAgent} = loadUndici();
+		// Said aloud, since the environment could switch it off.
+		const connect = {rejectUnauthorized: true};
+		const variables = this.#ways.for().variables;
+		if (variables === undefined) return new Agent({connect});
+		const {http_proxy: httpProxy, https_proxy: httpsProxy, no_proxy: noProxy} = variables;
+		return new EnvHttpProxyAgent({
+			connect,
+			requestTls: connect,
+			proxyTls: connect,
+			httpProxy: httpProxy ?? '',
+			httpsProxy: httpsProxy ?? '',
+			noProxy: noProxy ?? '',
+		});
 	}
 
 	/** The connections over which a request of a route may go. */
@@ -85,7 +126,7 @@ export class UndiciPools {
 		const {identity, connectionOwner, proxy} = wanted;
 		const owner =
 			proxy === undefined ? connectionOwner : `${connectionOwner ?? ''} through ${proxy.url.origin}`;
-		const agents = (protocol: string): NodeAgent => agentFor(route, protocol, wanted, owner);
+		const agents = (url: URL): NodeAgent => agentFor(route, url, wanted, owner, this.#callers);
 		const settings = {connect: connectorOf(agents), allowH2: identity === undefined && owner === undefined};
 		// Nobody will ask for it again, and with it would stay a private key.
 		if (identity !== undefined && this.#retired.has(identity))
@@ -99,6 +140,7 @@ export class UndiciPools {
 	/** Let the connections of `identity` end: idle ones now, those in use when their requests are through. */
 	retire(identity: Identity): void {
 		this.#retired.add(identity);
+		for (const pools of this.#living()) pools.retire(identity);
 		for (const byIdentity of this.#identities()) {
 			for (const group of byIdentity.get(identity)?.values() ?? []) group.close().catch(() => {});
 			byIdentity.delete(identity);
@@ -107,13 +149,25 @@ export class UndiciPools {
 
 	/** Let all connections end when their requests are through. */
 	async close(): Promise<void> {
-		await Promise.all([this.#plain?.close(), ...this.#all().map(group => group.close())]);
+		await Promise.all([
+			this.#plain?.close(),
+			...this.#all().map(group => group.close()),
+			...this.#living().map(pools => pools.close()),
+		]);
 	}
 
 	/** End all connections now. */
 	async destroy(error: Error | null = null): Promise<void> {
-		await Promise.all([this.#plain?.destroy(error), ...this.#all().map(group => group.destroy(error))]);
+		await Promise.all([
+			this.#plain?.destroy(error),
+			...this.#all().map(group => group.destroy(error)),
+			...this.#living().map(pools => pools.destroy(error)),
+		]);
 		this.#groups.clear();
+	}
+
+	#living(): UndiciPools[] {
+		return [...this.#others].map(pools => pools.deref()).filter(pools => pools !== undefined);
 	}
 
 	#identities(): Map<unknown, Map<unknown, PoolGroup>>[] {
@@ -136,17 +190,17 @@ function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): V
 	return value;
 }
 
-/** Only opens connections: its pool is not used. */
-const plainHttp = new HttpAgent();
-
+/** It only opens connections: its pool is not used. */
 function agentFor(
 	route: Route,
-	protocol: string,
+	url: URL,
 	{identity, proxy}: Wanted,
 	owner: string | undefined,
+	callers: CallersAgent | undefined,
 ): NodeAgent {
-	if (owner === undefined) return protocol === 'https:' ? route.agentFor(identity) : plainHttp;
-	const agent = route.ownAgentFor(owner, protocol, identity);
+	if (owner === undefined)
+		return url.protocol === 'https:' ? route.agentFor(identity, callers) : route.plainAgentFor(url);
+	const agent = route.ownAgentFor(owner, url, identity, proxy);
 	return proxy === undefined || route.rule === undefined
 		? agent
 		: throughProxy(agent, proxy, route.rule.info);

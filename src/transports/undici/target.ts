@@ -25,17 +25,18 @@ export function targetOf(
 	handler: Dispatcher.DispatchHandler,
 	ownOrigin: string | undefined,
 ): Target | undefined {
-	const {origin, path, method, query} = options;
-	if (typeof path !== 'string' || path[0] !== '/' || method === 'CONNECT') return undefined;
+	const {origin, path: given, method, query} = options;
+	if (typeof given !== 'string' || given[0] !== '/' || method === 'CONNECT') return undefined;
 	const base = ownOrigin ?? originOf(origin);
 	if (base === undefined) return undefined;
-	const whole = query === undefined || query === null ? path : withQuery(path, query);
+	const whole = query === undefined || query === null ? given : withQuery(given, query);
 	// A path may look like another host, as in `//b.example`: it is put behind the origin, not resolved against it.
 	const url = URL.parse(base + whole);
 	if (url === null) return undefined;
 	const normalised = url.pathname + url.search;
-	// A question mark with nothing behind it is all that may differ: the rule is chosen for what is sent.
-	const isSame = whole === normalised || whole === `${normalised}?`;
+	// No rule looks at the query: it is sent to the byte. The path is sent as it is looked at.
+	const [path = ''] = whole.split('?', 1);
+	const isSame = whole === normalised || (path === url.pathname && /^[\x21-\x22\x24-\x7e]*$/.test(whole));
 	return {
 		url,
 		method: String(method).toUpperCase(),

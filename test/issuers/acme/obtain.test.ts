@@ -317,6 +317,7 @@ test('a port that is taken is told with what to do', async () => {
 		keyAuthorization: 'k',
 		allDomains: [],
 		remaining: 0,
+		accountUrl: '',
 	};
 	await expect(new StandaloneAuthenticator({address, port}).perform(task)).rejects.toThrow(
 		/Nothing could listen on 127\.0\.0\.1, port \d+, .*\(EADDRINUSE\)\. Use the server that listens there/,
@@ -334,6 +335,7 @@ test('a token that would lead out of the folder is refused', async () => {
 		keyAuthorization: 'k',
 		allDomains: [],
 		remaining: 0,
+		accountUrl: '',
 	};
 	await expect(new WebrootAuthenticator(folder).perform({...task, token: '../../escaped'})).rejects.toThrow(
 		/no token/,
@@ -350,6 +352,7 @@ test('a hook that fails is told with its last words', async () => {
 		keyAuthorization: 'k',
 		allDomains: [],
 		remaining: 0,
+		accountUrl: '',
 	};
 	const hook = new CommandAuthenticator({auth: 'echo "no such zone" >&2; exit 3'});
 	await expect(hook.perform(task)).rejects.toThrow(

@@ -15,6 +15,7 @@ import {
 } from 'undici';
 import {Agent as Agent7, interceptors as interceptors7, MockAgent as MockAgent7} from 'undici7';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
+import {createGatepass, type Gatepass} from '../../../src/index.ts';
 import {startServer, type TestServer} from '../../../src/testing/server.ts';
 import {failure, setUpStage} from '../scripted-stage.ts';
 
@@ -153,9 +154,29 @@ describe('a proxy of the caller’s', () => {
 			new ProxyAgent({uri: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, proxyTunnel: true}),
 		);
 
-	test('carries what is authenticated, and sees no credential', async () => {
+	/** Away from this machine: what is for it alone is sent directly. */
+	const elsewhere = async (use: (gatepass: Gatepass) => Promise<void>): Promise<void> => {
+		await using gatepass = await createGatepass({
+			strategies: [stage.strategy],
+			config: {
+				cache: {url: 'memory:'},
+				hostRules: [{match: 'http://127.0.0.1:*', strategy: 'scripted', allowInsecure: true}],
+			},
+		});
+		await use(gatepass);
+	};
+
+	test('is not asked for what is safe over plain http only because it stays here', async () => {
 		const dispatcher = stage.gatepass.intercept(agent());
 		expect(await ask({tenant: 'alice', dispatcher})).toBe('Bearer of alice');
+		expect(asked).toEqual([]);
+	});
+
+	test('carries what is authenticated, and sees no credential', async () => {
+		await elsewhere(async gatepass => {
+			const dispatcher = gatepass.intercept(agent());
+			expect(await ask({tenant: 'alice', dispatcher})).toBe('Bearer of alice');
+		});
 		expect(asked).toEqual([`${new URL(stage.server.url).host} without credential`]);
 	});
 
@@ -165,10 +186,12 @@ describe('a proxy of the caller’s', () => {
 			yield;
 		};
 		const before = stage.server.requests.length;
-		const error = await failure(ask({dispatcher: stage.gatepass.intercept(agent())}));
-		expect(error).toMatchObject({name: 'StrategyError'});
-		expect(error.message).toContain('goes through a proxy');
-		expect(error.message).toContain('gatepass.dispatcher');
+		await elsewhere(async gatepass => {
+			const error = await failure(ask({dispatcher: gatepass.intercept(agent())}));
+			expect(error).toMatchObject({name: 'StrategyError'});
+			expect(error.message).toContain('goes through a proxy');
+			expect(error.message).toContain('gatepass.dispatcher');
+		});
 		expect(stage.server.requests).toHaveLength(before);
 		expect(asked).toEqual([]);
 	});

@@ -5,9 +5,14 @@ export interface ChallengeTask {
 	/** The name or address, without `*.`. */
 	readonly domain: string;
 	readonly wildcard: boolean;
-	/** `http-01`, `dns-01`, `tls-alpn-01`. */
+	/** `http-01`, `dns-01`, `tls-alpn-01`, `dns-account-01`, `dns-persist-01`. */
 	readonly type: string;
+	/** An empty text for `dns-persist-01`, which has none. */
 	readonly token: string;
+	/** The account that orders: records of `dns-account-01` and `dns-persist-01` name it. */
+	readonly accountUrl: string;
+	/** Of `dns-persist-01`: what the authority may be called in the record. */
+	readonly issuerDomainNames?: readonly string[];
 	/** What the server wants to see: the token and the thumbprint of the account's key. */
 	readonly keyAuthorization: string;
 	/** All names of the order. */

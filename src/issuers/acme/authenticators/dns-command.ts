@@ -1,9 +1,9 @@
 /** Answers dns-01 (RFC 8555 section 8.4) and http-01 by commands of the user's: certbot's manual hooks, with its variables. */
 import {execFile} from 'node:child_process';
-import {createHash} from 'node:crypto';
 import process from 'node:process';
 import {GatepassError} from '../../../errors.ts';
 import type {Authenticator, ChallengeTask, CleanUp} from './authenticator.ts';
+import {type DnsRecord, dnsChallenges, recordFor} from './dns-record.ts';
 
 const largestOutput = 256 * 1024;
 
@@ -30,10 +30,12 @@ export class CommandAuthenticator implements Authenticator {
 
 	async perform(task: ChallengeTask): Promise<CleanUp> {
 		const {auth, cleanup} = this.#settings;
-		const variables = variablesFor(task);
+		const record = (dnsChallenges as readonly string[]).includes(task.type) ? recordFor(task) : undefined;
+		const variables = variablesFor(task, record);
 		const said = await this.#run('auth', auth, variables, task.signal);
 		return async () => {
-			if (cleanup !== undefined)
+			// A record that proves later orders, too, is left where it is.
+			if (cleanup !== undefined && record?.isPersistent !== true)
 				await this.#run('cleanup', cleanup, {...variables, CERTBOT_AUTH_OUTPUT: said});
 		};
 	}
@@ -72,27 +74,20 @@ export class CommandAuthenticator implements Authenticator {
 	}
 }
 
-/** certbot's: https://eff-certbot.readthedocs.io/en/stable/using.html#pre-and-post-validation-hooks */
-function variablesFor({
-	domain,
-	type,
-	token,
-	keyAuthorization,
-	allDomains,
-	remaining,
-}: ChallengeTask): Record<string, string> {
+/**
+ * certbot's, and the name of the record: certbot has no challenge whose record is called otherwise than `dns-01`'s.
+ *
+ * https://eff-certbot.readthedocs.io/en/stable/using.html#pre-and-post-validation-hooks
+ */
+function variablesFor(task: ChallengeTask, record: DnsRecord | undefined): Record<string, string> {
+	const {domain, token, keyAuthorization, allDomains, remaining} = task;
 	return {
 		CERTBOT_DOMAIN: domain,
-		CERTBOT_VALIDATION: type === 'dns-01' ? dnsValue(keyAuthorization) : keyAuthorization,
-		...(type !== 'dns-01' && {CERTBOT_TOKEN: token}),
+		CERTBOT_VALIDATION: record?.value ?? keyAuthorization,
+		...(record === undefined ? {CERTBOT_TOKEN: token} : {GATEPASS_RECORD: record.name}),
 		CERTBOT_ALL_DOMAINS: allDomains.join(','),
 		CERTBOT_REMAINING_CHALLENGES: String(remaining),
 	};
-}
-
-/** The content of the TXT record. */
-export function dnsValue(keyAuthorization: string): string {
-	return createHash('sha256').update(keyAuthorization).digest('base64url');
 }
 
 function lastLine(errors: string): string {

@@ -1,0 +1,57 @@
+/** Holds the pictures that are drawn from data against the data, and the data against the code. */
+import {describe, expect, test} from 'vitest';
+import {layers} from '../../scripts/check-imports.ts';
+import {wants} from '../../scripts/pictures/choices.ts';
+import {nameOf} from '../../scripts/pictures/layers.ts';
+import {pictures} from '../../scripts/pictures/write.ts';
+import {read} from './markdown.ts';
+
+test.each(Object.entries(pictures))(
+	'%s is as its data say (node scripts/pictures/write.ts)',
+	(file, draw) => {
+		expect(read(file)).toBe(draw());
+	},
+);
+
+describe('which strategy', () => {
+	interface Condition {
+		readonly if: {readonly properties: {readonly strategy: {readonly const: string}}};
+		readonly then: {readonly properties?: {readonly options?: {readonly properties?: object}}};
+	}
+	const conditions: readonly Condition[] = JSON.parse(read('schema.json')).definitions.optionsByStrategy
+		.allOf;
+	const optionsOf = new Map(
+		conditions.map(({if: {properties}, then}) => [
+			properties.strategy.const,
+			Object.keys(then.properties?.options?.properties ?? {}),
+		]),
+	);
+	const choices = wants.flatMap(want => want.choices);
+
+	test('leads to every strategy, and to no other', () => {
+		const chosen = new Set(choices.map(({strategy}) => strategy));
+		expect([...chosen].sort()).toEqual([...optionsOf.keys()].sort());
+	});
+
+	test('names only options that the strategy has', () => {
+		const named = choices.flatMap(({strategy, option = ''}) =>
+			option
+				.replace(/:.*/, '')
+				.split(', ')
+				.filter(name => name !== '')
+				.map(name => ({strategy, name})),
+		);
+		expect(named.filter(({strategy, name}) => !optionsOf.get(strategy)?.includes(name))).toEqual([]);
+	});
+
+	test.each(choices.map(choice => [choice.have, choice.strategy]))('shows %s: %s', (have, strategy) => {
+		const shown = read('docs/images/which-strategy.svg').replace(/<desc[\s\S]*<\/desc>/, '');
+		expect(shown).toContain(`>${have}</text>`);
+		expect(shown).toContain(`>${strategy}<`);
+	});
+});
+
+test('the layers are all in their picture', () => {
+	const shown = read('docs/images/layers.svg').replace(/<desc[\s\S]*<\/desc>/, '');
+	expect(layers.map(nameOf).filter(name => !shown.includes(`>${name}</text>`))).toEqual([]);
+});

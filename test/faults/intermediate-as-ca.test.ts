@@ -1,0 +1,11 @@
+import {apache} from '../servers/apache.ts';
+import {errorOf, fault, once} from './harness.ts';
+import {createPki, forServers} from './pki.ts';
+import {startTls} from './tls-server.ts';
+
+fault('intermediate-as-ca', apache, () => async stage => {
+	const pki = await createPki(await stage.folder());
+	const {url} = stage.ended(await startTls(await pki.issue('server', forServers, 'intermediate')));
+	const gatepass = await stage.open({trust: [{match: '127.0.0.1:*', ca: pki.intermediate, only: true}]});
+	return errorOf(gatepass.got(url, once));
+});
