@@ -2,6 +2,8 @@
 import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
+import {readVariable} from '../strategy/variables.ts';
+import {isCut} from './environment.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -127,8 +129,15 @@ function resolveReference(
 		return '';
 	}
 	const {environment} = context;
-	// 'constructor' is no variable, although every object has one.
-	const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
+	if (isCut(environment, name)) {
+		context.problems.addUnresolved(
+			path,
+			`the value of ${name} in the .env is cut at its '#', where a comment begins`,
+			"Put the value into quotes there, or a blank before the '#' if a comment is meant",
+		);
+		return '';
+	}
+	const value = readVariable(environment, name);
 	// As in a shell: ':-' also replaces an empty value.
 	if (fallback !== undefined && (value === undefined || value === '')) return fallback;
 	if (value === undefined) {

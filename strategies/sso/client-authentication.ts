@@ -2,7 +2,7 @@
 import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
-import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
+import {type Environment, type RuleInfo, readVariable} from '../../src/strategy/index.ts';
 import {formEncoded} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 import type {ServerClock} from './server-clock.ts';
@@ -27,7 +27,7 @@ export async function findClient(
 	clock: ServerClock,
 ): Promise<ClientIdentity> {
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
-		const value = options[option] ?? environment[variable];
+		const value = options[option] ?? readVariable(environment, variable);
 		if (value) return value;
 		throw new CredentialUnavailableError(
 			`The rule for ${rule.match} (${rule.source}) has no '${option}', and the variable ${variable} is not set. Set one of them`,

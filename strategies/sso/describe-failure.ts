@@ -197,9 +197,12 @@ export function formEncoded(text: string): string {
 	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
+/** Milliseconds. Whoever asks for more is not believed: it is as long as the token cache heeds it. */
+const longestWait = 600_000;
+
 /**
  * RFC 9110 section 10.2.3: seconds, or a date. Some servers send fractions. A date is by the clock that dated the answer,
- * whatever this machine's says.
+ * whatever this machine's says. Ten minutes at most.
  */
 export function retryAfterOf(response: Response | undefined): {retryAfter?: number} {
 	const value = response?.headers.get('retry-after');
@@ -208,5 +211,5 @@ export function retryAfterOf(response: Response | undefined): {retryAfter?: numb
 	const milliseconds = /^\d+(?:\.\d+)?$/.test(value)
 		? Number(value) * 1000
 		: Date.parse(value) - (Number.isNaN(sentAt) ? Date.now() : sentAt);
-	return Number.isFinite(milliseconds) ? {retryAfter: Math.max(0, milliseconds)} : {};
+	return Number.isFinite(milliseconds) ? {retryAfter: Math.min(Math.max(0, milliseconds), longestWait)} : {};
 }
