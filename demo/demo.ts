@@ -1,5 +1,5 @@
 /**
- * `npm run demo`: five lines of configuration, and requests to four kinds of server. Everything is real and on
+ * `npm run demo`: six lines of configuration, and requests to four kinds of server. Everything is real and on
  * loopback: the servers, the sockets, the configuration file. Ends with 1 where something did not go as it should.
  */
 import {mkdir, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
@@ -45,7 +45,7 @@ async function tell(servers: DemoServers): Promise<void> {
 	for (const url of [`${runs.url}/latest`, `${archive.url}/list`, `${wiki.url}/page`, `${runs.url}/2024`]) {
 		const response = await gatepass.got(url);
 		print(`  ${hops.length + 1}  await gatepass.got('${url}')`);
-		print(`     → ${response.statusCode} ${response.body}`);
+		print(`     → ${response.statusCode} ${response.body.replaceAll('","', '", "')}`);
 		hops.push(await describeHops(gatepass, [url, ...response.redirectUrls], servers.observers, home));
 	}
 
@@ -81,7 +81,8 @@ async function writeHome({
 		config,
 		`trust: [{match: '127.0.0.1:*', ca: ./ca.pem, only: true}]
 hostRules:
-- {match: ${hostOf(runs.url)}, strategy: sso-client-credentials, options: {server: ${hostOf(identityProvider.issuer)}, audience: runs}}
+- {match: ${hostOf(runs.url)}, strategy: sso-client-credentials,
+   options: {server: ${hostOf(identityProvider.issuer)}, audience: runs}}
 - {match: ${hostOf(archive.url)}, strategy: grid-certificate}
 - {match: ${wiki.url}, strategy: kerberos-stub}
 `,

@@ -41,7 +41,8 @@ export async function startSite(
 	const server = createServer(
 		{cert, key, ca, requestCert: true, rejectUnauthorized: demandsCertificate},
 		({url: path = '/', headers: {authorization, cookie}, socket}, response) => {
-			const commonName = (socket as TLSSocket).getPeerCertificate().subject?.CN;
+			const {subject = ''} = (socket as TLSSocket).getPeerX509Certificate() ?? {};
+			const commonName = /^CN=(.*)$/m.exec(subject)?.[1];
 			const location = redirects[path];
 			const status = location === undefined ? 200 : 302;
 			visits.push({

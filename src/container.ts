@@ -2,6 +2,7 @@
  * The composition root: the one file that registers services. A caller's own container is the parent, and what is
  * registered there takes the place of what would be registered here.
  */
+import 'reflect-metadata';
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
 import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
@@ -87,7 +88,8 @@ export function compose(
 		return container.resolve(token);
 	};
 
-	const got = import('got').then(module => module.default);
+	// Loaded at the first request of gatepass's own.
+	const got = async () => (await import('got')).default;
 	const trust = new TrustStores(configuration.trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),

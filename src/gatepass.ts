@@ -8,11 +8,13 @@ import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import {CertificateError, GatepassError} from './errors.ts';
 import type {Router} from './hop/request.ts';
+import type {BoundRule} from './hop/router.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
 import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import {loadGot} from './transports/got/load.ts';
 import {checkSetting} from './transports/request-setting.ts';
 import {
 	type AnyDispatcher,
@@ -159,6 +161,17 @@ export interface Gatepass extends AsyncDisposable {
  * const runs = await gatepass.got('https://cmsoms.cern.ch/agg/api/v1/runs').json();
  */
 export async function createGatepass(settings: GatepassSettings = {}): Promise<Gatepass> {
+	return assemble(settings, false);
+}
+
+/** The same for `explain` alone: variables and files of secrets may be missing, so that no request can be made. */
+export async function createForExplaining(
+	settings: GatepassSettings = {},
+): Promise<Pick<Gatepass, 'explain' | 'close'>> {
+	return assemble(settings, true);
+}
+
+async function assemble(settings: GatepassSettings, withoutSecrets: boolean): Promise<Gatepass> {
 	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
 	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
 		import('./config/load.ts'),
@@ -172,14 +185,20 @@ export async function createGatepass(settings: GatepassSettings = {}): Promise<G
 		strategies: settings.strategies ?? [],
 		hasOwnStore: settings.cache !== undefined,
 		builtIn: builtInStrategies,
+		withoutSecrets,
 	});
 	const composition = compose(loaded.configuration, loaded.strategyOf, {
 		parent: settings.container,
 		store: settings.cache,
 		events: new Events(await listenersFor(settings)),
 	});
-	const base = settings.got ?? (await import('got')).default;
-	return new ConfiguredGatepass(loaded, composition, base, got => extendGot(got, composition.router));
+	return new ConfiguredGatepass(
+		loaded,
+		composition,
+		() => settings.got ?? loadGot(),
+		got => extendGot(got, composition.router),
+		withoutSecrets,
+	);
 }
 
 async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {
@@ -191,20 +210,34 @@ async function listenersFor({logger, telemetry}: GatepassSettings): Promise<Even
 }
 
 class ConfiguredGatepass implements Gatepass {
-	readonly got: Got;
 	readonly extend: (got: Got) => Got;
 	readonly fetch: GatepassFetch;
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
+	readonly #withoutSecrets: boolean;
+	readonly #base: () => Got;
+	#got: Got | undefined;
 	#dispatcher: GatepassDispatcher | undefined;
 	#closing: Promise<void> | undefined;
 
-	constructor(loaded: LoadedConfiguration, composition: Composition, base: Got, extend: (got: Got) => Got) {
+	constructor(
+		loaded: LoadedConfiguration,
+		composition: Composition,
+		base: () => Got,
+		extend: (got: Got) => Got,
+		withoutSecrets: boolean,
+	) {
+		this.#withoutSecrets = withoutSecrets;
 		this.#loaded = loaded;
 		this.#composition = composition;
 		this.extend = extend;
-		this.got = extend(base);
+		this.#base = base;
 		this.fetch = createFetch(callers => (callers === undefined ? this.dispatcher : this.intercept(callers)));
+	}
+
+	get got(): Got {
+		this.#got ??= this.extend(this.#base());
+		return this.#got;
 	}
 
 	get dispatcher(): GatepassDispatcher {
@@ -237,7 +270,7 @@ class ConfiguredGatepass implements Gatepass {
 		const trust = router.trustFor(target)?.source;
 		const notes = [
 			...(inUse?.rule.notes ?? []),
-			...(inUse?.strategy.explain?.() ?? []),
+			...this.#explainStrategy(inUse),
 			...(trust?.startsWith('bundle:')
 				? [`The CA certificates of ${trust} are trusted besides the system's`]
 				: []),
@@ -245,6 +278,16 @@ class ConfiguredGatepass implements Gatepass {
 		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
 		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
 		return {...explanation, ...(isRefused && {refused: true}), ...(notes.length > 0 && {notes})};
+	}
+
+	/** What has no secret may be no strategy that could be built. */
+	#explainStrategy(rule: BoundRule | undefined): readonly string[] {
+		if (!this.#withoutSecrets) return rule?.strategy.explain?.() ?? [];
+		try {
+			return rule?.strategy.explain?.() ?? [];
+		} catch {
+			return [];
+		}
 	}
 
 	async authorize(url: string | URL, options: AuthorizeOptions = {}): Promise<Authorization> {

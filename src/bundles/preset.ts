@@ -1,10 +1,14 @@
 /** The preset of a bundle: which servers it is for, endpoints, default options by strategy. Written by hand. */
-import {existsSync, readFileSync} from 'node:fs';
+import {existsSync} from 'node:fs';
 import {parseDocument} from 'yaml';
 import {z} from 'zod';
 import {GatepassError} from '../errors.ts';
+import {readBoundedSync} from '../files/bounded-read.ts';
 import {PatternError, parsePattern} from '../host-rules/pattern.ts';
 import type {Bundle} from './bundle.ts';
+
+/** It is written by hand. */
+const largestFile = 1024 * 1024;
 
 const defaultsSchema = z.strictObject({
 	/** Taken for what a rule does not name. */
@@ -46,7 +50,9 @@ export type StrategyDefaults = z.output<typeof defaultsSchema>;
  */
 export function readPreset({presetFile}: Bundle): Preset {
 	if (!existsSync(presetFile)) return presetSchema.parse({});
-	const document = parseDocument(readFileSync(presetFile, 'utf8'), {prettyErrors: true});
+	const document = parseDocument(readBoundedSync(presetFile, largestFile).bytes.toString('utf8'), {
+		prettyErrors: true,
+	});
 	const [mistake] = document.errors;
 	if (mistake !== undefined) {
 		const {line} = mistake.linePos?.[0] ?? {};

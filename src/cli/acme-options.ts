@@ -178,8 +178,8 @@ export async function withCertificates<Result>(
 		import('../config/load.ts'),
 		import('../container.ts'),
 		import('../certificates/factories.ts'),
-		// Does not start without the polyfill that the index brings along.
-		import('../index.ts').then(() => import('tsyringe')),
+		// Does not start without the polyfill that the container brings along.
+		import('../container.ts').then(() => import('tsyringe')),
 	]);
 	const request = {cwd: process.cwd(), env: process.env, strategies: [], builtIn: builtInStrategies};
 	const loaded = await loadConfiguration({...request, config: options.config}).catch(error => {

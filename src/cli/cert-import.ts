@@ -11,6 +11,8 @@ import {wrap} from './wrap.ts';
 interface ImportOptions extends PassphraseOptions {
 	readonly to: string;
 	readonly force?: boolean;
+	readonly alias?: string;
+	readonly thumbprint?: string;
 }
 
 export function addCertImportCommand(group: Command): void {
@@ -25,6 +27,11 @@ export function addCertImportCommand(group: Command): void {
 		.argument('<file>', 'the PKCS#12 file (.p12, .pfx)')
 		.option('--to <folder>', 'where to write the two files', '~/.globus')
 		.option('--passphrase-file <file>', 'a file whose first line is the passphrase; default: ask for it')
+		.option(
+			'--alias <name>',
+			'of several identities in the file, the one of that alias; default: the latest valid one',
+		)
+		.option('--thumbprint <digits>', 'likewise, by the SHA-256 or SHA-1 of its certificate')
 		.option('--force', 'replace what is there, and keep a copy of that')
 		.addHelpText(
 			'after',
@@ -43,17 +50,19 @@ export function addCertImportCommand(group: Command): void {
 				import('./passphrase-input.ts'),
 			]);
 			const imported = await withPassphrase(file, options, passphrase =>
-				importPkcs12({file, passphrase, to, force: options.force === true}),
+				importPkcs12({file, passphrase, to, force: options.force === true, selection: options}),
 			);
 			if (options.json) printJson(await forMachines(imported));
 			else print(await describe(imported));
 		});
 }
 
-async function forMachines({certificate, key, chain, backups, warnings}: Imported): Promise<unknown> {
-	const [{rfc2253Issuer, rfc2253Subject}, {kindOf}] = await Promise.all([
+async function forMachines(imported: Imported): Promise<unknown> {
+	const {certificate, key, chain, backups, alias, others, warnings} = imported;
+	const [{rfc2253Issuer, rfc2253Subject}, {kindOf}, {summaryOf}] = await Promise.all([
 		import('../x509/names.ts'),
 		import('../x509/kind.ts'),
+		import('../x509/choose-identity.ts'),
 	]);
 	const [leaf] = chain as [Imported['chain'][number]];
 	return {
@@ -64,16 +73,26 @@ async function forMachines({certificate, key, chain, backups, warnings}: Importe
 		issuer: rfc2253Issuer(leaf),
 		notBefore: leaf.validFromDate.getTime(),
 		notAfter: leaf.validToDate.getTime(),
+		...(alias !== undefined && {alias}),
+		others: others.map(summaryOf),
 		backups,
 		warnings,
 	};
 }
 
-async function describe({certificate, key, chain, backups, warnings}: Imported): Promise<string> {
-	const {rfc2253Subject} = await import('../x509/names.ts');
+async function describe(imported: Imported): Promise<string> {
+	const {certificate, key, chain, backups, alias, others, warnings} = imported;
+	const [{rfc2253Subject}, {describeHeld}] = await Promise.all([
+		import('../x509/names.ts'),
+		import('../x509/choose-identity.ts'),
+	]);
 	const [leaf] = chain as [Imported['chain'][number]];
 	return [
 		`${paint('green', '✔')} imported ${rfc2253Subject(leaf)}, until ${describeTime(leaf.validToDate.getTime())}`,
+		...(alias === undefined || others.length === 0 ? [] : [`  alias        ${alias}`]),
+		...others.map((other, index) =>
+			wrap(describeHeld(other), `  ${(index === 0 ? 'also there' : '').padEnd(11)}  `),
+		),
 		`  certificate  ${shortPath(certificate)}`,
 		`  key          ${shortPath(key)}`,
 		...backups.map(backup => `  kept         ${shortPath(backup)}`),

@@ -2,8 +2,8 @@
 import type {Command} from 'commander';
 import type {ChainTrust} from './chain-trust.ts';
 import type {InspectedCertificate} from './inspected-certificate.ts';
+import type {InspectOptions} from './inspected-files.ts';
 import {count, describeTime, paint, print, printJson, shortPath} from './output.ts';
-import type {PassphraseOptions} from './passphrase-input.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf, parseUrl} from './settings.ts';
 import {wrap} from './wrap.ts';
@@ -22,6 +22,8 @@ export function addCertInspectCommand(group: Command): void {
 			'--passphrase-file <file>',
 			'for PKCS#12: a file whose first line is the passphrase; default: ask',
 		)
+		.option('--alias <name>', 'of several identities in the file, the one of that alias')
+		.option('--thumbprint <digits>', 'likewise, by the SHA-256 or SHA-1 of its certificate')
 		.addHelpText(
 			'after',
 			examples(
@@ -32,10 +34,11 @@ export function addCertInspectCommand(group: Command): void {
 			),
 		)
 		.action(async (named: string | undefined, _own: unknown, command: Command) => {
-			const options = optionsOf<PassphraseOptions>(command);
+			const options = optionsOf<InspectOptions>(command);
 			const url = named?.includes('://') ? parseUrl(named) : undefined;
-			const [{inspectFile, inspectServer}, {judgeChain}, {describeCertificate}] = await Promise.all([
+			const [{inspectFile}, {inspectServer}, {judgeChain}, {describeCertificate}] = await Promise.all([
 				import('./inspected-files.ts'),
+				import('./inspected-server.ts'),
 				import('./chain-trust.ts'),
 				import('./inspected-certificate.ts'),
 			]);
@@ -52,11 +55,12 @@ export function addCertInspectCommand(group: Command): void {
 
 function describe(certificate: InspectedCertificate): string {
 	const {subject, gridName, issuer, notBefore, notAfter, serialNumber, thumbprint} = certificate;
-	const {source, names, proxy, chain, problems, warnings, otherCertificates} = certificate;
+	const {source, names, proxy, chain, problems, warnings, otherCertificates, otherIdentities} = certificate;
 	const rows: (readonly [string, string | undefined])[] = [
 		['from', shortPath(source)],
 		['grid name', gridName],
 		['issuer', issuer],
+		['alias', certificate.alias],
 		['kind', describeKind(certificate)],
 		['proxy', proxy && describeProxy(proxy)],
 		['names', names],
@@ -68,6 +72,13 @@ function describe(certificate: InspectedCertificate): string {
 		...chain.map(
 			(one, index) =>
 				[index === 0 ? 'chain' : '', `${one.subject}, until ${describeTime(one.notAfter)}`] as const,
+		),
+		...otherIdentities.map(
+			({alias, subject: other, notAfter: end}, index) =>
+				[
+					index === 0 ? 'also here' : '',
+					`${alias === undefined ? '' : `${alias}: `}${other}, until ${describeTime(end)}`,
+				] as const,
 		),
 		[
 			'besides',

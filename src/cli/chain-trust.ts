@@ -8,9 +8,11 @@ import {loadConfiguration} from '../config/load.ts';
 import {resolveAuthorities} from '../config/validate-trust.ts';
 import {builtInStrategies} from '../container.ts';
 import {CertificateError, ConfigurationError} from '../errors.ts';
-import type {ChainVerdict} from '../trust/trust-store.ts';
+import {isAboutUnknownCa} from '../tls/server-faults.ts';
+import type {ChainVerdict, TrustStore} from '../trust/trust-store.ts';
 import {createTrustSet, TrustStores} from '../trust/trust-stores.ts';
 import type {TrustPurpose} from '../x509/trust-settings.ts';
+import {refusalOf} from './inspected-server.ts';
 
 export interface ChainTrust {
 	/** `complete`: it leads to a CA that one of them trusts. */
@@ -28,6 +30,7 @@ interface Candidate {
 }
 
 const systemRoots = "the system's and Node's roots";
+const systemEntry: TrustEntry = {patterns: [], files: [], only: false, source: 'system'};
 
 /**
  * Judge a chain, leaf first.
@@ -43,11 +46,21 @@ export async function judgeChain(
 	const configured = await trustOf(config);
 	const trustedBy: string[] = [];
 	const problems = new Set<string>();
+	const refused = new Set<string>();
 	let outcome: ChainTrust['outcome'] = 'unknown';
 	let revocation: ChainTrust['revocation'] = 'unknown';
 	for (const {name, entry} of [...configured.map(ofConfiguration), ...wellKnown()]) {
 		try {
-			const verdict = verifyFor(url === undefined ? ['client', 'server'] : ['server'], entry, chain);
+			const store = createTrustSet(entry);
+			const verdict = verifyFor(url === undefined ? ['client', 'server'] : ['server'], store, entry, chain);
+			if (url !== undefined && verdict.end === 'complete' && verdict.faults.length === 0) {
+				const refusal = await refusalOf(url, store);
+				if (refusal !== undefined) {
+					refused.add(name);
+					problems.add(refusal.message);
+					continue;
+				}
+			}
 			if (verdict.end === 'complete') trustedBy.push(name);
 			else if (verdict.end === 'incomplete' && outcome === 'unknown') outcome = 'incomplete';
 			if (verdict.end !== 'complete' && verdict.end !== 'rejected') continue;
@@ -62,11 +75,18 @@ export async function judgeChain(
 		}
 	}
 	if (url !== undefined) {
-		const source = new TrustStores(configured).find(url)?.source;
-		const used = source === undefined ? systemRoots : nameOf(source);
-		if (!trustedBy.includes(used)) {
+		const entry = new TrustStores(configured).find(url);
+		const used = entry === undefined ? systemRoots : nameOf(entry.source);
+		// Besides its own, an entry has the system's, unless it leaves them out.
+		const isOnly = configured.find(({source}) => source === entry?.source)?.only ?? false;
+		const isBelieved = trustedBy.includes(used) || (!isOnly && trustedBy.includes(systemRoots));
+		if (!isBelieved && !refused.has(used)) {
+			const refusal = await refusalOf(url, entry ?? createTrustSet(systemEntry));
+			const isOther = refusal !== undefined && !isAboutUnknownCa((refusal.cause ?? {}) as {code?: string});
 			problems.add(
-				`Requests to ${url.origin} fail: its chain does not lead to ${used}. Name its CA under 'trust' in the configuration`,
+				isOther
+					? refusal.message
+					: `Requests to ${url.origin} fail: its chain does not lead to ${used}. Name its CA under 'trust' in the configuration`,
 			);
 		}
 	}
@@ -76,10 +96,10 @@ export async function judgeChain(
 /** The first verdict that lets the chain pass, else the first of all: a certificate may be a client's or a server's. */
 function verifyFor(
 	purposes: readonly TrustPurpose[],
+	store: TrustStore,
 	entry: TrustEntry,
 	chain: readonly X509Certificate[],
 ): ChainVerdict {
-	const store = createTrustSet(entry);
 	const verdicts = purposes.map(purpose => store.verifyChain(chain, {ownOnly: entry.only, purpose}));
 	return (verdicts.find(({end}) => end === 'complete') ?? verdicts[0]) as ChainVerdict;
 }
@@ -118,5 +138,5 @@ function wellKnown(): Candidate[] {
 		const name = word === 'grid' ? `the grid's CA folder ${found.file}` : word;
 		return [{name, entry: {patterns: [], files: [found.file], only: true, source: word}}];
 	});
-	return [...named, {name: systemRoots, entry: {patterns: [], files: [], only: false, source: 'system'}}];
+	return [...named, {name: systemRoots, entry: systemEntry}];
 }

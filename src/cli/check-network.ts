@@ -17,7 +17,7 @@ export async function checkNetwork(
 	urls: readonly URL[],
 	{trust, environment}: Configuration,
 ): Promise<Finding[]> {
-	const got = import('got').then(module => module.default);
+	const got = async () => (await import('got')).default;
 	const trustStores = new TrustStores(trust, {
 		fetchList: fileFetcher(got),
 		listFolder: usualListFolder(environment),

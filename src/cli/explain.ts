@@ -2,7 +2,7 @@
 import type {Command} from 'commander';
 import type {Candidate, Explanation} from '../host-rules/explain.ts';
 import {paint, print, printJson, shortPath} from './output.ts';
-import {examples, optionsOf, parseMethod, parseUrl, withGatepass} from './settings.ts';
+import {examples, optionsOf, parseMethod, parseUrl} from './settings.ts';
 import {renderTable} from './table.ts';
 
 interface ExplainOptions {
@@ -34,11 +34,13 @@ export function addExplainCommand(program: Command): void {
 		.action(async (text: string, _own: unknown, command: Command) => {
 			const {request: method = 'GET', json, all = false, config} = optionsOf<ExplainOptions>(command);
 			const url = parseUrl(text);
-			await withGatepass({...(config !== undefined && {config})}, async gatepass => {
-				const explanation = gatepass.explain(url, {method});
-				if (json) printJson(explanation);
-				else print(await describe(explanation, all));
-			});
+			// Which rule is chosen does not depend on secrets, so none has to be there.
+			const {createForExplaining} = await import('./explaining.ts');
+			const gatepass = await createForExplaining(config === undefined ? {} : {config});
+			const explanation = gatepass.explain(url, {method});
+			await gatepass.close();
+			if (json) printJson(explanation);
+			else print(await describe(explanation, all));
 		});
 }
 

@@ -62,12 +62,21 @@ const networkErrors: Readonly<Record<string, string>> = {
 
 function messageOf(error: Error): string {
 	if (error instanceof CommanderError) {
-		// An option that nobody knows may have been given a secret: `--hedaer=Authorization: …`.
-		return error.message.replace(/^error: /, '').replace(/^(unknown option '[^'=]*)=.*?'(?=\n|$)/s, "$1'");
+		return usageMessageOf(error);
 	}
 	const {code} = error as NodeJS.ErrnoException;
 	const meaning = code === undefined ? undefined : networkErrors[code];
 	return meaning === undefined ? error.message : `${error.message}. ${meaning}`;
+}
+
+function usageMessageOf({message}: CommanderError): string {
+	const told = message.replace(/^error: /, '');
+	// A key in PEM begins like an option. It is not repeated.
+	if (/^unknown option '-----BEGIN/.test(told)) {
+		return 'Text is given where the name of a file belongs. Write it into a file, and name that';
+	}
+	// An option that nobody knows may have been given a secret: `--hedaer=Authorization: …`.
+	return told.replace(/^(unknown option '[^'=]*)=.*?'(?=\n|$)/s, "$1'");
 }
 
 /** The stacks alone: the properties of an error may hold the request. */
@@ -80,7 +89,10 @@ function stacksOf(error: Error): string {
 		current = current.cause
 	) {
 		seen.add(current);
-		stacks.push(current.stack ?? current.message);
+		// Of the command line, it would repeat what messages leave out.
+		stacks.push(
+			current instanceof CommanderError ? usageMessageOf(current) : (current.stack ?? current.message),
+		);
 	}
 	return stacks.join('\nCaused by: ');
 }

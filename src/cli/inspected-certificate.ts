@@ -6,9 +6,10 @@ import {
 	checkProxies,
 	checkSelfSigned,
 	checkValidity,
-	findOwnCertificate,
+	notTogether,
 } from '../identities/checks.ts';
 import type {CertificateKind} from '../strategy/services.ts';
+import {summaryOf} from '../x509/choose-identity.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject, slashIssuer, slashSubject} from '../x509/names.ts';
 import {type ProxyInfo, proxyInfoOf} from '../x509/proxy.ts';
@@ -55,6 +56,15 @@ export interface InspectedCertificate {
 		readonly notBefore: number;
 		readonly notAfter: number;
 	}[];
+	/** What the file calls it: its alias. */
+	readonly alias?: string;
+	/** Other identities in the file, which `--alias` or `--thumbprint` choose. */
+	readonly otherIdentities: readonly {
+		readonly alias?: string;
+		readonly subject: string;
+		readonly notAfter: number;
+		readonly thumbprint: string;
+	}[];
 	readonly otherCertificates: number;
 	readonly trust: Omit<ChainTrust, 'problems'>;
 	/** Each a sentence with its hint; none: it can be used. */
@@ -96,6 +106,8 @@ export function describeCertificate(
 			issuer: rfc2253Issuer(issuer),
 			...validity(issuer),
 		})),
+		...(inspected.alias !== undefined && {alias: inspected.alias}),
+		otherIdentities: inspected.otherIdentities.map(summaryOf),
 		otherCertificates: others,
 		trust,
 		problems: [...inspected.problems, ...problemsOf(inspected), ...trustProblems],
@@ -125,7 +137,10 @@ function problemsOf({source, chain, key}: Inspected): string[] {
 		() => (leaf.ca && key === undefined) || checkSelfSigned(leaf, source),
 		() => checkProxies(chain, source),
 		() => key && checkKeyFile(key.file, key.status),
-		() => key?.key && findOwnCertificate([leaf], key.key, {certificate: source, key: key.file}),
+		() => {
+			if (key?.key === undefined || leaf.checkPrivateKey(key.key)) return;
+			throw notTogether({certificate: source, key: key.file});
+		},
 	];
 	return checks.flatMap(check => {
 		try {

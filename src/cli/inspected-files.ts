@@ -1,30 +1,34 @@
-/** What `gatepass cert inspect` looks at: a file, a folder, the identity that is found, or the chain of a server. */
+/** What `gatepass cert inspect` looks at on this machine: a file, a folder, or the identity that is found. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
-import {once} from 'node:events';
-import {type Stats, statSync} from 'node:fs';
+import {statSync} from 'node:fs';
 import process from 'node:process';
-import {setTimeout as pause} from 'node:timers/promises';
-import {checkServerIdentity, connect, type DetailedPeerCertificate, type TLSSocket} from 'node:tls';
-import {GatepassError} from '../errors.ts';
 import {warningsAbout} from '../identities/checks.ts';
 import {type ClientUse, judgeClientUse} from '../identities/client-use.ts';
 import {discover, nothingFound} from '../identities/discover.ts';
 import type {IdentityPlace} from '../identities/read-identity.ts';
 import {resolvePath} from '../strategy/paths.ts';
-import {chainOfPeer} from '../trust/trust-store.ts';
-import {isNamesake, parseCertificates} from '../x509/certificates.ts';
-import {readWithStatus} from '../x509/files.ts';
+import {aliasesIn, isNamesake, parseCertificates} from '../x509/certificates.ts';
+import {
+	type Choice,
+	chooseIdentity,
+	type HeldCertificate,
+	type HeldIdentity,
+	type HeldKey,
+	type Selection,
+} from '../x509/choose-identity.ts';
+import {type FileStatus, readWithStatus} from '../x509/files.ts';
 import {formsOf} from '../x509/form.ts';
 import {chooseChain} from '../x509/own-chain.ts';
+import {isPassphraseNeeded} from '../x509/passphrase.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
-import {isEncryptedKey, parsePrivateKey} from '../x509/private-keys.ts';
+import {isEncryptedKey, openPrivateKeys} from '../x509/private-keys.ts';
 import {type PassphraseOptions, withPassphrase} from './passphrase-input.ts';
 
 /** The private key that belongs to a certificate, where there is one. */
 export interface InspectedKey {
 	readonly file: string;
 	readonly isEncrypted: boolean;
-	readonly status: Stats;
+	readonly status: FileStatus;
 	/** Absent where it is encrypted and was not opened: it is not needed to look at the certificate. */
 	readonly key?: KeyObject;
 }
@@ -35,7 +39,11 @@ export interface Inspected {
 	/** The leaf first. */
 	readonly chain: readonly [X509Certificate, ...X509Certificate[]];
 	readonly key?: InspectedKey;
-	/** Certificates in the file that do not belong to the chain. */
+	/** What the file calls it. */
+	readonly alias?: string | undefined;
+	/** Other identities in the file. */
+	readonly otherIdentities: readonly HeldIdentity[];
+	/** Further certificates in the file, which belong to nobody's chain. */
 	readonly others: number;
 	/** What is wrong beyond the certificate and its key as such: with a server, or as a client's. */
 	readonly problems: readonly string[];
@@ -43,14 +51,11 @@ export interface Inspected {
 	readonly warnings: readonly string[];
 }
 
-/** Milliseconds for a server to show its certificate. */
-const timeout = 10_000;
+/** Which of several identities in a file, and how to open it. */
+export interface InspectOptions extends PassphraseOptions, Selection {}
 
 /** A file in any form, or a folder that holds an identity; without a name, the identity that is found. */
-export async function inspectFile(
-	written: string | undefined,
-	options: PassphraseOptions,
-): Promise<Inspected> {
+export async function inspectFile(written: string | undefined, options: InspectOptions): Promise<Inspected> {
 	const cwd = process.cwd();
 	const file = written === undefined ? undefined : resolvePath(written, cwd, process.env);
 	if (file !== undefined && !isFolder(file)) {
@@ -62,103 +67,82 @@ export async function inspectFile(
 	return inspectPlace(discovery.found, options);
 }
 
-async function inspectPlace(place: IdentityPlace, options: PassphraseOptions): Promise<Inspected> {
+async function inspectPlace(place: IdentityPlace, options: InspectOptions): Promise<Inspected> {
 	const {kind, certificate: file, key: keyFile} = place;
 	const {bytes, status} = await readWithStatus(file);
 	if (kind === 'pkcs12') {
 		let isEncrypted = false;
 		const opened = await withPassphrase(file, options, passphrase => {
 			isEncrypted = Boolean(passphrase);
-			return readPkcs12(bytes, file, passphrase);
+			return readPkcs12(bytes, file, passphrase, options);
 		});
-		return inspected(file, opened.certificates, {file, isEncrypted, status, key: opened.key});
+		const key = {file, isEncrypted, status, key: opened.key};
+		return inspected(file, opened.certificates, opened.certificate, key, opened);
 	}
 	const certificates = parseCertificates(bytes, file);
-	if (keyFile !== file) {
-		const forKey = await readWithStatus(keyFile);
-		return inspected(file, certificates, describeKey(forKey.bytes, keyFile, forKey.status));
-	}
-	const hasKey = formsOf(bytes).some(form => form === 'key' || form === 'encrypted key');
-	return inspected(file, certificates, hasKey ? describeKey(bytes, file, status) : undefined);
+	const aliases = aliasesIn(bytes);
+	const held = certificates.map(certificate => ({
+		certificate,
+		alias: aliases.get(certificate.fingerprint256),
+	}));
+	const forKey = keyFile === file ? {bytes, status} : await readWithStatus(keyFile);
+	const hasKey = formsOf(forKey.bytes).some(form => form === 'key' || form === 'encrypted key');
+	if (!hasKey && keyFile === file) return inspected(file, certificates, leafOf(certificates));
+	return inspectPair({file, certificates: held}, {file: keyFile, ...forKey}, options);
 }
 
-function describeKey(bytes: Buffer, file: string, status: Stats): InspectedKey {
+/** An encrypted key need not be opened to look at its certificate. */
+async function inspectPair(
+	{file, certificates}: {file: string; certificates: readonly HeldCertificate[]},
+	{file: keyFile, bytes, status}: {file: string; bytes: Buffer; status: FileStatus},
+	selection: Selection,
+): Promise<Inspected> {
 	const isEncrypted = isEncryptedKey(bytes);
-	return {file, isEncrypted, status, ...(!isEncrypted && {key: parsePrivateKey(bytes, file)})};
+	const keys = await openPrivateKeys(bytes, keyFile, undefined).catch((error: unknown): HeldKey[] => {
+		if (isPassphraseNeeded(error)) return [];
+		throw error;
+	});
+	const choice = chooseIdentity(keys, certificates, selection, file);
+	const all = certificates.map(({certificate}) => certificate);
+	const key = choice?.key ?? keys[0]?.key;
+	const described = {file: keyFile, isEncrypted, status, ...(key !== undefined && {key})};
+	return inspected(file, all, choice?.certificate ?? leafOf(all), described, choice);
 }
 
 function inspected(
 	source: string,
 	certificates: readonly X509Certificate[],
-	key: InspectedKey | undefined,
+	leaf: X509Certificate,
+	key?: InspectedKey,
+	choice?: Pick<Choice, 'alias' | 'others'>,
 ): Inspected {
-	const leaf = leafOf(certificates, key?.key);
 	const own = chooseChain(certificates, leaf);
 	const [, ...issuers] = own.isEnough ? own.chain : [...own.chain, ...own.leftOut];
-	const others = certificates.length - own.chain.length - own.leftOut.length;
+	const otherIdentities = choice?.others ?? [];
+	const shown = own.chain.length + own.leftOut.length + otherIdentities.length;
+	const others = Math.max(0, certificates.length - shown);
 	const chain = [leaf, ...issuers] as const;
 	// To look at a CA's own certificate is no mistake.
 	const isLookedAt = leaf.ca && key === undefined;
 	const {refused, doubts}: ClientUse = isLookedAt ? {doubts: []} : judgeClientUse(chain, source);
 	const problems = refused === undefined ? [] : [refused];
 	const warnings = [...doubts, ...(own.isEnough ? warningsAbout(own, source) : [])];
-	return {source, chain, others, problems, warnings, ...(key !== undefined && {key})};
+	return {
+		source,
+		chain,
+		alias: choice?.alias,
+		otherIdentities,
+		others,
+		problems,
+		warnings,
+		...(key !== undefined && {key}),
+	};
 }
 
-/** The certificate of the key; without one, the first that issued none of the others. */
-function leafOf(certificates: readonly X509Certificate[], key: KeyObject | undefined): X509Certificate {
-	const own = key && certificates.find(certificate => certificate.checkPrivateKey(key));
+/** Without a key: the first that issued none of the others. */
+function leafOf(certificates: readonly X509Certificate[]): X509Certificate {
 	const last = certificates.find(one => !certificates.some(other => other !== one && isNamesake(one, other)));
-	return own ?? last ?? (certificates[0] as X509Certificate);
-}
-
-/** The chain that a server shows. Nothing is sent to it, so nothing has to be believed of it yet. */
-export async function inspectServer(url: URL): Promise<Inspected> {
-	if (url.protocol !== 'https:') {
-		throw new GatepassError(`${url.origin} shows no certificate: only https does. Name its https address`);
-	}
-	const host = url.hostname.replace(/^\[|\]$/g, '');
-	const isAddress = /^[\d.]+$|:/.test(host);
-	const socket = connect({
-		host,
-		port: Number(url.port || 443),
-		...(!isAddress && {servername: host}),
-		ALPNProtocols: ['http/1.1'],
-		rejectUnauthorized: false,
-	});
-	try {
-		const peer = await peerOf(socket, url);
-		const [leaf, ...issuers] = chainOfPeer(peer);
-		if (leaf === undefined) throw new GatepassError(`${url.origin} showed no certificate. Check the server`);
-		const nameError = checkServerIdentity(host, peer);
-		const problems =
-			nameError === undefined
-				? []
-				: [`Its certificate is not for ${host}. Use a name that it is for, or have it issued for this one`];
-		return {source: url.origin, chain: [leaf, ...issuers], others: 0, problems, warnings: []};
-	} finally {
-		socket.destroy();
-	}
-}
-
-async function peerOf(socket: TLSSocket, url: URL): Promise<DetailedPeerCertificate> {
-	const late = new AbortController();
-	try {
-		await Promise.race([
-			once(socket, 'secureConnect'),
-			pause(timeout, undefined, {signal: late.signal}).then(() => {
-				throw new GatepassError(`${url.origin} did not answer in ${timeout / 1000} seconds. Try again`);
-			}),
-		]);
-	} catch (error) {
-		// A server that demands a client certificate ends a handshake without one, but has shown its own by then.
-		const shown = socket.getPeerCertificate(true);
-		if (shown?.raw === undefined) throw error;
-		return shown;
-	} finally {
-		late.abort();
-	}
-	return socket.getPeerCertificate(true);
+	return last ?? (certificates[0] as X509Certificate);
 }
 
 function isFolder(path: string): boolean {

@@ -1,11 +1,13 @@
 /** Finds the configuration: the file named, or the first one from the working directory upwards. */
-import {readFile} from 'node:fs/promises';
-import {basename, extname, resolve} from 'node:path';
+import {access} from 'node:fs/promises';
+import {basename, dirname, extname, join, resolve} from 'node:path';
 import {pathToFileURL} from 'node:url';
-import {lilconfig} from 'lilconfig';
 import {ConfigurationError} from '../errors.ts';
+import {FileReadError, readBounded} from '../files/bounded-read.ts';
 import {type Source, sourceFromValue} from './source.ts';
 import {sourceFromText} from './source-text.ts';
+
+const manifest = 'package.json';
 
 const searchPlaces = [
 	'gatepass.config.yaml',
@@ -15,7 +17,7 @@ const searchPlaces = [
 	'gatepass.config.mjs',
 	'gatepass.config.ts',
 	'.gatepassrc',
-	'package.json',
+	manifest,
 ];
 
 /**
@@ -38,49 +40,40 @@ export async function findConfiguration(cwd: string, file?: string): Promise<Sou
 	return found;
 }
 
+/** From the working directory upwards, the first that there is. */
 async function search(cwd: string): Promise<Source | undefined> {
-	// lilconfig does the walking; reading is left to `load`, which keeps the lines.
-	const toSource = async (file: string) => ({source: await load(file)});
-	const fromPackage = async (file: string) => {
-		const source = await load(file);
-		// Most package.json hold no configuration, and one that cannot be read may be none of ours.
-		return source.value === undefined || source.value === null ? {} : {[found]: {source}};
-	};
-	const kinds = ['.yaml', '.yml', '.json', '.js', '.mjs', '.ts', 'noExt'];
-	const explorer = lilconfig('gatepass', {
-		searchPlaces,
-		stopDir: '/',
-		cache: false,
-		ignoreEmptySearchPlaces: false,
-		packageProp: found,
-		loaders: Object.fromEntries(
-			kinds.map(kind => [
-				kind,
-				(file: string) => (basename(file) === 'package.json' ? fromPackage(file) : toSource(file)),
-			]),
-		),
-	});
-	try {
-		const result = await explorer.search(cwd);
-		if (result === null) return undefined;
-		// An empty file is not handed to the loader; it is a mistake to be shown all the same.
-		return result.isEmpty === true ? await load(result.filepath) : (result.config as {source: Source}).source;
-	} catch (error) {
-		throw error instanceof ConfigurationError ? error : cannotLoad((error as {path?: string}).path, error);
+	for (let folder = resolve(cwd); ; folder = dirname(folder)) {
+		for (const place of searchPlaces) {
+			const file = join(folder, place);
+			if (!(await isReachable(file))) continue;
+			const source = await load(file);
+			// Most package.json hold no configuration.
+			const isOthers = place === manifest && (source.value === undefined || source.value === null);
+			if (!isOthers) return source;
+		}
+		if (dirname(folder) === folder) return undefined;
 	}
 }
 
-/** Where `search` finds what `load` has read of a package.json. */
-const found = 'gatepass-found';
+/** Also where it cannot be read: that is a mistake to be shown. */
+function isReachable(file: string): Promise<boolean> {
+	return access(file).then(
+		() => true,
+		() => false,
+	);
+}
+
+/** Real ones have some kilobytes; package.json of the largest projects some hundreds. */
+const largestFile = 4 * 1024 * 1024;
 
 async function load(file: string): Promise<Source> {
 	try {
+		const text = (await readBounded(file, largestFile)).bytes.toString('utf8');
 		if (/^\.(?:js|mjs|cjs|ts|mts|cts)$/.test(extname(file))) {
 			const module: {default?: unknown} = await import(pathToFileURL(file).href);
 			return sourceFromValue(module.default, file);
 		}
-		const text = await readFile(file, 'utf8');
-		return sourceFromText(file, text, basename(file) === 'package.json' ? ['gatepass'] : []);
+		return sourceFromText(file, text, basename(file) === manifest ? ['gatepass'] : []);
 	} catch (error) {
 		throw cannotLoad(file, error);
 	}
@@ -94,11 +87,14 @@ function cannotLoad(file: string | undefined, error: unknown): ConfigurationErro
 
 function describeFailure(file: string | undefined, error: unknown): {message: string; hint: string} {
 	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
+	if (error instanceof FileReadError && code === undefined) {
+		return error.reason === 'folder'
+			? {message: 'it is a folder', hint: 'Name the file itself, or give the folder another name'}
+			: {message: `it ${error.message}`, hint: 'Name a file that holds just the configuration'};
+	}
 	switch (code) {
 		case 'ENOENT':
 			return {message: 'the file does not exist', hint: 'Name one that does'};
-		case 'EISDIR':
-			return {message: 'it is a folder', hint: 'Name the file itself, or give the folder another name'};
 		case 'EACCES':
 			return {message: 'this user may not read it', hint: 'Change its permissions'};
 		default:

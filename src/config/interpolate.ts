@@ -161,16 +161,16 @@ function readSecretFile(
 		return {path, file, text: secretIn(readBoundedSync(file, largestSecretFile).bytes)};
 	} catch (error) {
 		if (!(error instanceof FileReadError)) throw error;
-		const isOther = ['folder', 'special', 'too large'].includes(error.reason);
-		const hint = isOther ? 'that holds just the secret' : 'that exists and that this user may read';
-		problems.addUnresolved(path, `${file} ${whatIsWrong(error)}`, `Name a file ${hint}`);
+		const {code, size, message} = error;
+		if (code === undefined) {
+			const what = size === undefined ? message : `has ${size} bytes, too many for a secret`;
+			problems.addUnresolved(path, `${file} ${what}`, 'Name a file that holds just the secret');
+		} else {
+			const what = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
+			problems.addUnresolved(path, `${file} ${what}`, 'Name a file that exists and that this user may read');
+		}
 		return undefined;
 	}
-}
-
-function whatIsWrong({reason, code, message}: FileReadError): string {
-	if (reason === 'too large') return message.replace(/, and at most .*/, ', too many for a secret');
-	return code === undefined || code === 'ENOENT' ? message : `cannot be read (${code})`;
 }
 
 /** The secret that a file holds: the line break that editors put at its end is none of it. */

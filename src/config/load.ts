@@ -7,7 +7,7 @@ import {readEnvironment} from './environment.ts';
 import {interpolate} from './interpolate.ts';
 import {Problems} from './problems.ts';
 import type {ConfigurationInput} from './schema.ts';
-import {sourceFromValue} from './source.ts';
+import {formatPath, sourceFromValue} from './source.ts';
 import {StrategyRegistry} from './strategy-registry.ts';
 import {validate} from './validate.ts';
 
@@ -20,6 +20,8 @@ export interface LoadRequest {
 	readonly builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>;
 	/** The caller's own strategies. */
 	readonly strategies: readonly StrategyClass[];
+	/** Whether variables and files of secrets may be missing: no request is going to be made. */
+	readonly withoutSecrets?: boolean | undefined;
 	/** Whether the caller hands in a token store, which others may be able to read. */
 	readonly hasOwnStore?: boolean | undefined;
 }
@@ -44,7 +46,7 @@ export async function loadConfiguration(request: LoadRequest): Promise<LoadedCon
 	const source = isPlace
 		? await (await import('./find.ts')).findConfiguration(cwd, config)
 		: sourceFromValue(config);
-	const problems = new Problems(source);
+	const problems = new Problems(source, request.withoutSecrets);
 	problems.throwIfAny();
 	const folder = source.file === undefined ? cwd : dirname(source.file);
 	const environment = readEnvironment(folder, request.env, problems);
@@ -60,5 +62,16 @@ export async function loadConfiguration(request: LoadRequest): Promise<LoadedCon
 		secretFiles: files,
 	});
 	problems.throwIfAny();
-	return {configuration, strategyOf: name => registry.get(name)};
+	return {configuration: withNotes(configuration, problems), strategyOf: name => registry.get(name)};
+}
+
+/** What could not be filled in, as a note of its rule. */
+function withNotes(configuration: Configuration, {passedOver}: Problems): Configuration {
+	if (passedOver.length === 0) return configuration;
+	const hostRules = configuration.hostRules.map(rule => {
+		const own = passedOver.filter(({path}) => path[0] === 'hostRules' && path[1] === rule.index);
+		const notes = own.map(({path, message}) => `${formatPath(path.slice(2))}: ${message}`);
+		return own.length === 0 ? rule : {...rule, notes: [...(rule.notes ?? []), ...notes]};
+	});
+	return {...configuration, hostRules};
 }

@@ -9,9 +9,14 @@ export class Problems {
 	readonly #found: Problem[];
 	/** Paths of values that could not be filled in: whatever else is wrong there follows from that. */
 	readonly #unresolved = new Set<string>();
+	readonly #passOver: boolean;
+	/** What could not be filled in and was passed over. */
+	readonly passedOver: {readonly path: Path; readonly message: string}[] = [];
 	#redactor = new Redactor([]);
 
-	constructor(source: Source) {
+	/** @param passOver whether a value that cannot be filled in is no mistake where it does not decide on a rule. */
+	constructor(source: Source, passOver = false) {
+		this.#passOver = passOver;
 		this.#source = source;
 		this.#found = [...source.problems];
 	}
@@ -37,7 +42,8 @@ export class Problems {
 
 	/** Add a mistake that leaves the value at `path` unknown, so that it is the only one there. */
 	addUnresolved(path: Path, message: string, hint: string): void {
-		this.add(path, message, hint);
+		if (this.#passOver && !decides(path)) this.passedOver.push({path, message});
+		else this.add(path, message, hint);
 		this.#unresolved.add(formatPath(path));
 	}
 
@@ -49,6 +55,12 @@ export class Problems {
 	has(path: Path): boolean {
 		const place = formatPath(path);
 		return this.#found.some(problem => problem.path === place);
+	}
+
+	/** Whether the value there, or a part of it, could not be filled in. */
+	isUnresolved(path: Path): boolean {
+		const place = formatPath(path);
+		return [...this.#unresolved].some(found => found === place || found.startsWith(`${place}[`));
 	}
 
 	/** Whether there is a mistake at this path or inside of it. */
@@ -65,6 +77,11 @@ export class Problems {
 		const inOrder = this.#found.toSorted((a, b) => (a.line ?? 0) - (b.line ?? 0));
 		throw new ConfigurationError(inOrder);
 	}
+}
+
+/** Whether the value has a say in which rule is chosen for a URL. */
+function decides([section, _index, setting]: Path): boolean {
+	return section === 'hostRules' ? setting !== 'options' && setting !== 'tenant' : section === 'strategies';
 }
 
 function withoutFullStop(text: string): string {

@@ -1,13 +1,17 @@
 /** The strategies by name: built in, handed over by the caller, or exported by the modules of the configuration. */
-import {readFileSync} from 'node:fs';
 import {createRequire, findPackageJSON} from 'node:module';
 import {dirname, isAbsolute, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
+import {readBoundedSync} from '../files/bounded-read.ts';
 import {definitionOf, type StrategyClass} from '../strategy/index.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
+import {describeModuleFailure} from './module-failure.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
+
+/** Real manifests have some kilobytes. */
+const largestManifest = 4 * 1024 * 1024;
 
 export class StrategyRegistry {
 	readonly #builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>;
@@ -15,6 +19,7 @@ export class StrategyRegistry {
 	readonly #environment: Environment;
 	readonly #problems: Problems;
 	readonly #strategies = new Map<string, StrategyClass>();
+	#hasFailed = false;
 
 	constructor(
 		builtIn: Readonly<Record<string, () => Promise<StrategyClass>>>,
@@ -31,6 +36,11 @@ export class StrategyRegistry {
 	/** Every name that a rule may use. */
 	get names(): string[] {
 		return [...new Set([...Object.keys(this.#builtIn), ...this.#strategies.keys()])].sort();
+	}
+
+	/** Whether a module could not be loaded, so that names are missing whose lack is no mistake of its own. */
+	get isIncomplete(): boolean {
+		return this.#hasFailed;
 	}
 
 	/** The class that was registered or loaded under the name. */
@@ -76,10 +86,13 @@ export class StrategyRegistry {
 	/** Load a module, a path or a package, and register every strategy that it exports. */
 	async registerModule(specifier: string, path: Path): Promise<void> {
 		let exported: Record<string, unknown>;
+		let file = '';
 		try {
-			exported = await import(pathToFileURL(this.#resolve(specifier)).href);
+			file = this.#resolve(specifier);
+			exported = await import(pathToFileURL(file).href);
 		} catch (error) {
-			this.#problems.add(path, ...describeFailure(specifier, this.#folder, error));
+			this.#hasFailed = true;
+			this.#problems.add(path, ...describeFailure(specifier, file, this.#folder, error));
 			return;
 		}
 		const strategies = new Set(exportsOf(exported).filter(value => definitionOf(value) !== undefined));
@@ -114,21 +127,25 @@ function exportsOf(module: Record<string, unknown>): unknown[] {
 	return [...Object.values(module), ...inside];
 }
 
-function describeFailure(specifier: string, folder: string, error: unknown): [message: string, hint: string] {
-	const {code, name} = (error ?? {}) as NodeJS.ErrnoException;
-	if (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') {
-		return [
-			`the strategy module '${specifier}', or one that it imports, does not exist`,
-			`Name a file (starting with ./) or a package that is installed in ${folder} or above`,
-		];
-	}
+function describeFailure(
+	specifier: string,
+	file: string,
+	folder: string,
+	error: unknown,
+): [message: string, hint: string] {
+	const {code} = (error ?? {}) as NodeJS.ErrnoException;
 	if (code === 'ERR_PACKAGE_PATH_NOT_EXPORTED') {
 		return [`the package does not export '${specifier}'`, "Name what its 'exports' offer"];
 	}
-	return [
-		`the strategy module '${specifier}' cannot be loaded (${code ?? name ?? typeof error})`,
-		'Import it in a script of its own to see why',
-	];
+	// What was not found at all has no file.
+	const failure = file === '' && code === 'MODULE_NOT_FOUND' ? undefined : describeModuleFailure(error, file);
+	if (failure === undefined) {
+		return [
+			`the strategy module '${specifier}' does not exist`,
+			`Name a file (starting with ./) or a package that is installed in ${folder} or above`,
+		];
+	}
+	return [`the strategy module '${specifier}' ${failure.why}`, failure.hint];
 }
 
 /** A package that exports itself to `import` alone, which `require.resolve` cannot find. */
@@ -136,7 +153,9 @@ function resolveImportOnly(specifier: string, base: string): string {
 	const [, name = '', subpath = ''] = /^((?:@[^/]+\/)?[^/]+)(.*)$/.exec(specifier) ?? [];
 	const manifest = findPackageJSON(name, pathToFileURL(base));
 	const {exports}: {exports?: unknown} =
-		manifest === undefined ? {} : JSON.parse(readFileSync(manifest, 'utf8'));
+		manifest === undefined
+			? {}
+			: JSON.parse(readBoundedSync(manifest, largestManifest).bytes.toString('utf8'));
 	const target = pickImport(exportedAt(exports, `.${subpath}`));
 	if (manifest === undefined || target === undefined) throw notExported(specifier);
 	return join(dirname(manifest), target);

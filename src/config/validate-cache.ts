@@ -18,7 +18,9 @@ export function validateCache(input: CacheInput, context: ValidationContext): Co
 	const keys = validateKeys(input.encryptionKey, context);
 	const kind = storeKindOf(url);
 	const wantsKey = context.hasOwnStore || (kind !== undefined && isSharedKind(kind));
-	if (wantsKey && input.encryptionKey === undefined && input.encryption !== 'off') {
+	const hasKey =
+		input.encryptionKey !== undefined || context.problems.isUnresolved(['cache', 'encryptionKey']);
+	if (wantsKey && !hasKey && input.encryption !== 'off') {
 		context.problems.add(
 			['cache'],
 			'others can read this token store, and there is no key to encrypt tokens with',

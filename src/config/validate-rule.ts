@@ -69,6 +69,8 @@ async function validateStrategy(
 	if (definition === undefined) {
 		const {names} = registry;
 		const similar = closest(name, names);
+		// It may be in the module that could not be loaded, which was told.
+		if (similar === undefined && registry.isIncomplete) return undefined;
 		problems.add(
 			[...path, 'strategy'],
 			`there is no strategy '${name}'`,

@@ -44,12 +44,20 @@ export class FileReadError extends Error {
 	readonly reason: ReadFailure;
 	/** The operating system's, where it is the one that says no. */
 	readonly code: string | undefined;
+	/** Where it is too large: how large it is, in words, such as `more than 1024`. */
+	readonly size: string | undefined;
 
-	constructor(file: string, reason: ReadFailure, message: string, cause?: unknown) {
+	constructor(
+		file: string,
+		reason: ReadFailure,
+		message: string,
+		{cause, size}: {cause?: unknown; size?: string} = {},
+	) {
 		super(message, cause === undefined ? {} : {cause});
 		this.file = file;
 		this.reason = reason;
 		this.code = (cause as NodeJS.ErrnoException | undefined)?.code;
+		this.size = size;
 	}
 }
 
@@ -146,7 +154,7 @@ function content(bytes: Buffer, before: BigIntStats, after: BigIntStats): FileCo
 }
 
 function tooLarge(file: string, size: string, largest: number): FileReadError {
-	return new FileReadError(file, 'too large', `has ${size} bytes, and at most ${largest} are read`);
+	return new FileReadError(file, 'too large', `has ${size} bytes, and at most ${largest} are read`, {size});
 }
 
 function explained(file: string, error: unknown): unknown {
@@ -155,10 +163,12 @@ function explained(file: string, error: unknown): unknown {
 	switch (code) {
 		case 'ENOENT':
 		case 'ENOTDIR':
-			return new FileReadError(file, 'missing', 'does not exist', error);
+			return new FileReadError(file, 'missing', 'does not exist', {cause: error});
 		case 'ELOOP':
-			return new FileReadError(file, 'circle', 'is a symbolic link that leads back to itself', error);
+			return new FileReadError(file, 'circle', 'is a symbolic link that leads back to itself', {
+				cause: error,
+			});
 		default:
-			return new FileReadError(file, 'unreadable', `cannot be read (${code})`, error);
+			return new FileReadError(file, 'unreadable', `cannot be read (${code})`, {cause: error});
 	}
 }

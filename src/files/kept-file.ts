@@ -4,21 +4,19 @@ import type {BigIntStats} from 'node:fs';
 import {FileReadError, readBoundedSync} from './bounded-read.ts';
 import {stampOfSync} from './stamp.ts';
 
-/** How a file is read that is kept. */
+/** How the value of a file is made, and how often the file is looked at. */
 export interface KeptFileSettings<Value> {
 	/** Bytes that it may have at most. */
 	readonly largest: number;
-	/** Makes of the bytes what is kept. */
-	readonly parse: (bytes: Buffer, file: string) => Value;
-	/** Sees owner and mode before anything of the file is used, and may throw. */
-	readonly check?: (status: BigIntStats) => void;
+	/** Makes of the bytes, and of owner and mode, what is kept. */
+	readonly parse: (bytes: Buffer, file: string, status: BigIntStats) => Value;
 	/** Milliseconds for which a look at the file holds. Default: 1000. */
 	readonly interval?: number;
 }
 
 /**
  * The value of one file. What is broken now takes the place of nothing that was right before: a file may be half written.
- * Where the bytes are the same as before, so is the value.
+ * Where bytes, owner and mode are the same as before, so is the value.
  */
 export class KeptFile<Value> {
 	readonly file: string;
@@ -51,7 +49,7 @@ export class KeptFile<Value> {
 	 * What it holds now.
 	 *
 	 * @throws {FileReadError} where there is no such file, or it cannot be read.
-	 * @throws what `check` and `parse` throw.
+	 * @throws what `parse` throws.
 	 */
 	readCurrent(): Value {
 		this.#look();
@@ -73,8 +71,7 @@ export class KeptFile<Value> {
 		this.#stamp = undefined;
 		try {
 			const {bytes, status, stamp} = readBoundedSync(this.file, this.#settings.largest);
-			this.#settings.check?.(status);
-			this.#take(bytes);
+			this.#take(bytes, status);
 			if (stamp.isSettled) this.#stamp = stamp.text;
 		} catch (error) {
 			this.#digest = undefined;
@@ -83,13 +80,16 @@ export class KeptFile<Value> {
 		}
 	}
 
-	#take(bytes: Buffer): void {
-		const digest = createHash('sha256').update(bytes).digest('base64');
+	#take(bytes: Buffer, status: BigIntStats): void {
+		const digest = createHash('sha256')
+			.update(`${status.uid} ${status.mode} `)
+			.update(bytes)
+			.digest('base64');
 		if (digest === this.#digest) return;
 		// What cannot be taken apart is not tried again until it is other bytes.
 		this.#digest = digest;
 		try {
-			this.#value = this.#settings.parse(bytes, this.file);
+			this.#value = this.#settings.parse(bytes, this.file, status);
 			this.#failure = undefined;
 		} catch (error) {
 			this.#failure = error as Error;

@@ -3,10 +3,12 @@ import {type BigIntStats, statSync} from 'node:fs';
 import {stat} from 'node:fs/promises';
 
 /**
- * Milliseconds for which a file that was changed may change once more without its stamp telling: some file systems
- * count in whole seconds (ext2 and ext3 with small inodes, NFS over them), FAT in steps of two.
+ * Milliseconds for which a file that was changed may change once more without its stamp telling. Some file systems count
+ * in whole seconds (ext2 and ext3 with small inodes, NFS over them), FAT in steps of two; the others by a clock that goes
+ * on every few milliseconds.
  */
-const coarsestStep = 2000;
+const coarseStep = 2000;
+const fineStep = 100;
 
 /** How a file, or several, stood at one time. */
 export interface FileStamp {
@@ -50,11 +52,12 @@ export function stampsOfSync(files: readonly string[]): FileStamp {
 /** The stamp of a file whose status is known. */
 export function stampFrom(status: BigIntStats): FileStamp {
 	const {dev, ino, size, mtimeNs, ctimeNs} = status;
-	const latest = Number((mtimeNs > ctimeNs ? mtimeNs : ctimeNs) / 1_000_000n);
+	const latest = mtimeNs > ctimeNs ? mtimeNs : ctimeNs;
+	const step = latest % 1_000_000_000n === 0n ? coarseStep : fineStep;
 	return {
 		text: [dev, ino, size, mtimeNs, ctimeNs].join(),
 		// A time in the future is another machine's, and may be told by a clock that is a little ahead.
-		isSettled: Math.abs(Date.now() - latest) > coarsestStep,
+		isSettled: Math.abs(Date.now() - Number(latest / 1_000_000n)) > step,
 	};
 }
 

@@ -10,10 +10,10 @@ const largestFile = 64 * 1024 * 1024;
  * A function that fetches one. What comes is to be verified by its signature, so plain http will do, and redirects are
  * followed. It rejects with an error that says in half a sentence why.
  */
-export function fileFetcher(got: Promise<Got>): (url: string, signal: AbortSignal) => Promise<Buffer> {
+export function fileFetcher(got: () => Promise<Got>): (url: string, signal: AbortSignal) => Promise<Buffer> {
 	return async (url, signal) => {
 		const tooLarge = new AbortController();
-		const request = (await got)(url, {
+		const request = (await got())(url, {
 			responseType: 'buffer',
 			maxRedirects: 3,
 			// Nothing is asked for packed: a small answer could unfold to any size.

@@ -3,9 +3,10 @@ import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
+import {sameFailure} from '../tls/peer-certificates.ts';
+import {PauseWatch} from '../tokens/steady-clock.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';
 import {sendBelow} from './below-got.ts';
-import {PauseWatch} from './pause-watch.ts';
 
 export interface HttpClientSettings {
 	/** Milliseconds for a request with all its retries. Each try has half of that, where there are retries. */
@@ -20,12 +21,12 @@ const largestBody = 1024 * 1024;
 const passingStatuses = [502, 503, 504];
 
 export class GotHttpClient implements HttpClient {
-	readonly #got: Promise<Got>;
+	readonly #got: () => Promise<Got>;
 	readonly #trust: TrustStores;
 	readonly #agents: TlsAgents;
 	readonly #settings: HttpClientSettings;
 
-	constructor(got: Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
+	constructor(got: () => Promise<Got>, trust: TrustStores, agents: TlsAgents, settings: HttpClientSettings) {
 		this.#got = got;
 		this.#trust = trust;
 		this.#agents = agents;
@@ -48,7 +49,7 @@ export class GotHttpClient implements HttpClient {
 	async #fetch(input: string | URL, init: RequestInit & {identity?: Identity}): Promise<Response> {
 		const url = new URL(input);
 		const {timeout, retries} = this.#settings;
-		const got = await this.#got;
+		const got = await this.#got();
 		const trust = this.#trust.find(url);
 		const useOwnAgent = url.protocol === 'https:' && (trust !== undefined || init.identity !== undefined);
 		const tooLarge = new AbortController();
@@ -141,5 +142,5 @@ function detach(error: RequestError, url: URL): Error {
 	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
 	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);
 	Object.defineProperty(detached, 'name', {value: error.name, configurable: true});
-	return Object.assign(detached, {code: error.code});
+	return sameFailure(Object.assign(detached, {code: error.code}), error);
 }

@@ -1,9 +1,9 @@
 /** What is looked at before a server sees an identity; each failure is a `CertificateError` with the hint. */
-import type {KeyObject, X509Certificate} from 'node:crypto';
-import type {Stats} from 'node:fs';
+import type {X509Certificate} from 'node:crypto';
 import process from 'node:process';
 import {CertificateError} from '../errors.ts';
 import {isIssuedBy, isSelfIssued} from '../x509/certificates.ts';
+import type {FileStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Subject} from '../x509/names.ts';
 import type {OwnChain} from '../x509/own-chain.ts';
@@ -19,24 +19,9 @@ export interface ChainVerdict {
 /** Judges a chain, leaf first. */
 export type JudgeChain = (chain: readonly X509Certificate[]) => ChainVerdict | Promise<ChainVerdict>;
 
-/**
- * The certificate that the key belongs to. Where a file holds it renewed as well, the one that is valid, and the latest.
- *
- * @throws {CertificateError} where the key belongs to none of them.
- */
-export function findOwnCertificate(
-	certificates: readonly X509Certificate[],
-	key: KeyObject,
-	files: {readonly certificate: string; readonly key: string},
-): X509Certificate {
-	const own = certificates.filter(certificate => certificate.checkPrivateKey(key));
-	const now = Date.now();
-	const valid = own.filter(one => one.validFromDate.getTime() <= now && now <= one.validToDate.getTime());
-	const [best] = (valid.length > 0 ? valid : own).toSorted(
-		(one, other) => other.validToDate.getTime() - one.validToDate.getTime(),
-	);
-	if (best !== undefined) return best;
-	throw new CertificateError(
+/** The error where the key belongs to none of the certificates. */
+export function notTogether(files: {readonly certificate: string; readonly key: string}): CertificateError {
+	return new CertificateError(
 		files.certificate === files.key
 			? `The key in ${files.key} does not belong to any certificate in it. Put the pair into it that was issued together`
 			: `The key ${files.key} does not belong to the certificate ${files.certificate}. Name the pair that was issued together`,
@@ -44,22 +29,25 @@ export function findOwnCertificate(
 }
 
 /**
- * Whether the key file is for its owner only, and this user is the owner.
+ * Whether the key file is for this user only: their own and at most 0600, or mounted for them by an orchestrator, which
+ * is root's, for a group to read and nobody else.
  *
- * That holds for root too, who could read any file: whoever owns a key file can put another key in its place, so
+ * The first holds for root too, who could read any file: whoever owns a key file can put another key in its place, so
  * that root would act under a name that somebody else chose.
  */
 export function checkKeyFile(
 	file: string,
-	status: Pick<Stats, 'mode' | 'uid'>,
+	status: FileStatus,
 	user: number | undefined = process.geteuid?.(),
 ): void {
 	// Windows has neither such rights nor such owners.
-	if (user === undefined) return;
+	if (user === undefined || isMountedFor(user, status)) return;
 	if (status.uid !== user) {
 		throw new CertificateError(
 			`The key ${file} is owned by another user (${status.uid}; this one is ${user}). ` +
-				`Make it your own with 'chown', or copy it to a file of your own`,
+				(status.uid === 0
+					? `Make it your own with 'chown', or have it mounted with mode 0440 for a group of this user`
+					: `Make it your own with 'chown', or copy it to a file of your own`),
 		);
 	}
 	const rights = status.mode & 0o777;
@@ -70,6 +58,15 @@ export function checkKeyFile(
 			`The key ${file} ${who} (mode 0${rights.toString(8).padStart(3, '0')}). Run 'chmod 600 ${file}'`,
 		);
 	}
+}
+
+/**
+ * As Kubernetes mounts with an `fsGroup`, Docker with a `gid`, and systemd with an access list, whose mask stands where
+ * the rights of the group do. That this user can read it is root's doing; nobody else may.
+ */
+function isMountedFor(user: number, {mode, uid}: FileStatus): boolean {
+	const rights = mode & 0o777;
+	return uid === 0 && user !== 0 && (rights & ~0o640) === 0 && (rights & 0o040) !== 0;
 }
 
 /** Whether the certificate itself, and all that stands behind it in the file, is valid now. */

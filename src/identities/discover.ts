@@ -1,7 +1,7 @@
 /** Finds the user's grid certificate where the grid's own tools and cernrequests keep it. */
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../errors.ts';
-import {homeFolder, resolvePath} from '../strategy/paths.ts';
+import {homeFolder, isFileContent, resolvePath} from '../strategy/paths.ts';
 import type {Environment, IdentitySource} from '../strategy/services.ts';
 import {isFolder, isMissing, reasonAgainstFile, reasonAgainstProxy} from './probe.ts';
 import type {IdentityPlace} from './read-identity.ts';
@@ -82,19 +82,22 @@ class Search {
 
 	inOptions(folder: string, lineages: string | undefined): IdentityPlace | undefined {
 		const {proxy, pkcs12, certificate, key, directory, lineage} = this.#source;
-		const path = (written: string): string => resolvePath(written, folder, this.#environment);
-		if (proxy !== undefined) return this.#named('proxy', [path(proxy)], ["the option 'proxy'"]);
-		if (pkcs12 !== undefined) return this.#named('pkcs12', [path(pkcs12)], ["the option 'pkcs12'"]);
+		const path = (option: string, written: string): string =>
+			this.#path(`the option '${option}'`, written, folder);
+		if (proxy !== undefined) return this.#named('proxy', [path('proxy', proxy)], ["the option 'proxy'"]);
+		if (pkcs12 !== undefined) return this.#named('pkcs12', [path('pkcs12', pkcs12)], ["the option 'pkcs12'"]);
 		if (certificate !== undefined && key !== undefined) {
 			const namedBy = ["the option 'certificate'", "the option 'key'"] as const;
-			return this.#named('pair', [path(certificate), path(key)], namedBy);
+			const files = [path('certificate', certificate), path('key', key)];
+			return this.#named('pair', files, namedBy);
 		}
 		if (lineage !== undefined) {
-			const place = join(lineages ?? folder, 'live', lineage);
+			const place = path('lineage', join(lineages ?? folder, 'live', lineage));
 			const files = [join(place, 'fullchain.pem'), join(place, 'privkey.pem')] as const;
 			return this.#named('pair', files, ["the option 'lineage'", "the option 'lineage'"]);
 		}
-		return directory === undefined ? undefined : this.#namedFolder(path(directory), "the option 'directory'");
+		if (directory === undefined) return undefined;
+		return this.#namedFolder(path('directory', directory), "the option 'directory'");
 	}
 
 	inProxyVariable(): IdentityPlace | undefined {
@@ -189,7 +192,7 @@ class Search {
 	}
 
 	#place(kind: IdentityPlace['kind'], files: readonly string[], namedBy: string): IdentityPlace {
-		const {passphrase, requireRobot} = this.#source;
+		const {passphrase, requireRobot, alias, thumbprint} = this.#source;
 		const [certificate = '', key = certificate] = files;
 		return {
 			kind: kind === 'pair' && certificate === key ? 'proxy' : kind,
@@ -198,7 +201,17 @@ class Search {
 			namedBy,
 			...(passphrase !== undefined && {passphrase}),
 			...(requireRobot !== undefined && {requireRobot}),
+			...(alias !== undefined && {alias}),
+			...(thumbprint !== undefined && {thumbprint}),
 		};
+	}
+
+	/** Of a key that is given instead of the name of its file, nothing is repeated. */
+	#path(namedBy: string, written: string, folder: string): string {
+		if (!isFileContent(written)) return resolvePath(written, folder, this.#environment);
+		throw new CredentialUnavailableError(
+			`${namedBy.slice(0, 1).toUpperCase()}${namedBy.slice(1)} holds text where the name of a file belongs. Write it into a file, and name that`,
+		);
 	}
 
 	#passOver(place: string, reason: string): undefined {
@@ -208,6 +221,6 @@ class Search {
 	/** An empty variable is one that is not set. Paths in variables start at the working directory. */
 	#variable(name: string): string | undefined {
 		const written = this.#environment[name];
-		return written ? resolvePath(written, process.cwd(), this.#environment) : undefined;
+		return written ? this.#path(`the variable ${name}`, written, process.cwd()) : undefined;
 	}
 }

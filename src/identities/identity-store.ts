@@ -70,8 +70,10 @@ export class IdentityStore implements Identities {
 	}
 
 	#watch(source: IdentitySource): WatchedSource {
-		const {certificate, key, pkcs12, proxy, passphrase, directory, lineage, requireRobot} = source;
-		const copy = {certificate, key, pkcs12, proxy, passphrase, directory, lineage, requireRobot};
+		const {certificate, key, pkcs12, proxy, passphrase, directory, lineage} = source;
+		const {requireRobot, alias, thumbprint} = source;
+		const place = {certificate, key, pkcs12, proxy, passphrase, directory, lineage};
+		const copy = {...place, requireRobot, alias, thumbprint};
 		const name = JSON.stringify(Object.values(copy));
 		let watched = this.#sources.get(name);
 		if (watched === undefined) {
@@ -87,9 +89,10 @@ export class IdentityStore implements Identities {
 	}
 
 	#open(place: IdentityPlace): WatchedIdentity {
-		const {kind, certificate, key, passphrase, requireRobot = false} = place;
+		const {kind, certificate, key, passphrase, requireRobot = false, alias, thumbprint} = place;
 		// A proxy and a pair in one file are read alike. What only one rule demands must not be given to another unseen.
-		const name = JSON.stringify([kind === 'pkcs12', certificate, key, passphrase, requireRobot]);
+		const parts = [kind === 'pkcs12', certificate, key, passphrase, requireRobot, alias, thumbprint];
+		const name = JSON.stringify(parts);
 		let watched = this.#places.get(name);
 		if (watched === undefined) {
 			watched = new WatchedIdentity(place, this.#services);

@@ -1,15 +1,15 @@
 /** Reads an identity from its files, whatever their form, and checks it before any server sees it. */
 import type {KeyObject, X509Certificate} from 'node:crypto';
-import type {Stats} from 'node:fs';
 import {CertificateError} from '../errors.ts';
 import type {CertificateKind, Identity} from '../strategy/services.ts';
-import {parseCertificates, toPem} from '../x509/certificates.ts';
-import {readWithStatus} from '../x509/files.ts';
+import {aliasesIn, parseCertificates, toPem} from '../x509/certificates.ts';
+import {chooseIdentity} from '../x509/choose-identity.ts';
+import {type FileStatus, readWithStatus} from '../x509/files.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {chooseChain, type OwnChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
-import {openPrivateKey} from '../x509/private-keys.ts';
+import {openPrivateKeys} from '../x509/private-keys.ts';
 import {
 	checkChain,
 	checkKeyFile,
@@ -17,8 +17,8 @@ import {
 	checkRobot,
 	checkSelfSigned,
 	checkValidity,
-	findOwnCertificate,
 	type JudgeChain,
+	notTogether,
 	warningsAbout,
 } from './checks.ts';
 import {judgeClientUse} from './client-use.ts';
@@ -33,6 +33,9 @@ export interface IdentityPlace {
 	/** A secret. */
 	readonly passphrase?: string | undefined;
 	readonly requireRobot?: boolean | undefined;
+	/** Which of several identities in the files is meant. */
+	readonly alias?: string | undefined;
+	readonly thumbprint?: string | undefined;
 	/** Who named the place: `the option 'pkcs12'`, `the variable X509_USER_PROXY`. */
 	readonly namedBy: string;
 }
@@ -105,9 +108,8 @@ export class LoadedIdentity implements Identity {
  */
 export async function readIdentity(place: IdentityPlace, judge?: JudgeChain): Promise<LoadedIdentity> {
 	const {certificate: file, requireRobot} = place;
-	const {certificates, key, keyFileStatus} = await readParts(place);
+	const {certificates, key, leaf, keyFileStatus} = await readParts(place);
 	const files = {certificate: file, key: place.key};
-	const leaf = findOwnCertificate(certificates, key, files);
 	const own = await sufficient(chooseChain(certificates, leaf), judge);
 	const {chain} = own;
 	const use = judgeClientUse(chain, file);
@@ -130,22 +132,31 @@ async function sufficient(own: OwnChain, judge: JudgeChain | undefined): Promise
 interface Parts {
 	readonly certificates: readonly X509Certificate[];
 	readonly key: KeyObject;
-	readonly keyFileStatus: Stats;
+	/** The certificate of the key. */
+	readonly leaf: X509Certificate;
+	readonly keyFileStatus: FileStatus;
 }
 
-async function readParts({kind, certificate, key, passphrase}: IdentityPlace): Promise<Parts> {
+async function readParts(place: IdentityPlace): Promise<Parts> {
+	const {kind, certificate: file, key: keyFile, passphrase} = place;
 	if (kind === 'pkcs12') {
-		const {bytes, status} = await readWithStatus(certificate);
-		return {...(await readPkcs12(bytes, certificate, passphrase)), keyFileStatus: status};
+		const {bytes, status} = await readWithStatus(file);
+		const {certificate: leaf, certificates, key} = await readPkcs12(bytes, file, passphrase, place);
+		return {certificates, key, leaf, keyFileStatus: status};
 	}
 	const [forCertificate, forKey] = await Promise.all([
-		readWithStatus(certificate),
-		certificate === key ? undefined : readWithStatus(key),
+		readWithStatus(file),
+		file === keyFile ? undefined : readWithStatus(keyFile),
 	]);
 	const {bytes, status} = forKey ?? forCertificate;
-	return {
-		certificates: parseCertificates(forCertificate.bytes, certificate),
-		key: await openPrivateKey(bytes, key, passphrase),
-		keyFileStatus: status,
-	};
+	const certificates = parseCertificates(forCertificate.bytes, file);
+	const keys = await openPrivateKeys(bytes, keyFile, passphrase);
+	const aliases = aliasesIn(forCertificate.bytes);
+	const held = certificates.map(certificate => ({
+		certificate,
+		alias: aliases.get(certificate.fingerprint256),
+	}));
+	const choice = chooseIdentity(keys, held, place, file);
+	if (choice === undefined) throw notTogether({certificate: file, key: keyFile});
+	return {certificates, key: choice.key, leaf: choice.certificate, keyFileStatus: status};
 }

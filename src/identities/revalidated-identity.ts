@@ -1,11 +1,11 @@
 /** The identity at one place, read again when its files have changed. All rules that name the place share it. */
 import type {GatepassError} from '../errors.ts';
+import {stampsOf} from '../files/stamp.ts';
 import type {Events} from '../observability/events.ts';
 import type {Identity, Passphrases} from '../strategy/services.ts';
 import {isPassphraseNeeded, isPassphraseWrong} from '../x509/passphrase.ts';
 import type {JudgeChain} from './checks.ts';
 import {ExpiryWarnings} from './expiry-warnings.ts';
-import {versionsOf} from './file-versions.ts';
 import {isMissing} from './probe.ts';
 import {type IdentityPlace, type LoadedIdentity, readIdentity} from './read-identity.ts';
 
@@ -130,7 +130,7 @@ export class WatchedIdentity {
 	}
 
 	async #refresh(): Promise<LoadedIdentity> {
-		const before = await versionsOf(this.#files);
+		const before = await stampsOf(this.#files);
 		const identity = this.isUsable(Date.now()) ? this.#identity : undefined;
 		if (identity !== undefined && this.#versions === before.text) return identity;
 		const failure = this.#failure;
@@ -150,12 +150,12 @@ export class WatchedIdentity {
 	/** Read the files, at a time at which they do not change. */
 	async #read() {
 		for (let reading = 1; ; reading++) {
-			const before = await versionsOf(this.#files);
+			const before = await stampsOf(this.#files);
 			const result = await this.#readOrAsk().then(
 				identity => ({identity}),
 				(error: unknown) => ({error}),
 			);
-			const versions = await versionsOf(this.#files);
+			const versions = await stampsOf(this.#files);
 			if (versions.text !== before.text && reading < mostReadings) continue;
 			if ('error' in result) throw result.error;
 			return {identity: result.identity, versions};

@@ -4,9 +4,9 @@
  * Between, an identity is given out without looking at any file and without making anything. See
  * docs/decisions/0008-files-looked-at-in-use.md.
  */
+import {stampsOf} from '../files/stamp.ts';
 import type {Identity} from '../strategy/services.ts';
 import {type Discovery, nothingFound} from './discover.ts';
-import {versionsOf} from './file-versions.ts';
 import {about, type IdentityServices, type WatchedIdentity} from './revalidated-identity.ts';
 
 /** Milliseconds for which files are not looked at again. */
@@ -58,7 +58,7 @@ export class WatchedSource {
 	}
 
 	async #look(now: number): Promise<Identity> {
-		const {text, isSettled} = await versionsOf(this.#files);
+		const {text, isSettled} = await stampsOf(this.#files);
 		const held = this.#held;
 		const hasChanged = text !== this.#versions || now >= this.#searchAgainAt || !held?.isUsable(now);
 		if (hasChanged) {

@@ -16,6 +16,7 @@ import {isThere, syncFolder, temporaryBeside, writeToDisk, writingInto} from '..
 import {warningsAbout} from '../identities/checks.ts';
 import {judgeClientUse} from '../identities/client-use.ts';
 import {isSelfIssued, toPem} from '../x509/certificates.ts';
+import type {HeldIdentity, Selection} from '../x509/choose-identity.ts';
 import {readBounded} from '../x509/files.ts';
 import {chooseChain} from '../x509/own-chain.ts';
 import {readPkcs12} from '../x509/pkcs12.ts';
@@ -31,6 +32,8 @@ export interface ImportSettings {
 	readonly to: string;
 	/** Whether to replace what is there; that is kept. */
 	readonly force: boolean;
+	/** Which of several identities in the file. Default: the latest of those that are valid. */
+	readonly selection?: Selection;
 }
 
 /** What an import wrote. */
@@ -41,6 +44,10 @@ export interface Imported {
 	readonly chain: readonly X509Certificate[];
 	/** Where that is kept which was there before: files, or the folder of a version. */
 	readonly backups: readonly string[];
+	/** What the file calls it. */
+	readonly alias?: string | undefined;
+	/** The other identities of the file. */
+	readonly others: readonly HeldIdentity[];
 	/** Sentences about what may need care. */
 	readonly warnings: readonly string[];
 }
@@ -51,11 +58,17 @@ export interface Imported {
  * @throws {CertificateError} where it cannot be used; where a passphrase is needed, `isPassphraseNeeded` knows the error.
  * @throws {GatepassError} where there is a certificate or key already, and `force` is not set.
  */
-export async function importPkcs12({file, passphrase, to, force}: ImportSettings): Promise<Imported> {
+export async function importPkcs12({
+	file,
+	passphrase,
+	to,
+	force,
+	selection,
+}: ImportSettings): Promise<Imported> {
 	const folder = new IdentityFolder(to);
 	await writingInto(to, () => checkPlace(folder, force));
-	const {key, certificates} = await readPkcs12(await readBounded(file), file, passphrase);
-	const leaf = certificates[0] as X509Certificate;
+	const opened = await readPkcs12(await readBounded(file), file, passphrase, selection);
+	const {key, certificate: leaf, certificates, alias, others} = opened;
 	// Servers have the root, or they would not trust it.
 	const own = chooseChain(certificates, leaf);
 	const shown = own.isEnough ? own.chain : [...own.chain, ...own.leftOut];
@@ -73,7 +86,7 @@ export async function importPkcs12({file, passphrase, to, force}: ImportSettings
 		...use.doubts,
 		...(own.isEnough ? warningsAbout(own, file) : []),
 	];
-	return {certificate: folder.certificate, key: folder.key, chain, backups, warnings};
+	return {certificate: folder.certificate, key: folder.key, chain, backups, alias, others, warnings};
 }
 
 /** Before anybody is asked for a passphrase in vain. */

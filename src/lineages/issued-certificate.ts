@@ -1,6 +1,5 @@
 /** What a certificate authority has issued: reads it in any form, and checks it before it is put into use. */
-import 'reflect-metadata';
-import {type KeyObject, X509Certificate} from 'node:crypto';
+import type {KeyObject, X509Certificate} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
 import {judgeClientUse} from '../identities/client-use.ts';
 import {canonicalNames} from '../x509/canonical-name.ts';
@@ -11,31 +10,16 @@ import {
 	parseCertificates,
 	withoutDuplicates,
 } from '../x509/certificates.ts';
-import {derFormOf} from '../x509/form.ts';
 import {kindOf} from '../x509/kind.ts';
 import {rfc2253Issuer, rfc2253Subject} from '../x509/names.ts';
 import {chooseChain} from '../x509/own-chain.ts';
-import {pemBlocks} from '../x509/pem.ts';
+import {certificatesInPkcs7, pkcs7In} from '../x509/pkcs7.ts';
 
 /** All certificates in PEM, DER or PKCS#7 (RFC 2315, `.p7b`). `source` names them in errors. */
 export async function readIssued(bytes: Buffer, source: string): Promise<X509Certificate[]> {
-	const bundle = pkcs7In(bytes);
-	if (bundle === undefined) return parseCertificates(bytes, source);
-	const {X509Certificates} = await import('@peculiar/x509');
-	try {
-		const found = [...new X509Certificates(new Uint8Array(bundle))];
-		return withoutDuplicates(found.map(({rawData}) => new X509Certificate(Buffer.from(rawData))));
-	} catch (error) {
-		throw new CertificateError(`The PKCS#7 file ${source} is damaged or cut off. Download it again`, {
-			cause: error,
-		});
-	}
-}
-
-/** Microsoft's authorities label PKCS#7 in PEM as a certificate. */
-function pkcs7In(bytes: Buffer): Buffer | undefined {
-	const candidates = [bytes, ...pemBlocks(bytes).map(({base64}) => Buffer.from(base64, 'base64'))];
-	return candidates.find(candidate => derFormOf(candidate) === 'pkcs7');
+	const bundles = pkcs7In(bytes);
+	if (bundles.length === 0) return parseCertificates(bytes, source);
+	return withoutDuplicates(bundles.flatMap(bundle => certificatesInPkcs7(bundle, source)));
 }
 
 /** The certificate of a key. */

@@ -95,11 +95,13 @@ async function makePending(
 	serviceAccount: string,
 	{keyType, authority}: RequestSettings,
 ): Promise<PendingRequest> {
-	const commonName = robotName(serviceAccount);
-	const made = await makeRequest(installed ? {ofCertificate: installed} : {commonName}, keyType);
+	// The name of a successor is given: only that of a new robot has to be a good one.
+	const subject =
+		installed === undefined ? {commonName: robotName(serviceAccount)} : {ofCertificate: installed};
+	const made = await makeRequest(subject, keyType);
 	return keepPending(folder, made, {
 		serviceAccount,
-		subject: installed === undefined ? `CN=${commonName}` : rfc2253Subject(installed),
+		subject: 'commonName' in subject ? `CN=${subject.commonName}` : rfc2253Subject(subject.ofCertificate),
 		isRenewal: installed !== undefined,
 		createdAt: Date.now(),
 		authority: authority ?? {kind: 'by-hand'},
@@ -135,8 +137,8 @@ async function accountOf(
 	installed: X509Certificate | undefined,
 	named: string | undefined,
 ): Promise<string> {
-	if (named !== undefined) robotName(named);
 	if (installed === undefined) {
+		if (named !== undefined) robotName(named);
 		const account = named ?? (await readPending(folder))?.serviceAccount;
 		if (account !== undefined) return account;
 		throw new GatepassError(

@@ -5,6 +5,7 @@
  * the request; each `yield` sends it and gives back the response; to go on and `yield` again is to send it
  * again; to return is to accept the response.
  */
+import 'reflect-metadata';
 import type {StandardSchemaV1} from '@standard-schema/spec';
 import {type InjectionToken, inject, injectable} from 'tsyringe';
 import type {GatepassError} from '../errors.ts';
@@ -19,12 +20,13 @@ import {
 } from './services.ts';
 
 export {inject, injectable} from 'tsyringe';
-export {FileReadError} from '../files/bounded-read.ts';
+export {FileReadError, type ReadFailure} from '../files/bounded-read.ts';
 export {KeptFile, type KeptFileSettings} from '../files/kept-file.ts';
+export {type FileStamp, stampOfSync} from '../files/stamp.ts';
 export {redact} from '../observability/redact.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
-export {resolvePath} from './paths.ts';
+export {isFileContent, resolvePath} from './paths.ts';
 export * from './services.ts';
 export {readVariable} from './variables.ts';
 

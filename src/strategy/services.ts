@@ -96,6 +96,10 @@ export interface IdentitySource {
 	readonly lineage?: string | undefined;
 	/** Take no certificate but one of a robot. Default: `false`. */
 	readonly requireRobot?: boolean | undefined;
+	/** Which of several identities in the files: its alias (PKCS#12's `friendlyName`). Default: the latest of those that are valid. */
+	readonly alias?: string | undefined;
+	/** Likewise, the SHA-256 or SHA-1 of its certificate in hexadecimal digits. */
+	readonly thumbprint?: string | undefined;
 }
 
 /** A client certificate with its private key and chain. Printing it shows no key. */

@@ -1,7 +1,9 @@
 /** An https server that demands a client certificate, with the certificates to reach it. */
+import type {X509Certificate} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {createServer} from 'node:https';
 import type {TLSSocket} from 'node:tls';
+import {subjectValues} from '../x509/names.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from './authority.ts';
 import {answerJson, startServer, type TestServer} from './server.ts';
 
@@ -26,8 +28,9 @@ export async function startMtlsServer(): Promise<MtlsServer> {
 	const https = createServer({cert, key, ca, requestCert: true, rejectUnauthorized: true});
 	const server = await startServer(
 		(request, response, incoming) => {
-			const {subject} = (incoming.socket as TLSSocket).getPeerCertificate();
-			answerJson(response, 200, {path: request.url, subject: `CN=${subject.CN}`});
+			const certificate = (incoming.socket as TLSSocket).getPeerX509Certificate() as X509Certificate;
+			const [name] = subjectValues(certificate, 'CN');
+			answerJson(response, 200, {path: request.url, subject: `CN=${name}`});
 		},
 		https,
 		'https',

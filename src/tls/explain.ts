@@ -1,27 +1,12 @@
 /** Says in words why a TLS connection failed: a server that no CA vouches for, or one that refused our certificate. */
+import {X509Certificate} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
+import {orderChain} from '../x509/own-chain.ts';
+import {certificatesBehind} from './peer-certificates.ts';
 import {RefusedConnection} from './rejections.ts';
-
-/** OpenSSL's verification errors, as Node names them, that mean: the server's certificate is not to be trusted. */
-const untrusted: Readonly<Record<string, string>> = {
-	UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'no trusted CA vouches for its certificate',
-	UNABLE_TO_GET_ISSUER_CERT: 'no trusted CA vouches for its certificate',
-	UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'no trusted CA vouches for its certificate',
-	SELF_SIGNED_CERT_IN_CHAIN: 'no trusted CA vouches for its certificate',
-	DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
-	CERT_UNTRUSTED: 'no trusted CA vouches for its certificate',
-	CERT_REJECTED: 'its certificate is rejected',
-	CERT_SIGNATURE_FAILURE: 'the signature of its certificate is wrong',
-	CERT_CHAIN_TOO_LONG: 'the chain of its certificate is too long',
-	INVALID_CA: 'a CA in its chain is not allowed to sign',
-	INVALID_PURPOSE: 'its certificate is not for servers',
-	CERT_HAS_EXPIRED: 'its certificate, or one in its chain, has expired',
-	CERT_NOT_YET_VALID: "its certificate is not valid yet, or this machine's clock is behind",
-	CERT_REVOKED: 'its certificate is revoked',
-	ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-};
+import {explainServerFault, type ServerChain} from './server-faults.ts';
 
 /** What a server says by an alert (RFC 8446 section 6.2) when it refuses a client certificate, by its number. */
 const alerts = new Map([
@@ -57,18 +42,9 @@ export function explainTlsFailure(
 	shown: Identity | undefined,
 	url: unknown = error.options?.url,
 ): CertificateError | undefined {
-	const host = url instanceof URL ? url.host : 'the server';
-	const reason = untrusted[error.code ?? ''];
-	if (reason !== undefined) {
-		const place =
-			trust === undefined
-				? "the system's CA certificates"
-				: `the CA certificates of ${trust.source} (${trust.files.join(', ')})`;
-		return new CertificateError(
-			`${host} cannot be trusted: ${reason}. It was verified against ${place}. If the server is right, add its CA under 'trust' in the configuration`,
-			{cause: error},
-		);
-	}
+	const refused = explainServerRefusal(error, trust, url);
+	if (refused !== undefined) return refused;
+	const host = hostOf(url);
 	const ending = endingOf(error);
 	if (ending === undefined) return undefined;
 	const what =
@@ -79,6 +55,53 @@ export function explainTlsFailure(
 		`${host} refused the client certificate: ${reasonOf(ending, shown)}; ${what}. ${hintOf(ending, shown)}`,
 		{cause: error},
 	);
+}
+
+/** A `CertificateError` where OpenSSL has refused the server's certificate; `undefined` for any other failure. */
+export function explainServerRefusal(
+	error: Failure,
+	trust: TrustStore | undefined,
+	url: unknown,
+): CertificateError | undefined {
+	const host = hostOf(url);
+	const fault = explainServerFault(error, chainBehind(error, host, trust));
+	if (fault === undefined) return undefined;
+	const place =
+		trust === undefined || trust.files.length === 0
+			? "the system's CA certificates"
+			: `the CA certificates of ${trust.source} (${trust.files.join(', ')})`;
+	return new CertificateError(
+		`${host} cannot be trusted: ${fault.what}. It was verified against ${place}. ${fault.hint}`,
+		{cause: error},
+	);
+}
+
+function hostOf(url: unknown): string {
+	return url instanceof URL ? url.host : 'the server';
+}
+
+/** The chain of the server on the connection that failed, as far as it is known. */
+function chainBehind(error: Failure, host: string, trust: TrustStore | undefined): ServerChain {
+	const sent = certificatesBehind(error);
+	const {cert} = (error.cause ?? error) as {readonly cert?: {readonly raw?: Buffer}};
+	const [leaf, ...others] =
+		sent.length > 0 || cert?.raw === undefined ? sent : [new X509Certificate(cert.raw)];
+	const isTrusted = (certificate: X509Certificate): boolean => trust?.holds(certificate) ?? false;
+	if (leaf === undefined) return {host, path: [], isTrusted};
+	const path = orderChain([leaf, ...others], leaf);
+	const last = path.at(-1) as X509Certificate;
+	if (trust === undefined) return {host, path, isTrusted};
+	try {
+		const {path: above, end} = trust.verifyChain([last]);
+		return {
+			host,
+			path: [...path, ...above.slice(1)],
+			isTrusted,
+			rejected: end === 'rejected' ? above.at(-1) : undefined,
+		};
+	} catch {
+		return {host, path, isTrusted};
+	}
 }
 
 /** Whether a connection failed because the server refused the client certificate, or demanded one. */

@@ -8,7 +8,8 @@
 import type {Agent, AgentOptions} from 'node:https';
 import type {Duplex} from 'node:stream';
 import {type ConnectionOptions, checkServerIdentity, type SecureContext, TLSSocket} from 'node:tls';
-import {chainOfPeer, type TrustStore} from '../trust/trust-store.ts';
+import type {TrustStore} from '../trust/trust-store.ts';
+import {answerFromX509, certificatesOf} from './peer-certificates.ts';
 import {WatchedAgent} from './rejections.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
@@ -55,16 +56,17 @@ export class TrustingAgent extends WatchedAgent {
 			// What one request asks for holds for its connections; what the environment asks for would hold for all.
 			rejectUnauthorized: requested.rejectUnauthorized ?? true,
 		};
-		if (trust === undefined) return super.createConnection(options as never, created as never);
+		if (trust === undefined) return this.#connect(options, created);
 		const {checkServerIdentity: checkNames = checkServerIdentity} = requested;
 		if (!trust.checksChains) {
 			// A session of before would vouch for a server whose CA is gone.
 			const _agentKey =
 				requested._agentKey === undefined ? undefined : `${requested._agentKey}:${this.#version}`;
-			return super.createConnection({...options, _agentKey} as never, created as never);
+			return this.#connect({...options, _agentKey}, created);
 		}
 		const isVerified = options.rejectUnauthorized !== false;
 		const waits = trust.fetchesLists && isVerified;
+		let socket: Duplex | null | undefined;
 		const verified = {
 			...options,
 			// Without a name for it, no session is kept: on one that is resumed, nothing would be checked.
@@ -72,14 +74,20 @@ export class TrustingAgent extends WatchedAgent {
 			checkServerIdentity: (...[host, peer]: Parameters<typeof checkServerIdentity>) => {
 				const problem = checkNames(host, peer);
 				if (problem !== undefined || waits) return problem;
-				const [leaf, ...others] = chainOfPeer(peer);
+				const [leaf, ...others] = certificatesOf(socket as TLSSocket);
 				return leaf === undefined ? undefined : trust.checkServer(hostOf(options), leaf, others);
 			},
 		};
-		const socket = super.createConnection(verified as never, created as never);
+		socket = this.#connect(verified, created);
 		if (!waits || !(socket instanceof TLSSocket)) return socket;
 		whenChecked(socket, trust, hostOf(options), created);
 		return undefined;
+	}
+
+	#connect(options: object, created: Created): Duplex | null | undefined {
+		const socket = super.createConnection(options as never, created as never);
+		if (socket instanceof TLSSocket) answerFromX509(socket);
+		return socket;
 	}
 
 	#currentContext(): SecureContext {
@@ -96,7 +104,7 @@ export class TrustingAgent extends WatchedAgent {
 function whenChecked(socket: TLSSocket, trust: TrustStore, host: string, created: Created): void {
 	socket.once('error', created);
 	socket.once('secureConnect', () => {
-		const [leaf, ...others] = chainOfPeer(socket.getPeerCertificate(true));
+		const [leaf, ...others] = certificatesOf(socket);
 		const check = async (): Promise<void> => {
 			if (leaf !== undefined) {
 				await trust.prepare(leaf, others);

@@ -30,6 +30,23 @@ export function parseCertificates(bytes: Buffer, file: string): X509Certificate[
 	}
 }
 
+/** What openssl has written before the certificates of a PEM file of their aliases, by their SHA-256. */
+export function aliasesIn(bytes: Buffer): ReadonlyMap<string, string> {
+	const named = pemBlocks(bytes).filter(
+		({label, alias}) => alias !== undefined && certificateLabel.test(label),
+	);
+	return new Map(
+		named.flatMap(({base64, alias}) => {
+			try {
+				const {fingerprint256} = new X509Certificate(exactly(Buffer.from(base64, 'base64')));
+				return [[fingerprint256, alias as string] as const];
+			} catch {
+				return [];
+			}
+		}),
+	);
+}
+
 function parseBlock({label, base64}: PemBlock, file: string): X509Certificate {
 	const bytes = Buffer.from(base64, 'base64');
 	const der = exactly(bytes);

@@ -1,14 +1,16 @@
 /**
- * Whether servers can take a certificate for a client's, as OpenSSL decides it (`check_purpose_ssl_client`): by the
- * uses that it and the CAs above it are limited to (RFC 5280 section 4.2.1). A table in the tests holds it to that.
+ * Whether others can take a certificate for a client's or a server's, as OpenSSL decides it (`check_purpose_ssl_client`
+ * and `check_purpose_ssl_server`): by the uses that it and the CAs above it are limited to (RFC 5280 section 4.2.1). A
+ * table in the tests holds it to that.
  */
 import type {X509Certificate} from 'node:crypto';
 import {isSelfIssued} from './certificates.ts';
 import {childrenOf, derTag, readElement} from './der.ts';
 import {findExtension} from './extensions.ts';
 import {proxyInfoOf} from './proxy.ts';
+import type {TrustPurpose} from './trust-settings.ts';
 
-/** Why a certificate of the chain does not let the first one be a client's. */
+/** Why a certificate of the chain does not let the first one be a client's, or a server's. */
 export interface PurposeFault {
 	readonly certificate: X509Certificate;
 	readonly isAuthority: boolean;
@@ -17,12 +19,23 @@ export interface PurposeFault {
 	readonly uses: readonly string[];
 }
 
-const clientAuthentication = '1.3.6.1.5.5.7.3.2';
+/** What one of these uses is enough for. */
+const needs: Readonly<
+	Record<TrustPurpose, {extended: readonly string[]; key: readonly Use[]; netscape: number}>
+> = {
+	client: {extended: ['1.3.6.1.5.5.7.3.2'], key: ['digitalSignature', 'keyAgreement'], netscape: 0},
+	server: {
+		// The others are Microsoft's and Netscape's "server gated cryptography" of old.
+		extended: ['1.3.6.1.5.5.7.3.1', '1.3.6.1.4.1.311.10.3.3', '2.16.840.1.113730.4.1'],
+		key: ['digitalSignature', 'keyEncipherment', 'keyAgreement'],
+		netscape: 1,
+	},
+};
 
 /** RFC 5280 section 4.2.1.12, and what else is met with. */
 const extendedUses: Readonly<Record<string, string>> = {
 	'1.3.6.1.5.5.7.3.1': 'serverAuth',
-	[clientAuthentication]: 'clientAuth',
+	'1.3.6.1.5.5.7.3.2': 'clientAuth',
 	'1.3.6.1.5.5.7.3.3': 'codeSigning',
 	'1.3.6.1.5.5.7.3.4': 'emailProtection',
 	'1.3.6.1.5.5.7.3.8': 'timeStamping',
@@ -45,16 +58,19 @@ const uses = [
 ] as const;
 type Use = (typeof uses)[number];
 
-const netscapeClient = 0;
-
 /** The first certificate, a proxy or what it was made from, and then those of the CAs: all that is against them. */
-export function purposeFaults(chain: readonly X509Certificate[]): PurposeFault[] {
+export function purposeFaults(
+	chain: readonly X509Certificate[],
+	purpose: TrustPurpose = 'client',
+): PurposeFault[] {
 	const faults: PurposeFault[] = [];
 	let isAuthority = false;
 	/** Certificates of CAs so far that are not self-issued: RFC 5280 section 4.2.1.9. */
 	let below = 0;
 	for (const certificate of chain) {
-		const fault = isAuthority ? faultOfAuthority(certificate, below) : faultOfLeaf(certificate);
+		const fault = isAuthority
+			? faultOfAuthority(certificate, below, purpose)
+			: faultOfLeaf(certificate, purpose);
 		if (fault !== undefined) faults.push({certificate, isAuthority, ...fault});
 		if (isAuthority && !isSelfIssued(certificate)) below += 1;
 		isAuthority ||= proxyInfoOf(certificate) === undefined;
@@ -64,21 +80,25 @@ export function purposeFaults(chain: readonly X509Certificate[]): PurposeFault[]
 
 type Reason = Pick<PurposeFault, 'kind' | 'uses'>;
 
-function faultOfLeaf(certificate: X509Certificate): Reason | undefined {
-	const extended = faultOfExtendedUse(certificate);
+function faultOfLeaf(certificate: X509Certificate, purpose: TrustPurpose): Reason | undefined {
+	const extended = faultOfExtendedUse(certificate, purpose);
 	if (extended !== undefined) return extended;
 	const named = keyUsageOf(certificate);
-	if (named !== undefined && !named.includes('digitalSignature') && !named.includes('keyAgreement')) {
+	if (named !== undefined && !named.some(use => needs[purpose].key.includes(use))) {
 		return {kind: 'key usage', uses: named};
 	}
 	const netscape = netscapeTypesOf(certificate);
-	return netscape === undefined || netscape.includes(netscapeClient)
+	return netscape === undefined || netscape.includes(needs[purpose].netscape)
 		? undefined
 		: {kind: 'netscape type', uses: []};
 }
 
-function faultOfAuthority(certificate: X509Certificate, below: number): Reason | undefined {
-	const extended = faultOfExtendedUse(certificate);
+function faultOfAuthority(
+	certificate: X509Certificate,
+	below: number,
+	purpose: TrustPurpose,
+): Reason | undefined {
+	const extended = faultOfExtendedUse(certificate, purpose);
 	if (extended !== undefined) return extended;
 	const named = keyUsageOf(certificate);
 	if (named !== undefined && !named.includes('keyCertSign')) return {kind: 'key usage', uses: named};
@@ -91,9 +111,9 @@ function faultOfAuthority(certificate: X509Certificate, below: number): Reason |
 }
 
 /** A use of any kind is none of these for OpenSSL. */
-function faultOfExtendedUse({keyUsage}: X509Certificate): Reason | undefined {
+function faultOfExtendedUse({keyUsage}: X509Certificate, purpose: TrustPurpose): Reason | undefined {
 	// Node calls it so.
-	if (keyUsage === undefined || keyUsage.includes(clientAuthentication)) return undefined;
+	if (keyUsage === undefined || keyUsage.some(use => needs[purpose].extended.includes(use))) return undefined;
 	return {kind: 'extended key usage', uses: keyUsage.map(use => extendedUses[use] ?? use)};
 }
 

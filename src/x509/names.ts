@@ -53,7 +53,8 @@ function partsOf(name: string | undefined): string[] {
 	return name === undefined || name === '' ? [] : name.split('\n');
 }
 
-function attributesOf(name: string | undefined): {name: string; value: string}[] {
+/** The attributes of a name as Node writes it, in the order of the certificate. */
+export function attributesOf(name: string | undefined): {name: string; value: string}[] {
 	return partsOf(name)
 		.flatMap(part => part.split(' + '))
 		.map(part => {

@@ -10,6 +10,8 @@ export interface PemBlock {
 	readonly base64: string;
 	/** Whether it has its end, and nothing in it but base64. */
 	readonly isWhole: boolean;
+	/** What openssl writes before it of PKCS#12's attributes. */
+	readonly alias?: string;
 }
 
 const beginning = '-----BEGIN ';
@@ -20,6 +22,7 @@ export function pemBlocks(bytes: Buffer): PemBlock[] {
 	const text = textOf(bytes);
 	const blocks: PemBlock[] = [];
 	let at = text.indexOf(beginning);
+	let end = 0;
 	while (at !== -1) {
 		const labelEnd = text.indexOf(dashes, at + beginning.length);
 		if (labelEnd === -1) break;
@@ -29,7 +32,11 @@ export function pemBlocks(bytes: Buffer): PemBlock[] {
 		const bodyEnd = found === -1 ? text.length : found;
 		const {headers, base64} = splitBody(text.slice(bodyStart, bodyEnd));
 		const isWhole = text.startsWith(`${dashes}END ${label}${dashes}`, bodyEnd) && isBase64.test(base64);
-		if (isLabel.test(label)) blocks.push({label, headers, base64, isWhole});
+		const alias = aliasIn(text.slice(end, at));
+		if (isLabel.test(label)) {
+			blocks.push({label, headers, base64, isWhole, ...(alias !== undefined && {alias})});
+		}
+		end = bodyEnd;
 		at = text.indexOf(beginning, bodyEnd);
 	}
 	return blocks;
@@ -37,6 +44,12 @@ export function pemBlocks(bytes: Buffer): PemBlock[] {
 
 const isLabel = /^[A-Z0-9 #]{1,64}$/;
 const isBase64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** `    friendlyName: alice`. The text is read as Latin-1, and openssl writes UTF-8. */
+function aliasIn(before: string): string | undefined {
+	const written = /^ *friendlyName: (.{1,256}?)\r?$/m.exec(before)?.[1];
+	return written === undefined ? undefined : Buffer.from(written, 'latin1').toString('utf8');
+}
 
 /** Headers, where there are any, end at an empty line. */
 function splitBody(body: string): {headers: string; base64: string} {

@@ -9,6 +9,13 @@ import {createPrivateKey, type KeyObject, X509Certificate} from 'node:crypto';
 import type forge from 'node-forge';
 import {CertificateError} from '../errors.ts';
 import {withoutDuplicates} from './certificates.ts';
+import {
+	type Choice,
+	chooseIdentity,
+	type HeldCertificate,
+	type HeldKey,
+	type Selection,
+} from './choose-identity.ts';
 import {derFormOf, formsOf} from './form.ts';
 import {UnsupportedScheme} from './old-ciphers.ts';
 import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
@@ -24,14 +31,21 @@ const keyBag = '1.2.840.113549.1.12.10.1.1';
 const encryptedKeyBag = '1.2.840.113549.1.12.10.1.2';
 const certificateBag = '1.2.840.113549.1.12.10.1.3';
 const nestedBag = '1.2.840.113549.1.12.10.1.6';
+const friendlyName = '1.2.840.113549.1.9.20';
 
 interface Content {
-	readonly keys: KeyObject[];
-	readonly certificates: X509Certificate[];
+	readonly keys: HeldKey[];
+	readonly certificates: HeldCertificate[];
+}
+
+/** What a PKCS#12 file holds of one identity. */
+export interface Pkcs12Identity extends Choice {
+	/** All certificates of the file, that of the key first. */
+	readonly certificates: readonly X509Certificate[];
 }
 
 /**
- * The key and all certificates of a PKCS#12 file, the certificate of the key first.
+ * An identity of a PKCS#12 file: the one that is named, or the latest of those that are valid.
  *
  * @throws {CertificateError} where it is damaged, does not open, or lacks a key or a certificate. Where no passphrase
  * was given and one is needed, `isPassphraseNeeded` knows the error.
@@ -40,7 +54,8 @@ export async function readPkcs12(
 	bytes: Buffer,
 	file: string,
 	passphrase: string | undefined,
-): Promise<{key: KeyObject; certificates: X509Certificate[]}> {
+	selection: Selection = {},
+): Promise<Pkcs12Identity> {
 	if (derFormOf(bytes) !== 'pkcs12') {
 		throw new CertificateError(`${file} is not a PKCS#12 file. ${mendFor(bytes)}`);
 	}
@@ -48,9 +63,10 @@ export async function readPkcs12(
 	const {keys, certificates} = await openFile(library, bytes, file, passphrase);
 	if (keys.length === 0) throw lacking(file, 'private key');
 	if (certificates.length === 0) throw lacking(file, 'certificate');
-	for (const key of keys) {
-		const own = certificates.find(certificate => certificate.checkPrivateKey(key));
-		if (own !== undefined) return {key, certificates: withoutDuplicates([own, ...certificates])};
+	const choice = chooseIdentity(keys, certificates, selection, `The PKCS#12 file ${file}`);
+	if (choice !== undefined) {
+		const all = [choice.certificate, ...certificates.map(({certificate}) => certificate)];
+		return {...choice, certificates: withoutDuplicates(all)};
 	}
 	throw new CertificateError(
 		`The key in ${file} does not belong to any certificate in it. Export the two together again`,
@@ -104,7 +120,7 @@ async function openStructure(
 		const bags = parse(library, await openPart(library, part, passphrase, budget));
 		await readBags(library, inside(bags), passphrase, budget, found);
 	}
-	return {keys: found.keys, certificates: withoutDuplicates(found.certificates)};
+	return found;
 }
 
 /** RFC 7292 section 4.1: a part is plain, or encrypted with the passphrase, or (not here) with a public key. */
@@ -131,24 +147,40 @@ async function readBags(
 	found: Content,
 ): Promise<void> {
 	for (const bag of bags) {
-		const [type, wrapped] = inside(bag);
+		const [type, wrapped, attributes] = inside(bag);
 		const [value] = inside(wrapped);
 		if (value === undefined) continue;
+		const alias = aliasIn(library, attributes);
 		switch (oid(library, type)) {
 			case keyBag:
-				found.keys.push(readKey(toDer(library, value)));
+				found.keys.push({key: readKey(toDer(library, value)), alias});
 				break;
 			case encryptedKeyBag:
-				found.keys.push(readKey(await decryptPkcs8(toDer(library, value), passphrase, budget)));
+				found.keys.push({key: readKey(await decryptPkcs8(toDer(library, value), passphrase, budget)), alias});
 				break;
 			case certificateBag:
-				found.certificates.push(new X509Certificate(octets(inside(inside(value)[1])[0])));
+				found.certificates.push({
+					certificate: new X509Certificate(octets(inside(inside(value)[1])[0])),
+					alias,
+				});
 				break;
 			case nestedBag:
 				await readBags(library, inside(value), passphrase, budget, found);
 				break;
 		}
 	}
+}
+
+/** RFC 2985 section 5.5.1: what a person calls it. */
+function aliasIn(library: Forge, attributes: forge.asn1.Asn1 | undefined): string | undefined {
+	for (const attribute of inside(attributes)) {
+		const [type, values] = inside(attribute);
+		const [value] = inside(values);
+		if (value === undefined || oid(library, type) !== friendlyName) continue;
+		// The library has made a text of it.
+		return typeof value.value === 'string' ? value.value : undefined;
+	}
+	return undefined;
 }
 
 function readKey(der: Buffer): KeyObject {

@@ -1,11 +1,12 @@
 /** Private keys in PEM and in DER: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), SEC1 (RFC 5915), encrypted or not. */
 import {createPrivateKey, type KeyObject} from 'node:crypto';
 import {CertificateError} from '../errors.ts';
+import type {HeldKey} from './choose-identity.ts';
 import {childrenOf, derTag, readElement} from './der.ts';
 import {derFormOf, formsOf, type KeyForm} from './form.ts';
 import {decryptByHeaders, isEncryptedByHeaders} from './header-encryption.ts';
 import {UnsupportedScheme} from './old-ciphers.ts';
-import {passphraseNeeded, passphraseWrong} from './passphrase.ts';
+import {isPassphraseNeeded, passphraseNeeded, passphraseWrong} from './passphrase.ts';
 import {decryptWithPassphrase} from './passphrase-encryption.ts';
 import {pemBlocks} from './pem.ts';
 import {TooMuchWork, WorkBudget} from './work-budget.ts';
@@ -22,7 +23,10 @@ const keyLabel = /^(?:RSA |EC |ENCRYPTED )?PRIVATE KEY$/;
  * the error.
  */
 export function parsePrivateKey(bytes: Buffer, file: string): KeyObject {
-	const encoded = findKey(bytes, file);
+	return openPlain(findKey(bytes, file), file);
+}
+
+function openPlain(encoded: EncodedKey, file: string): KeyObject {
 	if (encoded.isEncrypted) throw passphraseNeeded(`The key ${file}`);
 	try {
 		return open(encoded);
@@ -43,14 +47,50 @@ export async function openPrivateKey(
 	file: string,
 	passphrase: string | undefined,
 ): Promise<KeyObject> {
-	const encoded = findKey(bytes, file);
-	if (!encoded.isEncrypted || passphrase === undefined || passphrase === '')
-		return parsePrivateKey(bytes, file);
+	return openEncoded(findKey(bytes, file), file, passphrase, new WorkBudget());
+}
+
+async function openEncoded(
+	encoded: EncodedKey,
+	file: string,
+	passphrase: string | undefined,
+	budget: WorkBudget,
+): Promise<KeyObject> {
+	if (!encoded.isEncrypted || passphrase === undefined || passphrase === '') return openPlain(encoded, file);
 	try {
-		return open({...encoded, ...(await decrypt(encoded, passphrase))});
+		return open({...encoded, ...(await decrypt(encoded, passphrase, budget))});
 	} catch (error) {
 		throw explained(error, file);
 	}
+}
+
+/** So many are looked at in one file. */
+const mostKeys = 100;
+
+/**
+ * All private keys of a file. Where there are several, those that do not open are left out.
+ *
+ * @throws {CertificateError} as {@link openPrivateKey}, where none opens.
+ */
+export async function openPrivateKeys(
+	bytes: Buffer,
+	file: string,
+	passphrase: string | undefined,
+): Promise<HeldKey[]> {
+	const encoded = allKeys(bytes).slice(0, mostKeys);
+	if (encoded.length === 0) throw noKey(bytes, file);
+	const budget = new WorkBudget();
+	const keys: HeldKey[] = [];
+	let failure: unknown;
+	for (const one of encoded) {
+		try {
+			keys.push({key: await openEncoded(one, file, passphrase, budget), alias: one.alias});
+		} catch (error) {
+			if (failure === undefined || isPassphraseNeeded(error)) failure = error;
+		}
+	}
+	if (keys.length > 0) return keys;
+	throw failure;
 }
 
 /** Whether the first private key of a file asks for a passphrase. */
@@ -64,27 +104,37 @@ interface EncodedKey {
 	readonly isEncrypted: boolean;
 	/** Where these say how it is encrypted. */
 	readonly headers?: string;
+	readonly alias?: string | undefined;
 }
 
 function findKey(bytes: Buffer, file: string): EncodedKey {
 	const encoded = findFirst(bytes);
 	if (encoded !== undefined) return encoded;
-	throw new CertificateError(`${file} holds no private key. ${hintFor(bytes)}`);
+	throw noKey(bytes, file);
+}
+
+function noKey(bytes: Buffer, file: string): CertificateError {
+	return new CertificateError(`${file} holds no private key. ${hintFor(bytes)}`);
 }
 
 function findFirst(bytes: Buffer): EncodedKey | undefined {
+	return allKeys(bytes)[0];
+}
+
+function allKeys(bytes: Buffer): EncodedKey[] {
 	const form = derFormOf(bytes);
 	if (form === 'pkcs8' || form === 'pkcs1' || form === 'sec1' || form === 'encrypted pkcs8') {
-		return {der: bytes, form, isEncrypted: form === 'encrypted pkcs8'};
+		return [{der: bytes, form, isEncrypted: form === 'encrypted pkcs8'}];
 	}
-	if (form !== undefined) return undefined;
-	const block = pemBlocks(bytes).find(({label}) => keyLabel.test(label));
-	if (block === undefined) return undefined;
-	const der = block.isWhole ? Buffer.from(block.base64, 'base64') : Buffer.alloc(0);
-	if (isEncryptedByHeaders(block.headers)) {
-		return {der, form: formOfLabel(block.label), isEncrypted: true, headers: block.headers};
-	}
-	return {der, form: formOfLabel(block.label), isEncrypted: block.label === 'ENCRYPTED PRIVATE KEY'};
+	if (form !== undefined) return [];
+	return pemBlocks(bytes)
+		.filter(({label}) => keyLabel.test(label))
+		.map(({label, headers, base64, isWhole, alias}) => {
+			const der = isWhole ? Buffer.from(base64, 'base64') : Buffer.alloc(0);
+			const common = {der, form: formOfLabel(label), alias};
+			if (isEncryptedByHeaders(headers)) return {...common, isEncrypted: true, headers};
+			return {...common, isEncrypted: label === 'ENCRYPTED PRIVATE KEY'};
+		});
 }
 
 function formOfLabel(label: string): KeyForm {
@@ -109,10 +159,11 @@ function open({der, form}: Pick<EncodedKey, 'der' | 'form'>): KeyObject {
 async function decrypt(
 	{der, form, headers}: EncodedKey,
 	passphrase: string,
+	budget: WorkBudget,
 ): Promise<Pick<EncodedKey, 'der' | 'form'>> {
 	if (der.length > largestKey) throw new Error('It is too long');
 	if (headers !== undefined) return {der: await decryptByHeaders(headers, der, passphrase), form};
-	return {der: await decryptPkcs8(der, passphrase, new WorkBudget()), form: 'pkcs8'};
+	return {der: await decryptPkcs8(der, passphrase, budget), form: 'pkcs8'};
 }
 
 /** RFC 5958 section 3: an algorithm, and what it has encrypted. */

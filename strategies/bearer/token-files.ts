@@ -1,52 +1,61 @@
 /** Files that hold a token, read again when they have changed: whoever renews the token writes a new one. */
-import type {BigIntStats} from 'node:fs';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import {FileReadError, KeptFile} from '../../src/strategy/index.ts';
+import {FileReadError, isFileContent, KeptFile} from '../../src/strategy/index.ts';
 
 /** Real tokens have a few kilobytes. */
 const largestFile = 1024 * 1024;
-/** No file has a longer name; a token in its place has. */
-const longestName = 255;
+
+interface TokenFile {
+	readonly text: string;
+	/** Of its owner. */
+	readonly uid: number;
+}
 
 export class TokenFiles {
-	readonly #files = new Map<string, KeptFile<string>>();
+	readonly #files = new Map<string, KeptFile<TokenFile>>();
 
 	/**
-	 * The text of a file. That it has not changed is seen without reading it.
+	 * The text of a file as it is now. That it has not changed is seen without reading it.
 	 *
-	 * @param check sees what is known of the file before it is read, and may throw.
+	 * @param check sees whose the file is, and may throw.
 	 * @throws {CredentialUnavailableError} where it is no regular file, or too large for a token.
 	 * @throws {FileReadError} where it is missing, or the operating system says no.
 	 */
-	read(file: string, check?: (status: BigIntStats) => void): string {
+	read(file: string, check?: (owner: Pick<TokenFile, 'uid'>) => void): string {
 		refuseToken(file);
 		let kept = this.#files.get(file);
 		if (kept === undefined) {
-			const parse = (bytes: Buffer): string => bytes.toString('utf8');
 			kept = new KeptFile(file, {
 				largest: largestFile,
-				parse,
-				...(check !== undefined && {check}),
 				interval: 0,
+				parse: (bytes, _, {uid}) => ({text: bytes.toString('utf8'), uid: Number(uid)}),
 			});
 			this.#files.set(file, kept);
 		}
-		try {
-			return kept.readCurrent();
-		} catch (error) {
-			if (!(error instanceof FileReadError) || error.code !== undefined) throw error;
-			// Somebody is writing it: what it held before still counts.
-			const before = error.reason === 'growing' ? kept.read() : undefined;
-			if (before !== undefined) return before;
-			throw new CredentialUnavailableError(`${file} ${error.message}. Name a file that holds just the token`);
-		}
+		const {text, uid} = current(kept);
+		check?.({uid});
+		return text;
+	}
+}
+
+function current(kept: KeptFile<TokenFile>): TokenFile {
+	try {
+		return kept.readCurrent();
+	} catch (error) {
+		if (!(error instanceof FileReadError) || error.code !== undefined) throw error;
+		// Somebody is writing it: what it held before still counts.
+		const before = error.reason === 'growing' ? kept.read() : undefined;
+		if (before !== undefined) return before;
+		const {size, message} = error;
+		const what = size === undefined ? message : `has ${size} bytes, too many for a token`;
+		throw new CredentialUnavailableError(`${kept.file} ${what}. Name another file`, {cause: error});
 	}
 }
 
 /** Somebody may have given the token itself. It must not be in the message that there is no such file. */
 function refuseToken(file: string): void {
 	const name = file.slice(file.lastIndexOf('/') + 1);
-	if (name.length <= longestName && !/\n|eyJ[\w-]+\.[\w-]+\./.test(name)) return;
+	if (!isFileContent(file) && !/eyJ[\w-]+\.[\w-]+\./.test(name)) return;
 	throw new CredentialUnavailableError(
 		'What is given as the name of a token file is the text of a token, or is too long for a name. Name a file that holds the token',
 	);

@@ -1,7 +1,14 @@
 /** The options of `grid-certificate`. Without any, the certificate is searched for. */
 import {z} from 'zod';
+import {isFileContent} from '../../src/strategy/index.ts';
 
-const path = z.string().min(1).optional();
+const path = z
+	.string()
+	.min(1)
+	.refine(written => !isFileContent(written), {
+		error: 'holds text where the name of a file belongs; write it into a file, and name that',
+	})
+	.optional();
 
 export const gridCertificateOptions = z
 	.strictObject({
@@ -15,6 +22,20 @@ export const gridCertificateOptions = z
 			.describe('What the private key or the PKCS#12 file is encrypted with: ${NAME}, or ${file:/path}'),
 		directory: path.describe('A folder that holds usercert.pem and userkey.pem, or usercred.p12'),
 		lineage: path.describe('The name of a certificate that gatepass or certbot renews'),
+		alias: z
+			.string()
+			.min(1)
+			.optional()
+			.describe(
+				'Which of several identities in the file: its alias (friendlyName). Default: the latest valid one',
+			),
+		thumbprint: z
+			.string()
+			.regex(/^(?:[0-9a-fA-F]{2}:?){19}(?:(?:[0-9a-fA-F]{2}:?){12})?[0-9a-fA-F]{2}$/, {
+				error: 'is no SHA-256 or SHA-1 in hexadecimal digits',
+			})
+			.optional()
+			.describe('Likewise, the SHA-256 or SHA-1 of its certificate, in hexadecimal digits'),
 		requireRobot: z.boolean().optional().describe('Take no certificate but one of a robot'),
 	})
 	.superRefine((options, context) => {

@@ -3,7 +3,6 @@ import {createPrivateKey, type KeyObject} from 'node:crypto';
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError, type GatepassError} from '../../src/errors.ts';
 import {type Environment, type RuleInfo, readVariable} from '../../src/strategy/index.ts';
-import {formEncoded} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 import type {ServerClock} from './server-clock.ts';
 
@@ -61,6 +60,11 @@ function basic(clientSecret: string): oauth.ClientAuth {
 		const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
 		headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`);
 	};
+}
+
+/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
+export function formEncoded(text: string): string {
+	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /** The method that is named, or the one that the other options suggest. */

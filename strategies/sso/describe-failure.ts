@@ -81,37 +81,6 @@ function adviceForStatus(status: number, retryAfter: number | undefined, name: E
 	return `Check that this is the ${name.replace('_', ' ')}${mayBeClient}`;
 }
 
-/** Some servers refuse with the status 200; what their body says is then more than that it holds no token. */
-export async function refusalAsSuch(response: Response): Promise<Response> {
-	const {status, headers} = response;
-	if (status !== 200) return response;
-	const text = await response.text();
-	return new Response(text, {status: holdsError(text) ? 400 : status, headers});
-}
-
-function holdsError(text: string): boolean {
-	try {
-		const {error} = (JSON.parse(text) ?? {}) as {error?: unknown};
-		return typeof error === 'string' && error !== '';
-	} catch {
-		return false;
-	}
-}
-
-/**
- * A refusal says in its body why (RFC 6749 section 5.2), and may carry a challenge too; oauth4webapi reads no body
- * where there is a challenge. A DPoP challenge (RFC 9449 section 7.1) beside a body of another kind is left for it.
- */
-export function withoutChallenge(response: Response): Response {
-	const challenge = response.headers.get('www-authenticate');
-	const isJson = /[/+]json\b/i.test(response.headers.get('content-type') ?? '');
-	if (challenge === null || (!isJson && /^dpop\b/i.test(challenge))) return response;
-	const {body, status, headers} = response;
-	const others = new Headers(headers);
-	others.delete('www-authenticate');
-	return new Response(body, {status, headers: others});
-}
-
 /** What an authorization server says in the body of its answer (RFC 6749 section 5.2), or in a DPoP challenge. */
 interface OauthError {
 	readonly error: string;
@@ -190,11 +159,6 @@ export function printable(text: string, secrets: readonly string[] = []): string
 	return redact(text, secrets)
 		.replaceAll(/[^\x20-\x7E…]/g, ' ')
 		.slice(0, 300);
-}
-
-/** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */
-export function formEncoded(text: string): string {
-	return new URLSearchParams({'': text}).toString().slice(1);
 }
 
 /** Milliseconds. Whoever asks for more is not believed: it is as long as the token cache heeds it. */

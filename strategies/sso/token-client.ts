@@ -11,16 +11,16 @@ import type {
 } from '../../src/strategy/index.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
-import {
-	describeFailure,
-	type EndpointName,
-	type Exchange,
-	refusalAsSuch,
-	withoutChallenge,
-} from './describe-failure.ts';
+import {describeFailure, type EndpointName, type Exchange} from './describe-failure.ts';
 import type {SsoOptions} from './options.ts';
 import {ServerClock} from './server-clock.ts';
-import {readToken, refuseRedirect, withoutUnusedFields} from './token-response.ts';
+import {
+	readToken,
+	refusalAsSuch,
+	refuseRedirect,
+	withoutChallenge,
+	withoutUnusedFields,
+} from './token-response.ts';
 
 export interface TokenClientServices {
 	readonly http: HttpClient;

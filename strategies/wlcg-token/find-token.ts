@@ -87,7 +87,7 @@ export class TokenFinder {
 		try {
 			return this.#files.read(file, ({uid}) => {
 				// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
-				if (namedBy === undefined && Number(uid) !== process.geteuid?.() && uid !== 0n) {
+				if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
 					throw new CredentialUnavailableError(
 						`${file} belongs to another user. Remove it, or name your own in BEARER_TOKEN_FILE`,
 					);

@@ -43,7 +43,7 @@ hostRule: []
 		'2 cache.url: it names no store that gatepass knows. Write sqlite:FILE, memory:, redis://HOST, rediss://HOST or postgres://HOST/DATABASE',
 		'4 tokenRequest.timeout: it is a string. Write a number',
 		"5 tokenRequest.retrys: there is no setting 'retrys'. Did you mean retries?",
-		`6 strategies[0]: the strategy module './missing.js', or one that it imports, does not exist. Name a file (starting with ./) or a package that is installed in ${cwd} or above`,
+		`6 strategies[0]: the strategy module './missing.js' does not exist. Name a file (starting with ./) or a package that is installed in ${cwd} or above`,
 		"8 trust[0].match: the pattern has a query. Take out the '?' and what follows it: a path matches whatever the query is",
 		`11 trust[0].ca[1]: the CA file ${cwd}/no-ca.pem does not exist. Name a PEM file that this user may read, a hashed CA folder, a bundle, or one of the words grid and system`,
 		"14 hostRules[0].strategy: there is no strategy 'grid-certifcate'. Did you mean grid-certificate?",

@@ -1,6 +1,6 @@
 /** Where the configuration is found, and the environment beside it. */
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, rmSync, symlinkSync} from 'node:fs';
+import {mkdirSync, rmSync, symlinkSync, truncateSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {ConfigurationError} from '../../src/errors.ts';
@@ -102,6 +102,32 @@ test('a folder that has the name of a configuration', async () => {
 	const cwd = folderWith({});
 	mkdirSync(join(cwd, '.gatepassrc'));
 	expect(await problemsOf({cwd})).toMatchObject([{message: 'it is a folder'}]);
+});
+
+test.each(['.gatepassrc', 'gatepass.config.yaml', 'gatepass.config.js', 'package.json'])(
+	'a pipe or a file without end in the place of %s is told, not waited for',
+	async name => {
+		const cwd = folderWith({[`large/${name}`]: ''});
+		execFileSync('mkfifo', [join(cwd, name)]);
+		expect(await problemsOf({cwd})).toMatchObject([
+			{file: join(cwd, name), message: 'it is not a file but a named pipe', hint: expect.stringMatching(/./)},
+		]);
+		truncateSync(join(cwd, 'large', name), 1024 ** 3);
+		expect(await problemsOf({cwd: join(cwd, 'large')})).toMatchObject([
+			{
+				file: join(cwd, 'large', name),
+				message: expect.stringMatching(/^it has 1073741824 bytes, and at most/),
+			},
+		]);
+	},
+);
+
+test('a .env that is a pipe is told, not waited for', async () => {
+	const cwd = folderWith({'gatepass.config.yaml': rule('a.example.org')});
+	execFileSync('mkfifo', [join(cwd, '.env')]);
+	expect(await problemsOf({cwd})).toMatchObject([
+		{message: `${join(cwd, '.env')} is not a file but a named pipe`},
+	]);
 });
 
 test('what a JavaScript file threw is the cause', async () => {

@@ -1,7 +1,9 @@
 /** The checks that guard the source, tried on what they are to find. */
+import {execFile} from 'node:child_process';
 import {mkdir, mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {dirname, join} from 'node:path';
+import {promisify} from 'node:util';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
 import {findViolations, importsIn} from '../../scripts/check-imports.ts';
 import * as gatepass from '../../src/index.ts';
@@ -97,5 +99,38 @@ describe('the listing of the API', () => {
 		const chapter = listing.split(/^## /m).find(text => text.startsWith(`${entryPoint}\n`)) ?? '';
 		const listed = [...chapter.matchAll(/^### (\w+)$/gm)].map(([, name]) => name);
 		expect(names.filter(name => !listed.includes(name))).toEqual([]);
+	});
+});
+
+describe("the older form of a peer's certificate", () => {
+	let project: string;
+	beforeEach(async () => {
+		project = await mkdtemp(join(tmpdir(), 'gatepass-lint-'));
+		const plugin = join(root, 'scripts/lint/peer-certificate.grit');
+		await writeFile(join(project, 'biome.json'), JSON.stringify({plugins: [plugin]}));
+	});
+	afterEach(() => rm(project, {recursive: true, force: true}));
+
+	test('is what the project lints for', () => {
+		expect(JSON.parse(read('biome.json')).plugins).toContain('./scripts/lint/peer-certificate.grit');
+	});
+
+	test.each([
+		['socket.getPeerCertificate(true)', true],
+		['socket.getPeerCertificate?.()', true],
+		['(socket as TLSSocket).getPeerCertificate().subject', true],
+		['response.socket.getPeerCertificate(false).raw', true],
+		['certificate.toLegacyObject()', true],
+		['socket.getPeerX509Certificate()', false],
+		['certificatesOf(socket)', false],
+	])('is found by the linter in %s: %s', async (expression, isFound) => {
+		const file = join(project, 'planted.ts');
+		await writeFile(file, `export const planted = ${expression};\n`);
+		const biome = join(root, 'node_modules/.bin/biome');
+		const said = await promisify(execFile)(biome, ['lint', `--config-path=${project}`, file]).then(
+			() => '',
+			({stdout, stderr}) => `${stdout}${stderr}`,
+		);
+		expect(said.includes('can end the process')).toBe(isFound);
 	});
 });

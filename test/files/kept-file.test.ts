@@ -1,6 +1,6 @@
 /** Values that are kept until their file changes, on file systems of every kind. */
 import {execFileSync} from 'node:child_process';
-import {mkdtempSync, readSync, renameSync, rmSync, utimesSync, writeFileSync} from 'node:fs';
+import {chmodSync, mkdtempSync, readSync, renameSync, rmSync, utimesSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
@@ -128,15 +128,19 @@ test('one that is gone is gone', () => {
 	expect(kept.failure).toBeUndefined();
 });
 
-test('its owner and mode are looked at before what it says', () => {
-	writeFileSync(file, 'one\n', {mode: 0o644});
-	parse.mockClear();
-	const check = ({mode}: {mode: bigint}): void => {
+test('owner and mode are part of what is kept', () => {
+	writeFileSync(file, 'one\n');
+	chmodSync(file, 0o644);
+	const ownerOnly = (bytes: Buffer, _: string, {mode}: {mode: bigint}): string => {
 		if ((mode & 0o077n) !== 0n) throw new Error('may be read by others');
+		return bytes.toString();
 	};
-	const kept = keep({check});
+	const kept = new KeptFile(file, {largest: 100, parse: ownerOnly, interval: 0});
 	expect(() => kept.read()).toThrow('may be read by others');
-	expect(parse).not.toHaveBeenCalled();
+	chmodSync(file, 0o600);
+	expect(kept.read()).toBe('one\n');
+	chmodSync(file, 0o640);
+	expect(() => kept.readCurrent()).toThrow('may be read by others');
 });
 
 test('it is looked at once in an interval', () => {
@@ -166,5 +170,8 @@ test('stamps of several files, with and without waiting', async () => {
 	writeFileSync(files[1] as string, 'two\n');
 	expect(stampsOfSync(files).text).not.toBe(before.text);
 	age(0);
+	clock.isCoarse = true;
 	expect(stampsOfSync(files).isSettled).toBe(false);
+	age(10_000);
+	expect(stampsOfSync(files).isSettled).toBe(true);
 });

@@ -22,7 +22,7 @@ const request = {
 function createClient(settings: {timeout?: number; retries?: number} = {}): GotHttpClient {
 	const agents = new TlsAgents();
 	onTestFinished(() => agents.close());
-	return new GotHttpClient(Promise.resolve(got), new TrustStores([]), agents, {
+	return new GotHttpClient(async () => got, new TrustStores([]), agents, {
 		timeout: 10_000,
 		retries: 2,
 		...settings,

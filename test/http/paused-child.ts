@@ -5,7 +5,7 @@ import {TlsAgents} from '../../src/tls/agents.ts';
 import {TrustStores} from '../../src/trust/trust-stores.ts';
 
 const agents = new TlsAgents();
-const client = new GotHttpClient(Promise.resolve(got), new TrustStores([]), agents, {
+const client = new GotHttpClient(async () => got, new TrustStores([]), agents, {
 	timeout: 1000,
 	retries: 0,
 });

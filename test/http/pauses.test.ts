@@ -6,9 +6,9 @@ import {fileURLToPath} from 'node:url';
 import got from 'got';
 import {expect, onTestFinished, test, vi} from 'vitest';
 import {GotHttpClient} from '../../src/http/http-client.ts';
-import {PauseWatch} from '../../src/http/pause-watch.ts';
 import {type RecordedRequest, startServer} from '../../src/testing/server.ts';
 import {TlsAgents} from '../../src/tls/agents.ts';
+import {PauseWatch} from '../../src/tokens/steady-clock.ts';
 import {TrustStores} from '../../src/trust/trust-stores.ts';
 
 /** Answers the second request and those that follow. The first one waits for ever. */
@@ -42,7 +42,7 @@ test('while it runs, the time limit holds', async () => {
 	const agents = new TlsAgents();
 	onTestFinished(() => agents.close());
 	const settings = {timeout: 300, retries: 0};
-	const client = new GotHttpClient(Promise.resolve(got), new TrustStores([]), agents, settings);
+	const client = new GotHttpClient(async () => got, new TrustStores([]), agents, settings);
 	await expect(client.fetch(server.url)).rejects.toThrow('did not answer in time');
 	expect(server.requests).toHaveLength(1);
 });
@@ -52,7 +52,7 @@ test('one try that gets no answer leaves time for another', async () => {
 	const agents = new TlsAgents();
 	onTestFinished(() => agents.close());
 	const settings = {timeout: 4000, retries: 1};
-	const client = new GotHttpClient(Promise.resolve(got), new TrustStores([]), agents, settings);
+	const client = new GotHttpClient(async () => got, new TrustStores([]), agents, settings);
 	const answer = await client.fetch(server.url, {method: 'POST', body: 'a=b'});
 	expect(await answer.text()).toBe('answered');
 });

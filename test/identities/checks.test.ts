@@ -300,6 +300,21 @@ describe('the owner of a key', () => {
 		expect(() => checkKeyFile('f', {mode: 0o100600, uid: 0}, 1000)).toThrow(/owned by another user/);
 	});
 
+	test.each([0o640, 0o440])("may be root, as an orchestrator's, with mode %o", mode => {
+		expect(() => checkKeyFile('f', {mode: 0o100000 | mode, uid: 0}, 1000)).not.toThrow();
+		// Not for root itself, whom the group has to be kept out for; nor of anybody else.
+		expect(() => checkKeyFile('f', {mode: 0o100000 | mode, uid: 0}, 0)).toThrow(
+			/may be read or changed by others/,
+		);
+		expect(() => checkKeyFile('f', {mode: 0o100000 | mode, uid: 1001}, 1000)).toThrow(
+			/owned by another user/,
+		);
+	});
+
+	test.each([0o600, 0o400, 0o644, 0o444, 0o660, 0o750, 0o641])('may not be root with mode %o', mode => {
+		expect(() => checkKeyFile('f', {mode: 0o100000 | mode, uid: 0}, 1000)).toThrow(/owned by another user/);
+	});
+
 	test('does not count where there are no owners', () => {
 		const none = undefined as unknown as number;
 		const {geteuid} = process;

@@ -205,7 +205,9 @@ test('a file of the same size and time, written soon after it was read, is notic
 	writeFileSync(file, proxies[0] as string, {mode: 0o600});
 	const proxy: IdentitySource = {proxy: file};
 	// Of a file system that counts in long steps, stat tells nothing of a change.
-	const coarse = await stat(file, {bigint: true});
+	const real = await stat(file, {bigint: true});
+	const second = (BigInt(Date.now()) / 1000n) * 1_000_000_000n;
+	const coarse = Object.assign(real, {mtimeNs: second, ctimeNs: second});
 	const {stat: original} = await vi.importActual<typeof import('node:fs/promises')>('node:fs/promises');
 	vi.mocked(stat).mockResolvedValue(coarse as never);
 	try {

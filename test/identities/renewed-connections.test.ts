@@ -11,6 +11,7 @@ import {afterAll, afterEach, beforeAll, beforeEach, expect, test, vi} from 'vite
 import {z} from 'zod';
 import {createGatepass, defineStrategy, type Gatepass, type Identity} from '../../src/index.ts';
 import {type CertificateFiles, createTestAuthority, type TestAuthority} from '../../src/testing/index.ts';
+import {commonNameOf} from '../servers/common-name.ts';
 
 let authority: TestAuthority;
 let server: Server;
@@ -52,7 +53,7 @@ beforeAll(async () => {
 		response.end(open.get(request.socket as TLSSocket));
 	});
 	server.on('secureConnection', socket => {
-		open.set(socket, String(socket.getPeerCertificate().subject.CN));
+		open.set(socket, String(commonNameOf(socket)));
 		socket.once('close', () => open.delete(socket));
 	});
 	await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));

@@ -1,5 +1,6 @@
 /** `wlcg-token`: the places of WLCG Bearer Token Discovery, in their order, and what stops the search. */
-import {chmod, mkdtemp, rename, rm, writeFile} from 'node:fs/promises';
+import {execFileSync} from 'node:child_process';
+import {chmod, mkdtemp, rename, rm, truncate, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {afterEach, beforeEach, describe, expect, test} from 'vitest';
@@ -81,6 +82,16 @@ describe('what stops the search', () => {
 		await expect(failure).rejects.toThrow(message);
 	});
 
+	test('nothing anywhere: every place is named, and the variable that would name one more', async () => {
+		const set = (await shown({XDG_RUNTIME_DIR: folder}).catch(error => error)).message;
+		for (const place of ['BEARER_TOKEN', 'BEARER_TOKEN_FILE', usual(), `/tmp/bt_u${process.geteuid?.()}`]) {
+			expect(set).toContain(place);
+		}
+		expect(set).not.toContain('$XDG');
+		const unset = (await shown({}).catch(error => error)).message;
+		expect(unset).toContain('(the variable XDG_RUNTIME_DIR is not set)');
+	});
+
 	test('a file with something else in it', async () => {
 		await writeFile(usual(), 'canary "quoted"');
 		const failure: Error = await shown({XDG_RUNTIME_DIR: folder}).then(
@@ -139,6 +150,23 @@ test('a refused token that has not changed is not sent again', async () => {
 	const {statusCode} = await gatepass.got(server.url, {throwHttpErrors: false});
 	expect([statusCode, server.requests.length]).toEqual([401, 1]);
 	await server.close();
+});
+
+test.each([
+	['in the usual place', () => ({XDG_RUNTIME_DIR: folder})],
+	['named', () => ({BEARER_TOKEN_FILE: usual()})],
+])('a pipe or a file without end that is %s is told, not waited for', async (_, environment) => {
+	execFileSync('mkfifo', [usual()]);
+	await expect(shown(environment())).rejects.toThrow(
+		`${usual()} is not a file but a named pipe. Name another file`,
+	);
+	await gatepass?.close();
+	await rm(usual());
+	await writeFile(usual(), '');
+	await truncate(usual(), 1024 ** 3);
+	await expect(shown(environment())).rejects.toThrow(
+		`${usual()} has 1073741824 bytes, too many for a token. Name another file`,
+	);
 });
 
 test('an unreadable file says so', async () => {

@@ -10,6 +10,7 @@ import type {AddressInfo, LookupFunction} from 'node:net';
 import type {TLSSocket} from 'node:tls';
 import type {CertificateFiles, TestAuthority} from '../../src/testing/authority.ts';
 import {openStubToken, replyTo} from '../../strategies/kerberos-stub/stub-provider.ts';
+import {commonNameOf} from '../servers/common-name.ts';
 
 /** What a server has seen of one request. */
 export interface Sighting {
@@ -105,8 +106,7 @@ export async function startRecordingServer(
 }
 
 function certificateOf({socket}: IncomingMessage): string | undefined {
-	const {subject} = (socket as Partial<TLSSocket>).getPeerCertificate?.() ?? {};
-	return subject?.CN?.toString();
+	return commonNameOf(socket as Partial<TLSSocket>);
 }
 
 function proofFor(authorization: string | undefined): string | undefined {

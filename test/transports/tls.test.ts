@@ -14,6 +14,7 @@ import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
 import {z} from 'zod';
 import {createGatepass, defineStrategy, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
+import {commonNameOf} from '../servers/common-name.ts';
 import {ChallengedStrategy, EagerStrategy} from './echo-server.ts';
 import {findSecrets} from './find-secrets.ts';
 
@@ -88,7 +89,7 @@ beforeEach(() => {
 
 function certificateOf(request: Http2ServerRequest): string | undefined {
 	const socket = (request.stream?.session?.socket ?? request.socket) as TLSSocket;
-	return socket.getPeerCertificate().subject?.CN?.toString();
+	return commonNameOf(socket);
 }
 
 const pages = ['/unruled', '/none', '/eager', '/challenged', '/grid'] as const;

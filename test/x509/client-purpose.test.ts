@@ -50,9 +50,13 @@ describeWith(opensslServer, 'a client certificate', () => {
 
 	/** As servers with OpenSSL verify a client that sends `names`, the leaf first. */
 	function opensslTakes(root: string, ...names: readonly string[]): Promise<boolean> {
+		return verify('sslclient', root, names);
+	}
+
+	function verify(purpose: string, root: string, names: readonly string[]): Promise<boolean> {
 		const [leaf, ...others] = names;
 		const untrusted = others.flatMap(name => ['-untrusted', `${name}.pem`]);
-		const parameters = ['-purpose', 'sslclient', '-CAfile', `${root}.pem`, ...untrusted, `${leaf}.pem`];
+		const parameters = ['-purpose', purpose, '-CAfile', `${root}.pem`, ...untrusted, `${leaf}.pem`];
 		return made.openssl('verify', ...parameters).then(
 			() => true,
 			() => false,
@@ -78,6 +82,8 @@ describeWith(opensslServer, 'a client certificate', () => {
 		[['nsCertType=server'], 'netscape type'],
 		[['nsCertType=client,server,email'], undefined],
 		[['nsCertType=objsign'], 'netscape type'],
+		[['extendedKeyUsage=msSGC'], 'extended key usage'],
+		[['extendedKeyUsage=nsSGC'], 'extended key usage'],
 	];
 	test.each(leaves)('with %j', async (extensions, kind) => {
 		const leaf = await issue('leaf', 'root', ['basicConstraints=CA:FALSE', ...extensions]);
@@ -85,6 +91,8 @@ describeWith(opensslServer, 'a client certificate', () => {
 			kind === undefined ? [] : [expect.objectContaining({kind, certificate: leaf, isAuthority: false})],
 		);
 		expect(await opensslTakes('root', 'leaf')).toBe(kind === undefined);
+		const forServers = purposeFaults([leaf, read('root')], 'server').length === 0;
+		expect(await verify('sslserver', 'root', ['leaf'])).toBe(forServers);
 	});
 
 	const authorities: [string[], string | undefined][] = [
@@ -110,6 +118,9 @@ describeWith(opensslServer, 'a client certificate', () => {
 			kind === undefined ? [] : [expect.objectContaining({kind, certificate: authority, isAuthority: true})],
 		);
 		expect(await opensslTakes('root', 'below', 'between')).toBe(kind === undefined);
+		const server = await issue('server', 'between', ['extendedKeyUsage=serverAuth']);
+		const forServers = purposeFaults([server, authority, read('root')], 'server').length === 0;
+		expect(await verify('sslserver', 'root', ['server', 'between'])).toBe(forServers);
 	});
 
 	test.each([

@@ -6,6 +6,7 @@ import type {ClientRequest} from 'node:http';
 import {TLSSocket} from 'node:tls';
 import type {HopRequest} from '../../hop/request.ts';
 import type {Connection} from '../../strategy/index.ts';
+import {certificatesOf} from '../../tls/peer-certificates.ts';
 import {addChanges} from './send-leg.ts';
 
 export class EarlyLeg {
@@ -106,6 +107,6 @@ function isVerified(socket: TLSSocket): boolean {
 function describe(socket: ClientRequest['socket']): Connection {
 	if (!(socket instanceof TLSSocket)) return {};
 	// Of a resumed session too: Node keeps the certificate with it.
-	const {raw} = socket.getPeerCertificate();
-	return raw === undefined ? {} : {serverCertificate: new Uint8Array(raw)};
+	const [certificate] = certificatesOf(socket);
+	return certificate === undefined ? {} : {serverCertificate: new Uint8Array(certificate.raw)};
 }

@@ -7,6 +7,7 @@ import {setImmediate as immediate} from 'node:timers/promises';
 import {TLSSocket} from 'node:tls';
 import type {Client} from 'undici';
 import type {Connection} from '../../strategy/index.ts';
+import {certificatesOf} from '../../tls/peer-certificates.ts';
 import type {Connector} from './connect.ts';
 import {loadUndici} from './load.ts';
 
@@ -42,8 +43,8 @@ export class ReadyConnection {
 	describe(): Connection {
 		if (!(this.#socket instanceof TLSSocket)) return {};
 		// Of a resumed session too: Node keeps the certificate with it.
-		const {raw} = this.#socket.getPeerCertificate();
-		return raw === undefined ? {} : {serverCertificate: new Uint8Array(raw)};
+		const [certificate] = certificatesOf(this.#socket);
+		return certificate === undefined ? {} : {serverCertificate: new Uint8Array(certificate.raw)};
 	}
 
 	close(): void {

@@ -36,7 +36,7 @@ export function connectTo(
 				],
 	);
 	onTestFinished(() => agents.close());
-	const http = new GotHttpClient(Promise.resolve(got), trust, agents, {timeout: 10_000, retries: 0});
+	const http = new GotHttpClient(async () => got, trust, agents, {timeout: 10_000, retries: 0});
 	return new AcmeConnection({directoryUrl, http, userAgent: 'gatepass-tests', timeout});
 }
 

@@ -21,6 +21,8 @@ import {
 	StrategyOptions,
 } from '../../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../../src/testing/authority.ts';
+import {certificatesOf} from '../../../src/tls/peer-certificates.ts';
+import {subjectValues} from '../../../src/x509/names.ts';
 import {failure} from '../scripted-stage.ts';
 
 interface Seen {
@@ -104,7 +106,8 @@ beforeAll(async () => {
 		const {headers, url: path, httpVersion: version} = incoming;
 		const socket = socketOf(incoming);
 		const connection = sockets.get(socket) ?? -1;
-		const certificate = socket.getPeerCertificate().subject?.CN?.toString();
+		const [shown] = certificatesOf(socket);
+		const certificate = shown && subjectValues(shown, 'CN')[0];
 		const isResumed = socket.isSessionReused();
 		seen.push({path, version, certificate, credential: headers['x-credential'], connection, isResumed});
 		if (path.includes('closing')) response.setHeader('connection', 'close');
