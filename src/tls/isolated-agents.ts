@@ -3,6 +3,7 @@ import {Agent} from 'node:http';
 import type {Identity} from '../strategy/services.ts';
 import type {TrustStore} from '../trust/trust-stores.ts';
 import {TlsAgents} from './agents.ts';
+import {keptAlive} from './kept-alive.ts';
 
 interface Agents {
 	readonly http: Agent;
@@ -31,7 +32,7 @@ export class OwnedAgents {
 		}
 		let agents = byOwner.get(owner);
 		if (agents === undefined) {
-			agents = {http: new Agent({keepAlive: true}), tls: new TlsAgents({keepSessions: false})};
+			agents = {http: new Agent(keptAlive), tls: new TlsAgents({keepSessions: false})};
 			byOwner.set(owner, agents);
 		}
 		return protocol === 'https:' ? agents.tls.for(identity, trust) : agents.http;

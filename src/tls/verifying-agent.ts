@@ -9,6 +9,7 @@ import type {Agent, AgentOptions} from 'node:https';
 import type {Duplex} from 'node:stream';
 import {type ConnectionOptions, checkServerIdentity, type SecureContext, TLSSocket} from 'node:tls';
 import type {TrustStore} from '../trust/trust-store.ts';
+import {keptAlive} from './kept-alive.ts';
 import {answerFromX509, certificatesOf} from './peer-certificates.ts';
 import {WatchedAgent} from './rejections.ts';
 
@@ -33,7 +34,7 @@ export class TrustingAgent extends WatchedAgent {
 
 	/** @throws what `makeContext` throws. */
 	constructor({trust, makeContext, ...options}: TrustingAgentSettings) {
-		super({keepAlive: true, ...options});
+		super({...keptAlive, ...options});
 		this.#trust = trust;
 		this.#makeContext = makeContext;
 		this.#version = trust?.version();
