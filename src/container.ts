@@ -183,15 +183,36 @@ export function compose(
 		pools,
 		async close() {
 			router.close();
-			await Promise.all(strategies.map(strategy => strategy.dispose?.()));
-			agents.close();
-			owned.close();
-			await pools.destroy();
-			trust.close();
-			if (ownsTokens) await tokens.close();
-			await container.dispose();
+			const errors: unknown[] = [];
+			// Side by side, and before what they were given.
+			await Promise.all(strategies.map(strategy => gather(errors, () => strategy.dispose?.())));
+			const others = [
+				() => agents.close(),
+				() => owned.close(),
+				() => pools.destroy(),
+				() => trust.close(),
+				() => (ownsTokens ? tokens.close() : undefined),
+				() => container.dispose(),
+			];
+			for (const close of others) await gather(errors, close);
+			if (errors.length === 1) throw errors[0];
+			if (errors.length > 1) {
+				throw new AggregateError(
+					errors,
+					`${errors.length} parts of gatepass could not be closed; the others are. See 'errors'`,
+				);
+			}
 		},
 	};
+}
+
+/** What goes wrong with one part keeps no other open. */
+async function gather(errors: unknown[], close: () => unknown): Promise<void> {
+	try {
+		await close();
+	} catch (error) {
+		errors.push(error);
+	}
 }
 
 /** Trust stores are found by the URL of an https request; a store's server is one that is spoken to in another way. */

@@ -1,6 +1,11 @@
 /** The public face of gatepass. Importing it loads neither got nor any strategy. */
 import 'reflect-metadata';
 
+// Named here too, so that a library whose types are made of gatepass's can write them down where a package manager keeps
+// the dependencies of dependencies out of sight.
+export type {StandardSchemaV1} from '@standard-schema/spec';
+export type {ExtractExtendOptions, Got, Request as GotRequest, Response as GotResponse} from 'got';
+export type {InjectionToken} from 'tsyringe';
 export type {RegisterOptions} from './certificates/accounts.ts';
 export {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 export type {Certificates} from './certificates/lazy.ts';

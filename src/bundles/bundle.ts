@@ -95,9 +95,15 @@ function bundleAt(root: string, name: string, id: string): Bundle | undefined {
 	return existsSync(bundle.manifestFile) ? bundle : undefined;
 }
 
-/** The folder `bundles` of this package; the way up from src/bundles and from dist/src/bundles ends in two places. */
+/**
+ * The folder `bundles` of this package; the way up from src/bundles and from dist/src/bundles ends in two places. Where
+ * a bundler has put everything into one file, it stands beside that.
+ */
 function ownFolder(): string | undefined {
-	return ['../../bundles', '../../../bundles']
-		.map(place => fileURLToPath(new URL(place, import.meta.url)))
-		.find(folder => existsSync(folder));
+	return (
+		['../../bundles', '../../../bundles', './bundles']
+			.map(place => fileURLToPath(new URL(place, import.meta.url)))
+			// Any project may have a folder of that name.
+			.find(folder => existsSync(join(folder, 'cern', bundleFiles.manifest)))
+	);
 }

@@ -53,11 +53,16 @@ export function readPreset({presetFile}: Bundle): Preset {
 	const document = parseDocument(readBoundedSync(presetFile, largestFile).bytes.toString('utf8'), {
 		prettyErrors: true,
 	});
-	const [mistake] = document.errors;
+	// What has a tag that nobody knows would be taken for text.
+	const [mistake] = [...document.errors, ...document.warnings];
 	if (mistake !== undefined) {
 		const {line} = mistake.linePos?.[0] ?? {};
 		const place = line === undefined ? presetFile : `${presetFile}:${line}`;
-		throw new GatepassError(`${place} is no YAML. Put it right there`, {cause: mistake});
+		const what =
+			mistake.code === 'TAG_RESOLVE_FAILED'
+				? "has a tag ('!') that has no meaning in a preset"
+				: 'is no YAML';
+		throw new GatepassError(`${place} ${what}. Put it right there`, {cause: mistake});
 	}
 	const parsed = presetSchema.safeParse(document.toJS({maxAliasCount: 100}) ?? {});
 	if (parsed.success) return parsed.data;

@@ -12,8 +12,9 @@ import {
 	type YAMLMap,
 } from 'yaml';
 import type {Problem} from '../errors.ts';
+import {unfoldsWithoutEnd} from './aliases.ts';
 import type {Path, Source} from './source.ts';
-import {describeErrors, describeResolution} from './syntax.ts';
+import {describeErrors, describeResolution, unfoldedWithoutEnd} from './syntax.ts';
 
 /** Read YAML, or JSON, which is YAML too. `prefix` leads to the configuration inside of it. */
 export function sourceFromText(file: string, text: string, prefix: Path = []): Source {
@@ -41,7 +42,9 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 }
 
 function valueAt(document: Document, prefix: Path): unknown {
-	let value: unknown = document.toJS({maxAliasCount: 100});
+	// The library bounds how many aliases there are, not what they stand for.
+	if (unfoldsWithoutEnd(document)) throw new Error(unfoldedWithoutEnd);
+	let value: unknown = document.toJS({maxAliasCount: -1});
 	for (const part of prefix) value = (value as Record<string | number, unknown> | undefined)?.[part];
 	return value;
 }

@@ -6,19 +6,24 @@ type Description = Pick<Problem, 'message' | 'hint'>;
 
 /** The mistakes that reading the text has found, each with its line. */
 export function describeErrors(
-	{errors}: Document.Parsed,
+	{errors, warnings}: Document.Parsed,
 	lines: LineCounter,
 	text: string,
 ): (Description & {readonly line: number})[] {
 	// After the first error of syntax the parser has lost its way: what it reports next is no mistake of the user's.
-	const firstSyntaxError = errors.find(({code}) => code !== 'DUPLICATE_KEY');
-	return errors
-		.filter(error => error.code === 'DUPLICATE_KEY' || error === firstSyntaxError)
+	const firstSyntaxError = errors.find(({code}) => !isAboutMeaning(code));
+	// The library takes what has a tag that it does not know for text.
+	return [...errors, ...warnings.filter(({code}) => code === 'TAG_RESOLVE_FAILED')]
+		.filter(error => isAboutMeaning(error.code) || error === firstSyntaxError)
 		.map(({code, pos}) => {
 			const {line} = lines.linePos(pos[0]);
 			const {message, hint} = describeSyntax(code);
 			return {line, message, hint: lacksQuotes(text.split('\n')[line - 1]) ? quotesMend : hint};
 		});
+}
+
+function isAboutMeaning(code: ErrorCode): boolean {
+	return code === 'DUPLICATE_KEY' || code === 'TAG_RESOLVE_FAILED';
 }
 
 const quotesMend = "Between { and }, or [ and ], put quotes around '${NAME}'";
@@ -31,6 +36,12 @@ function describeSyntax(code: ErrorCode): Description {
 	switch (code) {
 		case 'DUPLICATE_KEY':
 			return {message: 'a setting stands here a second time', hint: 'Take one of the two out'};
+		// What follows the mark may be a secret: a password can begin with it.
+		case 'TAG_RESOLVE_FAILED':
+			return {
+				message: "a tag ('!') stands here that has no meaning in a configuration",
+				hint: "Write '${NAME}' for a variable, or '${file:PATH}' for what a file holds; put a value that begins with '!' in quotes",
+			};
 		case 'TAB_AS_INDENT':
 			return {message: 'a tab indents this line', hint: 'Indent with spaces: YAML knows no others'};
 		case 'BAD_INDENT':
@@ -56,9 +67,12 @@ function describeSyntax(code: ErrorCode): Description {
 	}
 }
 
+/** The message of an error, for {@link describeResolution}. */
+export const unfoldedWithoutEnd = 'The aliases unfold without end';
+
 /** What goes wrong with anchors once the text is read. */
 export function describeResolution({message}: Error): Description {
-	if (message.startsWith('Excessive alias count')) {
+	if (message === unfoldedWithoutEnd) {
 		return {message: 'its aliases unfold without end', hint: 'Write the values out'};
 	}
 	if (message.startsWith('Unresolved alias')) {

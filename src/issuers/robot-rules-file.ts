@@ -12,7 +12,8 @@ export async function readChecklist(file: string): Promise<Checklist> {
 	const lines = new LineCounter();
 	const document = parseDocument(await readText(file), {lineCounter: lines, prettyErrors: false});
 	const lineOf = (at: number): number => lines.linePos(at).line;
-	const [broken] = document.errors;
+	// What has a tag that nobody knows would be taken for text.
+	const [broken] = [...document.errors, ...document.warnings];
 	if (broken !== undefined) {
 		throw new GatepassError(
 			`${file}:${lineOf(broken.pos[0])}: this is neither YAML nor JSON: ${broken.message}. Write one answer a line, such as 'forwardsMail: true'`,

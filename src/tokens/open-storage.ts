@@ -1,6 +1,6 @@
 /** From what the configuration names, or a caller hands in, to a storage. */
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
-import {packageOf, readStoreUrl, type StoreKind} from '../config/store-url.ts';
+import {readStoreUrl, type StoreKind} from '../config/store-url.ts';
 import {TokenCacheError} from '../errors.ts';
 import type {Storage, StorageOpener} from './storage.ts';
 import type {ServerTrust} from './stores/server-trust.ts';
@@ -38,12 +38,18 @@ const openers: Readonly<
 		},
 	}),
 	redis: (url, trust) => {
-		const load = () => needing('redis', () => import('./stores/redis-connection.ts'));
-		return {load, open: async signal => (await load()).connectRedis(url, {trust: trust(), signal})};
+		const connection = () => import('./stores/redis-connection.ts');
+		return {
+			load: async () => (await connection()).loadRedis(),
+			open: async signal => (await connection()).connectRedis(url, {trust: trust(), signal}),
+		};
 	},
 	postgres: (url, trust) => {
-		const load = () => needing('postgres', () => import('./stores/postgres-connection.ts'));
-		return {load, open: async () => (await load()).connectPostgres(url, trust())};
+		const connection = () => import('./stores/postgres-connection.ts');
+		return {
+			load: async () => (await connection()).loadPostgres(),
+			open: async () => (await connection()).connectPostgres(url, trust()),
+		};
 	},
 };
 
@@ -61,18 +67,4 @@ function handedIn(source: Exclude<StorageSource, string>): StorageOpener {
 			return storage;
 		},
 	};
-}
-
-async function needing<Module>(kind: StoreKind, load: () => Promise<Module>): Promise<Module> {
-	try {
-		return await load();
-	} catch (error) {
-		const name = packageOf(kind);
-		const {code, message} = error as NodeJS.ErrnoException;
-		if (name === undefined || code !== 'ERR_MODULE_NOT_FOUND' || !message.includes(name)) throw error;
-		throw new TokenCacheError(
-			`The token store of 'cache.url' needs the package ${name}, which is not installed. Run 'npm install ${name}'`,
-			{cause: error},
-		);
-	}
 }

@@ -2,6 +2,7 @@
 import {cpus} from 'node:os';
 import {parseArgs} from 'node:util';
 import {measureCertificates} from './certificates.ts';
+import {measureClients} from './clients.ts';
 import {measureColdCalls} from './cold-calls.ts';
 import {measureFleet} from './fleet.ts';
 import {measureImports} from './import-cost.ts';
@@ -18,6 +19,7 @@ import {measureWarmToken} from './warm-token.ts';
 
 const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	throughput: measureThroughput,
+	clients: measureClients,
 	rules: async () => [...(await measureRuleChoice()), ...(await measureRuleMemory())],
 	tokens: measureWarmToken,
 	'many-tokens': measureManyTokens,

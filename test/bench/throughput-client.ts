@@ -1,14 +1,23 @@
-/** One side of the throughput row: sends as many requests as it is told, 50 at a time, and says how long that took. */
+/** One side of a throughput row: sends as many requests as it is told, 50 at a time, and says how long that took. */
 import {Agent} from 'node:http';
 import {performance} from 'node:perf_hooks';
 import {createGatepass} from 'gatepass';
 import got, {type Got} from 'got';
+import {Agent as Dispatcher, request} from 'undici';
 import {answerParent, childArgument, tellParent} from './child.ts';
 import type {ServerAddresses} from './throughput-server.ts';
 
 export interface ClientSettings {
-	readonly side: 'gatepass' | 'bare got';
-	readonly server: 'api' | 'negotiate';
+	/** `gatepass` and `bare got` send by got. */
+	readonly side:
+		| 'gatepass'
+		| 'bare got'
+		| 'gatepass.dispatcher'
+		| 'bare undici'
+		| 'gatepass.fetch'
+		| 'bare fetch';
+	/** `mtls`: over TLS with a client certificate, which the bare sides do not have. */
+	readonly server: 'api' | 'negotiate' | 'mtls';
 	readonly addresses: ServerAddresses;
 }
 
@@ -21,11 +30,13 @@ export interface Round {
 
 const concurrency = 50;
 const {side, server, addresses} = childArgument<ClientSettings>();
-const url = addresses[server];
+const {mtls} = addresses;
+const url = server === 'mtls' ? `${mtls.url}/runs` : addresses[server];
 
 const gatepass = await createGatepass({
 	config: {
 		cache: {url: 'memory:'},
+		trust: [{match: mtls.url, ca: mtls.ca, only: true}],
 		hostRules: [
 			{
 				match: addresses.api,
@@ -33,21 +44,45 @@ const gatepass = await createGatepass({
 				options: {clientId: 'bench', clientSecret: 'secret', tokenEndpoint: addresses.tokenEndpoint},
 			},
 			{match: addresses.negotiate, strategy: 'kerberos-stub', options: {preemptive: true}},
+			{match: mtls.url, strategy: 'grid-certificate', options: mtls.client},
 		],
 	},
 });
+/** The bare sides have the header that gatepass would add. */
 const {headers} = await gatepass.authorize(url);
 
-/** The same agent settings on both sides; the bare side has the header that gatepass would add. */
-const agent = {http: new Agent({keepAlive: true, maxSockets: concurrency})};
-const client: Got = side === 'gatepass' ? gatepass.got.extend({agent}) : got.extend({agent, headers});
+const send = sender();
+
+function sender(): () => Promise<unknown> {
+	switch (side) {
+		case 'gatepass':
+		case 'bare got': {
+			// The same agent settings on both sides.
+			const agent = {http: new Agent({keepAlive: true, maxSockets: concurrency})};
+			const client: Got = side === 'gatepass' ? gatepass.got.extend({agent}) : got.extend({agent, headers});
+			return () => client(url).json();
+		}
+		case 'gatepass.dispatcher': {
+			const {dispatcher} = gatepass;
+			return async () => (await request(url, {dispatcher})).body.json();
+		}
+		case 'bare undici': {
+			const dispatcher = new Dispatcher();
+			return async () => (await request(url, {dispatcher, headers})).body.json();
+		}
+		case 'gatepass.fetch':
+			return async () => (await gatepass.fetch(url)).json();
+		case 'bare fetch':
+			return async () => (await fetch(url, {headers})).json();
+	}
+}
 
 answerParent(async (requests: number): Promise<Round> => {
 	let left = requests;
 	const sendUntilNoneIsLeft = async (): Promise<void> => {
 		while (left > 0) {
 			left -= 1;
-			await client(url).json();
+			await send();
 		}
 	};
 	const cpuBefore = process.cpuUsage();

@@ -1,14 +1,20 @@
-/** The servers of the throughput row, in a process of their own: an API with a token endpoint, and a Negotiate server. */
+/**
+ * The servers of the throughput rows, in a process of their own: an API with a token endpoint, a Negotiate server, and
+ * one that demands a client certificate.
+ */
 import {createServer} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {startNegotiateServer} from 'gatepass/testing';
+import {startMtlsServer, startNegotiateServer} from 'gatepass/testing';
 import {answerParent, tellParent} from './child.ts';
 
 export interface ServerAddresses {
 	readonly api: string;
 	readonly tokenEndpoint: string;
 	readonly negotiate: string;
+	readonly mtls: {readonly url: string; readonly ca: string; readonly client: ClientCertificate};
 }
+
+type ClientCertificate = Pick<Awaited<ReturnType<typeof startMtlsServer>>['client'], 'certificate' | 'key'>;
 
 const answer = JSON.stringify({runs: [1, 2, 3], status: 'ok'});
 const token = JSON.stringify({access_token: 'bench-token', token_type: 'Bearer', expires_in: 86_400});
@@ -27,5 +33,12 @@ const api = createServer((request, response) => {
 await new Promise<void>(resolve => api.listen(0, '127.0.0.1', resolve));
 const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
 const negotiate = await startNegotiateServer();
-tellParent({api: `${url}/runs`, tokenEndpoint: `${url}/token`, negotiate: `${negotiate.url}/runs`});
+const mtls = await startMtlsServer();
+const addresses: ServerAddresses = {
+	api: `${url}/runs`,
+	tokenEndpoint: `${url}/token`,
+	negotiate: `${negotiate.url}/runs`,
+	mtls: {url: mtls.url, ca: mtls.ca, client: mtls.client},
+};
+tellParent(addresses);
 answerParent(async () => undefined);

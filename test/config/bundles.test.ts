@@ -207,6 +207,7 @@ describe('mistakes', () => {
 		['servers: 5', 'is no preset of a bundle'],
 		['srvers: []', 'is no preset of a bundle'],
 		['servers: [', 'preset.yaml:1 is no YAML'],
+		['servers:\n- !ENV SERVER', "preset.yaml:2 has a tag ('!') that has no meaning"],
 		['servers: ["https://a b"]', 'white space'],
 		['strategies: {sso-client-credentials: {options: {server: "not a host"}}}', 'wrong default'],
 		['strategies: {sso-client-credentials: {options: {sever: auth.example.org}}}', "no setting 'sever'"],

@@ -20,6 +20,36 @@ describe('what YAML offers', () => {
 		]);
 	});
 
+	test('as many aliases as a large site has rules', async () => {
+		const rules = Array.from(
+			{length: 2000},
+			(_, index) => `- {match: h${index}.example.org, strategy: sso-client-credentials, options: *o}`,
+		);
+		const text = `hostRules:
+- {match: h.example.org, strategy: sso-client-credentials, options: &o {server: s, audience: x, scope: y}}
+${rules.join('\n')}
+`;
+		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
+		expect(configuration.hostRules).toHaveLength(2001);
+		expect(configuration.hostRules.at(-1)?.options).toEqual({server: 's', audience: 'x', scope: 'y'});
+	});
+
+	test('an anchor that is set anew, and one inside of another', async () => {
+		const text = `hostRules:
+- {match: a.example.org, strategy: sso-client-credentials, options: &o {server: s, audience: &x one}}
+- {match: b.example.org, strategy: sso-client-credentials, options: *o}
+- {match: c.example.org, strategy: sso-client-credentials, options: &o {server: s, audience: two, scope: *x}}
+- {match: d.example.org, strategy: sso-client-credentials, options: *o}
+`;
+		const {configuration} = await load({cwd: folderWith({'gatepass.config.yaml': text})});
+		expect(configuration.hostRules.map(({options}) => options)).toEqual([
+			{server: 's', audience: 'one'},
+			{server: 's', audience: 'one'},
+			{server: 's', audience: 'two', scope: 'one'},
+			{server: 's', audience: 'two', scope: 'one'},
+		]);
+	});
+
 	test('a mistake behind an alias or a merge key has the line where it is written', async () => {
 		const text = `hostRules:
 - &first
@@ -75,6 +105,11 @@ describe('a text that is none', () => {
 		['a merge of a scalar', 'hostRules:\n- <<: 1\n', undefined, /merges something/, /anchor/],
 		['an alias for what it is in', 'hostRules: &a\n- *a\n', undefined, /contains itself|aliases/, /./],
 		['brackets without end', '['.repeat(20_000), 1, /cannot be read|indentation/, /./],
+		['a tag for a variable', 'cache:\n  encryptionKey: !ENV KEY\n', 2, /a tag \('!'\)/, /\$\{NAME\}/],
+		['a tag for a secret', 'cache:\n  encryptionKey: !secret key\n', 2, /a tag/, /\$\{file:PATH\}/],
+		['a tag of a group', 'hostRules: !include {file: rules.yaml}\n', 1, /a tag/, /./],
+		['a tag of a list', 'hostRules: !reference [a, b]\n', 1, /a tag/, /./],
+		['a tag of another program', 'hostRules: !!python/name:os.system ""\n', 1, /a tag/, /./],
 		['a NUL', 'hostRules: \0\n', undefined, /./, /./],
 	])('%s', async (_, text, line, message, hint) => {
 		const problems = await problemsInYaml(text);
@@ -82,6 +117,21 @@ describe('a text that is none', () => {
 		if (line !== undefined) expect(problems[0]?.line).toBe(line);
 		expect(problems[0]?.message).toMatch(message);
 		expect(problems[0]?.hint).toMatch(hint);
+	});
+
+	test('each tag is told, with its place and without what stands there', async () => {
+		const problems = await problemsInYaml(`cache:
+  encryptionKey: !hunter2
+hostRules:
+- match: a.example.org
+  strategy: static-token
+  options: {token: !vault hunter2, header: "!quoted"}
+`);
+		expect(problems.map(({line, message}) => [line, message])).toEqual([
+			[2, "a tag ('!') stands here that has no meaning in a configuration"],
+			[6, "a tag ('!') stands here that has no meaning in a configuration"],
+		]);
+		expect(JSON.stringify(problems)).not.toContain('hunter2');
 	});
 
 	test('aliases that unfold without end', async () => {

@@ -1,9 +1,11 @@
 /** Compiles the examples of the documentation, and runs each against servers that record what they see. */
 import {once} from 'node:events';
 import {readFile} from 'node:fs/promises';
+import {createServer} from 'node:http';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 import {afterAll, beforeAll, beforeEach, describe, expect, test} from 'vitest';
+import {WebSocketServer} from 'ws';
 import {createGatepass} from '../../src/index.ts';
 import {
 	type MtlsServer,
@@ -39,13 +41,15 @@ let api: TokenServer;
 let files: MtlsServer;
 let keys: TestServer;
 let sessions: TestServer;
+let events: TestServer;
 
 beforeAll(async () => {
-	[api, files, keys, sessions] = await Promise.all([
+	[api, files, keys, sessions, events] = await Promise.all([
 		startTokenServer({clientId: client.SSO_CLIENT_ID, clientSecret: client.SSO_CLIENT_SECRET}),
 		startMtlsServer(),
 		startServer((request, response) => answerJson(response, 200, {path: request.url})),
 		startSessionServer(),
+		startEventServer(),
 	]);
 	const hosts = {
 		'api.example.org': api.url,
@@ -53,6 +57,7 @@ beforeAll(async () => {
 		'files.example.org': files.url,
 		'keys.example.org': keys.url,
 		'sessions.example.org': sessions.url,
+		'events.example.org': events.url,
 	};
 	asWritten = await Project.create({}, variables);
 	local = await Project.create(hosts, variables);
@@ -65,7 +70,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-	await Promise.allSettled([api, files, keys, sessions].map(server => server?.close()));
+	await Promise.allSettled([api, files, keys, sessions, events].map(server => server?.close()));
 	await Promise.allSettled([asWritten, local].map(project => project?.remove()));
 });
 
@@ -183,14 +188,33 @@ describe('requests', () => {
 		expect(requestsTo(files).map(({url}) => url)).toEqual(['/list']);
 	});
 
+	test('clients.ts shows a token by each client', async () => {
+		const output = await runToTheEnd('clients.ts');
+		for (const client of ['got', 'fetch', 'undici', 'platform', 'intercept']) {
+			expect(output).toContain(`${client} { path: '/runs', authorized: true }`);
+		}
+		expect(output).toContain('anonymous 401');
+	});
+
+	test('axios.ts reaches an API with a token and a server with a certificate', async () => {
+		const output = await runToTheEnd('axios.ts');
+		expect(output).toContain("200 { path: '/runs', authorized: true }");
+		expect(output).toContain("200 { path: '/list', subject: 'CN=alice' }");
+	});
+
+	test('websocket.ts opens a WebSocket, with a fresh token after a refusal', async () => {
+		expect(await runToTheEnd('websocket.ts')).toBe('run 1 has started\n');
+		expect(requestsTo(api).map(({url}) => url)).toEqual(['/token', '/token']);
+	});
+
 	test('errors.ts says why there was no token', async () => {
 		const output = await runToTheEnd('errors.ts', {SSO_CLIENT_SECRET: 'wrong'});
 		expect(output).toBe('no token: ERR_GATEPASS_TOKEN_REQUEST, status 401, invalid_client\n');
 		expect(requestsTo(api).map(({url}) => url)).toEqual(['/token']);
 	});
 
-	test('own.test.ts passes', async () => {
-		expect(await runToTheEnd('own.test.ts')).toMatch(/# pass 1|pass 1/);
+	test.each(['own.test.ts', 'mock.test.ts'])('%s passes', async example => {
+		expect(await runToTheEnd(example)).toMatch(/# pass 1|pass 1/);
 	});
 });
 
@@ -226,4 +250,23 @@ async function startSessionServer(): Promise<TestServer> {
 		const valid = request.headers.authorization === `Bearer session-${last}`;
 		answerJson(response, valid ? 200 : 401, {});
 	});
+}
+
+/** Opens a WebSocket for whoever shows a token, but not for the first one that is shown. */
+async function startEventServer(): Promise<TestServer> {
+	const http = createServer();
+	const sockets = new WebSocketServer({noServer: true});
+	let refused: string | undefined;
+	http.on('upgrade', (request, socket, head) => {
+		const {authorization = 'none'} = request.headers;
+		refused ??= authorization;
+		if (authorization === refused) {
+			const challenge = 'WWW-Authenticate: Bearer error="invalid_token"';
+			socket.end(`HTTP/1.1 401 Unauthorized\r\n${challenge}\r\nContent-Length: 0\r\n\r\n`);
+			return;
+		}
+		// At once, so before its client can have set up a listener.
+		sockets.handleUpgrade(request, socket, head, opened => opened.send('run 1 has started'));
+	});
+	return startServer((_request, response) => void response.end(), http);
 }

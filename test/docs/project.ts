@@ -16,6 +16,7 @@ const run = promisify(execFile);
 const installed = [
 	...['@types/node', 'undici-types', 'got', 'tsyringe', 'zod'],
 	...['@opentelemetry/api', 'keyv', 'pino'],
+	...['undici', 'axios', 'ws', '@types/ws'],
 ];
 
 export interface Finished {

@@ -100,6 +100,7 @@ describe('a file of answers', () => {
 		[JSON.stringify({...good, memberCategory: 7}), /'memberCategory' is no answer/],
 		['- a\n- b', /holds no answers\. Give it the keys memberCategory, /],
 		['', /holds no answers/],
+		['a: 1\nmemberCategory: !ENV CATEGORY', /answers\.yaml:2: this is neither YAML nor JSON: Unresolved tag/],
 		['a: 1\nb: [', /answers\.yaml:2: this is neither YAML nor JSON/],
 	])('%j is refused', async (text, message) => {
 		await expect(read(text)).rejects.toThrow(message);

@@ -1,8 +1,7 @@
 /** Connections to PostgreSQL, over a pool of `pg`: https://node-postgres.com/apis/pool */
 import {createRequire} from 'node:module';
-// For its copy of pg alone, which is no dependency of gatepass's. Where it is missing, this says so as any import does.
-import '@keyv/postgres';
 import {loginRefused} from './login-refused.ts';
+import {missingPeer} from './missing-peer.ts';
 import {PostgresStore} from './postgres-store.ts';
 import type {ServerTrust} from './server-trust.ts';
 
@@ -16,10 +15,16 @@ interface Pool {
 	end(): Promise<void>;
 }
 
-const fromHere = createRequire(import.meta.url);
-const pg = createRequire(fromHere.resolve('@keyv/postgres'))('pg') as {
-	Pool: new (options: object) => Pool;
-};
+interface Pg {
+	readonly Pool: new (options: object) => Pool;
+}
+
+/** The optional peer, for its copy of pg alone, which is no dependency of gatepass's. */
+export async function loadPostgres(): Promise<Pg> {
+	await import('@keyv/postgres').catch(missingPeer('postgres'));
+	const fromHere = createRequire(import.meta.url);
+	return createRequire(fromHere.resolve('@keyv/postgres'))('pg') as Pg;
+}
 
 /**
  * Connect, and make the table where it is missing.
@@ -27,7 +32,8 @@ const pg = createRequire(fromHere.resolve('@keyv/postgres'))('pg') as {
  * @throws {TokenCacheError} where the server refuses the user name or password.
  */
 export async function connectPostgres(url: string, trust?: ServerTrust): Promise<PostgresStore> {
-	const pool = new pg.Pool({
+	const {Pool} = await loadPostgres();
+	const pool = new Pool({
 		...connectionOptions(url, trust),
 		application_name: 'gatepass',
 		max: 4,

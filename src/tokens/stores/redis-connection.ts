@@ -1,6 +1,6 @@
 /** A connection to Redis or Valkey whose calls fail at once while the server is away. */
-import {createClient} from '@keyv/redis';
 import {loginRefused} from './login-refused.ts';
+import {missingPeer} from './missing-peer.ts';
 import {RedisStore} from './redis-store.ts';
 import type {ServerTrust} from './server-trust.ts';
 
@@ -16,6 +16,11 @@ export interface RedisSettings {
 	readonly signal: AbortSignal;
 }
 
+/** The optional peer. */
+export function loadRedis(): Promise<typeof import('@keyv/redis')> {
+	return import('@keyv/redis').catch(missingPeer('redis'));
+}
+
 /**
  * Connect. Rejects at the first failure, while the client alone would go on trying.
  *
@@ -23,6 +28,7 @@ export interface RedisSettings {
  */
 export async function connectRedis(url: string, {trust, signal}: RedisSettings): Promise<RedisStore> {
 	const isTls = new URL(url).protocol === 'rediss:';
+	const {createClient} = await loadRedis();
 	const client = createClient({
 		url,
 		// A command waits for no connection.

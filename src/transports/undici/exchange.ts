@@ -32,14 +32,18 @@ export interface ExchangeSettings {
 	readonly carriesCredential: boolean;
 }
 
+/** In the place of the settings once all is over. */
+const over: Partial<ExchangeSettings> = {};
+
 export class Exchange implements Controller, Receiver, Transport<HopRequest, HeldLeg> {
-	readonly #settings: ExchangeSettings;
+	#settings: ExchangeSettings;
+	readonly #carriesCredential: boolean;
 	readonly #request: HopRequest;
 	readonly #body: PreparedBody;
 	readonly #report: HopReport | undefined;
 	#leg: HeldLeg | undefined;
 	#legs = 0;
-	#ready: {connection: ReadyConnection; from: ReadyConnections} | undefined;
+	#ready: {connection: ReadyConnection; from: ReadyConnections; url: URL} | undefined;
 	/** What the handler was told. */
 	#answer: Answer | undefined;
 	#rawTrailers: RawHeaders = null;
@@ -51,8 +55,9 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#isOver = false;
 
 	constructor(settings: ExchangeSettings) {
-		const {route, target, options, fresh, tenant} = settings;
+		const {route, target, options, fresh, tenant, carriesCredential} = settings;
 		this.#settings = settings;
+		this.#carriesCredential = carriesCredential;
 		const headers = toRecord(options.headers);
 		this.#body = prepareBody(options, headers);
 		const {replayable} = this.#body;
@@ -79,8 +84,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		}
 	}
 
-	async send(request: HopRequest): Promise<HeldLeg> {
-		if (this.#isOver) throw this.#reason;
+	send(request: HopRequest): Promise<HeldLeg> {
+		if (this.#isOver) return Promise.reject(this.#reason);
 		const {route, target, connections} = this.#settings;
 		const before = this.#leg;
 		const leg = new HeldLeg(this);
@@ -91,9 +96,11 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const dispatcher =
 			ready?.isOpen === true ? ready.client : connections.dispatcherFor(route, target, request);
 		dispatcher.dispatch(this.#optionsFor(request), leg);
-		await leg.answered;
-		before?.giveUp();
-		return leg;
+		if (before === undefined) return leg.answered;
+		return leg.answered.then(answered => {
+			before.giveUp();
+			return answered;
+		});
 	}
 
 	#optionsFor({headers, addsQuery, target, proxy}: HopRequest): Dispatcher.DispatchOptions {
@@ -114,9 +121,10 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 
 	/** The conversation wants to know the connection of the next leg. */
 	async #connect(timeout: number): Promise<Connection | undefined> {
+		if (this.#isOver) return undefined;
 		const {route, target, connections} = this.#settings;
 		const from = connections.readyFor(route, target, this.#request);
-		if (from === undefined || this.#isOver) return undefined;
+		if (from === undefined) return undefined;
 		if (this.#leg !== undefined) {
 			await this.#leg.drain();
 			// undici closes a connection that the server does not keep right after the answer.
@@ -124,7 +132,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		}
 		if (this.#ready?.connection.isOpen !== true) {
 			this.#letGo();
-			this.#ready = {from, connection: await from.take(target.url, timeout)};
+			this.#ready = {from, url: target.url, connection: await from.take(target.url, timeout)};
 			// Broken off meanwhile.
 			if (this.#isOver) this.#letGo();
 		}
@@ -133,10 +141,9 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 
 	#letGo(): void {
 		if (this.#ready === undefined) return;
-		const {connection, from} = this.#ready;
+		const {connection, from, url} = this.#ready;
 		this.#ready = undefined;
-		if (this.#leg === undefined || this.#leg.isReceived)
-			void from.give(this.#settings.target.url, connection);
+		if (this.#leg === undefined || this.#leg.isReceived) void from.give(url, connection);
 		else connection.close();
 	}
 
@@ -145,7 +152,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			leg.discard();
 			return;
 		}
-		const {handler, carriesCredential} = this.#settings;
+		const {handler} = this.#settings;
 		const answer = leg.accept();
 		const {status, headers, statusText, kept, upgraded} = answer;
 		this.#report?.end(status, this.#request);
@@ -160,7 +167,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			handler.onResponseStart?.(this, interim.status, interim.headers, interim.statusText);
 		}
 		this.#answer = answer;
-		const shown = carriesCredential ? marked(headers) : headers;
+		const shown = this.#carriesCredential ? marked(headers) : headers;
 		if (upgraded !== undefined) {
 			// The connection is the handler's now.
 			this.#ready = undefined;
@@ -183,11 +190,11 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	}
 
 	bodySent(chunk: Buffer): void {
-		if (this.#legs === 1) this.#settings.handler.onBodySent?.(chunk);
+		if (this.#legs === 1) this.#settings.handler?.onBodySent?.(chunk);
 	}
 
 	requestSent(): void {
-		if (this.#legs === 1) this.#settings.handler.onRequestSent?.();
+		if (this.#legs === 1) this.#settings.handler?.onRequestSent?.();
 	}
 
 	data(chunk: Buffer): void {
@@ -205,6 +212,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			// undici's retries say so that they want none of it.
 			handler.onResponseError?.(this, error as Error);
 		}
+		this.#forget();
 	}
 
 	failed(error: Error): void {
@@ -222,12 +230,23 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#report?.end(undefined, this.#request);
 		this.#close();
 		handler.onResponseError?.(this, told);
+		this.#forget();
 	}
 
 	#close(): void {
 		this.#isOver = true;
 		this.#body.end();
 		this.#letGo();
+	}
+
+	/**
+	 * The answer's stream holds on to this object for as long as its reader does, and V8 keeps what belongs together:
+	 * with the request and the leg, each collection would have twice as much to copy.
+	 */
+	#forget(): void {
+		this.#settings = over as ExchangeSettings;
+		this.#leg = undefined;
+		this.#answer = undefined;
 	}
 
 	get aborted(): boolean {
@@ -244,7 +263,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 
 	get rawHeaders(): RawHeaders {
 		const raw = this.#answer?.rawHeaders ?? null;
-		return this.#settings.carriesCredential && this.#answer?.kept === undefined ? markedRaw(raw) : raw;
+		return this.#carriesCredential && this.#answer?.kept === undefined ? markedRaw(raw) : raw;
 	}
 
 	get rawTrailers(): RawHeaders {

@@ -163,6 +163,8 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 	#finish(tell: () => void): void {
 		this.#state = 'over';
 		tell();
+		this.#controller = undefined;
+		this.#answer = undefined;
 	}
 
 	#end(): void {

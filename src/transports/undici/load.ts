@@ -1,5 +1,6 @@
 /** Loads undici when it is first needed, and leaves the platform's own fetch as it was. */
 import {createRequire} from 'node:module';
+import {GatepassError} from '../../errors.ts';
 
 /** All that undici exports. */
 export type Undici = typeof import('undici');
@@ -14,7 +15,14 @@ export function loadUndici(): Undici {
 	if (loaded === undefined) {
 		const shared = globalThis as Record<symbol, unknown>;
 		const before = shared[platformsDispatcher];
-		loaded = createRequire(import.meta.url)('undici') as Undici;
+		try {
+			loaded = createRequire(import.meta.url)('undici') as Undici;
+		} catch (error) {
+			throw new GatepassError(
+				'undici cannot be loaded from here, as in a bundle that stands alone. Install it beside the bundle, or send by gatepass.got',
+				{cause: error},
+			);
+		}
 		// From its version 8 on, loading undici makes its agent that of Node's own fetch, too. Without a value, Node
 		// makes one of its own when it first needs it.
 		if (shared[platformsDispatcher] !== before) shared[platformsDispatcher] = before;
