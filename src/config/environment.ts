@@ -9,6 +9,34 @@ import type {Problems} from './problems.ts';
 /** Whoever has more variables than that has another file in its place. */
 const largestFile = 1024 * 1024;
 
+/** Variables that strategies read without being told to. */
+const strategiesRead: ReadonlySet<string> = new Set(['SSO_CLIENT_ID', 'SSO_CLIENT_SECRET', 'BEARER_TOKEN']);
+
+/** The variables of a `.env` that {@link isCut} is about. */
+const cutIn = new WeakMap<Environment, ReadonlySet<string>>();
+
+/**
+ * Whether a `.env` says more of a variable than dotenv took from it: without quotes, it ends a value at the first `#`,
+ * where Python's dotenv and shells do so only behind a blank. A password is cut there in silence.
+ */
+export function isCut(environment: Environment, name: string): boolean {
+	return cutIn.get(environment)?.has(name) === true;
+}
+
+function cutNames(text: string): Set<string> {
+	const names = new Set<string>();
+	for (const line of text.split(/\r?\n/)) {
+		const [, name, value] = /^(?:export\s+)?([\w.-]+)\s*(?:=|:\s)(.*)$/.exec(line.trim()) ?? [];
+		if (name === undefined || value === undefined) continue;
+		// The last line of a name counts.
+		names.delete(name);
+		const written = value.trimStart();
+		const before = value.slice(0, value.indexOf('#'));
+		if (value.includes('#') && !/^['"`]/.test(written) && !/\s$/.test(before)) names.add(name);
+	}
+	return names;
+}
+
 /** Nothing is written to `process.env`, and nothing in `environment` is overridden. */
 export function readEnvironment(
 	folder: string,
@@ -28,8 +56,20 @@ export function readEnvironment(
 		return environment;
 	}
 	try {
-		const added = parse(readBoundedSync(file, largestFile).bytes);
-		return withDefaults(environment, added);
+		const text = readBoundedSync(file, largestFile).bytes.toString('utf8');
+		// A variable that is there but undefined is not set, so it overrides nothing.
+		const cut = [...cutNames(text)].filter(name => environment[name] === undefined);
+		for (const name of cut.filter(name => strategiesRead.has(name))) {
+			problems.add(
+				[],
+				`the value of ${name} in ${file} is cut at its '#', where a comment begins`,
+				"Put the value into quotes there, or a blank before the '#' if a comment is meant",
+				'reference-malformed',
+			);
+		}
+		const complete = withDefaults(environment, parse(text));
+		cutIn.set(complete, new Set(cut));
+		return complete;
 	} catch (error) {
 		if (!(error instanceof FileReadError)) throw error;
 		// A folder of that name is somebody else's: Python keeps its virtual environments so.

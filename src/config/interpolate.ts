@@ -2,6 +2,8 @@
 import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
+import {readVariable} from '../strategy/variables.ts';
+import {isCut} from './environment.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -131,8 +133,15 @@ function resolveReference(
 		return '';
 	}
 	const {environment} = context;
-	// 'constructor' is no variable, although every object has one.
-	const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
+	if (isCut(environment, name)) {
+		context.problems.addUnresolved(
+			path,
+			`the value of ${name} in the .env is cut at its '#', where a comment begins`,
+			"Put the value into quotes there, or a blank before the '#' if a comment is meant",
+		);
+		return '';
+	}
+	const value = readVariable(environment, name);
 	// As in a shell: ':-' also replaces an empty value.
 	if (fallback !== undefined && (value === undefined || value === '')) return fallback;
 	if (value === undefined) {
@@ -157,21 +166,19 @@ function readSecretFile(
 		return {path, file, text: secretIn(readBoundedSync(file, largestSecretFile).bytes)};
 	} catch (error) {
 		if (!(error instanceof FileReadError)) throw error;
-		const isOther = ['folder', 'special', 'too large'].includes(error.reason);
-		const hint = isOther ? 'that holds just the secret' : 'that exists and that this user may read';
-		problems.addUnresolved(
-			path,
-			`${file} ${whatIsWrong(error)}`,
-			`Name a file ${hint}`,
-			'secret-file-unusable',
-		);
+		const [what, hint] = whatIsWrong(error);
+		problems.addUnresolved(path, `${file} ${what}`, hint, 'secret-file-unusable');
 		return undefined;
 	}
 }
 
-function whatIsWrong({reason, code, message}: FileReadError): string {
-	if (reason === 'too large') return message.replace(/, and at most .*/, ', too many for a secret');
-	return code === undefined || code === 'ENOENT' ? message : `cannot be read (${code})`;
+function whatIsWrong({code, size, message}: FileReadError): [what: string, hint: string] {
+	if (code === undefined) {
+		const what = size === undefined ? message : `has ${size} bytes, too many for a secret`;
+		return [what, 'Name a file that holds just the secret'];
+	}
+	const what = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
+	return [what, 'Name a file that exists and that this user may read'];
 }
 
 /** The secret that a file holds: the line break that editors put at its end is none of it. */

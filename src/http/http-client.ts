@@ -7,9 +7,9 @@ import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import {sameFailure} from '../tls/peer-certificates.ts';
 import {Ways} from '../tls/ways.ts';
+import {PauseWatch} from '../tokens/steady-clock.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';
 import {sendBelow} from './below-got.ts';
-import {PauseWatch} from './pause-watch.ts';
 
 export interface HttpClientSettings {
 	/** Milliseconds for a request with all its retries. Each try has half of that, where there are retries. */

@@ -31,6 +31,7 @@ export {type Challenge, parseChallenges, parseParameters} from './challenges.ts'
 export {isLoopback} from './hosts.ts';
 export {isFileContent, resolvePath} from './paths.ts';
 export * from './services.ts';
+export {readVariable} from './variables.ts';
 
 /** The headers that a strategy adds. Names are compared without regard to case. */
 export interface AuthHeaders {

@@ -1,7 +1,7 @@
 /** How a client proves who it is to an authorization server (RFC 6749 section 2.3, RFC 7523, RFC 8705). */
 import * as oauth from 'oauth4webapi';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import type {Environment, RuleInfo} from '../../src/strategy/index.ts';
+import {type Environment, type RuleInfo, readVariable} from '../../src/strategy/index.ts';
 import {type AssertionReader, type Doubt, doubtsAbout} from '../bearer/claims.ts';
 import type {TextSource} from '../bearer/source.ts';
 import type {SsoOptions} from './options.ts';
@@ -33,7 +33,7 @@ export async function findClient(
 	assertion?: TextSource,
 ): Promise<ClientIdentity> {
 	const find = (option: 'clientId' | 'clientSecret', variable: string): string => {
-		const value = options[option] ?? environment[variable];
+		const value = options[option] ?? readVariable(environment, variable);
 		if (value) return value;
 		throw new CredentialUnavailableError({
 			code: 'secret-missing',

@@ -101,37 +101,6 @@ function adviceForStatus(status: number, retryAfter: number | undefined, name: E
 		: isClient;
 }
 
-/** Some servers refuse with the status 200; what their body says is then more than that it holds no token. */
-export async function refusalAsSuch(response: Response): Promise<Response> {
-	const {status, headers} = response;
-	if (status !== 200) return response;
-	const text = await response.text();
-	return new Response(text, {status: holdsError(text) ? 400 : status, headers});
-}
-
-function holdsError(text: string): boolean {
-	try {
-		const {error} = (JSON.parse(text) ?? {}) as {error?: unknown};
-		return typeof error === 'string' && error !== '';
-	} catch {
-		return false;
-	}
-}
-
-/**
- * A refusal says in its body why (RFC 6749 section 5.2), and may carry a challenge too; oauth4webapi reads no body
- * where there is a challenge. A DPoP challenge (RFC 9449 section 7.1) beside a body of another kind is left for it.
- */
-export function withoutChallenge(response: Response): Response {
-	const challenge = response.headers.get('www-authenticate');
-	const isJson = /[/+]json\b/i.test(response.headers.get('content-type') ?? '');
-	if (challenge === null || (!isJson && /^dpop\b/i.test(challenge))) return response;
-	const {body, status, headers} = response;
-	const others = new Headers(headers);
-	others.delete('www-authenticate');
-	return new Response(body, {status, headers: others});
-}
-
 /** What an authorization server says in the body of its answer (RFC 6749 section 5.2), or in a DPoP challenge. */
 interface OauthError {
 	readonly error: string;
@@ -229,9 +198,12 @@ function adviceFor(code: string): {code: AnyDiagnosticCode; hint: string} {
 	}
 }
 
+/** Milliseconds. Whoever asks for more is not believed: it is as long as the token cache heeds it. */
+const longestWait = 600_000;
+
 /**
  * RFC 9110 section 10.2.3: seconds, or a date. Some servers send fractions. A date is by the clock that dated the answer,
- * whatever this machine's says.
+ * whatever this machine's says. Ten minutes at most.
  */
 export function retryAfterOf(response: Response | undefined): {retryAfter?: number} {
 	const value = response?.headers.get('retry-after');
@@ -240,5 +212,5 @@ export function retryAfterOf(response: Response | undefined): {retryAfter?: numb
 	const milliseconds = /^\d+(?:\.\d+)?$/.test(value)
 		? Number(value) * 1000
 		: Date.parse(value) - (Number.isNaN(sentAt) ? Date.now() : sentAt);
-	return Number.isFinite(milliseconds) ? {retryAfter: Math.max(0, milliseconds)} : {};
+	return Number.isFinite(milliseconds) ? {retryAfter: Math.min(Math.max(0, milliseconds), longestWait)} : {};
 }

@@ -15,17 +15,17 @@ import type {AssertionReader, Doubt} from '../bearer/claims.ts';
 import {openSource, type TextSource} from '../bearer/source.ts';
 import {findAuthorizationServer} from './authorization-server.ts';
 import {type ClientIdentity, findClient} from './client-authentication.ts';
-import {
-	describeFailure,
-	type EndpointName,
-	type Exchange,
-	refusalAsSuch,
-	withoutChallenge,
-} from './describe-failure.ts';
+import {describeFailure, type EndpointName, type Exchange} from './describe-failure.ts';
 import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import {ServerClock} from './server-clock.ts';
-import {readToken, refuseRedirect, withoutUnusedFields} from './token-response.ts';
+import {
+	readToken,
+	refusalAsSuch,
+	refuseRedirect,
+	withoutChallenge,
+	withoutUnusedFields,
+} from './token-response.ts';
 
 /** Milliseconds that clocks may differ without a word. */
 const tellingSkew = 5000;

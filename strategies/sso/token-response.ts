@@ -24,6 +24,37 @@ export function refuseRedirect(response: Response, exchange: Exchange): void {
 	);
 }
 
+/** Some servers refuse with the status 200; what their body says is then more than that it holds no token. */
+export async function refusalAsSuch(response: Response): Promise<Response> {
+	const {status, headers} = response;
+	if (status !== 200) return response;
+	const text = await response.text();
+	return new Response(text, {status: holdsError(text) ? 400 : status, headers});
+}
+
+function holdsError(text: string): boolean {
+	try {
+		const {error} = (JSON.parse(text) ?? {}) as {error?: unknown};
+		return typeof error === 'string' && error !== '';
+	} catch {
+		return false;
+	}
+}
+
+/**
+ * A refusal says in its body why (RFC 6749 section 5.2), and may carry a challenge too; oauth4webapi reads no body
+ * where there is a challenge. A DPoP challenge (RFC 9449 section 7.1) beside a body of another kind is left for it.
+ */
+export function withoutChallenge(response: Response): Response {
+	const challenge = response.headers.get('www-authenticate');
+	const isJson = /[/+]json\b/i.test(response.headers.get('content-type') ?? '');
+	if (challenge === null || (!isJson && /^dpop\b/i.test(challenge))) return response;
+	const {body, status, headers} = response;
+	const others = new Headers(headers);
+	others.delete('www-authenticate');
+	return new Response(body, {status, headers: others});
+}
+
 const used = ['access_token', 'token_type', 'expires_in', 'issued_token_type', 'error', 'error_description'];
 
 /**

@@ -157,6 +157,44 @@ test('a .env beside it adds to the environment, overrides nothing and prints not
 	expect(process.env).toEqual(before);
 });
 
+test.each([
+	['SECRET=abc#def', true],
+	['SECRET=#abc', true],
+	['export SECRET = abc#def', true],
+	['SECRET=abc#def # a comment', true],
+	['SECRET=abc\nSECRET=abc#def', true],
+	['SECRET="abc#def"', false],
+	["SECRET='abc#def'", false],
+	['SECRET=abc # a comment', false],
+	['SECRET=abc#def\nSECRET=abc', false],
+	['OTHER=abc#def\nSECRET=x', false],
+	['# SECRET=abc#def\nSECRET=x', false],
+])('a .env that says %j: is a value cut in silence? %s', async (text, isCut) => {
+	const strategy = "{match: a.example.org, strategy: static-token, options: {token: '${SECRET}'}}";
+	const cwd = folderWith({'gatepass.config.yaml': `hostRules:\n- ${strategy}\n`, '.env': text});
+	if (!isCut) return void (await load({cwd}));
+	expect(await problemsOf({cwd})).toMatchObject([
+		{
+			line: 2,
+			path: 'hostRules[0].options.token',
+			message: "the value of SECRET in the .env is cut at its '#', where a comment begins",
+		},
+	]);
+	// What the environment says is not cut.
+	await load({cwd, env: {SECRET: 'whole'}});
+});
+
+test('the client secret that no option names is looked at, too', async () => {
+	const cwd = folderWith({
+		'gatepass.config.yaml': rule('a.example.org'),
+		'.env': 'SSO_CLIENT_SECRET=abc#def',
+	});
+	const [problem] = await problemsOf({cwd});
+	expect(problem?.message).toBe(
+		`the value of SSO_CLIENT_SECRET in ${cwd}/.env is cut at its '#', where a comment begins`,
+	);
+});
+
 test('a .env that is a named pipe, or too large, is a mistake at once', async () => {
 	const cwd = folderWith({'gatepass.config.yaml': rule('a.example.org')});
 	execFileSync('mkfifo', [join(cwd, '.env')]);

@@ -6,9 +6,9 @@ import {fileURLToPath} from 'node:url';
 import got from 'got';
 import {expect, onTestFinished, test, vi} from 'vitest';
 import {GotHttpClient} from '../../src/http/http-client.ts';
-import {PauseWatch} from '../../src/http/pause-watch.ts';
 import {type RecordedRequest, startServer} from '../../src/testing/server.ts';
 import {TlsAgents} from '../../src/tls/agents.ts';
+import {PauseWatch} from '../../src/tokens/steady-clock.ts';
 import {TrustStores} from '../../src/trust/trust-stores.ts';
 
 /** Answers the second request and those that follow. The first one waits for ever. */

@@ -6,7 +6,7 @@ import type {AddressInfo} from 'node:net';
 import {monitorEventLoopDelay} from 'node:perf_hooks';
 import {inspect} from 'node:util';
 import {gzipSync} from 'node:zlib';
-import {afterEach, describe, expect, test} from 'vitest';
+import {afterEach, describe, expect, test, vi} from 'vitest';
 import {createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
 import {createTestAuthority} from '../../src/testing/authority.ts';
 import {startServer} from '../../src/testing/server.ts';
@@ -344,6 +344,15 @@ describe('another status', () => {
 		expect(await failureOf(json(429, '', headers))).toMatchObject({retryAfter: 90_000});
 	});
 
+	test.each(['1893456000', new Date(Date.now() + 60 * 365 * 86_400_000).toUTCString()])(
+		'429 with a Retry-After of sixty years, %j: ten minutes',
+		async value => {
+			const error = await failureOf(json(429, '', {'retry-after': value}));
+			expect(error.retryAfter).toBe(600_000);
+			expect(error.message).toContain('Try again in 600 s');
+		},
+	);
+
 	test('429 with a Retry-After of a fraction', async () => {
 		expect(await failureOf(json(429, '', {'retry-after': '1.5'}))).toMatchObject({retryAfter: 1500});
 	});
@@ -521,6 +530,26 @@ describe('the client and the endpoint', () => {
 			.split(':');
 		const decode = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '));
 		expect([decode(id), decode(secret)]).toEqual([env.SSO_CLIENT_ID, env.SSO_CLIENT_SECRET]);
+	});
+
+	test('a line break at the end of a variable is no part of the secret, and is told of', async () => {
+		const api = await listen((request, response) => response.end(request.headers.authorization));
+		let authorization: string | undefined;
+		const tokens = await listen((request, response) => {
+			authorization = request.headers.authorization;
+			json(200, good)(request, response);
+		});
+		const warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => {});
+		cleanUps.push(() => warned.mockRestore());
+		const env = {SSO_CLIENT_ID: 'me\r\n', SSO_CLIENT_SECRET: 'canary-word\n'};
+		const gatepass = await gatepassWith(api.url, {tokenEndpoint: tokens.url}, {env});
+		await gatepass.got(api.url);
+		await gatepass.got(api.url, {context: {gatepass: {fresh: true}}});
+		expect(Buffer.from(authorization?.split(' ')[1] ?? '', 'base64').toString()).toBe('me:canary-word');
+		const messages = warned.mock.calls.map(([message]) => String(message));
+		expect(messages).toHaveLength(2);
+		expect(messages[1]).toMatch(/^The variable SSO_CLIENT_SECRET ends with a line break/);
+		expect(messages.join()).not.toContain('canary');
 	});
 
 	test.each<[Record<string, string>, Record<string, string>, RegExp]>([
