@@ -36,6 +36,8 @@ const guides: Item[] = [
 		text: 'Running it',
 		items: [
 			page('When a request fails', '/diagnose'),
+			page('Faults that are named', '/faults'),
+			page('The local proxy', '/serve'),
 			page('Observability', '/observability'),
 			page('Performance', '/performance'),
 			page('Security and threat model', '/security'),
