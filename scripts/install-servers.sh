@@ -6,13 +6,13 @@ set -euo pipefail
 # The same that the suites name where they are skipped: `install` in test/servers/*.ts. The last ones are for the bench.
 packages=(
 	apache2-bin openssl postgresql redis-server glewlwyd dbconfig-sqlite3
-	krb5-kdc krb5-admin-server krb5-user libapache2-mod-auth-gssapi libgssapi3-heimdal python3-gssapi faketime libnss-wrapper curl heimdal-kcm
+	krb5-kdc krb5-admin-server krb5-user libapache2-mod-auth-gssapi libgssapi3-heimdal python3-gssapi faketime libnss-wrapper curl heimdal-kcm kstart
 	igtf-policy-classic p11-kit globus-proxy-utils voms-clients gridsite nginx-light lighttpd pebble certbot
 	bind9 bind9-dnsutils python3-certbot-dns-rfc2136
 	libnss3-tools gnutls-bin default-jre-headless oidc-agent-cli bsdutils
 	xrootd-server xrootd-server-plugins xrootd-plugins
 	python3-requests python3-requests-kerberos
-	wget git libwww-perl liblwp-protocol-https-perl default-jdk-headless davix chromium
+	wget git libwww-perl liblwp-protocol-https-perl default-jdk-headless davix chromium wrk
 )
 
 is_installed() {

@@ -35,9 +35,9 @@ const guides: Item[] = [
 	{
 		text: 'Running it',
 		items: [
-			page('When a request fails', '/diagnose'),
-			page('Faults that are named', '/faults'),
 			page('The local proxy', '/serve'),
+			page('When a request fails', '/diagnose'),
+			page('Faults that are tested', '/faults'),
 			page('Observability', '/observability'),
 			page('Performance', '/performance'),
 			page('Security and threat model', '/security'),

@@ -84,13 +84,16 @@ async function runCommand([file = '', ...args]: readonly string[], options: RunO
 	});
 	const [place, portWithoutSecret] = await Promise.all([proxy.listen(), proxy.listenForOwner()]);
 	const folder = mkdtempSync(join(process.env.XDG_RUNTIME_DIR || tmpdir(), 'gatepass-run-'));
-	const cleanUp = (): void => rmSync(folder, {recursive: true, force: true});
-	process.once('exit', cleanUp);
 	const {environment} = configuration;
+	const written = files.writeCaFiles(folder, authority.root, environment);
+	const cleanUp = (): void => {
+		for (const path of [folder, written.inFolder]) rmSync(path, {recursive: true, force: true});
+	};
+	process.once('exit', cleanUp);
 	const env = child.childEnvironment(process.env, {
 		proxyUrl: place.replace('://', `://gatepass:${secret}@`),
 		portWithoutSecret,
-		files: files.writeCaFiles(folder, authority.root, environment),
+		files: written,
 		folder,
 		patterns,
 	});

@@ -6,6 +6,7 @@ import {type ClientRequest, request as requestHttp} from 'node:http';
 import {request as requestHttps} from 'node:https';
 import type {RequestFunction} from 'got';
 import type {ProxyServer} from '../tls/way-out.ts';
+import {detachWhenDone} from './detach.ts';
 import {scrubRequest} from './sent-headers.ts';
 
 /** A function for got's option `request`, which sends these headers and this body. */
@@ -33,6 +34,7 @@ export function sendBelow(
 		// Node keeps the options with the socket, which outlives the request.
 		for (const name of Object.keys(secret)) delete headers[name];
 		hideWhenDone(request);
+		detachWhenDone(request);
 		const {end} = request;
 		request.end = () => end.call(request, bytes, undefined as never);
 		return request;

@@ -1,4 +1,7 @@
-/** Spans and metrics for OpenTelemetry, made from the events of one gatepass. */
+/**
+ * Spans and metrics for OpenTelemetry, made from the events of one gatepass. Names, units and the status of spans are
+ * those of its semantic conventions for HTTP clients, and of its rules for names, where there are any.
+ */
 import type {Attributes, Counter, Histogram, Meter, Tracer} from '@opentelemetry/api';
 import {ConfigurationError} from '../errors.ts';
 import type {EventListener, EventName, EventPayloads} from './events.ts';
@@ -35,6 +38,14 @@ export async function recordTelemetry(): Promise<EventListener> {
 	return (name, payload) => recorder.record(name, payload);
 }
 
+/** The methods that the conventions know; any other is `_OTHER`, so that nobody can make up values without end. */
+const knownMethods = ['CONNECT', 'DELETE', 'GET', 'HEAD', 'OPTIONS', 'PATCH', 'POST', 'PUT', 'TRACE'];
+
+/** What the conventions advise for durations of HTTP requests, in seconds. */
+const advice = {
+	explicitBucketBoundaries: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+};
+
 type TokenEventName = Extract<EventName, `gatepass:token:${string}`>;
 
 const certificate = 'gatepass:certificate:';
@@ -57,11 +68,13 @@ class Recorder {
 		this.#tracer = api.trace.getTracer('gatepass');
 		const meter: Meter = api.metrics.getMeter('gatepass');
 		this.#requests = meter.createHistogram('gatepass.request.duration', {
-			unit: 'ms',
+			unit: 's',
+			advice,
 			description: 'From the choice of the rule to the head of the response',
 		});
 		this.#tokenRequests = meter.createHistogram('gatepass.token.duration', {
-			unit: 'ms',
+			unit: 's',
+			advice,
 			description: 'Fetching a token from its issuer',
 		});
 		this.#tokenEvents = meter.createCounter('gatepass.token.events', {
@@ -78,44 +91,53 @@ class Recorder {
 	record<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
 		if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
 		else if (isAboutCertificate(name))
-			this.#certificateEvents.add(1, {event: name.slice(certificate.length)});
+			this.#certificateEvents.add(1, {'gatepass.certificate.event': name.slice(certificate.length)});
 		else if (name === 'gatepass:strategy:notice') return;
-		else if (name === 'gatepass:trust:error') this.#trustEvents.add(1, {event: 'error'});
+		else if (name === 'gatepass:trust:error') this.#trustEvents.add(1, {'gatepass.trust.event': 'error'});
 		else this.#recordToken(name, payload as EventPayloads[TokenEventName]);
 	}
 
 	#recordRequest({method, url, rule, status, legs, duration}: EventPayloads['gatepass:request']): void {
-		// Names of the HTTP semantic conventions where there are any.
+		const {hostname, port, protocol} = new URL(url);
+		const isKnown = knownMethods.includes(method);
+		const failure = status === undefined ? '_OTHER' : status >= 400 ? String(status) : undefined;
 		const attributes: Attributes = {
-			'http.request.method': method,
-			'server.address': new URL(url).hostname,
+			'http.request.method': isKnown ? method : '_OTHER',
+			'server.address': hostname,
+			'server.port': port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port),
 			...(status !== undefined && {'http.response.status_code': status}),
+			...(failure !== undefined && {'error.type': failure}),
 			'gatepass.strategy': rule.strategy,
 			'gatepass.rule': rule.match,
 		};
-		this.#requests.record(duration, attributes);
+		this.#requests.record(duration / 1000, attributes);
 		this.#span(
 			'gatepass request',
 			duration,
-			{...attributes, 'url.full': url, 'gatepass.legs': legs},
-			status === undefined,
+			{
+				...attributes,
+				...(!isKnown && {'http.request.method_original': method}),
+				'url.full': url,
+				'gatepass.legs': legs,
+			},
+			failure !== undefined,
 		);
 	}
 
 	#recordToken(name: EventName, payload: EventPayloads[TokenEventName]): void {
 		const event = name.slice('gatepass:token:'.length);
-		this.#tokenEvents.add(1, {event});
+		this.#tokenEvents.add(1, {'gatepass.token.event': event});
 		if (!('duration' in payload) || payload.duration === undefined) return;
 		const error = 'error' in payload ? payload.error : undefined;
 		const attributes: Attributes = {
 			'gatepass.token.event': event,
 			...(error !== undefined && {'error.type': error.code}),
 		};
-		this.#tokenRequests.record(payload.duration, attributes);
+		this.#tokenRequests.record(payload.duration / 1000, attributes);
 		this.#span('gatepass token request', payload.duration, attributes, error !== undefined);
 	}
 
-	/** What has happened is known at its end only; the span is dated back. */
+	/** What has happened is known at its end only; the span is dated back. `duration`: milliseconds. */
 	#span(name: string, duration: number, attributes: Attributes, failed: boolean): void {
 		const end = Date.now();
 		const span = this.#tracer.startSpan(name, {

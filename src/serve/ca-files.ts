@@ -1,8 +1,20 @@
 /** The files by which programs come to trust the proxy's CA, each with the system's CAs in it. */
 import {createHash, X509Certificate} from 'node:crypto';
-import {mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs';
-import {join} from 'node:path';
+import {
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
+import {dirname, join} from 'node:path';
 import {rootCertificates} from 'node:tls';
+import {homeFolder} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import {subjectHash} from '../x509/subject-hash.ts';
 
@@ -21,8 +33,10 @@ export interface CaFiles {
 	readonly bundle: string;
 	/** PEM: the proxy's alone. */
 	readonly own: string;
-	/** A hashed folder. */
+	/** A hashed folder: a link to one that is shared with other runs. */
 	readonly folder: string;
+	/** The file of the proxy's root in it: to be deleted in the end. */
+	readonly inFolder: string;
 	/** For Java, in its own format; opened by {@link javaPassword}. */
 	readonly java: string;
 }
@@ -32,16 +46,18 @@ export const javaPassword = 'changeit';
 
 /** Write them into `folder`, which is its owner's. */
 export function writeCaFiles(folder: string, root: string, environment: Environment): CaFiles {
+	const hashed = writeHashedFolder(folder, root, environment);
 	const files: CaFiles = {
 		bundle: join(folder, 'ca-bundle.pem'),
 		own: join(folder, 'ca.pem'),
 		folder: join(folder, 'certificates'),
+		inFolder: hashed.file,
 		java: join(folder, 'ca.jks'),
 	};
 	const bundle = `${systemBundle(environment).trimEnd()}\n${root}`;
+	symlinkSync(hashed.folder, files.folder);
 	writeFileSync(files.own, root);
 	writeFileSync(files.bundle, bundle);
-	writeHashedFolder(files.folder, root, environment);
 	writeFileSync(files.java, javaStore(bundle));
 	return files;
 }
@@ -59,28 +75,54 @@ function systemBundle({SSL_CERT_FILE: named}: Environment): string {
 	return `${rootCertificates.join('\n')}\n`;
 }
 
-function writeHashedFolder(folder: string, root: string, {X509_CERT_DIR: named}: Environment): void {
-	mkdirSync(folder);
-	const taken = new Set<string>();
-	const link = (name: string, target: string): void => {
-		if (taken.has(name)) return;
-		taken.add(name);
-		symlinkSync(target, join(folder, name));
+/**
+ * A folder with links to all of them is kept from one run to the next, since making hundreds takes long on some file
+ * systems; the root is put in beside them. One that is left behind by a run that was killed vouches for nothing: its
+ * key is gone.
+ */
+function writeHashedFolder(
+	own: string,
+	root: string,
+	environment: Environment,
+): {folder: string; file: string} {
+	const sources = [environment.X509_CERT_DIR, ...systemFolders].filter(
+		from => from !== undefined && from !== '' && existsSync(from),
+	) as string[];
+	const state = sources.map(from => `${from} ${statSync(from).mtimeMs}`).join('\n');
+	const name = createHash('sha256').update(state).digest('hex').slice(0, 16);
+	const caches = environment.XDG_CACHE_HOME || join(homeFolder(environment), '.cache');
+	const write = (folder: string): {folder: string; file: string} => {
+		if (!existsSync(folder)) linkAll(sources, folder);
+		const file = join(folder, `${subjectHash(new X509Certificate(root))}.0`);
+		writeFileSync(file, root);
+		return {folder, file};
 	};
-	const hash = subjectHash(new X509Certificate(root));
-	writeFileSync(join(folder, `${hash}.0`), root);
-	taken.add(`${hash}.0`);
-	for (const from of [named, ...systemFolders]) {
-		if (from === undefined || from === '') continue;
-		try {
-			for (const name of readdirSync(from)) {
-				// Certificates by hash, and what the grid keeps beside them.
-				if (/^[\da-f]{8}\.|\.(?:signing_policy|namespaces|info|crl_url)$/i.test(name))
-					link(name, join(from, name));
-			}
-		} catch {
-			// There is none.
+	try {
+		return write(join(caches, 'gatepass/certificates', name));
+	} catch {
+		// A home that cannot be written to, as services have it.
+		return write(join(own, 'links'));
+	}
+}
+
+function linkAll(sources: readonly string[], folder: string): void {
+	mkdirSync(dirname(folder), {recursive: true, mode: 0o700});
+	const made = mkdtempSync(`${folder}-`);
+	const taken = new Set<string>();
+	for (const from of sources) {
+		for (const name of readdirSync(from)) {
+			// Certificates by hash, and what the grid keeps beside them.
+			const isWanted = /^[\da-f]{8}\.|\.(?:signing_policy|namespaces|info|crl_url)$/i.test(name);
+			if (!isWanted || taken.has(name)) continue;
+			taken.add(name);
+			symlinkSync(join(from, name), join(made, name));
 		}
+	}
+	try {
+		renameSync(made, folder);
+	} catch {
+		// Another run was quicker.
+		rmSync(made, {recursive: true, force: true});
 	}
 }
 

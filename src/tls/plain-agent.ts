@@ -2,11 +2,11 @@
  * Agents for plain http. What goes to this machine goes there directly: names of it are asked of nobody (RFC 6761
  * section 6.3), since whoever answers could name another machine.
  */
-import {Agent} from 'node:http';
-import type {LookupFunction} from 'node:net';
+import {Agent, type ClientRequest} from 'node:http';
+import type {LookupFunction, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
-import {longestIdle} from './verifying-agent.ts';
+import {limitIdle, unlimit} from './idle-limit.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
@@ -18,8 +18,19 @@ export class PlainAgent extends Agent {
 
 	/** @param through the proxy that all of its connections lead to; absent: directly. */
 	constructor(through?: {proxy: ProxyServer; way: WayOut}) {
-		super({keepAlive: true, scheduling: 'lifo', timeout: longestIdle});
+		super({keepAlive: true, scheduling: 'lifo'});
 		this.#through = through;
+	}
+
+	override keepSocketAlive(socket: Duplex): boolean {
+		const isKept = super.keepSocketAlive(socket) !== (false as unknown);
+		if (isKept) limitIdle(socket as Socket);
+		return isKept;
+	}
+
+	override reuseSocket(socket: Duplex, request: ClientRequest): void {
+		super.reuseSocket(socket, request);
+		unlimit(socket as Socket);
 	}
 
 	override createConnection(...parameters: unknown[]): Duplex | null | undefined {

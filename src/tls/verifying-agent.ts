@@ -5,15 +5,16 @@
  * The checks belong to the connection, not to a request: Node tells requests with checks of their own apart and would
  * keep no connection for them. See docs/decisions/0009-trust-sets.md.
  */
+
+import type {ClientRequest} from 'node:http';
 import type {Agent} from 'node:https';
+import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import type {ConnectionOptions, SecureContext, SecureContextOptions} from 'node:tls';
 import type {TrustStore} from '../trust/trust-store.ts';
 import {type Created, connectTls, type RequestedConnection} from './connect-tls.ts';
+import {limitIdle, unlimit} from './idle-limit.ts';
 import {WatchedAgent, type WatchedAgentSettings} from './rejections.ts';
-
-/** Milliseconds that an idle connection is kept: as Node's own agent has it. What lies between forgets them later. */
-export const longestIdle = 5000;
 
 /** Where a connection leads. */
 export interface Destination {
@@ -68,7 +69,7 @@ export class TrustingAgent extends WatchedAgent {
 
 	/** @throws what `makeContext` throws. */
 	constructor({trust, makeContext, way = {}, ...options}: TrustingAgentSettings) {
-		super({keepAlive: true, scheduling: 'lifo', timeout: longestIdle, ...options});
+		super({keepAlive: true, scheduling: 'lifo', ...options});
 		this.#trust = trust;
 		this.#makeContext = makeContext;
 		this.#way = way;
@@ -77,6 +78,17 @@ export class TrustingAgent extends WatchedAgent {
 		);
 		this.#version = trust?.version();
 		this.#context = makeContext({});
+	}
+
+	override keepSocketAlive(socket: Duplex): boolean {
+		const isKept = super.keepSocketAlive(socket) !== (false as unknown);
+		if (isKept) limitIdle(socket as Socket);
+		return isKept;
+	}
+
+	override reuseSocket(socket: Duplex, request: ClientRequest): void {
+		super.reuseSocket(socket, request);
+		unlimit(socket as Socket);
 	}
 
 	/** Node before 24.18.1 and 22.23.2 keeps a connection that one request's own check let pass for the next request. */

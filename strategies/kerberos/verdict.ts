@@ -33,9 +33,11 @@ export function refuse({request, response, kind, proof, context}: Omit<Outcome, 
 export function accept(outcome: Outcome & {readonly rule: RuleInfo}): void {
 	const {request, response, kind, proof, context, options, rule} = outcome;
 	const {mutualAuthentication, sanitizeErrorResponse} = options;
-	if (context !== undefined && proof !== 'valid') {
-		request.refusal = tooLong(response.status, request.headers.get(kind.answer), rule);
-	}
+	const refusal =
+		context === undefined || proof === 'valid'
+			? undefined
+			: tooLong(response.status, request.headers.get(kind.answer), rule);
+	if (refusal !== undefined) request.refusal = refusal;
 	if (mutualAuthentication === 'disabled' || proof === 'valid') return;
 	if (proof === 'wrong') {
 		throw new MutualAuthenticationError({
@@ -52,6 +54,8 @@ export function accept(outcome: Outcome & {readonly rule: RuleInfo}): void {
 			hint: `${adviceFor(outcome)}`,
 		});
 	}
+	// Whoever has not read the ticket cannot prove anything, and says in the body what it takes; as with a 401.
+	if (refusal !== undefined) return;
 	if (sanitizeErrorResponse) response.withhold(harmlessHeaders);
 }
 

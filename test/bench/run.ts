@@ -14,6 +14,7 @@ import {measureRenewal} from './renewal.ts';
 import {formatTable, type Row} from './report.ts';
 import {measureRuleChoice} from './rule-choice.ts';
 import {measureRuleMemory} from './rule-memory.ts';
+import {measureServe} from './serve.ts';
 import {measureSigning} from './signing.ts';
 import {measureThroughput} from './throughput.ts';
 import {measureTokenClients} from './token-clients.ts';
@@ -37,6 +38,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	renewal: measureRenewal,
 	trust: measureTrust,
 	import: measureImports,
+	serve: measureServe,
 };
 
 const usage = `Usage: npm run bench -- [options]

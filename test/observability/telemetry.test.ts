@@ -60,7 +60,11 @@ const finished = () =>
 test('each hop is a span, with the names of the semantic conventions', async () => {
 	const {got} = await stage.createClient({telemetry: true});
 	await got(`${stage.api.url}/kerberos/to-key?secret`);
-	const common = {'http.request.method': 'GET', 'server.address': '127.0.0.1'};
+	const common = {
+		'http.request.method': 'GET',
+		'server.address': '127.0.0.1',
+		'server.port': Number(new URL(stage.api.url).port),
+	};
 	const span = {name: 'gatepass request', kind: SpanKind.CLIENT, status: SpanStatusCode.UNSET};
 	expect(finished()).toEqual([
 		{
@@ -91,7 +95,29 @@ test('each hop is a span, with the names of the semantic conventions', async () 
 test('a hop that fails has the status of an error', async () => {
 	const {got} = await stage.createClient({telemetry: true});
 	await got(`${stage.api.url}/key/cut-off`, {retry: {limit: 0}}).catch(() => {});
-	expect(finished()).toMatchObject([{name: 'gatepass request', status: SpanStatusCode.ERROR}]);
+	expect(finished()).toMatchObject([
+		{name: 'gatepass request', status: SpanStatusCode.ERROR, attributes: {'error.type': '_OTHER'}},
+	]);
+});
+
+test('so has one that is refused, with its status as the type of the error', async () => {
+	const {got} = await stage.createClient({telemetry: true});
+	await got(`${stage.api.url}/key/403`, {throwHttpErrors: false});
+	expect(finished()).toMatchObject([{status: SpanStatusCode.ERROR, attributes: {'error.type': '403'}}]);
+});
+
+test('a method that nobody knows adds no value to metrics', async () => {
+	const record = await recordTelemetry();
+	const rule = {match: '*', strategy: 'none', source: 'a test'};
+	const about = {url: 'https://api.example.org/x', rule, status: 200, legs: 1, duration: 20};
+	record('gatepass:request', {...about, method: 'PROPFIND'});
+	const {resourceMetrics} = await reader.collect();
+	const [point] = resourceMetrics.scopeMetrics.flatMap(({metrics}) => metrics)[0]?.dataPoints ?? [];
+	expect(point).toMatchObject({
+		attributes: {'http.request.method': '_OTHER', 'server.port': 443},
+		value: {sum: 0.02},
+	});
+	expect(finished()).toMatchObject([{attributes: {'http.request.method_original': 'PROPFIND'}}]);
 });
 
 test('spans last as long as what they tell of', async () => {
@@ -178,14 +204,16 @@ test('metrics count tokens and measure requests', async () => {
 		'gatepass.token.events',
 	]);
 	const events = byName.get('gatepass.token.events');
-	expect(events?.dataPoints.map(({attributes, value}) => [attributes.event, value])).toEqual([
+	expect(
+		events?.dataPoints.map(({attributes, value}) => [attributes['gatepass.token.event'], value]),
+	).toEqual([
 		['issue', 2],
 		['hit', 3],
 		['invalidate', 1],
 	]);
 	const requests = byName.get('gatepass.request.duration');
 	expect(requests?.dataPointType).toBe(DataPointType.HISTOGRAM);
-	expect(requests?.descriptor.unit).toBe('ms');
+	expect(requests?.descriptor.unit).toBe('s');
 	expect(requests?.dataPoints).toMatchObject([
 		{
 			attributes: {'http.response.status_code': 200, 'gatepass.strategy': 'sso-client-credentials'},
@@ -205,7 +233,9 @@ test('events of certificates are counted', async () => {
 	const {resourceMetrics} = await reader.collect();
 	const metrics = resourceMetrics.scopeMetrics.flatMap(({metrics}) => metrics);
 	expect(metrics.map(({descriptor}) => descriptor.name)).toEqual(['gatepass.certificate.events']);
-	expect(metrics[0]?.dataPoints.map(({attributes, value}) => [attributes.event, value])).toEqual([
+	expect(
+		metrics[0]?.dataPoints.map(({attributes, value}) => [attributes['gatepass.certificate.event'], value]),
+	).toEqual([
 		['replaced', 1],
 		['expiring', 2],
 		['error', 1],

@@ -259,16 +259,21 @@ describe('gatepass run', () => {
 		expect(stderr).toMatch(/^ http:\/\/gatepass:[\w-]{43}@127\.0\.0\.1:\d+\n$/);
 	});
 
-	it('leaves no file behind', async () => {
-		const {stdout} = await workspace.run([
-			'run',
-			'--',
-			'sh',
-			'-c',
-			'ls "$SSL_CERT_FILE" "$X509_CERT_DIR" >/dev/null && dirname "$SSL_CERT_FILE"',
-		]);
-		expect(stdout.trim()).toMatch(/gatepass-run-/);
-		expect(existsSync(stdout.trim())).toBe(false);
+	it('leaves no file behind but links to CAs, which the next run uses', async () => {
+		const show =
+			'dirname "$SSL_CERT_FILE"; readlink -f "$X509_CERT_DIR"; openssl x509 -hash -noout -in "$NODE_EXTRA_CA_CERTS"; ls "$X509_CERT_DIR" | wc -l';
+		const run = async (): Promise<string[]> => {
+			const {stdout} = await workspace.run(['run', '--', 'sh', '-c', show]);
+			return stdout.trim().split('\n');
+		};
+		const [first = '', folder = '', hash = '', files] = await run();
+		expect(first).toMatch(/gatepass-run-/);
+		expect(existsSync(first)).toBe(false);
+		expect(statSync(folder).mode & 0o077).toBe(0);
+		expect(existsSync(`${folder}/${hash}.0`)).toBe(false);
+		expect(readdirSync(folder).length).toBe(Number(files) - 1);
+		const again = await run();
+		expect([again[1], again[3]]).toEqual([folder, files]);
 	});
 
 	it.each([

@@ -26,7 +26,7 @@ export async function startTwoRealms(): Promise<TwoRealms> {
 		const second = await startKdc({
 			realm: names.second,
 			domains,
-			services: ['HTTP/www.second.test', 'HTTP/www.second.test:8443'],
+			services: ['HTTP/www.second.test', 'HTTP/www.second.test:8443', 'HTTP/www'],
 		});
 		await Promise.all([trust(first), trust(second)]);
 		const configuration = join(first.folder, 'both.conf');

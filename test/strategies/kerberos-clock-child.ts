@@ -1,9 +1,10 @@
 /** Begins contexts one after another, at a time that faketime sets, and prints what the server answers to each,
- * or why there is none. */
+ * or why there is none. A file that is given goes over the ticket cache after a first context. */
+import {copyFileSync} from 'node:fs';
 import {setTimeout as pause} from 'node:timers/promises';
 import {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
 
-const [library, source = '', url = ''] = process.argv.slice(2);
+const [library, source = '', url = '', later, cache = ''] = process.argv.slice(2);
 const provider = new KoffiProvider({library, source: JSON.parse(source), timeout: 30_000, rule: 'a rule'});
 const statuses: number[] = [];
 const begin = () =>
@@ -16,6 +17,10 @@ const begin = () =>
 		channelBindings: undefined,
 		renew: false,
 	});
+if (later !== undefined) {
+	await begin().catch(() => {});
+	copyFileSync(later, cache);
+}
 for (let request = 0; request < 5; request++) {
 	const context = await begin().catch((error: Error) => error.message);
 	if (typeof context === 'string') {

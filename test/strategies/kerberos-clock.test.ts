@@ -50,5 +50,17 @@ describeWith([mitKdc, apacheNegotiate, faketime], 'a clock that is off', () => {
 				expect(`${form.title}: ${said}`).toMatch(new RegExp(error.source.replace(/^\^/, ': '), error.flags));
 			}
 		});
+
+		test("a ticket file with the clock's offset after one without: each request is let in", async () => {
+			const {folder, keytabs, realm: name} = realm.kdc;
+			const [cache, later] = [await realm.kdc.ticket(), join(folder, `later-${library}`)];
+			const kinit = findProgram('kinit') as string;
+			await at('+20m', kinit, '-c', later, '-k', '-t', keytabs.alice, `alice@${name}`);
+			const child = fileURLToPath(new URL('kerberos-clock-child.ts', import.meta.url));
+			const source = JSON.stringify({credentialCache: `FILE:${cache}`});
+			const url = realm.url('http', '/negotiate');
+			const said = await at('+20m', process.execPath, child, library, source, url, later, cache);
+			expect(said).toBe('200 200 200 200 200');
+		});
 	});
 });

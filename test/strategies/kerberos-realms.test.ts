@@ -2,8 +2,8 @@
  * Two realms: collections with tickets of both, named principals, and services that a KDC refers to the other realm.
  * MIT's library chooses among tickets by itself; curl, which is built with it, has to come to the same.
  */
-import {execFile} from 'node:child_process';
-import {mkdir, writeFile} from 'node:fs/promises';
+import {execFile, execFileSync} from 'node:child_process';
+import {mkdir, readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
@@ -166,6 +166,63 @@ describeWith([mitKdc, apacheNegotiate], 'two realms', () => {
 				);
 				expect(seen).toEqual(seen.map((_, index) => (index % 2 === 0 ? alice : other)));
 			});
+		});
+	});
+
+	describe('names of services', () => {
+		/** The services of which a cache holds tickets. */
+		function servicesIn(cache: string): string[] {
+			const listed = execFileSync(findProgram('klist') as string, ['-c', cache], {encoding: 'utf8'});
+			return [...listed.matchAll(/ (HTTP\/\S+)/g)].map(([, name]) => name as string);
+		}
+
+		test.for(libraries)('a hostname with a port, over %s', async library => {
+			use({KRB5_CONFIG: realms.withDomains});
+			const cache = join(realms.first.folder, `port-${library}`);
+			await realms.ticket('second', cache);
+			const hostname = 'www.second.test:8443';
+			const gatepass = await gatepassWith({library, credentialCache: cache, hostname});
+			expect(await userOf(gatepass, 'second')).toBe(other);
+			expect(servicesIn(cache)).toEqual([`HTTP/${hostname}@SECOND.TEST`]);
+		});
+
+		test.for([
+			['qualify_shortname = "second.test"', 'HTTP/www.second.test@SECOND.TEST'],
+			['qualify_shortname = ""', 'HTTP/www@SECOND.TEST'],
+		] as const)('a short name over mit, by %s, as for kvno', async ([setting, expected]) => {
+			const [cache, cacheOfKvno] = ['gatepass', 'kvno'].map(by =>
+				join(realms.first.folder, `short-${by}-${expected.length}`),
+			) as [string, string];
+			await Promise.all([realms.ticket('second', cache), realms.ticket('second', cacheOfKvno)]);
+			const file = join(realms.first.folder, 'short.conf');
+			const own = await readFile(realms.withDomains, 'utf8');
+			await writeFile(
+				file,
+				own
+					.replace('[libdefaults]\n', `[libdefaults]\n\tdns_canonicalize_hostname = false\n\t${setting}\n`)
+					.replace(/default_realm = .*/, 'default_realm = SECOND.TEST'),
+			);
+			use({KRB5_CONFIG: file});
+			const gatepass = await gatepassWith({library: 'mit', credentialCache: cache, hostname: 'www'});
+			expect(await userOf(gatepass, 'second')).toBe(other);
+			execFileSync(findProgram('kvno') as string, ['-q', '-c', cacheOfKvno, '-S', 'HTTP', 'www']);
+			expect(servicesIn(cache)).toContain(expected);
+			expect(servicesIn(cache)).toEqual(servicesIn(cacheOfKvno));
+		});
+
+		test('a short name over heimdal is left as it is where DNS is not asked', async () => {
+			const cache = join(realms.first.folder, 'short-heimdal');
+			await realms.ticket('second', cache);
+			const file = join(realms.first.folder, 'short-heimdal.conf');
+			const own = await readFile(realms.withDomains, 'utf8');
+			await writeFile(
+				file,
+				`${own.replace(/default_realm = .*/, 'default_realm = SECOND.TEST\n\tdns_canonicalize_hostname = false')}\twww = SECOND.TEST\n`,
+			);
+			use({KRB5_CONFIG: file});
+			const gatepass = await gatepassWith({library: 'heimdal', credentialCache: cache, hostname: 'www'});
+			expect(await userOf(gatepass, 'second')).toBe(other);
+			expect(servicesIn(cache)).toEqual(['HTTP/www@SECOND.TEST']);
 		});
 	});
 

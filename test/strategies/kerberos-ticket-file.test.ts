@@ -1,6 +1,7 @@
 /** The copy of a ticket file in memory: the file is what counts. And credentials that are replaced while in use. */
 import {execFileSync} from 'node:child_process';
 import {chmod, copyFile, rename, rm, truncate} from 'node:fs/promises';
+import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {describe, expect, test} from 'vitest';
 import {CredentialUnavailableError, type Gatepass} from '../../src/index.ts';
@@ -8,6 +9,7 @@ import type {GssContext, GssContextRequest} from '../../strategies/kerberos/gss-
 import {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
 import {apacheNegotiate} from '../servers/apache-negotiate.ts';
 import {describeWith, findProgram} from '../servers/availability.ts';
+import {k5start, runK5start} from '../servers/k5start.ts';
 import {mitKdc} from '../servers/kdc.ts';
 import {failureOf, libraries, useRealm} from './kerberos-setup.ts';
 import {unreadable, withoutRoot} from './without-root.ts';
@@ -156,6 +158,40 @@ describeWith([mitKdc, apacheNegotiate], "a rule's tickets", () => {
 				await provider.close();
 			},
 		);
+	});
+});
+
+describeWith([mitKdc, apacheNegotiate, k5start], 'a ticket file that k5start replaces', () => {
+	const realm = useRealm();
+
+	test.for(libraries)('fails no request, and counts at once, over %s', async library => {
+		const {kdc, url} = realm;
+		const credentialCache = join(kdc.folder, `k5start-${library}`);
+		const replace = (principal: 'alice' | 'robot') =>
+			runK5start(kdc.keytabs[principal], credentialCache, kdc.configuration);
+		await replace('alice');
+		const gatepass = await realm.gatepassWith({library, credentialCache});
+		const userOf = async (): Promise<unknown> => {
+			const {headers} = await gatepass.got(url('http', '/negotiate'), {retry: {limit: 0}});
+			return String(headers['x-remote-user']).replace(`@${kdc.realm}`, '');
+		};
+		let requests = 0;
+		for (const principal of ['robot', 'alice', 'robot', 'alice'] as const) {
+			let isWritten = false;
+			const writing = replace(principal).finally(() => {
+				isWritten = true;
+			});
+			while (!isWritten) {
+				expect(['alice', 'robot']).toContain(await userOf());
+				requests += 1;
+			}
+			await writing;
+			expect(await userOf()).toBe(principal);
+			// A file that is left alone is copied into memory.
+			await pause(150);
+			expect(await userOf()).toBe(principal);
+		}
+		expect(requests).toBeGreaterThan(4);
 	});
 });
 

@@ -1,4 +1,5 @@
 /** Last answers that are no plain success: without a proof, refused with one, and to a ticket that is too long. */
+import {join} from 'node:path';
 import {afterAll, describe, expect, test} from 'vitest';
 import {KerberosExchangeError, MutualAuthenticationError} from '../../src/index.ts';
 import type {TestServer} from '../../src/testing/server.ts';
@@ -53,6 +54,42 @@ describeWith([mitKdc, apacheNegotiate], 'the last answer', () => {
 			expect(events.of(url)).not.toHaveProperty('refusal');
 		});
 
+		test('400 of Apache to a header that is longer than it takes comes with its body, and says what it means', async () => {
+			const {kdc} = realm;
+			const [keytab, principal] = [
+				join(kdc.folder, `long-${library}.keytab`),
+				`${library}${'x'.repeat(1900)}`,
+			];
+			await kdc.administer(`addprinc -randkey ${principal}`);
+			await kdc.administer(`ktadd -k ${keytab} ${principal}`);
+			// Its LimitRequestFieldSize is the usual one.
+			const url = realm.url('https', `/negotiate/long-${library}`);
+			for (const mutualAuthentication of ['required', 'optional']) {
+				const gatepass = await realm.gatepassWith({library, keytab, mutualAuthentication});
+				const response = await gatepass.got(url, {throwHttpErrors: false, retry: {limit: 0}});
+				expect(response.statusCode).toBe(400);
+				expect(response.body).toContain('Size of a request header field exceeds server limit.');
+				expect(response.headers['content-type']).toMatch(/^text\/html/);
+				const refusal = events.of(url)?.refusal as KerberosExchangeError;
+				expect(refusal).toBeInstanceOf(KerberosExchangeError);
+				expect(refusal.message).toMatch(
+					/answered 400 to a header of 1\d{4} characters.*LimitRequestFieldSize/,
+				);
+			}
+		});
+
+		test('400 to a ticket of usual length is withheld where nothing proves it, and means nothing else', async () => {
+			const url = await behind((answer, authorization) => {
+				if (authorization === undefined) return;
+				answer.status = 400;
+				delete answer.headers['www-authenticate'];
+			});
+			const gatepass = await gatepassWith();
+			const response = await gatepass.got(url, {throwHttpErrors: false, retry: {limit: 0}});
+			expect([response.statusCode, response.body]).toEqual([400, '']);
+			expect(events.of(url)).not.toHaveProperty('refusal');
+		});
+
 		test('431 to a ticket says what it means', async () => {
 			const url = await behind((answer, authorization) => {
 				if (authorization === undefined) return;
@@ -62,6 +99,7 @@ describeWith([mitKdc, apacheNegotiate], 'the last answer', () => {
 			const gatepass = await gatepassWith();
 			const response = await gatepass.got(url, {throwHttpErrors: false, retry: {limit: 0}});
 			expect(response.statusCode).toBe(431);
+			expect(response.body).toBe('served by Apache\n');
 			const refusal = events.of(url)?.refusal as KerberosExchangeError;
 			expect(refusal).toBeInstanceOf(KerberosExchangeError);
 			expect(refusal.message).toContain('LimitRequestFieldSize');

@@ -140,14 +140,6 @@ describe('bodies that are used up', () => {
 				})() as unknown as Readable,
 		],
 		['lines', () => createInterface({input: Readable.from(['line\n'])}) as unknown as Readable],
-		[
-			'a form',
-			() => {
-				const form = new FormData();
-				form.append('file', new Blob([content]), 'file');
-				return form as unknown as Readable;
-			},
-		],
 	])('%s is not sent twice', async (_, body) => {
 		let replayable: boolean | undefined;
 		stage.script = async function* (request) {

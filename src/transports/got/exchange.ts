@@ -11,8 +11,10 @@ import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promis
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
+import {detachWhenDone} from '../../http/detach.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, readGotBody} from './got-body.ts';
 import type {LegAnswer} from './leg-answer.ts';
@@ -27,7 +29,7 @@ export function exchange(
 	context: HopContext,
 	url: URL,
 	native: RequestOptions,
-	options: BodyOptions,
+	options: BodyOptions & CookieOptions,
 	send: Send,
 ): ClientRequest | Promise<ClientRequest> {
 	const {rule} = route;
@@ -35,13 +37,19 @@ export function exchange(
 	// Without a rule there is nothing to hold back; and without a body, no write that could need an explanation.
 	const needsNoHop = url.protocol === 'https:' ? !hasBody : route.proxyFor(url) === undefined;
 	if (rule === undefined && needsNoHop) {
-		return send(url, withTls(route, native, url));
+		const sent = send(url, withTls(route, native, url));
+		return sent instanceof Promise ? sent.then(detach) : detach(sent);
 	}
 	const hop = new GotHop(route, context, url, native, options, send);
 	if (rule === undefined)
 		void hop.deliver(hop.send(new HopRequest(url, native.method ?? 'GET', {}, context)));
 	else void hop.deliver(runHop(rule, hop.request(rule.info), hop));
 	return hop.opened as Promise<ClientRequest>;
+}
+
+/** What a function of the caller's gives may be no request. */
+function detach(request: ClientRequest): ClientRequest {
+	return typeof request?.once === 'function' ? detachWhenDone(request) : request;
 }
 
 /** The caller's function answered by itself: nobody was shown a credential. */
@@ -55,7 +63,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	readonly #context: HopContext;
 	readonly #url: URL;
 	readonly #native: RequestOptions;
-	readonly #options: BodyOptions;
+	readonly #options: BodyOptions & CookieOptions;
 	/** The body, once it was read. */
 	#bytes: Uint8Array | undefined;
 	readonly #send: Send;
@@ -73,7 +81,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		context: HopContext,
 		url: URL,
 		native: RequestOptions,
-		options: BodyOptions,
+		options: BodyOptions & CookieOptions,
 		send: Send,
 	) {
 		({
@@ -120,6 +128,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#report?.countLeg();
 		this.#standIn?.letGoOfFirst();
 		const unwanted = this.#inHand?.message;
+		if (this.#inHand?.received.isWithheld === false) {
+			await keepCookies(this.#options, unwanted?.headers['set-cookie'], this.#url, request);
+		}
 		const leg = await (this.#early?.isOpen === true ? this.#early.complete(request) : this.#makeLeg(request));
 		if (this.#standIn === undefined) {
 			if (typeof leg.setHeader !== 'function') {
@@ -187,7 +198,8 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		const expects = native.headers !== undefined && 'expect' in native.headers;
 		const needsWhole = this.#context.sender === 'caller' || native.headers === undefined || expects;
 		const sendBy = needsWhole ? sendWhole : sendPlain;
-		return sendBy(request, this.#context, this.#url, options, this.#send);
+		const leg = sendBy(request, this.#context, this.#url, options, this.#send);
+		return leg instanceof Promise ? leg.then(detach) : detach(leg);
 	}
 }
 

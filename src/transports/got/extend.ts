@@ -13,6 +13,7 @@ import {explainTlsFailure} from '../../tls/explain.ts';
 import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
 import {checkContext, keepFieldsOfInstance} from './context.ts';
 import {exchange} from './exchange.ts';
+import {makeFormReopenable} from './form-body.ts';
 import {keepToOrigin, markGiven, settleOrigins} from './per-origin.ts';
 import {type RequestParameters, senderOf} from './sender.ts';
 
@@ -90,7 +91,7 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 	};
 	return got.extend({
 		hooks: {
-			init: [makeReopenable, keepFieldsOfInstance, markGiven],
+			init: [makeFormReopenable, makeReopenable, keepFieldsOfInstance, markGiven],
 			beforeRequest: [takeOver],
 			beforeError: [explainFailure],
 		},

@@ -36,6 +36,8 @@ function closedEarly(): Error {
 
 export interface Received {
 	readonly response: AuthResponse;
+	/** Whether the strategy does not believe it. */
+	readonly isWithheld: boolean;
 	/** What the caller gets: the message itself, unless the strategy withheld it. */
 	deliver(): IncomingMessage;
 }
@@ -49,6 +51,9 @@ export function receivedResponse(message: IncomingMessage): Received {
 			withhold(keepHeaders) {
 				kept = keepHeaders;
 			},
+		},
+		get isWithheld() {
+			return kept !== undefined;
 		},
 		deliver: () => (kept === undefined ? message : withoutContent(message, kept)),
 	};
@@ -70,7 +75,6 @@ function withoutContent(message: IncomingMessage, kept: readonly string[]): Inco
 		trailers: {},
 		rawTrailers: [],
 		complete: true,
-		socket: message.socket,
 	});
 	return empty as unknown as IncomingMessage;
 }
