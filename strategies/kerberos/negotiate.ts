@@ -114,7 +114,7 @@ async function* converse(request: AuthRequest, negotiation: Negotiation): Conver
 				await authorize(response);
 				continue;
 			}
-			if (response.status === kind.status) refuse({request, response, kind, proof, context});
+			if (response.status === kind.status) refuse({request, response, kind, proof, context, options});
 			else accept({request, response, kind, proof, context, options, rule});
 			return;
 		}

@@ -22,11 +22,18 @@ export interface Outcome {
 	readonly options: KerberosOptions;
 }
 
-/** A 401 or 407 after all attempts is delivered as it came: there is nothing in it to trust. */
-export function refuse({request, response, kind, proof, context}: Omit<Outcome, 'options'>): void {
+/**
+ * A 401 or 407 after all attempts is delivered, since a client has to see that it was refused. Whoever sent it may be
+ * anybody: where the server has to prove itself, nothing of it is believed but the status and what it asks for.
+ */
+export function refuse({request, response, kind, proof, context, options}: Outcome): void {
 	if (proof === 'valid') return;
 	const token = tokenIn(response, kind);
 	if (token !== undefined) request.refusal = context?.refusal?.(token);
+	const {mutualAuthentication, sanitizeErrorResponse} = options;
+	if (mutualAuthentication === 'required' && sanitizeErrorResponse) {
+		response.withhold([...harmlessHeaders, kind.challenge]);
+	}
 }
 
 /** Any other response: the table of requests-kerberos. Throws where it is not to be believed. */

@@ -136,17 +136,29 @@ describe('a page that is given without a challenge', () => {
 });
 
 describe('a 401', () => {
-	test('that offers no Negotiate is delivered untouched, and nothing is shown', async () => {
-		const seen: unknown[] = [];
-		const url = await listen((request, response) => {
-			seen.push(request.headers.authorization);
-			response.writeHead(401, {'www-authenticate': 'Basic realm="Negotiate"', 'x-a': 'b'}).end('who are you');
-		});
-		const gatepass = await gatepassFor(url);
-		const response = await gatepass.got(url, {throwHttpErrors: false});
-		expect([response.statusCode, response.body, response.headers['x-a']]).toEqual([401, 'who are you', 'b']);
-		expect(seen).toEqual([undefined]);
-	});
+	test.each([
+		[{}, '', undefined],
+		[{sanitizeErrorResponse: false}, 'who are you', ['a=b']],
+		[{mutualAuthentication: 'optional'}, 'who are you', ['a=b']],
+	])(
+		'that offers no Negotiate is delivered, with %j, and nothing is shown',
+		async (options, body, cookies) => {
+			const seen: unknown[] = [];
+			const url = await listen((request, response) => {
+				seen.push(request.headers.authorization);
+				response
+					.writeHead(401, {'www-authenticate': 'Basic realm="Negotiate"', 'set-cookie': 'a=b'})
+					.end('who are you');
+			});
+			const gatepass = await gatepassFor(url, options);
+			const response = await gatepass.got(url, {throwHttpErrors: false});
+			// It has not proven who it is: what it asks for is told, and its cookies and its page are not believed.
+			expect([response.statusCode, response.body]).toEqual([401, body]);
+			expect(response.headers['www-authenticate']).toBe('Basic realm="Negotiate"');
+			expect(response.headers['set-cookie']).toEqual(cookies);
+			expect(seen).toEqual([undefined]);
+		},
+	);
 
 	test.each([
 		['with a challenge', 'Negotiate'],
@@ -160,7 +172,7 @@ describe('a 401', () => {
 			if (offered !== undefined) response.setHeader('www-authenticate', offered);
 			response.writeHead(401, {'x-count': String(count)}).end(`refused ${count}`);
 		});
-		const gatepass = await gatepassFor(url);
+		const gatepass = await gatepassFor(url, {sanitizeErrorResponse: false});
 		const response = await gatepass.got(url, {throwHttpErrors: false});
 		expect([response.body, response.headers['x-count']]).toEqual([`refused ${count}`, String(count)]);
 		// Two attempts at most, and none where nothing is offered any more.
