@@ -19,7 +19,12 @@ export interface Realm {
 	/** A URL of the server. */
 	url(scheme: 'http' | 'https', path: string, host?: string): string;
 	/** A gatepass with a rule for everything, or for each origin that `rules` names; closed after the test. */
-	gatepassWith(options: Options, rules?: Readonly<Record<string, Options>>): Promise<Gatepass>;
+	/** @param allowInsecure whether what goes to this machine by plain http may take another way than directly. */
+	gatepassWith(
+		options: Options,
+		rules?: Readonly<Record<string, Options>>,
+		allowInsecure?: boolean,
+	): Promise<Gatepass>;
 }
 
 /** Start them before the tests of the suite, and end them after. KRB5_CONFIG is the one thing of the process's own. */
@@ -46,7 +51,11 @@ export function useRealm(): Realm {
 		url(scheme: 'http' | 'https', path: string, host = 'localhost') {
 			return `${scheme}://${host}:${realm.server.ports[scheme]}${path}`;
 		},
-		async gatepassWith(options: Options, rules: Readonly<Record<string, Options>> = {}) {
+		async gatepassWith(
+			options: Options,
+			rules: Readonly<Record<string, Options>> = {},
+			allowInsecure = false,
+		) {
 			const all = {
 				'http://localhost:*': options,
 				'http://127.0.0.1:*': options,
@@ -58,7 +67,12 @@ export function useRealm(): Realm {
 				config: {
 					cache: {url: 'memory:'},
 					trust: [{match: ['localhost:*', '127.0.0.1:*'], ca: realm.server.ca, only: true}],
-					hostRules: Object.entries(all).map(([match, own]) => ({match, strategy: 'kerberos', options: own})),
+					hostRules: Object.entries(all).map(([match, own]) => ({
+						match,
+						strategy: 'kerberos',
+						options: own,
+						...(match.startsWith('http:') && {allowInsecure}),
+					})),
 				},
 			});
 			open.push(gatepass);
