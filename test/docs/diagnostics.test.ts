@@ -19,6 +19,14 @@ test('each code has its page, and each page its code', () => {
 	expect(pages.map(file => basename(file, '.md')).sort()).toEqual([...codes].sort());
 });
 
+test('each code is found by something', () => {
+	const sources = globSync(['src/**/*.ts', 'strategies/**/*.ts'], {cwd: root})
+		.filter(file => file !== 'src/diagnostics/codes.ts')
+		.map(read)
+		.join('\n');
+	expect(codes.filter(code => !sources.includes(`'${code}'`))).toEqual([]);
+});
+
 describe.each(codes)('the page of %s', code => {
 	const file = `${folder}/${code}.md`;
 

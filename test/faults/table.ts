@@ -414,7 +414,7 @@ export const faults = {
 		cause: 'clocks, or two processes with one cache',
 		met: 'requests/requests-kerberos#135',
 		untested:
-			'no two tokens of MIT or Heimdal are alike, so a real server sees a replay only where somebody sends one again; the code of the answer (34) is read as [kerberos-replay](diagnostics/kerberos-replay.md)',
+			'no two tokens of MIT or Heimdal are alike, so a real server sees a replay only where somebody sends one again',
 	},
 	'failure-kept': {
 		group: 'Kerberos',
