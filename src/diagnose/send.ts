@@ -1,7 +1,7 @@
 /** Sends the legs of the request that is looked at, over connections of their own, and keeps what came of each. */
 import {type Agent, type IncomingMessage, request as requestHttp} from 'node:http';
 import {request as requestHttps} from 'node:https';
-import {type HeaderRecord, HopRequest, spelled} from '../hop/request.ts';
+import {HopRequest} from '../hop/request.ts';
 import {type Leg, runHop, type Transport} from '../hop/run.ts';
 import {scrubRequest} from '../http/sent-headers.ts';
 import {OwnedAgents} from '../tls/isolated-agents.ts';
@@ -92,7 +92,7 @@ function sendLeg(
 		const sent = send(target, {
 			method,
 			path,
-			headers: asSent(headers.record),
+			headers: headers.asSent(),
 			signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
 			agent: agent as Agent,
 		});
@@ -130,8 +130,4 @@ function answerOf(response: IncomingMessage, duration: number): SentLeg {
 			return Buffer.concat(chunks).toString('utf8', 0, mostOfBody);
 		},
 	};
-}
-
-function asSent(record: HeaderRecord): HeaderRecord {
-	return Object.fromEntries(Object.entries(record).map(([name, value]) => [spelled(name), value]));
 }

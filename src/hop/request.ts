@@ -176,6 +176,14 @@ class HopHeaders implements AuthHeaders {
 		this.record = record;
 	}
 
+	/** The record with the names that the strategy has changed as they are sent: {@link spelled}. */
+	asSent(): HeaderRecord {
+		const {authorization, ...others} = this.record;
+		return authorization === undefined || !this.changed.includes('authorization')
+			? this.record
+			: {...others, [spelled('authorization')]: authorization};
+	}
+
 	names(): readonly string[] {
 		const names: string[] = [];
 		for (const name in this.record) if (this.record[name] !== undefined) names.push(name.toLowerCase());

@@ -6,7 +6,7 @@ import type {IncomingHttpHeaders} from 'node:http';
 import {setImmediate as immediate} from 'node:timers/promises';
 import type {Dispatcher} from 'undici';
 import {type HopReport, reportHop} from '../../hop/report.ts';
-import {type HeaderRecord, HopRequest, type Route, spelled} from '../../hop/request.ts';
+import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
@@ -139,7 +139,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			origin: own.url.origin,
 			path: isForProxy ? own.url.origin + path : path,
 			query: undefined,
-			headers: asSent(headers),
+			headers: headers.asSent(),
 			body: this.#body.body,
 			gatepass: undefined,
 		} as unknown as Dispatcher.DispatchOptions;
@@ -312,9 +312,4 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#isPaused = false;
 		if (this.#answer !== undefined) this.#leg?.flow(() => this.#isPaused);
 	}
-}
-
-function asSent({record, changed}: HopRequest['headers']): HeaderRecord {
-	if (!changed.includes('authorization')) return record;
-	return Object.fromEntries(Object.entries(record).map(([name, value]) => [spelled(name), value]));
 }
