@@ -86,15 +86,7 @@ export class StoredAccounts {
 		const account = {id, key, url};
 		await mkdir(this.#place, {recursive: true, mode: 0o700});
 		const place = join(this.#place, id);
-		const temporary = temporaryBeside(place);
-		await mkdir(temporary, {mode: 0o700});
-		await writeToDisk(
-			join(temporary, 'private_key.json'),
-			JSON.stringify(key.export({format: 'jwk'})),
-			0o400,
-		);
-		await writeToDisk(join(temporary, 'regr.json'), registration(url), 0o644);
-		await writeToDisk(join(temporary, 'meta.json'), meta(), 0o644);
+		const temporary = await writeBeside(place, key, url);
 		await syncFolder(temporary);
 		await rename(temporary, place).catch(async (error: NodeJS.ErrnoException) => {
 			await rm(temporary, {recursive: true, force: true});
@@ -110,16 +102,7 @@ export class StoredAccounts {
 		const place = join(this.#place, id);
 		// A process that was killed may have come this far.
 		if (!(await isThere(place))) {
-			const temporary = temporaryBeside(place);
-			await mkdir(temporary, {mode: 0o700});
-			await writeToDisk(
-				join(temporary, 'private_key.json'),
-				JSON.stringify(key.export({format: 'jwk'})),
-				0o400,
-			);
-			await writeToDisk(join(temporary, 'regr.json'), registration(old.url), 0o644);
-			await writeToDisk(join(temporary, 'meta.json'), meta(), 0o644);
-			await rename(temporary, place);
+			await rename(await writeBeside(place, key, old.url), place);
 		}
 		await this.#renameInLineages(old.id, id);
 		await this.remove(old.id);
@@ -177,6 +160,16 @@ export function accountId(key: KeyObject): string {
 }
 
 const registration = (uri: string): string => JSON.stringify({body: {}, uri});
+
+/** An account in a folder beside the one that it is to have. */
+async function writeBeside(place: string, key: KeyObject, url: string): Promise<string> {
+	const folder = temporaryBeside(place);
+	await mkdir(folder, {mode: 0o700});
+	await writeToDisk(join(folder, 'private_key.json'), JSON.stringify(key.export({format: 'jwk'})), 0o400);
+	await writeToDisk(join(folder, 'regr.json'), registration(url), 0o644);
+	await writeToDisk(join(folder, 'meta.json'), meta(), 0o644);
+	return folder;
+}
 
 /** certbot wants both fields. */
 function meta(): string {
