@@ -17,8 +17,11 @@ export async function bearerTokenOf(
 }
 
 /** A request that nobody sends: for what a strategy would do with one. */
-export function unsentRequest({method, url, tenant}: Asked, fresh: boolean): AuthRequest {
-	const shown = new Headers();
+export function unsentRequest(
+	{method, url, tenant}: Asked,
+	fresh: boolean,
+	shown = new Headers(),
+): AuthRequest {
 	return {
 		method,
 		url: new URL(url),

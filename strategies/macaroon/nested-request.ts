@@ -6,6 +6,7 @@ import type {
 	HttpClient,
 	Identity,
 } from '../../src/strategy/index.ts';
+import {unsentRequest} from '../bearer/nested-token.ts';
 
 /** More legs than any conversation has (a hop's own limit is the same). */
 const mostLegs = 10;
@@ -69,25 +70,11 @@ export async function sendAuthenticated(
 }
 
 function prepare(request: NestedRequest, isSent: boolean): {asked: AuthRequest; headers: Headers} {
-	const {method, url, tenant} = request;
 	const headers = new Headers(request.headers);
 	const body = Buffer.from(request.body);
 	const asked: AuthRequest = {
-		method,
-		url: new URL(url),
-		headers: {
-			names: () => [...headers.keys()],
-			get: name => headers.get(name) ?? undefined,
-			has: name => headers.has(name),
-			set: (name, value) => headers.set(name, value),
-			delete: name => headers.delete(name),
-		},
-		identity: undefined,
+		...unsentRequest(request, false, headers),
 		replayable: isSent,
-		fresh: false,
-		tenant,
-		connectionOwner: undefined,
-		openConnection: async () => undefined,
 		body,
 		readBody: async () => body,
 	};
