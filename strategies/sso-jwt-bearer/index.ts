@@ -16,16 +16,13 @@ import {
 	TokenCache,
 } from '../../src/strategy/index.ts';
 import type {Grant} from '../sso/grant.ts';
-import {endpointsOf} from '../sso/options.ts';
+import {keycloaksEndpoint as endpointInRealm, endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
 import {commonParameters, TokenConversation} from '../sso/token-conversation.ts';
 import {type AssertionPart, type Assertions, assertionsOf, clientOptions} from './assertion.ts';
 import {type JwtBearerOptions, jwtBearerOptions} from './options.ts';
 
 const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
-
-/** Keycloak's own endpoint: the one that CERN has besides knows the client credentials grant alone. */
-const endpointInRealm = 'protocol/openid-connect/token';
 
 /**
  * Shows a token that is given for an assertion: one that somebody else made, read anew for each token request, or one

@@ -19,16 +19,13 @@ import {
 import {claimsOf, type Doubt} from '../bearer/claims.ts';
 import {printable} from '../bearer/printable.ts';
 import type {Grant} from '../sso/grant.ts';
-import {endpointsOf} from '../sso/options.ts';
+import {keycloaksEndpoint as endpointInRealm, endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
 import {commonParameters, type Grants, TokenConversation} from '../sso/token-conversation.ts';
 import {type TokenExchangeOptions, tokenExchangeOptions} from './options.ts';
 import {type TokenSource, tokenSource} from './token-source.ts';
 
 const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
-
-/** Keycloak's own endpoint: the one that CERN has besides knows the client credentials grant alone. */
-const endpointInRealm = 'protocol/openid-connect/token';
 
 /**
  * Shows a token that the client gets for another token (RFC 8693), one for each subject. After a 401 it is dropped,

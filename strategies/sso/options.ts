@@ -69,6 +69,9 @@ export const ssoShape = {
 
 const shared = z.strictObject(ssoShape);
 
+/** Below a realm, Keycloak's own token endpoint: the one that CERN has besides knows the client credentials grant alone. */
+export const keycloaksEndpoint = 'protocol/openid-connect/token';
+
 export type SsoOptions = z.output<typeof shared> & {
 	/** Where the token endpoint is below the realm's own address; the strategy's to say, not the rule's. */
 	readonly endpointInRealm?: string;
