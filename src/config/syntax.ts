@@ -30,7 +30,7 @@ export function describeErrors(
 			const tooDeep = opener === undefined ? indentedTooDeep(errors, pos[0]) : undefined;
 			const {line} = lines.linePos(opener?.start ?? tooDeep ?? pos[0]);
 			const {message, hint} = opener ?? (tooDeep === undefined ? describeSyntax(code) : deeperThanBefore);
-			return {line, message, hint: lacksQuotes(text.split('\n')[line - 1]) ? quotesMend : hint};
+			return {line, message, hint: lacksQuotes(text.split('\n')[line - 1]) ? quotesHint : hint};
 		});
 }
 
@@ -72,7 +72,7 @@ function isAboutMeaning(code: ErrorCode): boolean {
 	return code === 'DUPLICATE_KEY' || code === 'TAG_RESOLVE_FAILED';
 }
 
-const quotesMend = "Between { and }, or [ and ], put quotes around '${NAME}'";
+const quotesHint = "Between { and }, or [ and ], put quotes around '${NAME}'";
 
 function lacksQuotes(line = ''): boolean {
 	return /[{[][^'"\n]*\$\{/.test(line);

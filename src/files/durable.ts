@@ -143,7 +143,7 @@ export async function writingInto<Result>(folder: string, work: () => Promise<Re
 			{
 				code: 'output-not-writable',
 				what: `${folder} cannot be written (${code})`,
-				hint: `${hints[code] ?? otherPlace}`,
+				hint: hints[code] ?? otherPlace,
 			},
 			{
 				cause: error,

@@ -94,7 +94,7 @@ export function checkValidity(chain: readonly X509Certificate[], file: string, n
 			throw new CertificateError({
 				code: 'certificate-expired',
 				what: `${what}${subject} ${file} ended on ${instant(end)}`,
-				hint: `${mendForEnd(certificate, isLeaf, isProxy)}`,
+				hint: hintForEnd(certificate, isLeaf, isProxy),
 			});
 		}
 		const begin = certificate.validFromDate.getTime();
@@ -124,7 +124,7 @@ export function warningsAbout({leftOut}: Pick<OwnChain, 'leftOut'>, file: string
 	];
 }
 
-function mendForEnd(certificate: X509Certificate, isLeaf: boolean, isProxy: boolean): string {
+function hintForEnd(certificate: X509Certificate, isLeaf: boolean, isProxy: boolean): string {
 	if (isProxy) return "Make a new one with 'voms-proxy-init' or 'grid-proxy-init'";
 	if (isLeaf) return 'Renew it';
 	return certificate.ca

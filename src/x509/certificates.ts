@@ -23,7 +23,7 @@ export function parseCertificates(bytes: Buffer, file: string): X509Certificate[
 		throw new CertificateError({
 			code: 'certificate-missing',
 			what: `${file} holds no certificate`,
-			hint: `${mendFor(bytes)}`,
+			hint: hintFor(bytes),
 		});
 	try {
 		if (isDer) return [new X509Certificate(exactly(bytes))];
@@ -71,7 +71,7 @@ function exactly(der: Buffer): Buffer {
 	return der.subarray(0, element.end);
 }
 
-function mendFor(bytes: Buffer): string {
+function hintFor(bytes: Buffer): string {
 	const forms = formsOf(bytes);
 	if (bytes.length === 0) return 'It is empty. Copy it again';
 	if (forms.includes('key') || forms.includes('encrypted key')) {

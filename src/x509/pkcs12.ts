@@ -60,7 +60,7 @@ export async function readPkcs12(
 		throw new CertificateError({
 			code: 'pkcs12-malformed',
 			what: `${file} is not a PKCS#12 file`,
-			hint: `${mendFor(bytes)}`,
+			hint: hintFor(bytes),
 		});
 	}
 	const {default: library} = await import('node-forge');
@@ -221,7 +221,7 @@ function lacking(file: string, what: string): CertificateError {
 	});
 }
 
-function mendFor(bytes: Buffer): string {
+function hintFor(bytes: Buffer): string {
 	if (bytes.length === 0) return 'It is empty. Copy it again';
 	const forms = formsOf(bytes);
 	if (forms.includes('certificate') || forms.includes('key') || forms.includes('encrypted key')) {

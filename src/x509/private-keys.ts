@@ -121,7 +121,7 @@ function noKey(bytes: Buffer, file: string): CertificateError {
 	return new CertificateError({
 		code: 'key-missing',
 		what: `${file} holds no private key`,
-		hint: `${hintFor(bytes)}`,
+		hint: hintFor(bytes),
 	});
 }
 

@@ -159,7 +159,7 @@ export class ProgramSource {
 		return new kind({
 			code: 'token-source-unusable',
 			what: `The program ${this.name} (rule for ${match}, ${source}) ${what}`,
-			hint: `${hint}`,
+			hint,
 		});
 	}
 }

@@ -58,7 +58,7 @@ export function accept(outcome: Outcome & {readonly rule: RuleInfo}): void {
 		throw new MutualAuthenticationError({
 			code: 'server-not-proven',
 			what: `The server of ${rule.match} (${rule.source}) did not prove its identity`,
-			hint: `${adviceFor(outcome)}`,
+			hint: adviceFor(outcome),
 		});
 	}
 	// Whoever has not read the ticket cannot prove anything, and says in the body what it takes; as with a 401.

@@ -35,7 +35,7 @@ export async function readMacaroon(
 			{
 				code: 'token-request-failed',
 				what: `The storage ${url.origin}${url.pathname} (rule for ${rule.match}, ${rule.source}) ${what}`,
-				hint: `${hint}`,
+				hint,
 			},
 			{status},
 		);

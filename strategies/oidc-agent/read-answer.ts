@@ -72,13 +72,13 @@ function describeError(error: string, question: AgentQuestion): GatepassError {
 		new CredentialUnavailableError({
 			code: 'token-source-unusable',
 			what: `oidc-agent ${what} ${where}: ${said}`,
-			hint: `${hint}`,
+			hint,
 		});
 	const failed = (what: string, hint: string): GatepassError =>
 		new TokenRequestError({
 			code: 'token-source-unusable',
 			what: `oidc-agent ${what} ${where}: ${said}`,
-			hint: `${hint}`,
+			hint,
 		});
 	if (/locked/i.test(error)) return unavailable('is locked', "Unlock it with 'oidc-add --unlock'");
 	if (/no account configured/i.test(error))

@@ -26,7 +26,7 @@ export function readSigningKey(
 		new CredentialUnavailableError({
 			code: 'private-key-unusable',
 			what: `The '${option}' of the rule for ${rule.match} (${rule.source}) ${what}`,
-			hint: `${hint}`,
+			hint,
 		});
 	const key = parseKey(privateKey);
 	if (key === undefined) {

@@ -70,7 +70,7 @@ export class StandaloneAuthenticator implements Authenticator {
 				{
 					code: 'challenge-port-unavailable',
 					what: `Nothing could listen on ${address ?? 'this machine'}, port ${port}, for the challenge http-01 (${code})`,
-					hint: `${hintFor(code)}`,
+					hint: hintFor(code),
 				},
 				{cause: error},
 			);
