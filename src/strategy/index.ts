@@ -30,6 +30,7 @@ export {isWorkloadAddress, type WorkloadApi} from '../spiffe/workload-api.ts';
 export {type Challenge, parseChallenges, parseParameters} from './challenges.ts';
 export {isLoopback} from './hosts.ts';
 export {isFileContent, resolvePath} from './paths.ts';
+export {readRetryAfter} from './retry-after.ts';
 export * from './services.ts';
 export {readVariable} from './variables.ts';
 

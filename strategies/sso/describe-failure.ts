@@ -2,7 +2,7 @@
 import * as oauth from 'oauth4webapi';
 import type {AnyDiagnosticCode} from '../../src/diagnostics/diagnostic.ts';
 import {GatepassError, type TokenRequestDetails, TokenRequestError} from '../../src/errors.ts';
-import type {RuleInfo} from '../../src/strategy/index.ts';
+import {type RuleInfo, readRetryAfter} from '../../src/strategy/index.ts';
 import type {Doubt} from '../bearer/claims.ts';
 import {printable} from '../bearer/printable.ts';
 
@@ -201,16 +201,8 @@ function adviceFor(code: string): {code: AnyDiagnosticCode; hint: string} {
 /** Milliseconds. Whoever asks for more is not believed: it is as long as the token cache heeds it. */
 const longestWait = 600_000;
 
-/**
- * RFC 9110 section 10.2.3: seconds, or a date. Some servers send fractions. A date is by the clock that dated the answer,
- * whatever this machine's says. Ten minutes at most.
- */
+/** What the answer says of when to ask again, ten minutes at most. What is no number of milliseconds counts for nothing. */
 export function retryAfterOf(response: Response | undefined): {retryAfter?: number} {
-	const value = response?.headers.get('retry-after');
-	if (!value) return {};
-	const sentAt = Date.parse(response?.headers.get('date') ?? '');
-	const milliseconds = /^\d+(?:\.\d+)?$/.test(value)
-		? Number(value) * 1000
-		: Date.parse(value) - (Number.isNaN(sentAt) ? Date.now() : sentAt);
-	return Number.isFinite(milliseconds) ? {retryAfter: Math.min(Math.max(0, milliseconds), longestWait)} : {};
+	const wait = response && readRetryAfter(response.headers);
+	return wait === undefined || !Number.isFinite(wait) ? {} : {retryAfter: Math.min(wait, longestWait)};
 }

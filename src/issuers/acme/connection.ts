@@ -6,7 +6,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {AcmeError} from '../../errors.ts';
 import type {HttpClient} from '../../strategy/index.ts';
 import type {AccountKey} from './jws.ts';
-import {readProblem, readRetryAfter, refusal} from './problem.ts';
+import {readProblem, refusal, waitAskedFor} from './problem.ts';
 
 /** What a server offers, by the names of RFC 8555 section 7.1.1, RFC 9773 and the draft of profiles. */
 export interface Directory {
@@ -111,7 +111,7 @@ export class AcmeConnection {
 				refusedNonces += 1;
 				continue;
 			}
-			const retryAfter = readRetryAfter(answer.headers);
+			const retryAfter = waitAskedFor(answer.headers);
 			failures += 1;
 			const wait = Math.max(retryAfter ?? 0, 250 * 2 ** failures);
 			const mayPass = answer.status >= 500 && problem.type !== 'rateLimited';

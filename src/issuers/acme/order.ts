@@ -3,7 +3,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {AcmeError} from '../../errors.ts';
 import type {Account} from './account.ts';
 import type {AcmeConnection, Answer} from './connection.ts';
-import {readProblem, readRetryAfter, refusal} from './problem.ts';
+import {readProblem, refusal, waitAskedFor} from './problem.ts';
 
 /** A name, or an address (RFC 8738). */
 export interface Identifier {
@@ -145,7 +145,7 @@ export class Orders {
 	async finalize(order: Order, request: Uint8Array): Promise<Order> {
 		const csr = Buffer.from(request).toString('base64url');
 		const first = await this.#post(order.finalize, {csr}, 'refused the certificate request');
-		return this.untilIssued(this.#read(first, order.url), readRetryAfter(first.headers));
+		return this.untilIssued(this.#read(first, order.url), waitAskedFor(first.headers));
 	}
 
 	async untilIssued(order: Order, retryAfter?: number): Promise<Order> {
@@ -212,7 +212,7 @@ export class Orders {
 				});
 			}
 			const backoff = Math.min(shortestPause * 1.5 ** look, longestPause);
-			wait = Math.min(Math.max(readRetryAfter(answer.headers) ?? backoff, shortestPause), longestPause);
+			wait = Math.min(Math.max(waitAskedFor(answer.headers) ?? backoff, shortestPause), longestPause);
 		}
 	}
 

@@ -2,6 +2,7 @@
 import {isIPv6} from 'node:net';
 import type {DiagnosticCode} from '../../diagnostics/codes.ts';
 import {AcmeError, type AcmeSubproblem} from '../../errors.ts';
+import {readRetryAfter} from '../../strategy/retry-after.ts';
 
 const prefix = 'urn:ietf:params:acme:error:';
 
@@ -124,16 +125,10 @@ export function refusal(
 	);
 }
 
-/**
- * Milliseconds from a `Retry-After` (RFC 9110 section 10.2.3), which is seconds or a date; a date is read against the
- * answer's own `Date`, since this machine's clock may be another.
- */
-export function readRetryAfter(headers: Headers): number | undefined {
-	const value = headers.get('retry-after')?.trim();
-	if (value === undefined || value === '') return undefined;
-	const now = Date.parse(headers.get('date') ?? '') || Date.now();
-	const wait = /^\d+(?:\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
-	return Number.isNaN(wait) ? undefined : Math.min(Math.max(wait, 0), longestWait);
+/** Milliseconds from a `Retry-After`, a day at most. */
+export function waitAskedFor(headers: Headers): number | undefined {
+	const wait = readRetryAfter(headers);
+	return wait === undefined ? undefined : Math.min(wait, longestWait);
 }
 
 function record(value: unknown): Readonly<Record<string, unknown>> {

@@ -4,7 +4,7 @@ import {AcmeError} from '../../errors.ts';
 import {childrenOf, readElement} from '../../x509/der.ts';
 import {findExtension} from '../../x509/extensions.ts';
 import type {AcmeConnection} from './connection.ts';
-import {readProblem, readRetryAfter, refusal} from './problem.ts';
+import {readProblem, refusal, waitAskedFor} from './problem.ts';
 
 /** The window in which to renew; milliseconds since 1970. */
 export interface RenewalInformation {
@@ -59,7 +59,7 @@ export async function fetchRenewalInformation(
 	if (status !== 200) {
 		throw refusal(connection.place, 'gave no renewal information', readProblem(body), {
 			status,
-			retryAfter: readRetryAfter(headers),
+			retryAfter: waitAskedFor(headers),
 		});
 	}
 	const {suggestedWindow, explanationURL} = (body ?? {}) as {
@@ -79,6 +79,6 @@ export async function fetchRenewalInformation(
 		end,
 		...(typeof explanationURL === 'string' &&
 			URL.canParse(explanationURL) && {explanationUrl: explanationURL}),
-		retryAfter: Math.min(Math.max(readRetryAfter(headers) ?? usualWait, shortestWait), longestWait),
+		retryAfter: Math.min(Math.max(waitAskedFor(headers) ?? usualWait, shortestWait), longestWait),
 	};
 }

@@ -6,7 +6,7 @@ import type {AcmeError} from '../../../src/errors.ts';
 import type {AcmeConnection} from '../../../src/issuers/acme/connection.ts';
 import {AccountKey} from '../../../src/issuers/acme/jws.ts';
 import {Orders} from '../../../src/issuers/acme/order.ts';
-import {readRetryAfter} from '../../../src/issuers/acme/problem.ts';
+import {waitAskedFor} from '../../../src/issuers/acme/problem.ts';
 import {connectTo} from './stage.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
@@ -140,5 +140,5 @@ test.each([
 	['soon', undefined, undefined],
 ])("'Retry-After: %s' with 'Date: %s'", (value, date, wait) => {
 	const headers = new Headers({'retry-after': value, ...(date !== undefined && {date})});
-	expect(readRetryAfter(headers)).toBe(wait);
+	expect(waitAskedFor(headers)).toBe(wait);
 });
