@@ -1,6 +1,7 @@
 /** What went wrong, as the command line tells it: an exit code, and a message or one JSON object on stderr. */
 import process from 'node:process';
 import {CommanderError} from 'commander';
+import {networkHints} from '../diagnostics/network-hints.ts';
 import {ConfigurationError, GatepassError, StrategyNotFoundError} from '../errors.ts';
 import {exitCodes} from './exit-codes.ts';
 import {note, noteAsItIs, paint} from './output.ts';
@@ -53,13 +54,8 @@ function describeForMachines(error: Error): Record<string, unknown> {
 }
 
 /** What the usual network errors mean. got's own message follows, for those who know it. */
-const networkErrors: Readonly<Record<string, string>> = {
-	ECONNREFUSED: 'Nothing listens there; check the host and port',
-	ECONNRESET: 'The server ended the connection; try again, or look into its log',
-	EAI_AGAIN: 'The name server does not answer; check the network',
-	ENOTFOUND: 'There is no host of that name; check the URL',
-	EHOSTUNREACH: 'There is no way to that host; check the network',
-	ENETUNREACH: 'There is no way to that network; check the network',
+const meanings: Readonly<Record<string, string>> = {
+	...networkHints,
 	ETIMEDOUT: 'It did not answer in time; check the network, or try again',
 	ERR_TOO_MANY_REDIRECTS: "The server redirects in a circle; look at the hops with '-v'",
 };
@@ -69,7 +65,7 @@ function messageOf(error: Error): string {
 		return usageMessageOf(error);
 	}
 	const {code} = error as NodeJS.ErrnoException;
-	const meaning = code === undefined ? undefined : networkErrors[code];
+	const meaning = code === undefined ? undefined : meanings[code];
 	return meaning === undefined ? error.message : `${error.message}. ${meaning}`;
 }
 

@@ -1,6 +1,7 @@
 /** What the proxy answers by itself: problem documents (RFC 9457) that say what happened and what to do. */
 import {type ServerResponse, STATUS_CODES} from 'node:http';
 import type {Duplex} from 'node:stream';
+import {networkHints} from '../diagnostics/network-hints.ts';
 import {
 	ClosedError,
 	GatepassError,
@@ -30,15 +31,10 @@ const late = new Set([
 /** Codes of what the client sent, which undici does not send on. */
 const clients = new Set(['UND_ERR_INVALID_ARG', 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH', 'ERR_INVALID_CHAR']);
 
-const hints: Readonly<Record<string, string>> = {
-	ECONNREFUSED: 'Nothing listens there; check the host and port',
-	ECONNRESET: 'The server ended the connection; try again, or look into its log',
-	EPIPE: 'The server ended the connection; try again, or look into its log',
-	UND_ERR_SOCKET: 'The server ended the connection; try again, or look into its log',
-	EAI_AGAIN: 'The name server does not answer; check the network',
-	ENOTFOUND: 'There is no host of that name; check the URL',
-	EHOSTUNREACH: 'There is no way to that host; check the network',
-	ENETUNREACH: 'There is no way to that network; check the network',
+const hints: Readonly<Record<string, string | undefined>> = {
+	...networkHints,
+	EPIPE: networkHints.ECONNRESET,
+	UND_ERR_SOCKET: networkHints.ECONNRESET,
 };
 
 /** What a failed request to `origin` is told to the client. */
