@@ -5,7 +5,9 @@ import {dirname, resolve} from 'node:path';
 import type {Checkpoints} from './checkpoints.ts';
 import type {DeployedLineage, Enhancements} from './installer.ts';
 import {
+	editsByFile,
 	type FileChanges,
+	headersOf,
 	isFor,
 	noServerFor,
 	type WebServer,
@@ -79,11 +81,8 @@ class Apache implements WebServer {
 	}
 
 	async enhance({domains}: DeployedLineage, enhancements: Enhancements): Promise<FileChanges> {
-		const {redirect, hsts, stapling, headers = {}} = enhancements;
-		const all: Record<string, string> = {
-			...(hsts === true && {'Strict-Transport-Security': 'max-age=31536000'}),
-			...headers,
-		};
+		const {redirect, stapling} = enhancements;
+		const headers = headersOf(enhancements);
 		return change(await this.#hostsFor(domains), host => {
 			if (!host.isSecure) {
 				const [name = domains[0] ?? ''] = host.names;
@@ -91,7 +90,7 @@ class Apache implements WebServer {
 				return redirect === true && !isThere ? [insert(host, `Redirect permanent / https://${name}/`)] : [];
 			}
 			return [
-				...Object.entries(all).flatMap(([name, value]) => {
+				...Object.entries(headers).flatMap(([name, value]) => {
 					const isThere = find(host, 'Header').some(line =>
 						host.lines[line]?.toLowerCase().includes(name.toLowerCase()),
 					);
@@ -163,14 +162,8 @@ function change(
 	hosts: readonly VirtualHost[],
 	editsFor: (host: VirtualHost) => readonly LineEdit[],
 ): FileChanges {
-	const byFile = new Map<string, {lines: readonly string[]; edits: LineEdit[]}>();
-	for (const host of hosts) {
-		const ofFile = byFile.get(host.file) ?? {lines: host.lines, edits: []};
-		byFile.set(host.file, ofFile);
-		ofFile.edits.push(...editsFor(host));
-	}
 	return new Map(
-		[...byFile].flatMap(([file, {lines, edits}]) => {
+		editsByFile(hosts, editsFor).flatMap(({file, part: {lines}, edits}) => {
 			if (edits.length === 0) return [];
 			const changed = [...lines];
 			for (const {at, remove: count, lines: added} of [...edits].sort((a, b) => a.at - b.at).reverse()) {

@@ -7,7 +7,9 @@ import type {DeployedLineage, Enhancements} from './installer.ts';
 import {type Directive, parseNginx} from './nginx-configuration.ts';
 import {applyEdits, indentationAt, type TextEdit} from './text-edits.ts';
 import {
+	editsByFile,
 	type FileChanges,
+	headersOf,
 	isFor,
 	noServerFor,
 	type WebServer,
@@ -59,15 +61,12 @@ class Nginx implements WebServer {
 	}
 
 	async enhance({domains, paths}: DeployedLineage, enhancements: Enhancements): Promise<FileChanges> {
-		const {redirect, hsts, stapling, headers = {}} = enhancements;
-		const all: Record<string, string> = {
-			...(hsts === true && {'Strict-Transport-Security': 'max-age=31536000'}),
-			...headers,
-		};
+		const {redirect, stapling} = enhancements;
+		const headers = headersOf(enhancements);
 		return this.#change(await this.#blocksFor(domains), block => {
 			if (!isSecure(block)) return redirect === true ? redirectEdits(block) : [];
 			return [
-				...Object.entries(all).flatMap(([name, value]) => headerEdits(block, name, value)),
+				...Object.entries(headers).flatMap(([name, value]) => headerEdits(block, name, value)),
 				...(stapling === true
 					? [
 							...set(block, 'ssl_stapling', 'on'),
@@ -85,15 +84,9 @@ class Nginx implements WebServer {
 		blocks: readonly ServerBlock[],
 		editsFor: (block: ServerBlock) => readonly TextEdit[],
 	): Promise<FileChanges> {
-		const edits = new Map<string, {text: string; edits: TextEdit[]}>();
-		for (const block of blocks) {
-			const ofFile = edits.get(block.file) ?? {text: block.text, edits: []};
-			edits.set(block.file, ofFile);
-			ofFile.edits.push(...editsFor(block));
-		}
 		return new Map(
-			[...edits].flatMap(([file, {text, edits: changes}]) => {
-				const changed = applyEdits(text, changes);
+			editsByFile(blocks, editsFor).flatMap(({file, part: {text}, edits}) => {
+				const changed = applyEdits(text, edits);
 				return changed === text ? [] : [[file, changed] as const];
 			}),
 		);

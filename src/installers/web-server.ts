@@ -143,6 +143,26 @@ export function isFor(name: string, domains: readonly string[]): boolean {
 	});
 }
 
+/** The headers that each answer over https is to have. */
+export function headersOf({hsts, headers = {}}: Enhancements): Readonly<Record<string, string>> {
+	return {...(hsts === true && {'Strict-Transport-Security': 'max-age=31536000'}), ...headers};
+}
+
+/** What is to be changed in each file; `part`: the first of those that are in it. */
+export function editsByFile<Part extends {readonly file: string}, Edit>(
+	parts: readonly Part[],
+	editsFor: (part: Part) => readonly Edit[],
+): {file: string; part: Part; edits: Edit[]}[] {
+	const byFile = new Map<string, {file: string; part: Part; edits: Edit[]}>();
+	for (const part of parts) {
+		const {file} = part;
+		const ofFile = byFile.get(file) ?? {file, part, edits: []};
+		byFile.set(file, ofFile);
+		ofFile.edits.push(...editsFor(part));
+	}
+	return [...byFile.values()];
+}
+
 /** Says which names no part of the configuration is for. */
 export function noServerFor(server: string, file: string, domains: readonly string[]): GatepassError {
 	return new GatepassError({
