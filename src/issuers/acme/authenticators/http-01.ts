@@ -6,78 +6,37 @@ import {join, resolve} from 'node:path';
 import {GatepassError} from '../../../errors.ts';
 import {replaceFile} from '../../../files/durable.ts';
 import type {Authenticator, ChallengeTask, CleanUp} from './authenticator.ts';
+import {ChallengeListener, type ListenerKind, type ListenerSettings} from './challenge-listener.ts';
 
 const path = '/.well-known/acme-challenge/';
-
-export interface StandaloneSettings {
-	/** Where to listen. Default: every address of this machine, of IPv4 and IPv6. */
-	readonly address?: string | undefined;
-	/** Default: 80, where authorities look. */
-	readonly port?: number | undefined;
-}
 
 /** Listens while challenges are open, and no longer. */
 export class StandaloneAuthenticator implements Authenticator {
 	readonly name = 'standalone';
 	readonly challenges = ['http-01'];
-	readonly #settings: StandaloneSettings;
-	/** What is answered, by the path that is asked for. */
-	readonly #answers = new Map<string, string>();
-	#listening: Promise<Server> | undefined;
+	readonly #listener: ChallengeListener<Server, string>;
 
-	constructor(settings: StandaloneSettings = {}) {
-		this.#settings = settings;
+	constructor(settings: ListenerSettings = {}) {
+		this.#listener = new ChallengeListener(standalone, settings);
 	}
 
 	async perform({token, keyAuthorization}: ChallengeTask): Promise<CleanUp> {
-		const place = path + token;
-		this.#answers.set(place, keyAuthorization);
-		try {
-			this.#listening ??= this.#listen();
-			await this.#listening;
-		} catch (error) {
-			this.#listening = undefined;
-			this.#answers.delete(place);
-			throw error;
-		}
-		return async () => {
-			this.#answers.delete(place);
-			const {size} = this.#answers;
-			const listening = this.#listening;
-			if (size > 0 || listening === undefined) return;
-			this.#listening = undefined;
-			const server = await listening;
-			server.closeAllConnections();
-			await new Promise(done => server.close(done));
-		};
-	}
-
-	async #listen(): Promise<Server> {
-		const {address, port = 80} = this.#settings;
-		const server = createServer((request, response) => {
-			const answer = this.#answers.get(request.url ?? '');
-			response.writeHead(answer === undefined ? 404 : 200, {'content-type': 'application/octet-stream'});
-			response.end(answer);
-		});
-		try {
-			await new Promise<void>((listening, failed) => {
-				server.once('error', failed);
-				server.listen({port, ...(address !== undefined && {host: address})}, listening);
-			});
-		} catch (error) {
-			const {code} = error as NodeJS.ErrnoException;
-			throw new GatepassError(
-				{
-					code: 'challenge-port-unavailable',
-					what: `Nothing could listen on ${address ?? 'this machine'}, port ${port}, for the challenge http-01 (${code})`,
-					hint: hintFor(code),
-				},
-				{cause: error},
-			);
-		}
-		return server;
+		return this.#listener.open(path + token, keyAuthorization);
 	}
 }
+
+const standalone: ListenerKind<Server, string> = {
+	challenge: 'http-01',
+	usualPort: 80,
+	create: answers =>
+		createServer((request, response) => {
+			const answer = answers.get(request.url ?? '');
+			response.writeHead(answer === undefined ? 404 : 200, {'content-type': 'application/octet-stream'});
+			response.end(answer);
+		}),
+	letGo: server => server.closeAllConnections(),
+	hintFor,
+};
 
 function hintFor(code: string | undefined): string {
 	if (code === 'EADDRINUSE') return "Use the server that listens there ('webroot'), or stop it meanwhile";

@@ -3,58 +3,36 @@ import 'reflect-metadata';
 import {createHash, webcrypto} from 'node:crypto';
 import {isIP} from 'node:net';
 import {createSecureContext, createServer, type SecureContext, type Server} from 'node:tls';
-import {GatepassError} from '../../../errors.ts';
 import type {Authenticator, ChallengeTask, CleanUp} from './authenticator.ts';
+import {ChallengeListener, type ListenerKind, type ListenerSettings} from './challenge-listener.ts';
 
 const protocol = 'acme-tls/1';
-
-export interface TlsAlpnSettings {
-	/** Where to listen. Default: every address of this machine, of IPv4 and IPv6. */
-	readonly address?: string | undefined;
-	/** Default: 443, where authorities look. */
-	readonly port?: number | undefined;
-}
 
 /** Listens while challenges are open, and no longer. */
 export class TlsAlpnAuthenticator implements Authenticator {
 	readonly name = 'tls-alpn-01';
 	readonly challenges = ['tls-alpn-01'];
-	readonly #settings: TlsAlpnSettings;
-	/** By the name that the authority asks for. */
-	readonly #contexts = new Map<string, SecureContext>();
-	#listening: Promise<Server> | undefined;
+	/** Answers by the name that the authority asks for. */
+	readonly #listener: ChallengeListener<Server, SecureContext>;
 
-	constructor(settings: TlsAlpnSettings = {}) {
-		this.#settings = settings;
+	constructor(settings: ListenerSettings = {}) {
+		this.#listener = new ChallengeListener(tlsAlpn, settings);
 	}
 
 	async perform({domain, keyAuthorization}: ChallengeTask): Promise<CleanUp> {
 		const name = isIP(domain) === 0 ? domain : reverseName(domain);
-		this.#contexts.set(name, createSecureContext(await answerCertificate(domain, keyAuthorization)));
-		try {
-			this.#listening ??= this.#listen();
-			await this.#listening;
-		} catch (error) {
-			this.#listening = undefined;
-			this.#contexts.delete(name);
-			throw error;
-		}
-		return async () => {
-			this.#contexts.delete(name);
-			const listening = this.#listening;
-			if (this.#contexts.size > 0 || listening === undefined) return;
-			this.#listening = undefined;
-			const server = await listening;
-			await new Promise(done => server.close(done));
-		};
+		return this.#listener.open(name, createSecureContext(await answerCertificate(domain, keyAuthorization)));
 	}
+}
 
-	async #listen(): Promise<Server> {
-		const {address, port = 443} = this.#settings;
+const tlsAlpn: ListenerKind<Server, SecureContext> = {
+	challenge: 'tls-alpn-01',
+	usualPort: 443,
+	create(answers) {
 		const server = createServer({
 			ALPNProtocols: [protocol],
 			SNICallback: (name, done) => {
-				const context = this.#contexts.get(name.toLowerCase());
+				const context = answers.get(name.toLowerCase());
 				if (context === undefined) done(new Error('no challenge for this name'));
 				else done(null, context);
 			},
@@ -62,25 +40,10 @@ export class TlsAlpnAuthenticator implements Authenticator {
 		// RFC 8737 section 3: the connection is closed after the handshake.
 		server.on('secureConnection', socket => socket.end());
 		server.on('tlsClientError', () => {});
-		try {
-			await new Promise<void>((listening, failed) => {
-				server.once('error', failed);
-				server.listen({port, ...(address !== undefined && {host: address})}, listening);
-			});
-		} catch (error) {
-			const {code} = error as NodeJS.ErrnoException;
-			throw new GatepassError(
-				{
-					code: 'challenge-port-unavailable',
-					what: `Nothing could listen on ${address ?? 'this machine'}, port ${port}, for the challenge tls-alpn-01 (${code})`,
-					hint: 'Stop the server that listens there meanwhile, or use http-01 or dns-01',
-				},
-				{cause: error},
-			);
-		}
 		return server;
-	}
-}
+	},
+	hintFor: () => 'Stop the server that listens there meanwhile, or use http-01 or dns-01',
+};
 
 /** Self-signed, with the hash of the answer in an extension that nobody may overlook (RFC 8737 section 3). */
 async function answerCertificate(
