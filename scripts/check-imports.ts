@@ -12,7 +12,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/testing/'],
 	['src/cern/'],
 	['src/integrations/'],
-	['src/index.ts', 'src/gatepass.ts', 'src/define-config.ts'],
+	['src/index.ts', 'src/gatepass.ts', 'src/rule-status.ts', 'src/define-config.ts'],
 	['src/container.ts'],
 	['src/diagnose/'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],

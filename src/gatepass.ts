@@ -9,14 +9,13 @@ import type {ConfigurationInput} from './config/schema.ts';
 import type {Composition} from './container.ts';
 import type {DiagnoseOptions} from './diagnose/diagnose.ts';
 import type {Diagnosis} from './diagnose/stage.ts';
-import {type Diagnostic, diagnostic, render, warning} from './diagnostics/diagnostic.ts';
-import {CertificateError, GatepassError} from './errors.ts';
 import type {Router} from './hop/request.ts';
 import type {BoundRule} from './hop/router.ts';
 import {type Explanation, explain} from './host-rules/explain.ts';
 import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
-import type {AuthStrategy, CredentialStatus, StrategyClass} from './strategy/index.ts';
+import {type RuleStatus, statusOfRule} from './rule-status.ts';
+import type {StrategyClass} from './strategy/index.ts';
 import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
 import {loadGot} from './transports/got/load.ts';
 import {checkSetting} from './transports/request-setting.ts';
@@ -51,18 +50,6 @@ export interface GatepassSettings {
 	readonly logger?: Logger;
 	/** Record spans and metrics through the optional peer `@opentelemetry/api`. Default: `false`. */
 	readonly telemetry?: boolean;
-}
-
-/** How one host rule stands. Holds no secret. */
-export interface RuleStatus extends CredentialStatus {
-	/** The rule's patterns, as written. */
-	readonly match: string;
-	/** The name of the rule's strategy. */
-	readonly strategy: string;
-	/** Where the rule is written: `file:line`. */
-	readonly source: string;
-	/** What is wrong, or needs a person's attention; at least one where there is no credential. */
-	readonly diagnostics: readonly Diagnostic[];
 }
 
 /** What to add to a request that another client sends. */
@@ -364,11 +351,8 @@ class ConfiguredGatepass implements Gatepass {
 
 	async status({signal, ...settings}: {verify?: boolean; signal?: AbortSignal} = {}): Promise<RuleStatus[]> {
 		this.#composition.router.checkOpen();
-		const statuses = this.#composition.rules.map(rule => async (): Promise<RuleStatus> => {
-			const {match, strategy, source} = rule.info;
-			return {match, strategy, source, ...(await credentialStatus(() => rule.strategy, settings))};
-		});
-		return untilAborted(() => Promise.all(statuses.map(status => status())), signal);
+		const {rules} = this.#composition;
+		return untilAborted(() => Promise.all(rules.map(rule => statusOfRule(rule, settings))), signal);
 	}
 
 	async forget(url?: string | URL, {signal}: {signal?: AbortSignal} = {}): Promise<void> {
@@ -411,39 +395,6 @@ class ConfiguredGatepass implements Gatepass {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.close();
 	}
-}
-
-async function credentialStatus(
-	strategy: () => Pick<AuthStrategy, 'status' | 'explain'>,
-	settings: {verify?: boolean} | undefined,
-): Promise<CredentialStatus & Pick<RuleStatus, 'diagnostics'>> {
-	try {
-		const {identity: _, evidence: __, ...told} = (await strategy().status?.(settings)) ?? {};
-		return withDiagnostics(
-			'available' in told ? told : {available: true, detail: 'the strategy does not say'},
-		);
-	} catch (error) {
-		// What a strategy of the user's throws may say anything; ours is known to hold no secret.
-		if (!(error instanceof GatepassError)) {
-			return withDiagnostics({available: false, detail: 'its strategy failed to tell'});
-		}
-		// That there is no credential says already where it was looked for.
-		const notes = error instanceof CertificateError ? strategy().explain?.() : undefined;
-		const {message: detail, diagnostics} = error;
-		return {available: false, detail, diagnostics, ...(notes !== undefined && {notes})};
-	}
-}
-
-/** A strategy may give diagnostics, or warnings as texts; a person gets both. */
-function withDiagnostics(status: CredentialStatus): CredentialStatus & Pick<RuleStatus, 'diagnostics'> {
-	const {available, detail, warnings = []} = status;
-	if (status.diagnostics !== undefined) {
-		const texts = status.diagnostics.filter(({severity}) => severity === 'warning').map(render);
-		return {...status, diagnostics: status.diagnostics, ...(texts.length > 0 && {warnings: texts})};
-	}
-	const told = warnings.map(what => warning({code: 'credential-doubtful', what, hint: ''}));
-	const missing = diagnostic({code: 'credential-unavailable', what: detail, hint: ''});
-	return {...status, diagnostics: available ? told : [missing, ...told]};
 }
 
 function parseUrl(url: string | URL): URL {

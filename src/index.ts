@@ -31,7 +31,6 @@ export {
 	createGatepass,
 	type Gatepass,
 	type GatepassSettings,
-	type RuleStatus,
 } from './gatepass.ts';
 export type {Candidate, Explanation} from './host-rules/explain.ts';
 export type {Checkpoint} from './installers/checkpoints.ts';
@@ -48,6 +47,7 @@ export type {
 } from './issuers/issuer.ts';
 export type {EventName, EventPayloads} from './observability/events.ts';
 export type {Logger} from './observability/logger.ts';
+export type {RuleStatus} from './rule-status.ts';
 export * from './strategy/index.ts';
 export type {Flow, FlowLeg, FlowOptions, FlowResponse, TlsMaterial} from './transports/flow.ts';
 export type {GatepassContext} from './transports/request-setting.ts';

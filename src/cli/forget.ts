@@ -1,7 +1,8 @@
 /** `gatepass forget [URL]`: drops cached tokens. */
 import type {Command} from 'commander';
 import {GatepassError} from '../errors.ts';
-import type {Gatepass, RuleStatus} from '../gatepass.ts';
+import type {Gatepass} from '../gatepass.ts';
+import type {RuleStatus} from '../rule-status.ts';
 import {count, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf, parseUrl, withGatepass, withoutSecrets} from './settings.ts';

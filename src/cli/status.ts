@@ -1,7 +1,8 @@
 /** `gatepass status`: how the credential of each host rule stands. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {Gatepass, RuleStatus} from '../gatepass.ts';
+import type {Gatepass} from '../gatepass.ts';
+import type {RuleStatus} from '../rule-status.ts';
 import {exitCodes} from './exit-codes.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';

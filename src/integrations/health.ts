@@ -1,5 +1,6 @@
 /** What a health check tells of the host rules: enough to act on, and neither files nor servers beyond the patterns. */
-import type {Gatepass, RuleStatus} from '../gatepass.ts';
+import type {Gatepass} from '../gatepass.ts';
+import type {RuleStatus} from '../rule-status.ts';
 
 /** How the credentials of all host rules stand. */
 export interface Health {

@@ -1,5 +1,5 @@
 /** How everything stands, for the pages. No secret is in it. */
-import type {RuleStatus} from '../gatepass.ts';
+import type {RuleStatus} from '../rule-status.ts';
 import {version} from '../version.ts';
 import type {SeenHop, Warning} from './activity.ts';
 import type {ProxyContext} from './context.ts';
