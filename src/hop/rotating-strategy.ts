@@ -48,7 +48,10 @@ export class RotatingStrategy implements AuthStrategy {
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
-		yield* (await this.#upToDate()).authenticate(request);
+		const strategy = await this.#upToDate();
+		// What the loop does for a strategy that it sees itself.
+		if (strategy.requiresRequestBody === true) await request.readBody();
+		yield* strategy.authenticate(request);
 	}
 
 	async #upToDate(): Promise<AuthStrategy> {

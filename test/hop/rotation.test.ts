@@ -1,4 +1,5 @@
 /** Secrets from `${file:…}` that are replaced while gatepass runs: they take effect without a restart. */
+import {createHash} from 'node:crypto';
 import {renameSync, rmSync, utimesSync, writeFileSync} from 'node:fs';
 import {mkdtemp, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
@@ -149,4 +150,20 @@ test('neither the old nor the new secret is in a message', async () => {
 	const error = await opened.authorize(url).catch((error: unknown) => error);
 	expect(error).toBeInstanceOf(TokenRequestError);
 	expect((error as Error).message).not.toContain('other-secret');
+});
+
+test('a strategy that hashes the body gets it', async () => {
+	write('secret', Buffer.alloc(32, 1).toString('base64'));
+	const opened = await open({
+		strategy: 'http-signature',
+		options: {
+			keyId: 'a',
+			algorithm: 'hmac-sha256',
+			secret: '${file:secret}',
+			components: ['@method', 'content-digest'],
+		},
+	});
+	const {headers} = await opened.authorize(url, {method: 'POST', body: 'the body'});
+	const hash = createHash('sha256').update('the body').digest('base64');
+	expect(headers['content-digest']).toBe(`sha-256=:${hash}:`);
 });
