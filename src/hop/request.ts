@@ -44,7 +44,14 @@ export interface HopContext {
 /** What is to be done for one hop. */
 export interface Route {
 	/** Absent: no rule matches, only a trust store. */
-	readonly rule?: {readonly info: RuleInfo; readonly strategy: AuthStrategy} | undefined;
+	readonly rule?:
+		| {
+				readonly info: RuleInfo;
+				readonly strategy: AuthStrategy;
+				/** Whether its answers are meant for one credential only. */
+				readonly carriesCredential: boolean;
+		  }
+		| undefined;
 	readonly trust?: TrustStore | undefined;
 	readonly events: Events;
 	/** The TLS agent for an identity under this hop's trust store, in the place of the caller's. */

@@ -21,6 +21,10 @@ const certificate = {certificate: 'cert', key: 'key', pfx: 'pfx', passphrase: 'p
 /** Headers that hold a credential. */
 const credentials = ['authorization', 'cookie', 'proxy-authorization'] as const;
 
+/** Pairs of the two names, made once: each hop looks at them. */
+const verificationNames = Object.entries(verification);
+const certificateNames = Object.entries(certificate);
+
 type GotName = keyof typeof verification | keyof typeof certificate | 'agent';
 
 const gotNames = [...Object.keys(verification), ...Object.keys(certificate)] as GotName[];
@@ -113,13 +117,13 @@ export function keepToOrigin(
 		delete holder[name];
 		isChanged = true;
 	};
-	for (const [name, nodes] of Object.entries(verification)) {
+	for (const [name, nodes] of verificationNames) {
 		if (record[nodes] === undefined || isGivenHere(name)) continue;
 		// What an instance or a hook says holds where nothing of gatepass is said.
 		const isForAnother = isGiven(name) && mark && givenValues.get(mark)?.[name] === record[nodes];
 		if (isVerified || isForAnother) drop(record, nodes);
 	}
-	for (const [name, nodes] of Object.entries(certificate)) {
+	for (const [name, nodes] of certificateNames) {
 		if (record[nodes] !== undefined && !(isGiven(name) ? isGivenHere(name) : isHome)) drop(record, nodes);
 	}
 	const agent = agentOf(record.agent);

@@ -90,7 +90,6 @@ class Authentication {
 			options,
 			handler: modern,
 			connections: this.#connections,
-			carriesCredential: router.carriesCredential((target as Target).url, (target as Target).method),
 			fresh: setting !== false && setting.fresh === true,
 			tenant: setting === false ? undefined : setting.tenant,
 		}).begin();

@@ -29,8 +29,6 @@ export interface ExchangeSettings {
 	readonly connections: Connections;
 	readonly fresh: boolean;
 	readonly tenant: string | undefined;
-	/** Whether its answer is meant for one credential only. */
-	readonly carriesCredential: boolean;
 }
 
 /** In the place of the settings once all is over. */
@@ -56,9 +54,9 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#isOver = false;
 
 	constructor(settings: ExchangeSettings) {
-		const {route, target, options, fresh, tenant, carriesCredential} = settings;
+		const {route, target, options, fresh, tenant} = settings;
 		this.#settings = settings;
-		this.#carriesCredential = carriesCredential;
+		this.#carriesCredential = route.rule.carriesCredential;
 		const headers = toRecord(options.headers);
 		this.#body = prepareBody(options, headers);
 		const {replayable} = this.#body;
