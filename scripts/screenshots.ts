@@ -1,5 +1,5 @@
 /**
- * Takes the screenshots of the documentation anew, with the system's Chromium: the site as it was built, and the program
+ * Takes the screenshots of the documentation again, with the system's Chromium: the site as it was built, and the program
  * in a terminal. Run by hand, after `npm run build` and `npm run site`; CHROMIUM names another browser.
  */
 import {execFile} from 'node:child_process';

@@ -20,13 +20,13 @@ step() {
 	fi
 }
 
-# The build writes schema.json anew, from the compiled schema: what is committed must be that already.
+# The build writes schema.json again, from the compiled schema: what is committed must be that already.
 build() {
 	local committed
 	committed=$(cat schema.json)
 	npm run --silent build || return
 	if [ "$committed" != "$(cat schema.json)" ]; then
-		echo "schema.json was not what the source says; it has been written anew. Commit it" >&2
+		echo "schema.json was not what the source says; it has been written again. Commit it" >&2
 		return 1
 	fi
 }
@@ -54,7 +54,7 @@ step 'Build' build
 step 'Import direction and API listing' npm run --silent check
 # Links and anchors as they come out, and the index of the search.
 step 'Documentation site' npm run --silent site
-# A release is in use for months: what it trusts must not end meanwhile. docs/bundles.md says how to build them anew.
+# A release is in use for months: what it trusts must not end meanwhile. docs/bundles.md says how to build them again.
 step 'Bundles' npm exec --no -- node dist/src/cli/main.js bundle verify cern igtf --days 90
 # Not `npm test`, which would build once more.
 step 'Tests' npm exec --no -- vitest run

@@ -17,7 +17,7 @@ export default defineConfig({
 	],
 });
 
-/** Asked for anew for each token request: it lives for five minutes. */
+/** Asked for at each token request: it lives for five minutes. */
 async function tokenOfTheJob(): Promise<string> {
 	const {ACTIONS_ID_TOKEN_REQUEST_URL: url, ACTIONS_ID_TOKEN_REQUEST_TOKEN: token} = process.env;
 	if (url === undefined) throw new Error('The job has no permission id-token: write');

@@ -85,7 +85,7 @@ export function readEnvironment(
 	}
 }
 
-/** The variables as they are at each look: some are tokens, which the process is given anew. */
+/** The variables as they are at each look: some are tokens, which the process is given again. */
 function withDefaults(environment: Environment, added: Record<string, string>): Environment {
 	// A variable that is there but undefined is not set, so it overrides nothing.
 	const read = (name: string): string | undefined => environment[name] ?? added[name];

@@ -108,7 +108,7 @@ function describeSyntax(code: ErrorCode): Description {
 		default:
 			return {
 				message: `the text cannot be read (${code.toLowerCase().replaceAll('_', ' ')})`,
-				hint: 'Mend the syntax; a value with special characters stands in quotes',
+				hint: 'Correct the syntax; a value with special characters stands in quotes',
 			};
 	}
 }

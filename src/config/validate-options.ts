@@ -95,7 +95,7 @@ function addStrategyFault(what: string, error: unknown, path: Path, problems: Pi
 	problems.add(
 		path,
 		`${what} threw an error (${name})`,
-		'Mend the strategy: it should return what is wrong',
+		'Correct the strategy: it should return what is wrong',
 		'strategy-broken',
 	);
 }

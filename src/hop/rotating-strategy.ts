@@ -1,5 +1,5 @@
 /**
- * The strategy of a rule with secrets from files (`${file:…}`): made anew once a file holds another secret, so that a
+ * The strategy of a rule with secrets from files (`${file:…}`): made again once a file holds another secret, so that a
  * rotated one takes effect without a restart.
  */
 import {TokenCacheError} from '../errors.ts';

@@ -31,7 +31,7 @@ async function loadAuthority(file: string): Promise<Issuer> {
 			{
 				code: 'authority-unusable',
 				what: `The module ${file} cannot be loaded: ${(error as Error).message.split('\n')[0]}`,
-				hint: 'Mend it, or name another one with --authority',
+				hint: 'Correct it, or name another one with --authority',
 			},
 			{cause: error},
 		);

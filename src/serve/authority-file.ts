@@ -24,7 +24,7 @@ export function authorityFolder(environment: Environment): string {
 }
 
 /**
- * The CA in a folder, made anew where there is none for these hosts, or it is about to end.
+ * The CA in a folder, made again where there is none for these hosts, or it is about to end.
  *
  * @throws {GatepassError} where others could have put it there.
  */
@@ -67,7 +67,7 @@ async function read(file: string): Promise<Kept | undefined> {
 	}
 	try {
 		const kept = JSON.parse(await readFile(file, 'utf8')) as Kept;
-		// What cannot be read is made anew.
+		// What cannot be read is made again.
 		new X509Certificate(kept.issuer);
 		return kept;
 	} catch {

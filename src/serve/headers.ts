@@ -1,6 +1,6 @@
 /** Which headers go through the proxy, and which belong to one connection, to the proxy or to a credential. */
 
-/** Of one connection (RFC 9110 section 7.6.1), and what is written anew for the next one. */
+/** Of one connection (RFC 9110 section 7.6.1), and what is written again for the next one. */
 const ofConnection = new Set([
 	'connection',
 	'keep-alive',

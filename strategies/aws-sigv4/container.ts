@@ -86,7 +86,7 @@ export class ContainerEndpoint {
 		return relative ? `http://169.254.170.2${relative}` : full || undefined;
 	}
 
-	/** Read anew each time: the file's token lives for hours. */
+	/** Read again each time: the file's token lives for hours. */
 	#authorization(): string | undefined {
 		const {AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file, AWS_CONTAINER_AUTHORIZATION_TOKEN: token} =
 			this.#environment;

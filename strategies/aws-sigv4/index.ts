@@ -26,7 +26,7 @@ const urlLifetime = 300;
 const signedByName = new Set(['content-type', 'content-md5']);
 
 /**
- * Signs each leg anew, with the time, what is sent of path and query, `Host`, `Content-Type`, `X-Amz-…` and the bytes of
+ * Signs each leg by itself, with the time, what is sent of path and query, `Host`, `Content-Type`, `X-Amz-…` and the bytes of
  * the body. Where the server's clock differs from this machine's, a refused request is signed once more by the server's.
  * Where the server says that the key has expired, another is asked for once.
  *

@@ -29,7 +29,7 @@ const ofBody = ['content-digest', 'content-type'].map(name => parseComponent(nam
 const bodyFields = new Set(['content-digest', 'content-type', 'content-length', 'content-encoding']);
 
 /**
- * Signs each leg anew: what the rule names of it, the time, and the bytes of the body by their digest. Where the
+ * Signs each leg by itself: what the rule names of it, the time, and the bytes of the body by their digest. Where the
  * server's clock differs from this machine's, a refused request is signed once more by the server's.
  *
  * Fails with a `StrategyError` where a request lacks what is to be signed.

@@ -1,6 +1,6 @@
 /**
  * Files that are being replaced: k5start and many an administrator's script take a ticket file or a key table away, and
- * write it anew a moment later.
+ * write it again a moment later.
  */
 import {statSync} from 'node:fs';
 import {dirname} from 'node:path';

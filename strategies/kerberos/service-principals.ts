@@ -1,5 +1,5 @@
 /**
- * The names of the services that a thread was asked for just now. To make one anew takes a tenth of the time of a context.
+ * The names of the services that a thread was asked for just now. To make one again takes a tenth of the time of a context.
  */
 import type {GssCalls} from './gss-library.ts';
 import type {GssService} from './gss-provider.ts';

@@ -25,7 +25,7 @@ import {type JwtBearerOptions, jwtBearerOptions} from './options.ts';
 const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /**
- * Shows a token that is given for an assertion: one that somebody else made, read anew for each token request, or one
+ * Shows a token that is given for an assertion: one that somebody else made, read again for each token request, or one
  * that is signed here with a key. After a 401 it is dropped, fetched again, and the request sent once more.
  *
  * Fails as `sso-client-credentials` does, and with a `CredentialUnavailableError` where there is no assertion.

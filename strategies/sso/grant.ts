@@ -13,7 +13,7 @@ export interface GrantOccasion {
 export interface Grant {
 	readonly type: string;
 	readonly parameters: URLSearchParams;
-	/** Parameters that are made, or read, anew for each request. */
+	/** Parameters that are made, or read, again for each request. */
 	complete?(occasion: GrantOccasion): Promise<Readonly<Record<string, string>>>;
 	/** What the server may not have liked about it. */
 	doubts?(reader: AssertionReader): readonly Doubt[];

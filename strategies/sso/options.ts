@@ -52,7 +52,7 @@ export const ssoShape = {
 	clientAssertion: sourceOptions
 		.optional()
 		.describe(
-			'An assertion that somebody else made for the client (RFC 7523), read anew for each token request',
+			'An assertion that somebody else made for the client (RFC 7523), read again for each token request',
 		),
 	privateKey: z.string().min(1).optional().describe('The private key of private_key_jwt, as PEM text'),
 	keyId: z.string().min(1).optional().describe('The name of that key at the server'),

@@ -34,7 +34,7 @@ ${rules.join('\n')}
 		expect(configuration.hostRules.at(-1)?.options).toEqual({username: 'x', password: 'y'});
 	});
 
-	test('an anchor that is set anew, and one inside of another', async () => {
+	test('an anchor that is set again, and one inside of another', async () => {
 		const text = `hostRules:
 - {match: a.example.org, strategy: static-token, options: &o {token: &x one}}
 - {match: b.example.org, strategy: static-token, options: *o}

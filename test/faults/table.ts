@@ -223,7 +223,7 @@ export const faults = {
 		symptom: 'works for hours, then fails',
 		cause: 'a token or assertion file was read once',
 		met: 'aws/aws-sdk-js-v3#2297',
-		prevented: 'files are read anew when they have changed',
+		prevented: 'files are read again when they have changed',
 	},
 	'assertion-captured-at-start': {
 		group: 'OAuth',
@@ -463,7 +463,7 @@ export const faults = {
 	'too-many-certificates': {
 		group: 'Issuance',
 		symptom: 'too many certificates for this set of names',
-		cause: 'state was lost, so each start orders anew: which limit, from when again',
+		cause: 'state was lost, so each start orders again: which limit, from when again',
 		code: 'acme-rate-limited',
 		by: 'error',
 	},

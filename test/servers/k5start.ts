@@ -9,7 +9,7 @@ export const k5start: RealServer = {
 	whyUnavailable: () => (findProgram('k5start') === undefined ? 'there is no program k5start' : undefined),
 };
 
-/** Have it write the file anew, for the first principal of the key table. */
+/** Have it write the file again, for the first principal of the key table. */
 export async function runK5start(keytab: string, cache: string, configuration: string): Promise<void> {
 	await promisify(execFile)(findProgram('k5start') as string, ['-q', '-U', '-f', keytab, '-k', cache], {
 		env: {...process.env, KRB5_CONFIG: configuration},

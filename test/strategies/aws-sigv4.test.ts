@@ -182,7 +182,7 @@ describe.each(clients.map(client => ({client, name: client.name})))('over $name'
 		expect(await signatureBySmithy(received, {service})).toBe(received.headers.authorization);
 	});
 
-	test('signs each hop and each leg anew, for the server that gets it', async () => {
+	test('signs each hop and each leg again, for the server that gets it', async () => {
 		const gatepass = await gatepassWith({...keys});
 		const second = await startServer((_request, response) => {
 			const isFirst = second.requests.length === 1;

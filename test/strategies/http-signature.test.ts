@@ -248,7 +248,7 @@ describe.each(Object.keys(pairs) as Algorithm[])('%s', algorithm => {
 });
 
 describe.each(clients.map(client => ({client, name: client.name})))('over $name', ({client}) => {
-	test('each hop and each leg is signed anew', async () => {
+	test('each hop and each leg is signed by itself', async () => {
 		const gatepass = await gatepassWith({privateKey: published.ed25519, digest: 'sha-512'});
 		const key = createPublicKey(published.ed25519);
 		const second = await startServer((_request, response) => {

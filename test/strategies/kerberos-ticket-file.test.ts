@@ -62,7 +62,7 @@ describeWith([mitKdc, apacheNegotiate], "a rule's tickets", () => {
 			expect(await userOf(gatepass)).toBe('alice');
 		});
 
-		test('survive the moment in which the file is taken away and written anew', async () => {
+		test('survive the moment in which the file is taken away and written again', async () => {
 			const credentialCache = await realm.kdc.ticket();
 			const gatepass = await realm.gatepassWith({library, credentialCache});
 			await warmUp(gatepass);

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {afterEach, beforeEach} from 'vitest';
 
 export interface Programs {
-	/** Where they are, made anew for each test. */
+	/** Where they are, made again for each test. */
 	readonly folder: string;
 	/** A command that runs this shell script. */
 	write(script: string): Promise<string[]>;

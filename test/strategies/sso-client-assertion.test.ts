@@ -1,5 +1,5 @@
 /**
- * `clientAssertion` (RFC 7523 section 2.2): an assertion that somebody else made, read anew for every token request, at
+ * `clientAssertion` (RFC 7523 section 2.2): an assertion that somebody else made, read again for every token request, at
  * each authorization server that knows such; and what the error says where one will not do.
  */
 import {mkdir, rename, symlink, writeFile} from 'node:fs/promises';

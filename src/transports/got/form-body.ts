@@ -1,6 +1,6 @@
 /**
  * Forms (`FormData`) as a body that can be sent again: got makes a stream of one, which can be read once. Its parts are
- * all there, so they are written anew each time (RFC 7578), with one boundary for all.
+ * all there, so they are written again each time (RFC 7578), with one boundary for all.
  */
 import {randomUUID} from 'node:crypto';
 import type {OptionsInit} from 'got';

@@ -1,6 +1,6 @@
 /**
  * An undici dispatcher whose requests are authenticated. Redirects need no care: fetch and undici's interceptor
- * dispatch each hop anew, and its rule, identity, trust store and connections are chosen anew here.
+ * dispatch each hop by itself, and its rule, identity, trust store and connections are chosen for it here.
  */
 import type {Dispatcher} from 'undici';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';

@@ -90,7 +90,7 @@ async function stageWithLineage(): Promise<Stage> {
 	return stage;
 }
 
-/** Kill at each operation of a fresh copy, start anew, and look; gives how often it was killed, and the states seen. */
+/** Kill at each operation of a fresh copy, start again, and look; gives how often it was killed, and the states seen. */
 async function killAtEach<State>(
 	stage: Stage,
 	operation: string,
