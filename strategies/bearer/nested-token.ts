@@ -20,7 +20,7 @@ export async function bearerTokenOf(
 export function unsentRequest(
 	{method, url, tenant}: Asked,
 	fresh: boolean,
-	shown = new Headers(),
+	shown: Headers = new Headers(),
 ): AuthRequest {
 	return {
 		method,
