@@ -37,15 +37,20 @@ export const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
+	['src/schema/'],
 	['src/name-command.ts'],
 	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
 	['src/diagnostics/'],
 ];
 
-/** All that a strategy may import besides other strategies: what a user's own strategy has, too. */
+/**
+ * All that a strategy may import besides other strategies: what a user's own strategy has, too. In the place of the
+ * schemas, those have a library of their user's choice.
+ */
 const openToStrategies = [
 	'src/strategy/index.ts',
 	'src/strategy/challenges.ts',
+	'src/schema/index.ts',
 	'src/errors.ts',
 	'src/diagnostics/diagnostic.ts',
 ];

@@ -1,5 +1,5 @@
 /** `defineConfig`: a configuration in a program, whose options are checked by the editor and the compiler. */
-import type {z} from 'zod';
+import type * as z from './schema/index.ts';
 import type {chainOptions} from '../strategies/chain/index.ts';
 import type {digestOptions} from '../strategies/digest/options.ts';
 import type {gridCertificateOptions} from '../strategies/grid-certificate/options.ts';

@@ -1,5 +1,5 @@
 /** The options of `aws-sigv4`. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 import {programShape} from '../command/options.ts';
 
 const name = z.string().regex(/^[A-Za-z\d._-]+$/, 'it has letters, digits, dots and hyphens only');

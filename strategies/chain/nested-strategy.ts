@@ -1,5 +1,5 @@
 /** A strategy inside of another one's options. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 
 export const nestedStrategy = z.strictObject({
 	strategy: z.string().min(1).describe('The name of a strategy'),

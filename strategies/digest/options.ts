@@ -1,5 +1,5 @@
 /** The options of `digest`. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 
 export const digestOptions = z.strictObject({
 	username: z

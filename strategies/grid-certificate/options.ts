@@ -1,5 +1,5 @@
 /** The options of `grid-certificate`. Without any, the certificate is searched for. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 import {isFileContent} from '../../src/strategy/index.ts';
 
 const path = z

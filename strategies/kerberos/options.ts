@@ -1,5 +1,5 @@
 /** The options that `kerberos` and `kerberos-stub` share. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 
 const shape = z.strictObject({
 	mutualAuthentication: z

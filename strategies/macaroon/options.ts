@@ -1,5 +1,5 @@
 /** The options of `macaroon`. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 import {nestedStrategy} from '../chain/nested-strategy.ts';
 
 export const macaroonOptions = z.strictObject({

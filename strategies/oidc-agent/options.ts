@@ -1,5 +1,5 @@
 /** The options of `oidc-agent`. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 
 export const oidcAgentOptions = z
 	.strictObject({

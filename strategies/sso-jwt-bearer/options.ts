@@ -1,5 +1,5 @@
 /** The options of `sso-jwt-bearer`. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 import {sourceForms} from '../bearer/source.ts';
 import {refuseMistakes, ssoShape} from '../sso/options.ts';
 

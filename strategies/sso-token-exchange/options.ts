@@ -1,5 +1,5 @@
 /** The options of `sso-token-exchange`. */
-import {z} from 'zod';
+import * as z from '../../src/schema/index.ts';
 import {promptForms} from '../bearer/source.ts';
 import {nestedStrategy} from '../chain/nested-strategy.ts';
 import {refuseMistakes, ssoShape} from '../sso/options.ts';
