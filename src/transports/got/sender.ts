@@ -1,5 +1,5 @@
 /** What would send a request without gatepass: the caller's function, or got's own choice. */
-import http, {type ClientRequest, type IncomingMessage, type RequestOptions} from 'node:http';
+import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import https from 'node:https';
 import type {NormalizedOptions, RequestFunction} from 'got';
 import type {Router} from '../../hop/request.ts';
@@ -49,8 +49,13 @@ export function senderOf(
 	};
 }
 
-const sendByNode: Send = (url, native) =>
-	(url.protocol === 'https:' ? https : http).request(url, withoutUndefined(native));
+/** Not imported, for the sake of its loading time: see tls/node-http.ts. */
+let http: typeof import('node:http') | undefined;
+
+const sendByNode: Send = (url, native) => {
+	http ??= process.getBuiltinModule('node:http');
+	return (url.protocol === 'https:' ? https : http).request(url, withoutUndefined(native));
+};
 
 /**
  * got names every option that Node has, and most are `undefined`, which means the same as not to name them. Node copies
