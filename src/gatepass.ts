@@ -27,6 +27,14 @@ export async function createForExplaining(
 	return (await assemble(settings, true)).gatepass;
 }
 
+/** The same for a configuration that was loaded already. */
+export async function createFromLoaded(
+	loaded: LoadedConfiguration,
+	settings: Pick<GatepassSettings, 'container'>,
+): Promise<Gatepass> {
+	return (await putTogether(loaded, settings, false, [])).gatepass;
+}
+
 /** A gatepass with what the local proxy needs to know besides: the configuration, and which rule is chosen. */
 export interface ServingGatepass {
 	readonly gatepass: Gatepass;
@@ -60,10 +68,9 @@ async function assemble(
 	listeners: readonly EventListener[] = [],
 ): Promise<Assembled> {
 	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
-	const [{loadConfiguration}, {compose, builtInStrategies}, {ConfiguredGatepass}] = await Promise.all([
+	const [{loadConfiguration}, {builtInStrategies}] = await Promise.all([
 		import('./config/load.ts'),
 		import('./container.ts'),
-		import('./configured-gatepass.ts'),
 	]);
 	const loaded = await loadConfiguration({
 		config: settings.config,
@@ -74,6 +81,19 @@ async function assemble(
 		builtIn: builtInStrategies,
 		withoutSecrets,
 	});
+	return putTogether(loaded, settings, withoutSecrets, listeners);
+}
+
+async function putTogether(
+	loaded: LoadedConfiguration,
+	settings: GatepassSettings,
+	withoutSecrets: boolean,
+	listeners: readonly EventListener[],
+): Promise<Assembled> {
+	const [{compose}, {ConfiguredGatepass}] = await Promise.all([
+		import('./container.ts'),
+		import('./configured-gatepass.ts'),
+	]);
 	const composition = await compose(loaded, {
 		parent: settings.container,
 		store: settings.cache,
