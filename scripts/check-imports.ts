@@ -16,6 +16,7 @@ export const layers: readonly (readonly string[])[] = [
 		'src/index.ts',
 		'src/gatepass.ts',
 		'src/configured-gatepass.ts',
+		'src/explain-request.ts',
 		'src/gatepass-interface.ts',
 		'src/rule-status.ts',
 		'src/define-config.ts',

@@ -5,10 +5,10 @@ import type {LoadedConfiguration} from './config/load.ts';
 import type {Composition} from './container.ts';
 import type {DiagnoseOptions} from './diagnose/diagnose.ts';
 import type {Diagnosis} from './diagnose/stage.ts';
+import {explainRequest, parseUrl} from './explain-request.ts';
 import type {Authorization, AuthorizeOptions, Gatepass} from './gatepass-interface.ts';
 import type {Router} from './hop/request.ts';
-import type {BoundRule} from './hop/router.ts';
-import {type Explanation, explain} from './host-rules/explain.ts';
+import type {Explanation} from './host-rules/explain.ts';
 import {type RuleStatus, statusOfRule} from './rule-status.ts';
 import {beginFlow, type Flow, type FlowOptions, prepareLeg} from './transports/flow.ts';
 import {extendGot} from './transports/got/extend.ts';
@@ -22,32 +22,25 @@ import {
 import {createFetch, type GatepassFetch} from './transports/undici/fetch.ts';
 import {untilAborted} from './transports/until-aborted.ts';
 
-/** How one is made. */
-export interface ConfiguredGatepassSettings {
-	/** The instance that `gatepass.got` extends. Default: got's own. */
-	readonly got?: Got | undefined;
-	/** For `explain` alone. */
-	readonly withoutSecrets: boolean;
-}
-
 export class ConfiguredGatepass implements Gatepass {
 	readonly fetch: GatepassFetch;
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
-	readonly #settings: ConfiguredGatepassSettings;
+	readonly #base: Got | undefined;
 	#got: Got | undefined;
 	#dispatcher: GatepassDispatcher | undefined;
 	#closing: Promise<void> | undefined;
 
-	constructor(loaded: LoadedConfiguration, composition: Composition, settings: ConfiguredGatepassSettings) {
+	/** @param base the instance that `gatepass.got` extends; default: got's own. */
+	constructor(loaded: LoadedConfiguration, composition: Composition, base?: Got) {
 		this.#loaded = loaded;
 		this.#composition = composition;
-		this.#settings = settings;
+		this.#base = base;
 		this.fetch = createFetch(callers => (callers === undefined ? this.dispatcher : this.intercept(callers)));
 	}
 
 	get got(): Got {
-		this.#got ??= this.extend(this.#settings.got ?? loadGot());
+		this.#got ??= this.extend(this.#base ?? loadGot());
 		return this.#got;
 	}
 
@@ -76,34 +69,8 @@ export class ConfiguredGatepass implements Gatepass {
 		return this.#composition.certificates;
 	}
 
-	explain(url: string | URL, {method = 'GET'}: {method?: string} = {}): Explanation {
-		const {matcher, router, ways} = this.#composition;
-		const target = parseUrl(url);
-		const verb = method.toUpperCase();
-		const inUse = router.ruleFor(target, verb);
-		const trust = router.trustFor(target)?.source;
-		const proxy = router.staysHere(inUse, target) ? undefined : ways.for(inUse?.rule).proxyFor(target);
-		const notes = [
-			...(inUse?.rule.notes ?? []),
-			...this.#explainStrategy(inUse),
-			...(trust?.startsWith('bundle:')
-				? [`The CA certificates of ${trust} are trusted besides the system's`]
-				: []),
-			...(proxy === undefined ? [] : [`Goes through the proxy ${proxy.url.origin} (${proxy.source})`]),
-		];
-		const explanation = explain(this.#loaded.configuration.hostRules, matcher, target, verb);
-		const isRefused = inUse === undefined && this.#loaded.configuration.strict;
-		return {...explanation, ...(isRefused && {refused: true}), ...(notes.length > 0 && {notes})};
-	}
-
-	/** What has no secret may be no strategy that could be built. */
-	#explainStrategy(rule: BoundRule | undefined): readonly string[] {
-		if (!this.#settings.withoutSecrets) return rule?.strategy.explain?.() ?? [];
-		try {
-			return rule?.strategy.explain?.() ?? [];
-		} catch {
-			return [];
-		}
+	explain(url: string | URL, options?: {method?: string}): Explanation {
+		return explainRequest(this.#composition, this.#loaded.configuration, url, options);
 	}
 
 	async authorize(url: string | URL, options: AuthorizeOptions = {}): Promise<Authorization> {
@@ -171,11 +138,4 @@ export class ConfiguredGatepass implements Gatepass {
 	async [Symbol.asyncDispose](): Promise<void> {
 		await this.close();
 	}
-}
-
-function parseUrl(url: string | URL): URL {
-	const parsed = URL.parse(String(url));
-	if (parsed === null)
-		throw new TypeError('This is no URL. Give an absolute one, such as https://api.example.org/');
-	return parsed;
 }

@@ -17,14 +17,21 @@ export type {Authorization, AuthorizeOptions, Gatepass, GatepassSettings} from '
  * const runs = await gatepass.got('https://cmsoms.cern.ch/agg/api/v1/runs').json();
  */
 export async function createGatepass(settings: GatepassSettings = {}): Promise<Gatepass> {
-	return (await assemble(settings, false)).gatepass;
+	return (await putTogether(await load(settings), settings)).gatepass;
 }
 
-/** The same for `explain` alone: variables and files of secrets may be missing, so that no request can be made. */
+/** The same for `explain` alone: variables and files of secrets may be missing, and nothing that sends is loaded. */
 export async function createForExplaining(
 	settings: GatepassSettings = {},
 ): Promise<Pick<Gatepass, 'explain' | 'close'>> {
-	return (await assemble(settings, true)).gatepass;
+	const loaded = await load(settings, true);
+	const composition = await composeFor(loaded, settings);
+	const {explainRequest} = await import('./explain-request.ts');
+	return {
+		explain: (url, options) =>
+			explainRequest(composition, loaded.configuration, url, {...options, withoutSecrets: true}),
+		close: () => composition.close(),
+	};
 }
 
 /** The same for a configuration that was loaded already. */
@@ -32,7 +39,7 @@ export async function createFromLoaded(
 	loaded: LoadedConfiguration,
 	settings: Pick<GatepassSettings, 'container'>,
 ): Promise<Gatepass> {
-	return (await putTogether(loaded, settings, false, [])).gatepass;
+	return (await putTogether(loaded, settings)).gatepass;
 }
 
 /** A gatepass with what the local proxy needs to know besides: the configuration, and which rule is chosen. */
@@ -48,7 +55,8 @@ export async function createForServing(
 	settings: GatepassSettings,
 	listener: EventListener,
 ): Promise<ServingGatepass> {
-	const {gatepass, loaded, composition} = await assemble(settings, false, [listener]);
+	const loaded = await load(settings);
+	const {gatepass, composition} = await putTogether(loaded, settings, [listener]);
 	return {
 		gatepass,
 		configuration: loaded.configuration,
@@ -56,23 +64,14 @@ export async function createForServing(
 	};
 }
 
-interface Assembled {
-	readonly gatepass: Gatepass;
-	readonly loaded: LoadedConfiguration;
-	readonly composition: Composition;
-}
+// What follows loads what it needs: importing gatepass is to cost little, and a strategy author's tests need no got.
 
-async function assemble(
-	settings: GatepassSettings,
-	withoutSecrets: boolean,
-	listeners: readonly EventListener[] = [],
-): Promise<Assembled> {
-	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
+async function load(settings: GatepassSettings, withoutSecrets = false): Promise<LoadedConfiguration> {
 	const [{loadConfiguration}, {builtInStrategies}] = await Promise.all([
 		import('./config/load.ts'),
 		import('./container.ts'),
 	]);
-	const loaded = await loadConfiguration({
+	return loadConfiguration({
 		config: settings.config,
 		cwd: settings.cwd ?? process.cwd(),
 		env: settings.env ?? process.env,
@@ -81,27 +80,30 @@ async function assemble(
 		builtIn: builtInStrategies,
 		withoutSecrets,
 	});
-	return putTogether(loaded, settings, withoutSecrets, listeners);
+}
+
+async function composeFor(
+	loaded: LoadedConfiguration,
+	settings: GatepassSettings,
+	listeners: readonly EventListener[] = [],
+): Promise<Composition> {
+	const {compose} = await import('./container.ts');
+	return compose(loaded, {
+		parent: settings.container,
+		store: settings.cache,
+		events: new Events([...(await listenersFor(settings)), ...listeners]),
+	});
 }
 
 async function putTogether(
 	loaded: LoadedConfiguration,
 	settings: GatepassSettings,
-	withoutSecrets: boolean,
-	listeners: readonly EventListener[],
-): Promise<Assembled> {
-	const [{compose}, {ConfiguredGatepass}] = await Promise.all([
-		import('./container.ts'),
-		import('./configured-gatepass.ts'),
-	]);
-	const composition = await compose(loaded, {
-		parent: settings.container,
-		store: settings.cache,
-		events: new Events([...(await listenersFor(settings)), ...listeners]),
-	});
-	if (!withoutSecrets) await composition.ready();
-	const gatepass = new ConfiguredGatepass(loaded, composition, {got: settings.got, withoutSecrets});
-	return {gatepass, loaded, composition};
+	listeners?: readonly EventListener[],
+): Promise<{readonly gatepass: Gatepass; readonly composition: Composition}> {
+	const {ConfiguredGatepass} = await import('./configured-gatepass.ts');
+	const composition = await composeFor(loaded, settings, listeners);
+	await composition.ready();
+	return {gatepass: new ConfiguredGatepass(loaded, composition, settings.got), composition};
 }
 
 async function listenersFor({logger, telemetry}: GatepassSettings): Promise<EventListener[]> {

@@ -46,74 +46,119 @@ export function explain(
 	method: string,
 ): Explanation {
 	const selected = matcher.find(url, method);
-	const candidates = rules
-		.flatMap(rule =>
-			rule.patterns.map(pattern =>
-				describe({pattern, methods: rule.methods, value: rule}, selected, url, method),
-			),
-		)
-		.sort((a, b) => outcomes.indexOf(a.outcome) - outcomes.indexOf(b.outcome));
-	const [first] = candidates;
+	const asked = askedOf(url, method);
+	const found: Record<Candidate['outcome'], Candidate[]> = {
+		selected: [],
+		'less-specific': [],
+		'no-match': [],
+	};
+	for (const rule of rules) {
+		for (const pattern of rule.patterns) {
+			const candidate = describe({pattern, methods: rule.methods, value: rule}, selected, asked);
+			found[candidate.outcome].push(candidate);
+		}
+	}
+	const [first] = found.selected;
 	return {
 		url: withoutUserInformation(url),
 		method,
-		...(first?.outcome === 'selected' && {
+		...(first !== undefined && {
 			rule: {match: first.match, strategy: first.strategy, source: first.source},
 		}),
-		candidates,
+		candidates: [...found.selected, ...found['less-specific'], ...found['no-match']],
 	};
 }
 
-const outcomes: readonly Candidate['outcome'][] = ['selected', 'less-specific', 'no-match'];
+/** How near those come that are for the host that was asked for, and do not match all the same. */
+const nearness = new WeakMap<Candidate, number>();
 
-function describe(
-	entry: Entry<HostRule>,
-	selected: Entry<HostRule> | undefined,
-	url: URL,
-	method: string,
-): Candidate {
+/** Those that come nearest without a match, the nearest first: of 10,000 rules, nobody reads why each does not match. */
+export function nearestOf(candidates: readonly Candidate[], most: number): Candidate[] {
+	return candidates
+		.filter(candidate => nearness.has(candidate))
+		.sort((a, b) => (nearness.get(b) ?? 0) - (nearness.get(a) ?? 0))
+		.slice(0, most);
+}
+
+function describe(entry: Entry<HostRule>, selected: Entry<HostRule> | undefined, asked: Asked): Candidate {
 	const {pattern, value: rule} = entry;
 	const place = {match: pattern.text, strategy: rule.strategy, source: rule.source};
-	const mismatch = whyNot(entry, url, method);
-	if (mismatch !== undefined) return {...place, outcome: 'no-match', reason: mismatch};
-	if (selected !== undefined && selected.pattern === pattern) {
-		return {
-			...place,
-			outcome: 'selected',
-			reason: `${describePattern(pattern)} matches, and nothing more specific does`,
-		};
+	const first = parts.find(part => differs[part](entry, asked));
+	if (first !== undefined) {
+		const candidate = {...place, outcome: 'no-match', reason: clauses[first](entry, asked)} as const;
+		if (!differs.host(entry, asked)) {
+			const others = differingParts(entry, asked).length;
+			nearness.set(candidate, commonStart(pattern.path, asked.path) - 10_000 * others);
+		}
+		return candidate;
+	}
+	if (selected?.pattern === pattern) {
+		const reason = `${describePattern(pattern)} matches, and nothing more specific does`;
+		return {...place, outcome: 'selected', reason};
 	}
 	return {...place, outcome: 'less-specific', reason: selected === undefined ? '' : compare(entry, selected)};
 }
 
-/** The first part of the pattern that differs, or `undefined` where all of it matches. */
-function whyNot(entry: Entry<unknown>, url: URL, method: string): string | undefined {
-	for (const difference of differing(entry, url, method)) return difference;
-	return undefined;
+function commonStart(one: string, other: string): number {
+	let length = 0;
+	while (length < one.length && one[length] === other[length]) length++;
+	return length;
+}
+
+/** What patterns are compared with, taken out of a request once. */
+export interface Asked {
+	readonly scheme: string;
+	readonly host: string;
+	readonly port: string;
+	readonly path: string;
+	readonly method: string;
+}
+
+export function askedOf(url: URL, method: string): Asked {
+	return {
+		scheme: url.protocol.slice(0, -1),
+		host: withoutTrailingDot(url.hostname),
+		port: url.port,
+		path: decodeUnreserved(url.pathname),
+		method,
+	};
+}
+
+/** In the order in which people read them. */
+const parts = ['scheme', 'host', 'port', 'path', 'method'] as const satisfies readonly (keyof Asked)[];
+
+type Part = (typeof parts)[number];
+
+const differs: Readonly<Record<Part, (entry: Entry<unknown>, asked: Asked) => boolean>> = {
+	scheme: ({pattern}, {scheme}) => pattern.scheme !== scheme,
+	host: ({pattern: {kind, host}}, asked) =>
+		kind === 'exact' ? asked.host !== host : kind === 'wildcard' && !isBelow(asked.host, host),
+	port: ({pattern}, {port}) => pattern.port !== '*' && pattern.port !== port,
+	path: ({pattern}, {path}) =>
+		pattern.path !== '' && path !== pattern.path && !path.startsWith(`${pattern.path}/`),
+	method: ({methods}, {method}) => methods !== undefined && !methods.includes(method),
+};
+
+/** The parts of the pattern that differ from a request. */
+export function differingParts(entry: Entry<unknown>, asked: Asked): Part[] {
+	return parts.filter(part => differs[part](entry, asked));
 }
 
 /** Every part of the pattern that differs from a request, a clause each. */
-export function differencesOf(entry: Entry<unknown>, url: URL, method: string): string[] {
-	return [...differing(entry, url, method)];
+export function differencesOf(entry: Entry<unknown>, asked: Asked): string[] {
+	return differingParts(entry, asked).map(part => clauses[part](entry, asked));
 }
 
-function* differing({pattern, methods}: Entry<unknown>, url: URL, method: string): Generator<string> {
-	const host = withoutTrailingDot(url.hostname);
-	if (`${pattern.scheme}:` !== url.protocol)
-		yield `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
-	if (pattern.kind === 'exact' && host !== pattern.host) yield `the host is ${host}, not ${pattern.host}`;
-	if (pattern.kind === 'wildcard' && !isBelow(host, pattern.host))
-		yield `${host} is not below ${pattern.host}`;
-	if (pattern.port !== '*' && pattern.port !== url.port) {
-		yield `the port is ${url.port || 'the default'}, not ${pattern.port || 'the default'}`;
-	}
-	const path = decodeUnreserved(url.pathname);
-	if (pattern.path !== '' && path !== pattern.path && !path.startsWith(`${pattern.path}/`)) {
-		yield `the path ${path} is not ${pattern.path} or below it`;
-	}
-	if (methods !== undefined && !methods.includes(method))
-		yield `the method is ${method}, not ${methods.join(' or ')}`;
-}
+const clauses: Readonly<Record<Part, (entry: Entry<unknown>, asked: Asked) => string>> = {
+	scheme: ({pattern}, {scheme}) => `the scheme is ${scheme}, not ${pattern.scheme}`,
+	host: ({pattern}, {host}) =>
+		pattern.kind === 'exact'
+			? `the host is ${host}, not ${pattern.host}`
+			: `${host} is not below ${pattern.host}`,
+	port: ({pattern}, {port}) => `the port is ${port || 'the default'}, not ${pattern.port || 'the default'}`,
+	path: ({pattern}, {path}) => `the path ${path} is not ${pattern.path} or below it`,
+	method: ({methods = []}, {method}) => `the method is ${method}, not ${methods.join(' or ')}`,
+};
 
 function isBelow(host: string, suffix: string): boolean {
 	return host.endsWith(`.${suffix}`) && !host.startsWith('[');
