@@ -47,51 +47,68 @@ export function explain(
 ): Explanation {
 	const selected = matcher.find(url, method);
 	const asked = askedOf(url, method);
-	const found: Record<Candidate['outcome'], Candidate[]> = {
-		selected: [],
-		'less-specific': [],
-		'no-match': [],
-	};
+	const matching: Candidate[] = [];
+	const missing: Missing[] = [];
 	for (const rule of rules) {
 		for (const pattern of rule.patterns) {
-			const candidate = describe({pattern, methods: rule.methods, value: rule}, selected, asked);
-			found[candidate.outcome].push(candidate);
+			const entry = {pattern, methods: rule.methods, value: rule};
+			const candidate = describe(entry, selected, asked);
+			if (candidate.outcome === 'selected') matching.unshift(candidate);
+			else if (candidate.outcome === 'less-specific') matching.push(candidate);
+			else missing.push({entry, candidate});
 		}
 	}
-	const [first] = found.selected;
+	const [first] = matching;
+	const candidates = [...matching, ...missing.map(({candidate}) => candidate)];
+	missed.set(candidates, {asked, missing});
 	return {
 		url: withoutUserInformation(url),
 		method,
-		...(first !== undefined && {
+		...(first?.outcome === 'selected' && {
 			rule: {match: first.match, strategy: first.strategy, source: first.source},
 		}),
-		candidates: [...found.selected, ...found['less-specific'], ...found['no-match']],
+		candidates,
 	};
 }
 
-/** How near those come that are for the host that was asked for, and do not match all the same. */
-const nearness = new WeakMap<Candidate, number>();
+interface Missing {
+	readonly entry: Entry<HostRule>;
+	readonly candidate: Candidate;
+}
 
-/** Those that come nearest without a match, the nearest first: of 10,000 rules, nobody reads why each does not match. */
+/** What {@link nearestOf} goes by. */
+const missed = new WeakMap<
+	readonly Candidate[],
+	{readonly asked: Asked; readonly missing: readonly Missing[]}
+>();
+
+/**
+ * Those that do not match and come nearest, the nearest first: they are for the host that was asked for. Of 10,000 rules,
+ * nobody reads of each why it does not match.
+ *
+ * @param candidates of an explanation.
+ */
 export function nearestOf(candidates: readonly Candidate[], most: number): Candidate[] {
-	return candidates
-		.filter(candidate => nearness.has(candidate))
-		.sort((a, b) => (nearness.get(b) ?? 0) - (nearness.get(a) ?? 0))
-		.slice(0, most);
+	const known = missed.get(candidates);
+	if (known === undefined) return [];
+	const {asked, missing} = known;
+	return missing
+		.filter(({entry}) => !differs.host(entry, asked))
+		.map(({entry, candidate}) => ({
+			candidate,
+			differences: differingParts(entry, asked).length,
+			common: commonStart(entry.pattern.path, asked.path),
+		}))
+		.sort((a, b) => a.differences - b.differences || b.common - a.common)
+		.slice(0, most)
+		.map(({candidate}) => candidate);
 }
 
 function describe(entry: Entry<HostRule>, selected: Entry<HostRule> | undefined, asked: Asked): Candidate {
 	const {pattern, value: rule} = entry;
 	const place = {match: pattern.text, strategy: rule.strategy, source: rule.source};
 	const first = parts.find(part => differs[part](entry, asked));
-	if (first !== undefined) {
-		const candidate = {...place, outcome: 'no-match', reason: clauses[first](entry, asked)} as const;
-		if (!differs.host(entry, asked)) {
-			const others = differingParts(entry, asked).length;
-			nearness.set(candidate, commonStart(pattern.path, asked.path) - 10_000 * others);
-		}
-		return candidate;
-	}
+	if (first !== undefined) return {...place, outcome: 'no-match', reason: clauses[first](entry, asked)};
 	if (selected?.pattern === pattern) {
 		const reason = `${describePattern(pattern)} matches, and nothing more specific does`;
 		return {...place, outcome: 'selected', reason};

@@ -113,13 +113,16 @@ test('of 10,000 rules, those that come nearest are found: for the same host, in 
 	const {candidates, rule} = explainFor(written, 'https://api.example.org/runs/451/events');
 	expect(rule?.match).toBe('api.example.org/runs/451');
 	expect(candidates).toHaveLength(10_002);
-	const near = nearestOf(candidates, 4);
+	const near = nearestOf(candidates, 7);
 	expect(near.map(({match, reason}) => [match, reason])).toEqual([
-		['http://api.example.org/runs/451', 'the scheme is https, not http'],
-		...[45, 4501, 4503].map(run => [
+		...[4511, 4513, 4515, 4517, 4519].map(run => [
 			`api.example.org/runs/${run}`,
 			`the path /runs/451/events is not /runs/${run} or below it`,
 		]),
+		['http://api.example.org/runs/451', 'the scheme is https, not http'],
+		['api.example.org/runs/45', 'the path /runs/451/events is not /runs/45 or below it'],
 	]);
+	// Half of them are for another host, one is chosen, and one differs in two parts.
+	expect(nearestOf(candidates, 20_000).at(-1)?.match).toBe('api.example.org:8443/runs/45');
 	expect(nearestOf(candidates, 20_000)).toHaveLength(5001);
 });

@@ -3,6 +3,7 @@ import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import https from 'node:https';
 import type {NormalizedOptions, RequestFunction} from 'got';
 import type {Router} from '../../hop/request.ts';
+import {http} from '../../tls/node-http.ts';
 import type {Send} from './send-leg.ts';
 
 type OnResponse = (response: IncomingMessage) => void;
@@ -49,13 +50,8 @@ export function senderOf(
 	};
 }
 
-/** Not imported, for the sake of its loading time: see tls/node-http.ts. */
-let http: typeof import('node:http') | undefined;
-
-const sendByNode: Send = (url, native) => {
-	http ??= process.getBuiltinModule('node:http');
-	return (url.protocol === 'https:' ? https : http).request(url, withoutUndefined(native));
-};
+const sendByNode: Send = (url, native) =>
+	(url.protocol === 'https:' ? https : http).request(url, withoutUndefined(native));
 
 /**
  * got names every option that Node has, and most are `undefined`, which means the same as not to name them. Node copies
