@@ -53,6 +53,8 @@ export function childEnvironment(environment: Environment, settings: ChildSettin
 		WGETRC: wgetrc(environment, settings),
 		JAVA_TOOL_OPTIONS: javaOptions(environment.JAVA_TOOL_OPTIONS, noProxy, settings),
 		AWS_CA_BUNDLE: files.bundle,
+		// davix, and with it gfal2, ROOT and xrdcp, knows proxies for HTTP only where it works with libcurl.
+		DAVIX_USE_LIBCURL: '1',
 	};
 }
 
