@@ -26,6 +26,8 @@ export interface Outgoing {
 	readonly rewrite: Rewrite | undefined;
 	/** Told why there is no answer of the server. */
 	readonly onProblem: (problem: Problem) => void;
+	/** Why it is not sent after all; asked before a redirect is followed there. */
+	readonly refusal?: () => Promise<Problem | undefined>;
 	/** Whether a redirect is to be followed, and where to; `undefined`: it is handed back. */
 	readonly follow?: (status: number, location: string) => Outgoing | undefined;
 }
@@ -118,7 +120,7 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 	onResponseEnd(_controller: Controller, trailers: IncomingHttpHeaders): void {
 		this.#finish();
 		if (this.#next !== undefined) {
-			relay(this.#request, this.#response, this.#next);
+			relayNext(this.#request, this.#response, this.#next);
 			return;
 		}
 		if (this.#response.destroyed) return;
@@ -143,6 +145,17 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 		this.#response.off('drain', this.#resume);
 		this.#response.off('close', this.#clientGone);
 	}
+}
+
+/** Send the request on to where a redirect leads. */
+async function relayNext(request: IncomingMessage, response: ServerResponse, next: Outgoing): Promise<void> {
+	const problem = await next.refusal?.();
+	if (problem === undefined) {
+		relay(request, response, next);
+		return;
+	}
+	next.onProblem(problem);
+	answerProblem(response, problem);
 }
 
 /** A reason phrase as Node takes it. */
