@@ -125,10 +125,8 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 		}
 		if (this.#response.destroyed) return;
 		// Dropped where the client speaks HTTP/1.0 or the length was told (RFC 9112 section 7.1.2).
-		const {trailer} = trailers;
-		if (trailer === undefined && Object.keys(trailers).length > 0) {
-			this.#response.addTrailers(trailers as Record<string, string>);
-		}
+		const kept = responseHeaders(flatten(undefined, trailers), this.#outgoing.rewrite);
+		if (trailers.trailer === undefined && kept.length > 0) this.#response.addTrailers(pairs(kept));
 		this.#response.end();
 	}
 
@@ -145,6 +143,14 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 		this.#response.off('drain', this.#resume);
 		this.#response.off('close', this.#clientGone);
 	}
+}
+
+/** As `addTrailers` takes them. */
+function pairs(flat: FlatHeaders): [string, string][] {
+	const made: [string, string][] = [];
+	for (let index = 0; index < flat.length; index += 2)
+		made.push([flat[index] as string, flat[index + 1] as string]);
+	return made;
 }
 
 /** Send the request on to where a redirect leads. */
