@@ -36,6 +36,8 @@ export interface HopContext {
 	readBody?: (() => Promise<Uint8Array | undefined>) | undefined;
 	/** How many bytes the body has, where that is known; absent: the transport does not send it, so nobody can encode it. */
 	bodyLength?: (() => number | undefined) | undefined;
+	/** Path and query to the byte, where the transport sends them as its caller wrote them; absent: those of the URL. */
+	readonly requestTarget?: string | undefined;
 	/** The caller's signal: once it is aborted, nothing more is sent. */
 	readonly signal?: AbortSignal | undefined;
 	/** Have the connection for the next leg ready; absent: the transport cannot. */
@@ -108,6 +110,7 @@ export class HopRequest implements AuthRequest {
 	readonly #connect: HopContext['connect'];
 	readonly #read: HopContext['readBody'];
 	readonly #length: HopContext['bodyLength'];
+	readonly #requestTarget: string | undefined;
 	/** What makes of the body's bytes what is sent, where the strategy wants that. */
 	encoder: BodyEncoder | undefined;
 	#replayable: boolean;
@@ -125,6 +128,11 @@ export class HopRequest implements AuthRequest {
 		this.#connect = context.connect;
 		this.#read = context.readBody;
 		this.#length = context.bodyLength;
+		this.#requestTarget = context.requestTarget;
+	}
+
+	get requestTarget(): string {
+		return this.#requestTarget ?? this.#original.pathname + this.#original.search;
 	}
 
 	get bodyLength(): number | undefined {

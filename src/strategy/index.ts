@@ -55,6 +55,11 @@ export interface AuthRequest {
 	/** A copy: query parameters may be added to it; its origin and path may not be changed. */
 	readonly url: URL;
 	readonly headers: AuthHeaders;
+	/**
+	 * Path and query to the byte, as they are sent, for a strategy that signs them (RFC 9112 section 3.2.1), and before it
+	 * adds to the query. Absent: those of `url`.
+	 */
+	readonly requestTarget?: string | undefined;
 	/** The client certificate to show on this hop. */
 	identity: Identity | undefined;
 	/**

@@ -63,7 +63,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const connect = (_request: HopRequest, timeout: number) => this.#connect(timeout);
 		const readBody = () => this.#readBody();
 		const bodyLength = () => lengthIn(headers) ?? byteLengthOf(this.#body.body);
-		const context = {fresh, tenant, replayable, connect, readBody, bodyLength};
+		const requestTarget = target.path;
+		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
 		this.#report = reportHop(route, target.url, target.method);
 	}
