@@ -4,7 +4,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
 import {afterEach, beforeEach, expect, onTestFinished, test, vi} from 'vitest';
-import {createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
+import {type ConfigurationInput, createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
 import {conformance} from '../../src/testing/index.ts';
 import {answerJson, startServer} from '../../src/testing/server.ts';
 import {splitCommand} from '../../strategies/aws-sigv4/command-line.ts';
@@ -20,6 +20,7 @@ afterEach(() => rm(folder, {recursive: true, force: true}));
 async function gatepassWith(
 	options: Record<string, unknown> = {},
 	env: Record<string, string> = {},
+	config: Partial<ConfigurationInput> = {},
 ): Promise<Gatepass> {
 	const gatepass = await createGatepass({
 		env: {
@@ -30,6 +31,7 @@ async function gatepassWith(
 		},
 		config: {
 			cache: {url: 'memory:'},
+			...config,
 			hostRules: [
 				{
 					match: 'https://api.example.org',
@@ -306,6 +308,30 @@ test("a profile that takes a role is left to AWS's own tool, which is named", as
 	await writeFile(join(folder, 'config'), '[profile role]\nrole_arn = arn:aws:iam::1:role/x\n');
 	const error = await failure(signedWith(await gatepassWith({...region, credentials: {profile: 'role'}})));
 	expect(error.message).toContain('export-credentials');
+});
+
+test('an endpoint that never answers, and one that never ends, hold up nobody for ever', async () => {
+	const server = await startServer(({url}, response) => {
+		if (url !== '/endless') return;
+		response.writeHead(200, {'content-type': 'application/json'});
+		const more = (): boolean => response.write('"canary-secret"'.repeat(5000)) && more();
+		response.on('drain', more);
+		more();
+	});
+	onTestFinished(() => server.close());
+	const gatepass = await gatepassWith(
+		{...region, credentials: {container: `${server.url}/silent`}},
+		{},
+		{tokenRequest: {timeout: 300, retries: 0}},
+	);
+	const silent = await Promise.all([1, 2].map(() => failure(signedWith(gatepass))));
+	for (const {message} of silent)
+		expect(message).toMatch(/silent, which is to give keys for AWS, did not answer/);
+	expect(server.requests).toHaveLength(1);
+	const endless = await gatepassWith({...region, credentials: {container: `${server.url}/endless`}});
+	const error = await failure(signedWith(endless));
+	expect(error.message).toContain('larger than');
+	expect(inspect(error, {depth: 9})).not.toContain('canary-secret');
 });
 
 test('an endpoint that refuses, and one that gives no keys, are named without what they said', async () => {

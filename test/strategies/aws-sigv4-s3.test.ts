@@ -10,6 +10,7 @@ import got from 'got';
 import {request} from 'undici';
 import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {secret, startProxy} from '../serve/start-proxy.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Radosgw, radosgw, startRadosgw} from '../servers/radosgw.ts';
 import {clients} from '../transports/clients.ts';
@@ -231,6 +232,30 @@ describeWith(radosgw, 'aws-sigv4, with a real S3', () => {
 		expect(await stored('unknown')).toBe(text);
 		expect((await gatepass.got.put(`${bucket}/empty`, {body: ''})).statusCode).toBe(200);
 		expect(await stored('empty')).toBe('');
+	});
+
+	test('gatepass serve signs what any program uploads, in chunks', async () => {
+		const proxy = await startProxy({
+			hostRules: [
+				{
+					match: server.url,
+					strategy: 'aws-sigv4',
+					options: {service: 's3', region: 'default', ...server.keys, payload: 'streaming'},
+				},
+			],
+			serve: {routes: {'/s3': server.url}},
+		});
+		onTestFinished(() => proxy.close());
+		const long = text.repeat(20);
+		for (const body of [text, long]) {
+			const {status} = await fetch(`${proxy.url}/s3/bucket/served`, {
+				method: 'PUT',
+				body,
+				headers: {authorization: `Bearer ${secret}`},
+			});
+			expect(status).toBe(200);
+			expect(await stored('served')).toBe(body);
+		}
 	});
 
 	test('a chunk that is changed on its way is refused: the server verifies each', async () => {
