@@ -83,6 +83,13 @@ export const lighttpd: RealServer = {
 	whyUnavailable: () => (findProgram('lighttpd') === undefined ? 'there is no program lighttpd' : undefined),
 };
 
+/** Node's names of lighttpd's algorithms. */
+const hashNames: Readonly<Record<string, string>> = {
+	MD5: 'md5',
+	'SHA-256': 'sha256',
+	'SHA-512-256': 'sha512-256',
+};
+
 export interface LighttpdSettings {
 	/** As lighttpd names them, such as `MD5|SHA-256`. */
 	readonly algorithm: string;
@@ -98,7 +105,7 @@ export async function startLighttpdDigest({
 	const name = 'reports';
 	const users = algorithm.split('|').map(one => {
 		const hash = (text: string): string =>
-			createHash(one.replaceAll('-', '').toLowerCase()).update(text).digest('hex');
+			createHash(hashNames[one] ?? one).update(text).digest('hex');
 		const line = `${user.username}:${name}:${hash(`${user.username}:${name}:${user.password}`)}`;
 		return userhash ? `${line}:${hash(`${user.username}:${name}`)}` : line;
 	});

@@ -94,6 +94,7 @@ describeWith(lighttpd, 'lighttpd', () => {
 		['SHA-256', false],
 		['MD5|SHA-256', false],
 		['SHA-256', true],
+		['SHA-512-256', false],
 	])('with %s, the name hashed: %s', async (algorithm, userhash) => {
 		const server = await start(startLighttpdDigest({algorithm, userhash}));
 		const {got} = await gatepassFor(server.url);
