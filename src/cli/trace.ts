@@ -66,6 +66,7 @@ export class Trace {
 	readonly #gatepass: Gatepass;
 	readonly #listener: TraceListener;
 	readonly #legs = new WeakMap<ClientRequest, readonly string[]>();
+	readonly #urls = new WeakMap<ClientRequest, string>();
 	readonly #certificates = new WeakMap<ClientRequest, ShownCertificate>();
 	/** What the strategy did before it sent. */
 	readonly #prepared = new WeakMap<ClientRequest, Phase>();
@@ -85,11 +86,13 @@ export class Trace {
 
 	start(): void {
 		this.#timing.start();
+		subscribe('http.client.request.created', this.#onCreated);
 		subscribe('http.client.response.finish', this.#onResponse);
 		subscribe('http.client.request.error', this.#onError);
 	}
 
 	stop(): void {
+		unsubscribe('http.client.request.created', this.#onCreated);
 		unsubscribe('http.client.response.finish', this.#onResponse);
 		unsubscribe('http.client.request.error', this.#onError);
 		this.#timing.stop();
@@ -124,6 +127,14 @@ export class Trace {
 		return request;
 	};
 
+	/** Where a request goes is read at once: when it ends, its headers may be gone. */
+	readonly #onCreated = (message: unknown): void => {
+		const {request} = message as {request: ClientRequest};
+		const {protocol, host, path} = request;
+		const url = new URL(`${protocol}//${request.getHeader('host') ?? host}${path}`);
+		this.#urls.set(request, withoutSecrets(url));
+	};
+
 	readonly #onResponse = (message: unknown): void => {
 		const {request, response} = message as {request: ClientRequest; response: IncomingMessage};
 		this.#end(request, response.statusCode === undefined ? {} : {status: response.statusCode});
@@ -139,9 +150,7 @@ export class Trace {
 		if (hop === undefined) return;
 		const kinds = this.#legs.get(request);
 		if (kinds === undefined) {
-			const {method, protocol, host, path} = request;
-			const url = withoutSecrets(new URL(`${protocol}//${request.getHeader('host') ?? host}${path}`));
-			const own = {method, url, ...outcome, phases: []};
+			const own = {method: request.method, url: this.#urls.get(request) ?? '', ...outcome, phases: []};
 			this.#sent.push({request, told: own});
 			hop.strategyRequests.push(own);
 			this.#listener.strategyRequest(own);

@@ -172,6 +172,17 @@ describe('where the time went', () => {
 	});
 });
 
+test('a request of the strategy that gets no answer is named with its port', async () => {
+	answer = request => request.socket.destroy();
+	const options = {clientId: 'cli', clientSecret, tokenEndpoint: `${plainUrl}/token`};
+	const config = await workspace.write(
+		'silent.json',
+		JSON.stringify({hostRules: [{match: api.url, strategy: 'sso-client-credentials', options}]}),
+	);
+	const {stderr} = await workspace.run(['-c', config, 'request', '-v', api.url]);
+	expect(stderr).toContain(`*   asked     POST ${plainUrl}/token → no answer (ECONNRESET)`);
+});
+
 test('each hop of a redirect is told by itself', async () => {
 	answer = (_request, response) => response.writeHead(302, {location: `${api.url}/after?code=canary`}).end();
 	const {code, stdout, stderr} = await workspace.run(['request', '-v', plainUrl]);
