@@ -105,7 +105,9 @@ export async function startLighttpdDigest({
 	const name = 'reports';
 	const users = algorithm.split('|').map(one => {
 		const hash = (text: string): string =>
-			createHash(hashNames[one] ?? one).update(text).digest('hex');
+			createHash(hashNames[one] ?? one)
+				.update(text)
+				.digest('hex');
 		const line = `${user.username}:${name}:${hash(`${user.username}:${name}:${user.password}`)}`;
 		return userhash ? `${line}:${hash(`${user.username}:${name}`)}` : line;
 	});
