@@ -14,6 +14,7 @@ packages=(
 	radosgw ceph-mon ceph-osd
 	python3-requests python3-requests-kerberos
 	wget git libwww-perl liblwp-protocol-https-perl default-jdk-headless davix chromium wrk
+	gfal2-util-scripts python3-gfal2-util gfal2-plugin-http gfal2-plugin-file xrootd-client xrootd-client-http-plugins
 )
 
 is_installed() {

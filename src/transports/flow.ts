@@ -2,7 +2,6 @@
  * A conversation for requests that any other client sends: it is told each answer, and says what the next leg has, or
  * that the answer is the one that counts.
  */
-import type {PeerCertificate} from 'node:tls';
 import {StrategyError} from '../errors.ts';
 import {type HopReport, reportHop} from '../hop/report.ts';
 import {type HopContext, HopRequest, type Route} from '../hop/request.ts';
@@ -11,6 +10,7 @@ import type {AuthResponse} from '../strategy/index.ts';
 import {bytesOf} from './body-bytes.ts';
 import {canBeSentAgain, isIterable} from './reopenable-body.ts';
 import type {GatepassContext} from './request-setting.ts';
+import {type TlsMaterial, tlsMaterialFor} from './tls-material.ts';
 import {untilAborted} from './until-aborted.ts';
 
 /** What a request that another client sends is to have. It is meant for this very URL and no other. */
@@ -20,22 +20,10 @@ export interface FlowLeg {
 	/** By lower-case name; they take the place of the caller's. May hold a secret. */
 	readonly headers: Record<string, string>;
 	/**
-	 * Options to spread into `https.request`, or to make an agent of: the client certificate, the CA certificates, and
-	 * the check of the server's certificate where the trust store has more to check than signatures. May hold a secret.
+	 * Options to spread into `https.request`, or to make an agent of, after any of one's own: the client certificate, and
+	 * all that verifies the server. For https, where there is a rule or a trust store. May hold a secret.
 	 */
 	readonly tls?: TlsMaterial;
-}
-
-/** Options of a TLS connection. May hold a private key. */
-export interface TlsMaterial {
-	/** In PEM, with its chain. */
-	readonly cert?: string;
-	/** In PEM. */
-	readonly key?: string;
-	/** In PEM. */
-	readonly ca?: string[];
-	/** As `tls.connect` takes it. */
-	readonly checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
 }
 
 /** An answer of any client: fetch's, axios's, Node's `IncomingMessage`, ws's. */
@@ -232,11 +220,11 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	}
 
 	#describe({target, headers, identity}: HopRequest): FlowLeg {
-		const tls = {...identity?.material(), ...this.#route?.trust?.tlsOptions()};
+		const tls = tlsMaterialFor(this.#route, target, identity);
 		return {
 			url: target.href,
 			headers: {...(headers.record as Record<string, string>)},
-			...(Object.keys(tls).length > 0 && {tls}),
+			...(tls !== undefined && {tls}),
 		};
 	}
 }
