@@ -10,6 +10,7 @@ import type {Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
 import {GatepassError} from '../../errors.ts';
 import type {HopContext, Route, Router, SwitchableRouter} from '../../hop/request.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {noteLostConnection} from '../lost-connection.ts';
 import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
 import {checkContext, keepFieldsOfInstance} from './context.ts';
 import {exchange} from './exchange.ts';
@@ -87,7 +88,11 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 		if (response && record?.isOurs && record.route?.rule === undefined) {
 			router.tellUnmatched(new URL(response.url), response.statusCode);
 		}
-		return explainTlsFailure(error as RequestError, record?.route?.trust, record?.context?.shown) ?? error;
+		const explained = explainTlsFailure(error as RequestError, record?.route?.trust, record?.context?.shown);
+		if (explained !== undefined) return explained;
+		const {url, method} = options ?? {};
+		const isLost = response === undefined && record !== undefined && url instanceof URL;
+		return isLost ? noteLostConnection(error, method as string, url) : error;
 	};
 	return got.extend({
 		hooks: {

@@ -11,6 +11,7 @@ import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
+import {noteLostConnection} from '../lost-connection.ts';
 import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';
 import type {Connections} from './connections.ts';
 import {keepOnly, marked, markedRaw, type RawHeaders, toRecord} from './headers.ts';
@@ -249,7 +250,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const explained = this.#isAborted
 			? undefined
 			: explainTlsFailure(error, route.trust, identity, target.url);
-		const told = explained ?? error;
+		const isLost = explained === undefined && !this.#isAborted && this.#answer === undefined;
+		const told = isLost ? noteLostConnection(error, target.method, target.url) : (explained ?? error);
 		this.#reason = error;
 		this.#isOver = true;
 		this.#leg?.abort(error);
