@@ -7,11 +7,12 @@ import {isAdmitted} from './admission.ts';
 import {type ProxyContext, Visit} from './context.ts';
 import {notForward, refusedProblem, refuseTarget, serveInside, upgradeInside} from './forward.ts';
 import {addressIn} from './generation.ts';
-import {type Problem, problemOf} from './problem.ts';
+import {type Problem, problemOf, refuseConnection} from './problem.ts';
 import {join} from './relay.ts';
 import {faultOf, parseAuthority} from './request-target.ts';
 import {serverSettings} from './server-settings.ts';
 import {guardedLookup, targetRefused} from './targets.ts';
+import {unparsed} from './unparsed.ts';
 
 /** Milliseconds in which a client says its first byte; one that does not lets the server speak first. */
 const firstByteWithin = 1000;
@@ -130,7 +131,7 @@ export class Tunnels {
 		server.on('request', listener);
 		server.on('checkContinue', listener);
 		server.on('upgrade', (request, socket, head) => upgradeInside(context, origin, request, socket, head));
-		server.on('clientError', (_error, socket) => socket.destroy());
+		server.on('clientError', (error, socket) => refuseConnection(socket, unparsed(error)));
 		return server;
 	}
 
