@@ -117,7 +117,9 @@ export class Tunnels {
 			}) as unknown as Server;
 			server.on('tlsClientError', (error: NodeJS.ErrnoException) => this.#tellDistrust(origin, error));
 			const asked = new WeakSet<object>();
-			server.on('request', ({socket}) => void asked.add(socket));
+			for (const kind of ['request', 'checkContinue', 'upgrade']) {
+				server.on(kind, ({socket}: IncomingMessage) => void asked.add(socket));
+			}
 			// By TLS 1.3 a client looks at the certificate when the server takes the handshake for done.
 			server.on('secureConnection', (socket: Socket) =>
 				socket.once('close', () => {

@@ -10,7 +10,7 @@ import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {bytesOf} from '../body-bytes.ts';
+import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
 import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';
 import type {Connections} from './connections.ts';
 import {keepOnly, marked, markedRaw, type RawHeaders, toRecord} from './headers.ts';
@@ -62,7 +62,9 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const {replayable} = this.#body;
 		const connect = (_request: HopRequest, timeout: number) => this.#connect(timeout);
 		const readBody = () => this.#readBody();
-		const context = {fresh, tenant, replayable, connect, readBody};
+		const bodyLength = () => lengthIn(headers) ?? byteLengthOf(this.#body.body);
+		const requestTarget = target.path;
+		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
 		this.#report = reportHop(route, target.url, target.method);
 	}
@@ -123,7 +125,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		return bytes;
 	}
 
-	#optionsFor({headers, addsQuery, target, proxy}: HopRequest): Dispatcher.DispatchOptions {
+	#optionsFor({headers, addsQuery, target, proxy, encoder}: HopRequest): Dispatcher.DispatchOptions {
 		const {options, target: own, route} = this.#settings;
 		const named = own.url.protocol === 'http:' ? route.proxyFor(own.url) : undefined;
 		if (proxy === undefined && named?.authorization !== undefined) {
@@ -138,7 +140,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			path: isForProxy ? own.url.origin + path : path,
 			query: undefined,
 			headers: headers.asSent(),
-			body: this.#body.body,
+			body: encoder === undefined ? this.#body.body : encoder(chunksOf(this.#body.body)),
 			gatepass: undefined,
 		} as unknown as Dispatcher.DispatchOptions;
 	}
