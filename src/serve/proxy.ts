@@ -11,6 +11,7 @@ import {createServer as createHttpsServer} from 'node:https';
 import type {AddressInfo, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import type {ServeSettings} from '../config/serve-settings.ts';
+import {GatepassError} from '../errors.ts';
 import type {ServingGatepass} from '../gatepass.ts';
 import {isLoopback} from '../strategy/hosts.ts';
 import type {AccessLog} from './access-log.ts';
@@ -86,11 +87,20 @@ export class LocalProxy implements ProxyContext {
 		const server = this.#createServer({hosts, scheme}, tls);
 		await listenOn(server, listen);
 		this.#servers.push(server);
-		this.#lookAfterRenewals();
 		const address = server.address();
-		if (typeof address === 'string' || address === null || !('host' in listen)) return `unix:${address}`;
+		if (typeof address === 'string' || address === null || !('host' in listen)) {
+			this.#lookAfterRenewals();
+			return `unix:${address}`;
+		}
 		const {port} = address as AddressInfo;
 		this.#ports.add(port);
+		try {
+			this.#checkWayOut(this.#generation);
+		} catch (error) {
+			await this.close();
+			throw error;
+		}
+		this.#lookAfterRenewals();
 		for (const name of namesOf(listen.host, tls?.certificate)) hosts?.add(authorityOf(name, port, scheme));
 		return `${scheme}://${authorityOf(listen.host, port, scheme)}`;
 	}
@@ -116,10 +126,16 @@ export class LocalProxy implements ProxyContext {
 		return port;
 	}
 
-	/** Take up a new configuration. Connections of clients stay; the old one finishes what it has begun. */
+	/**
+	 * Take up a new configuration. Connections of clients stay; the old one finishes what it has begun.
+	 *
+	 * @throws {GatepassError} where its way out leads back here.
+	 */
 	replace(serving: ServingGatepass): void {
 		const before = this.#generation;
-		this.#generation = new Generation(serving);
+		const next = new Generation(serving);
+		this.#checkWayOut(next);
+		this.#generation = next;
 		this.#tunnels.forgetCertificates();
 		this.activity.reloads += 1;
 		this.activity.reloadFailure = undefined;
@@ -215,6 +231,17 @@ export class LocalProxy implements ProxyContext {
 			this.tell(`a request could not be handled: ${(error as Error).stack}`);
 			refuseConnection(socket, internal);
 		}
+	}
+
+	/** A service may be started with the very variables that lead programs to it. */
+	#checkWayOut(generation: Generation): void {
+		const found = generation.findProxy((hostname, port) => this.isItself(hostname, port));
+		if (found === undefined) return;
+		throw new GatepassError({
+			code: 'proxy-unusable',
+			what: `The way out leads back to this proxy: ${found.source} is ${found.url.origin}`,
+			hint: "Start the proxy without that variable, or set 'proxy: none' or another proxy in the configuration",
+		});
 	}
 
 	/** A process without requests still warns and renews. */

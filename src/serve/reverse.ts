@@ -11,7 +11,7 @@ import {answerOwn} from './pages.ts';
 import {type Problem, refusedProblem} from './problem.ts';
 import {type Outgoing, relay, relayUpgrade} from './relay.ts';
 import {faultOf, splitPath} from './request-target.ts';
-import {refusalOf, refusalOfName} from './targets.ts';
+import {refusalOf} from './targets.ts';
 
 const ownPath = '/-/';
 /** As browsers have it. */
@@ -160,7 +160,7 @@ function following(
 			onProblem: visit.noteProblem,
 			// Over connections of a rule's own, nobody looks at what the name stands for.
 			async refusal() {
-				const why = isNamed ? undefined : await refusalOfName(url.hostname);
+				const why = await generation.refusalOf(url);
 				return why === undefined ? undefined : refusedProblem(why);
 			},
 			follow: following(generation, request, visit, next, kept, left - 1),
