@@ -46,6 +46,12 @@ export interface HopContext {
 	shown?: Identity | undefined;
 }
 
+/** The rule that names a proxy, in use. */
+export interface ProxyRule {
+	readonly info: RuleInfo;
+	readonly strategy: AuthStrategy;
+}
+
 /** What is to be done for one hop. */
 export interface Route {
 	/** Absent: no rule matches, only a trust store. */
@@ -67,6 +73,8 @@ export interface Route {
 	staysHere(url: URL): boolean;
 	/** The proxy for a URL, by the configuration or the environment. */
 	proxyFor(url: URL): ProxyServer | undefined;
+	/** Where that is asked for whole URLs, and wants what a host rule that names it says: the rule. */
+	proxyRuleFor(url: URL): {readonly proxy: ProxyServer; readonly rule: ProxyRule} | undefined;
 	/** The same for connections that belong to one owner within the rule, or go through a proxy that its strategy names. */
 	ownAgentFor(owner: string, url: URL, identity: Identity | undefined, through?: HopProxy): HttpAgent;
 }

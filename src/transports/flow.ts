@@ -77,6 +77,8 @@ export interface ConversationOptions extends Pick<FlowOptions, 'body' | 'headers
 	readonly fresh?: boolean | undefined;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string | undefined;
+	/** Hears of each status where no rule matches. */
+	readonly tellUnmatched?: ((status: number) => void) | undefined;
 }
 
 interface ToldAnswer extends Leg {
@@ -88,13 +90,13 @@ export async function beginFlow(
 	route: Route | undefined,
 	url: URL,
 	method: string,
-	{body, headers = {}, signal, fresh = false, tenant}: ConversationOptions,
+	{body, headers = {}, signal, fresh = false, tenant, tellUnmatched}: ConversationOptions,
 ): Promise<Flow> {
 	const replayable = body === undefined || body === null || body instanceof Blob || canBeSentAgain(body);
 	const report = route && reportHop(route, url, method);
 	const readBody = () => bytesAtHand(body);
 	const context = {fresh, tenant, replayable, signal, report, readBody};
-	const conversation = new FlowConversation(route, url, method, headers, context);
+	const conversation = new FlowConversation(route, url, method, headers, {...context, tellUnmatched});
 	const first = await conversation.begin();
 	return {
 		...first,
@@ -128,6 +130,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	readonly #route: Route | undefined;
 	readonly #request: HopRequest;
 	readonly #report: HopReport | undefined;
+	readonly #tellUnmatched: ConversationOptions['tellUnmatched'];
 	readonly #signal: AbortSignal | undefined;
 	/** Settles when the conversation wants a leg sent, or is over. */
 	#wanted = Promise.withResolvers<FlowLeg | undefined>();
@@ -144,8 +147,13 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		url: URL,
 		method: string,
 		headers: Readonly<Record<string, string>>,
-		{report, ...context}: HopContext & {readonly report?: HopReport | undefined},
+		{
+			report,
+			tellUnmatched,
+			...context
+		}: HopContext & {readonly report?: HopReport | undefined} & Pick<ConversationOptions, 'tellUnmatched'>,
 	) {
+		this.#tellUnmatched = tellUnmatched;
 		this.#route = route;
 		this.#signal = context.signal;
 		this.#request = new HopRequest(url, method, {...headers}, context, route?.rule?.info);
@@ -180,6 +188,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		// What comes after a failure must not pass for an answer that was accepted.
 		if (this.#failed !== undefined) throw this.#failed.reason;
 		// Without a rule, or once the conversation is over, any answer counts.
+		if (this.#route?.rule === undefined) this.#tellUnmatched?.(statusOf(response));
 		if (told === undefined) return undefined;
 		const answer = readAnswer(response);
 		this.#told = undefined;
@@ -229,10 +238,15 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	}
 }
 
+function statusOf(response: FlowResponse): number {
+	const {status, statusCode} = Object(response) as FlowResponse;
+	return (status ?? statusCode) as number;
+}
+
 /** @throws {TypeError} for what is no answer. */
 function readAnswer(response: FlowResponse): Omit<AuthResponse, 'withhold'> {
-	const {status, statusCode, headers} = Object(response) as FlowResponse;
-	const code = status ?? statusCode;
+	const {headers} = Object(response) as FlowResponse;
+	const code = statusOf(response);
 	if (typeof code !== 'number' || typeof headers !== 'object' || headers === null) {
 		throw new TypeError('This is no answer. Give an object with `status` or `statusCode`, and `headers`');
 	}

@@ -1,7 +1,7 @@
 import {expect} from 'vitest';
+import type {AcmeHttp} from '../../src/issuers/acme/connection.ts';
 import {CertbotFolder} from '../../src/lineages/certbot/folder.ts';
 import {Lineage} from '../../src/lineages/certbot/lineage.ts';
-import type {HttpClient} from '../../src/strategy/index.ts';
 import {managerAt} from '../certificates/stage.ts';
 import {connectTo} from '../issuers/acme/stage.ts';
 import {pebble, startPebble} from '../servers/pebble.ts';
@@ -14,7 +14,7 @@ fault('renewal-loops', pebble, () => async stage => {
 	const {manager, folder, events, parts} = await managerAt(server);
 	await manager.enroll(['a.example.test']);
 	const network = {isDown: true, requests: 0};
-	const between = (http: HttpClient): HttpClient => ({
+	const between = (http: AcmeHttp): AcmeHttp => ({
 		fetch(url, init) {
 			network.requests += 1;
 			// Nothing listens there.

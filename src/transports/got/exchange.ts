@@ -8,6 +8,7 @@
 import {once} from 'node:events';
 import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
+import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
@@ -123,7 +124,21 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		return bytes;
 	}
 
-	async send(request: HopRequest): Promise<LegAnswer> {
+	/** One leg to the server; it may take several to the proxy in between. */
+	send(request: HopRequest): Promise<LegAnswer> {
+		const through = request.proxy === undefined ? this.#route.proxyRuleFor(this.#url) : undefined;
+		if (through === undefined) return this.#sendOnce(request);
+		const {method, replayable} = request;
+		const asked = {url: through.proxy.url, method, replayable};
+		return converseWithProxy(through.rule, asked, authorization => {
+			// A ticket of the leg before is good for nothing.
+			if (authorization === undefined) request.headers.delete('proxy-authorization');
+			else request.headers.set('proxy-authorization', authorization);
+			return this.#sendOnce(request);
+		});
+	}
+
+	async #sendOnce(request: HopRequest): Promise<LegAnswer> {
 		if (this.#standIn?.isOver === true) return this.#givenUp.promise;
 		this.#context.signal?.throwIfAborted();
 		this.#report?.countLeg();

@@ -5,6 +5,7 @@
 import type {IncomingHttpHeaders} from 'node:http';
 import {setImmediate as immediate} from 'node:timers/promises';
 import type {Dispatcher} from 'undici';
+import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
@@ -30,6 +31,8 @@ export interface ExchangeSettings {
 	readonly connections: Connections;
 	readonly fresh: boolean;
 	readonly tenant: string | undefined;
+	/** Default: where there are listeners. */
+	readonly isReported?: boolean;
 }
 
 /** In the place of the settings once all is over. */
@@ -55,7 +58,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#isOver = false;
 
 	constructor(settings: ExchangeSettings) {
-		const {route, target, options, fresh, tenant} = settings;
+		const {route, target, options, fresh, tenant, isReported = true} = settings;
 		this.#settings = settings;
 		this.#carriesCredential = route.rule.carriesCredential;
 		const headers = toRecord(options.headers);
@@ -67,7 +70,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const requestTarget = target.path;
 		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
-		this.#report = reportHop(route, target.url, target.method);
+		this.#report = isReported ? reportHop(route, target.url, target.method) : undefined;
 	}
 
 	begin(): void {
@@ -87,7 +90,28 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		}
 	}
 
+	/** One leg to the server; it may take several to the proxy in between. */
 	send(request: HopRequest): Promise<HeldLeg> {
+		const through = this.#proxyRuleFor(request);
+		if (through === undefined) return this.#sendOnce(request);
+		const {method, replayable} = request;
+		const asked = {url: through.proxy.url, method, replayable};
+		return converseWithProxy(through.rule, asked, authorization => {
+			// A ticket of the leg before is good for nothing.
+			if (authorization === undefined) request.headers.delete('proxy-authorization');
+			else request.headers.set('proxy-authorization', authorization);
+			return this.#sendOnce(request);
+		});
+	}
+
+	#proxyRuleFor(request: HopRequest): ReturnType<Route['proxyRuleFor']> {
+		const {route, target, connections} = this.#settings;
+		if (request.proxy !== undefined || connections.proxyFor(route, target, request) === undefined)
+			return undefined;
+		return route.proxyRuleFor(target.url);
+	}
+
+	#sendOnce(request: HopRequest): Promise<HeldLeg> {
 		if (this.#isOver) return Promise.reject(this.#reason);
 		const {route, target, connections} = this.#settings;
 		const before = this.#leg;
@@ -126,9 +150,10 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		return bytes;
 	}
 
-	#optionsFor({headers, addsQuery, target, proxy, encoder}: HopRequest): Dispatcher.DispatchOptions {
-		const {options, target: own, route} = this.#settings;
-		const named = own.url.protocol === 'http:' ? route.proxyFor(own.url) : undefined;
+	#optionsFor(request: HopRequest): Dispatcher.DispatchOptions {
+		const {headers, addsQuery, target, proxy, encoder} = request;
+		const {options, target: own, route, connections} = this.#settings;
+		const named = connections.proxyFor(route, own, request);
 		if (proxy === undefined && named?.authorization !== undefined) {
 			headers.set('proxy-authorization', named.authorization);
 		}
