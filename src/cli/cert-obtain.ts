@@ -10,8 +10,9 @@ import {canAsk} from './cert-questions.ts';
 import {confirmTerms} from './cert-register.ts';
 import {UsageError} from './failure.ts';
 import {ObtainProgress} from './obtain-progress.ts';
-import {describeTime, paint, print, printAsItIs, printJson, shortPath} from './output.ts';
+import {describeTime, note, paint, print, printAsItIs, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
+import {wrap} from './wrap.ts';
 
 interface ObtainCommandOptions extends AcmeOptions {
 	readonly domain?: readonly string[];
@@ -36,7 +37,9 @@ export function addCertObtainCommand(group: Command): void {
 		.option('--cert-path <file>', 'where to write the certificate with its chain, too')
 		.option('--key-path <file>', 'where to write its key, too, for its owner only')
 		.option('--allow-subset-of-names', 'leave out names that cannot be proven')
-		.option('--deploy-hook <command>', 'run after each renewal');
+		.option('--pre-hook <command>', 'run before it is ordered, now and at renewals')
+		.option('--deploy-hook <command>', 'run once it is there, now and after each renewal')
+		.option('--post-hook <command>', 'run afterwards, whatever came of it');
 	addOrderOptions(command)
 		.addHelpText(
 			'after',
@@ -84,6 +87,7 @@ export function addCertObtainCommand(group: Command): void {
 								`  renewed      ${describeTime(status.due)}`,
 							].join('\n'),
 						);
+						for (const warning of status.warnings) note(wrap(warning, `${paint('yellow', '!')} `));
 					}
 					return;
 				}

@@ -70,13 +70,17 @@ export function addCertRenewCommand(group: Command): void {
 				}
 				for (const name of renewed)
 					print(`${paint('green', '✔')} ${dryRun ? 'could renew' : 'renewed'} ${name}`);
-				if (skipped.length > 0)
-					print(`${count(skipped.length, 'certificate')} not due: ${skipped.join(', ')}`);
+				if (skipped.length > 0) print(`${count(skipped.length, 'certificate')} not due${namesOf(skipped)}`);
 				for (const {name, error} of failed) note(wrap(`${name}: ${error.message}`, `${paint('red', '✖')} `));
 				for (const warning of warnings) note(wrap(warning, `${paint('yellow', '!')} `));
 				if (renewed.length + skipped.length + failed.length === 0) print('There is no certificate to renew.');
 			});
 		});
+}
+
+/** Of thousands, nobody reads the names: 'cert list' shows them. */
+function namesOf(skipped: readonly string[]): string {
+	return skipped.length > 20 ? '' : `: ${skipped.join(', ')}`;
 }
 
 /** With the options that say where certificates are, by whole paths: neither runs in this folder. */

@@ -172,6 +172,8 @@ describeWith(pebble, 'a manager', () => {
 		const {renewed, warnings} = await manager.renew({force: true});
 		expect(renewed).toEqual(['a.example.test', 'b.example.test']);
 		expect((await readFile(log, 'utf8')).trim().split('\n')).toEqual([
+			// Those of a certificate run when it is obtained, too, as certbot runs them.
+			'own, with a comma',
 			'from the folder',
 			'before',
 			'own, with a comma',
@@ -181,6 +183,69 @@ describeWith(pebble, 'a manager', () => {
 		]);
 		expect(warnings).toEqual([expect.stringMatching(/ended with 3: no$/)]);
 		expect(events.some(({kind}) => kind === 'hook-failed')).toBe(true);
+	});
+
+	test('the hooks of a certificate run once in a run, however many have the same, and are kept for certbot', async () => {
+		const server = await pebbleFor();
+		const log = join(await temporaryFolder(), 'log');
+		const {manager, folder} = await managerAt(server);
+		const hooks = {preHook: `echo pre >> ${log}`, postHook: `echo "post $RENEWED_DOMAINS" >> ${log}; false`};
+		const enrolled = await manager.enroll(['a.example.test'], undefined, hooks);
+		expect(enrolled?.warnings).toEqual([expect.stringMatching(/ended with 1/)]);
+		await manager.enroll(['b.example.test'], undefined, hooks);
+		expect(await readFile(join(folder, 'renewal/a.example.test.conf'), 'utf8')).toMatch(
+			/^pre_hook = .*^post_hook = /ms,
+		);
+		await writeFile(log, '');
+		expect(await manager.renew({force: true})).toMatchObject({
+			renewed: ['a.example.test', 'b.example.test'],
+			warnings: [expect.stringMatching(/ended with 1/)],
+		});
+		expect(await readFile(log, 'utf8')).toMatch(
+			/^pre\npost (?:a|b)\.example\.test (?:a|b)\.example\.test\n$/,
+		);
+	});
+
+	test('fifty orders at once, of which some want the same name', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager, folder} = await managerAt(server);
+		const names = Array.from({length: 50}, (_, index) => `name-${index % 45}.example.test`);
+		const made = await Promise.all(names.map(name => manager.enroll([name])));
+		expect(new Set(made.map(one => one?.name)).size).toBe(50);
+		expect(made.filter(one => one?.name.endsWith('-0001'))).toHaveLength(5);
+		expect(
+			(await manager.list()).every(({warnings, version}) => warnings.length === 0 && version === 1),
+		).toBe(true);
+		// One account, though all found none.
+		const accounts = new StoredAccounts(new CertbotFolder(folder), server.directoryUrl);
+		expect(await accounts.list()).toHaveLength(1);
+		const all = made.map(one => one?.name);
+		expect((await manager.renew({force: true})).renewed.toSorted()).toEqual(all.toSorted());
+		expect((await manager.list()).every(({version}) => version === 2)).toBe(true);
+		expect(await readdir(join(folder, 'gatepass/pending'))).toEqual([]);
+	}, 60_000);
+
+	test('what is told while something else goes on waits for it', async () => {
+		const server = await pebbleFor();
+		const {manager} = await managerAt(server);
+		const enrolling = manager.enroll(['a.example.test']);
+		const [status, deleted] = await Promise.all([enrolling, manager.delete('a.example.test')]);
+		expect(status?.name).toBe('a.example.test');
+		expect(deleted).toBeUndefined();
+		expect(await manager.list()).toEqual([]);
+	});
+
+	test('the kinds of challenges, and leave to do without a name, are kept for renewals', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		await manager.enroll(['a.example.test'], undefined, {
+			preferredChallenges: ['http-01'],
+			allowSubset: true,
+		});
+		const text = await readFile(join(folder, 'renewal/a.example.test.conf'), 'utf8');
+		expect(text).toMatch(/^allow_subset_of_names = True$/m);
+		expect(text).toMatch(/^\[gatepass\]\n(?:.*\n)*preferred_challenges = http-01,$/m);
+		expect((await manager.renew({force: true})).renewed).toEqual(['a.example.test']);
 	});
 
 	test('a failure keeps what is in use, is remembered, and puts the next try off', async () => {
@@ -328,7 +393,8 @@ describeWith([pebble, certbot], 'beside certbot', () => {
 		});
 		await runCertbot(folder, server.ca, 'renew', '--force-renewal', '--no-random-sleep-on-renew');
 		expect((await manager.list())[0]).toMatchObject({version: 2, warnings: []});
-		expect(await readFile(log, 'utf8')).toBe('hook, a.example.test\n');
+		// When it was obtained, and by certbot.
+		expect(await readFile(log, 'utf8')).toBe('hook, a.example.test\n'.repeat(2));
 		// What gatepass remembers survived certbot's rewriting.
 		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test']});
 		expect((await manager.list())[0]?.version).toBe(3);
