@@ -53,6 +53,8 @@ export interface AdoptedCertificate {
 	readonly lineage: LineageStatus;
 }
 
+const knownEnhancements: readonly string[] = ['redirect', 'hsts', 'stapling', 'headers'];
+
 /** Milliseconds between two looks of `autoRenew`, however soon something is due. */
 const shortestPause = 1000;
 
@@ -301,12 +303,24 @@ export class CertificateManager {
 		await this.#changing(async () => this.#deploy(await Lineage.open(this.#folder, name), installer));
 	}
 
-	/** Have the web server redirect, announce https and so on, where it shows these names. */
+	/**
+	 * Have the web server redirect, announce https and so on, where it shows these names. What is there already is no error.
+	 *
+	 * @throws {GatepassError} for an enhancement that there is not, or that the installer has not.
+	 */
 	async enhance(
 		domains: readonly string[],
 		enhancements: Enhancements,
 		installer?: InstallerSettings,
 	): Promise<void> {
+		const unknown = Object.keys(enhancements).find(name => !knownEnhancements.includes(name));
+		if (unknown !== undefined) {
+			throw new GatepassError({
+				code: 'setting-unknown',
+				what: `There is no enhancement '${unknown}'`,
+				hint: `There are ${knownEnhancements.join(', ')}`,
+			});
+		}
 		await this.#changing(async () => {
 			const made = this.#installer(installer);
 			if (made.enhance === undefined) {

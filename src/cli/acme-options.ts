@@ -223,6 +223,7 @@ export async function withCertificates<Result>(
 		return loadConfiguration({...request, config: {cache: {url: 'memory:'}}});
 	});
 	const binding = bindingOf(options);
+	const authenticator = authenticatorOf(options);
 	const {server, configDir, email, agreeTos} = options;
 	const certificates: CertificateSettings = {
 		...loaded.configuration.certificates,
@@ -231,6 +232,7 @@ export async function withCertificates<Result>(
 		...(email !== undefined && {email}),
 		...(agreeTos === true && {termsOfServiceAgreed: true}),
 		...(binding !== undefined && {externalAccountBinding: binding}),
+		...(authenticator !== undefined && {authenticator}),
 	};
 	const parent = root.createChildContainer();
 	parent.register<AuthenticatorFactory>(token, {useValue: await manualFactory(options.json)});

@@ -9,6 +9,7 @@ import {type AcmeOptions, addOrderOptions, obtainOptions, withCertificates} from
 import {canAsk} from './cert-questions.ts';
 import {confirmTerms} from './cert-register.ts';
 import {UsageError} from './failure.ts';
+import {interruptible} from './interruption.ts';
 import {ObtainProgress} from './obtain-progress.ts';
 import {describeTime, note, paint, print, printAsItIs, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
@@ -68,7 +69,10 @@ export function addCertObtainCommand(group: Command): void {
 					...(options.allowSubsetOfNames === true && {allowSubset: true}),
 				};
 				if (options.csr === undefined) {
-					const status = await certificates.enroll(options.domain ?? [], options.certName, settings);
+					const {domain = [], certName} = options;
+					const status = await interruptible(signal =>
+						certificates.enroll(domain, certName, {...settings, signal}),
+					);
 					if (status !== undefined) {
 						const {certPath, keyPath} = options;
 						if (certPath !== undefined)
@@ -91,7 +95,8 @@ export function addCertObtainCommand(group: Command): void {
 					}
 					return;
 				}
-				const issued = await certificates.obtainFromCsr(await readCsr(options.csr), settings);
+				const csr = await readCsr(options.csr);
+				const issued = await interruptible(signal => certificates.obtainFromCsr(csr, {...settings, signal}));
 				if (options.certPath !== undefined) await writeNew(options.certPath, issued.fullchain, 0o644);
 				if (options.json) printJson(issued);
 				else if (options.certPath === undefined) printAsItIs(issued.fullchain.trimEnd());

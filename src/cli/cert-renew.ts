@@ -4,6 +4,7 @@ import type {Command} from 'commander';
 import {resolvePath} from '../strategy/paths.ts';
 import {type AcmeOptions, addServerOptions, isMissing, withCertificates} from './acme-options.ts';
 import {exitCodes} from './exit-codes.ts';
+import {interruptible} from './interruption.ts';
 import {ObtainProgress} from './obtain-progress.ts';
 import {count, note, paint, print, printAsItIs, printJson} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
@@ -54,14 +55,17 @@ export function addCertRenewCommand(group: Command): void {
 			}
 			await withCertificates(options, async certificates => {
 				const {show} = new ObtainProgress(options.json);
-				const {renewed, failed, skipped, warnings} = await certificates.renew({
-					...(certName !== undefined && {name: certName}),
-					force: forceRenewal,
-					dryRun,
-					// A person does not want to wait.
-					jitter: process.stdin.isTTY !== true,
-					onProgress: show,
-				});
+				const {renewed, failed, skipped, warnings} = await interruptible(signal =>
+					certificates.renew({
+						...(certName !== undefined && {name: certName}),
+						force: forceRenewal,
+						dryRun,
+						// A person does not want to wait.
+						jitter: process.stdin.isTTY !== true,
+						onProgress: show,
+						signal,
+					}),
+				);
 				if (failed.length > 0) process.exitCode = exitCodes.failed;
 				if (options.json) {
 					const failures = failed.map(({name, error}) => ({name, message: error.message}));

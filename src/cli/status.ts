@@ -1,22 +1,21 @@
 /** `gatepass status`: how the credential of each host rule stands. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {Gatepass} from '../gatepass.ts';
 import type {RuleStatus} from '../rule-status.ts';
 import {exitCodes} from './exit-codes.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
+import {describeRenewed, renewedCertificates} from './renewed-certificates.ts';
 import {examples, optionsOf, withGatepass} from './settings.ts';
 import {renderTable} from './table.ts';
-import {wrap} from './wrap.ts';
 
 export function addStatusCommand(program: Command): void {
 	program
 		.command('status')
 		.summary('show how the credential of each rule stands')
 		.description(
-			'Show for each host rule whether its credential is there, and until when. Asks no server, unless told to ' +
-				'--verify. Exit code 1 when a credential is not available.',
+			'Show for each host rule whether its credential is there, and until when, and the certificates that renew ' +
+				'themselves. Asks no server, unless told to --verify. Exit code 1 when a credential is not available.',
 		)
 		.option(
 			'--verify',
@@ -37,22 +36,16 @@ export function addStatusCommand(program: Command): void {
 				const rules = await withProgress('Looking at credentials', !options.json, () =>
 					gatepass.status({verify}),
 				);
-				if (options.json) printJson(rules);
+				// A folder that cannot be read is for `cert list`.
+				const lineages = await renewedCertificates(gatepass.certificates).catch(() => []);
+				if (options.json) printJson([...rules, ...lineages]);
 				else {
 					print(await describe(rules));
-					for (const warning of await lineageWarnings(gatepass)) print(warning);
+					if (lineages.length > 0) print(`\n${await describeRenewed(lineages)}`);
 				}
 				if (rules.some(({available}) => !available)) process.exitCode = exitCodes.failed;
 			});
 		});
-}
-
-/** Certificates that renew themselves, where one of them needs a person. A folder that cannot be read is for `cert list`. */
-async function lineageWarnings({certificates}: Pick<Gatepass, 'certificates'>): Promise<string[]> {
-	const lineages = await certificates.list().catch(() => []);
-	return lineages.flatMap(({name, warnings}) =>
-		warnings.map(warning => wrap(`${name}: ${warning}`, `${paint('yellow', '!')} `)),
-	);
 }
 
 async function describe(rules: readonly RuleStatus[]): Promise<string> {

@@ -2,6 +2,7 @@
 import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {existsSync, readFileSync} from 'node:fs';
 import {chmod, cp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
+import {createServer} from 'node:http';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
 import {dueAt} from '../../src/certificates/due.ts';
@@ -14,7 +15,7 @@ import {Lineage} from '../../src/lineages/certbot/lineage.ts';
 import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {certbot, runCertbot} from '../servers/certbot.ts';
-import {boundAccount, pebble} from '../servers/pebble.ts';
+import {boundAccount, type Pebble, pebble} from '../servers/pebble.ts';
 import {managerAt, temporaryFolder} from './stage.ts';
 
 describeWith(pebble, 'a manager', () => {
@@ -383,6 +384,35 @@ describeWith(pebble, 'a manager', () => {
 	});
 });
 
+describeWith(pebble, 'a manager that renews by itself', () => {
+	test('tries again when a failure wants it, however long its interval is', async () => {
+		const server = await pebbleFor();
+		const {manager, folder, events} = await managerAt(server);
+		await manager.enroll(['a.example.test']);
+		const lineage = await Lineage.open(new CertbotFolder(folder), 'a.example.test');
+		const {serialNumber} = await lineage.certificate();
+		const at = (milliseconds: number): string => new Date(Date.now() + milliseconds).toISOString();
+		for (const [key, value] of Object.entries({
+			...{serial_number: serialNumber, renew_at: at(-1000), ask_again_at: at(3_600_000)},
+			...{attempts: '1', next_attempt: at(1500)},
+		})) {
+			lineage.configuration.set(['gatepass'], key, value);
+		}
+		await lineage.save();
+		const renewing = manager.autoRenew();
+		onTestFinished(() => renewing.stop());
+		await expect.poll(() => events.map(({kind}) => kind), {timeout: 20_000}).toContain('renewed');
+		expect((await manager.list())[0]).toMatchObject({version: 2, warnings: []});
+	});
+});
+
+test('what nobody can enhance is an error', async () => {
+	const {manager} = await managerAt({directoryUrl: 'https://localhost:1/dir', ca: ''} as Pebble);
+	await expect(manager.enhance(['a.example.test'], {turbo: true} as never)).rejects.toThrow(
+		/There is no enhancement 'turbo'\. There are redirect, hsts/,
+	);
+});
+
 describeWith([pebble, certbot], 'beside certbot', () => {
 	test('certbot renews what a manager made, with its account and its hook', async () => {
 		const server = await pebbleFor({nonceReject: 0});
@@ -418,6 +448,62 @@ describeWith([pebble, certbot], 'beside certbot', () => {
 		);
 		expect(await manager.renew({force: true})).toMatchObject({renewed: ['theirs.example.test'], failed: []});
 		expect(await runCertbot(folder, server.ca, 'certificates')).toMatch(/Certificate Name: theirs/);
+	});
+
+	test('hooks, and webroots of their own for each name, that certbot wrote down, are heeded', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager, folder} = await managerAt(server, {authenticator: undefined, server: undefined});
+		const [log, ...roots] = [
+			join(await temporaryFolder(), 'log'),
+			await temporaryFolder(),
+			await temporaryFolder(),
+		];
+		// Each name has its folder, by the Host that the authority asks for.
+		const web = createServer((request, response) => {
+			const root = request.headers.host?.startsWith('a.') ? roots[0] : roots[1];
+			readFile(join(root as string, request.url ?? '')).then(
+				content => response.end(content),
+				() => response.writeHead(404).end(),
+			);
+		}).listen(server.httpPort, '127.0.0.1');
+		onTestFinished(() => {
+			web.close();
+		});
+		await runCertbot(
+			folder,
+			server.ca,
+			...['certonly', '--agree-tos', '-m', 'a@example.org', '--server', server.directoryUrl, '--webroot'],
+			...['-w', roots[0] as string, '-d', 'a.example.test', '-w', roots[1] as string, '-d', 'b.example.test'],
+			...['--pre-hook', `echo pre >> ${log}`, '--post-hook', `echo post >> ${log}`],
+		);
+		await writeFile(log, '');
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], warnings: []});
+		expect(await readFile(log, 'utf8')).toBe('pre\npost\n');
+		// And certbot goes on with what is there.
+		await runCertbot(folder, server.ca, 'renew', '--force-renewal', '--no-random-sleep-on-renew');
+		expect((await manager.list())[0]?.version).toBe(3);
+	});
+
+	test('certbot renews what has folders of its own for each name', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const roots = [await temporaryFolder(), await temporaryFolder()] as const;
+		const web = createServer((request, response) => {
+			const root = roots[request.headers.host?.startsWith('a.') ? 0 : 1];
+			readFile(join(root, request.url ?? '')).then(
+				content => response.end(content),
+				() => response.writeHead(404).end(),
+			);
+		}).listen(server.httpPort, '127.0.0.1');
+		onTestFinished(() => {
+			web.close();
+		});
+		const {manager, folder} = await managerAt(server, {
+			authenticator: {name: 'webroot', path: roots[0], paths: {'b.example.test': roots[1]}},
+		});
+		await manager.enroll(['a.example.test', 'b.example.test']);
+		await runCertbot(folder, server.ca, 'renew', '--force-renewal', '--no-random-sleep-on-renew');
+		expect((await manager.list())[0]?.version).toBe(2);
+		expect((await manager.renew({force: true})).failed).toEqual([]);
 	});
 });
 
