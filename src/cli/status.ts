@@ -5,9 +5,10 @@ import type {RuleStatus} from '../rule-status.ts';
 import {exitCodes} from './exit-codes.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
-import {describeRenewed, renewedCertificates} from './renewed-certificates.ts';
+import {describeRenewed, type RenewedCertificate, renewedCertificates} from './renewed-certificates.ts';
 import {examples, optionsOf, withGatepass} from './settings.ts';
 import {renderTable} from './table.ts';
+import {renderTimeline, type TimelineEntry} from './timeline.ts';
 
 export function addStatusCommand(program: Command): void {
 	program
@@ -42,10 +43,31 @@ export function addStatusCommand(program: Command): void {
 				else {
 					print(await describe(rules));
 					if (lineages.length > 0) print(`\n${await describeRenewed(lineages)}`);
+					const timeline = timelineOf(rules, lineages);
+					if (process.stdout.isTTY && timeline !== '') print(`\n${timeline}`);
 				}
 				if (rules.some(({available}) => !available)) process.exitCode = exitCodes.failed;
 			});
 		});
+}
+
+/** What expires when, of rules and of certificates that renew themselves; none for one thing alone. */
+function timelineOf(rules: readonly RuleStatus[], lineages: readonly RenewedCertificate[]): string {
+	const entries: TimelineEntry[] = [
+		...rules.flatMap(rule =>
+			// A token of ten minutes is no cause for alarm: gatepass gets the next.
+			rule.expiresAt === undefined
+				? []
+				: [{label: rule.match, notAfter: rule.expiresAt, colour: colourOf(rule)}],
+		),
+		...lineages.map(({name, notAfter, renewAt}) => ({label: name, notAfter, renewAt})),
+	];
+	return entries.length < 2 ? '' : renderTimeline(entries);
+}
+
+function colourOf({available, warnings = []}: RuleStatus): 'red' | 'yellow' | 'green' {
+	if (!available) return 'red';
+	return warnings.length > 0 ? 'yellow' : 'green';
 }
 
 async function describe(rules: readonly RuleStatus[]): Promise<string> {
@@ -61,7 +83,7 @@ async function describe(rules: readonly RuleStatus[]): Promise<string> {
 	);
 }
 
-function mark({available, warnings = []}: Pick<RuleStatus, 'available' | 'warnings'>): string {
-	if (!available) return paint('red', '✖');
-	return warnings.length > 0 ? paint('yellow', '!') : paint('green', '✔');
+function mark(rule: RuleStatus): string {
+	const colour = colourOf(rule);
+	return paint(colour, {red: '✖', yellow: '!', green: '✔'}[colour]);
 }
