@@ -60,9 +60,13 @@ export class ConfiguredGatepass implements Gatepass {
 		const target = parseUrl(url);
 		const method = (options.method ?? 'GET').toUpperCase();
 		const setting = checkSetting(options.gatepass, 'options.gatepass');
-		const router: Router =
-			setting === false ? this.#composition.router.withoutRules : this.#composition.router;
-		return beginFlow(router.route(target, method), target, method, {...options, ...(setting || {})});
+		const {router} = this.#composition;
+		const chosen: Router = setting === false ? router.withoutRules : router;
+		return beginFlow(chosen.route(target, method), target, method, {
+			...options,
+			...(setting || {}),
+			...(setting !== false && {tellUnmatched: status => router.tellUnmatched(target, status)}),
+		});
 	}
 
 	get certificates(): Certificates {

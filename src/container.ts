@@ -10,6 +10,7 @@ import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
 import type {Configuration} from './config/configuration.ts';
 import type {LoadedConfiguration} from './config/load.ts';
 import {StrategyNotFoundError} from './errors.ts';
+import {converseWithProxy} from './hop/proxy-rule.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
@@ -35,7 +36,6 @@ import {
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
-import {openTlsBy} from './tls/open-tls.ts';
 import {Ways} from './tls/ways.ts';
 import {openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
@@ -116,7 +116,15 @@ export async function compose(
 	const trust = await openTrustStores(configuration, {got, events, workloadApis});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
-	const ways = new Ways(configuration.proxy, {environment, openTls: openTlsBy(agents, trust)});
+	const ways = new Ways(configuration.proxy, {
+		environment,
+		openTls: async url => (await import('./tls/open-tls.ts')).openTlsBy(agents, trust)(url),
+		// The rules are made below, by what is made with the ways.
+		converse(proxy, method, attempt) {
+			const rule = router.ruleForProxy(proxy);
+			return rule && converseWithProxy(rule, {url: proxy.url, method, replayable: true}, attempt);
+		},
+	});
 	const pools = new UndiciPools(ways);
 	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
@@ -157,18 +165,17 @@ export async function compose(
 	const tokens = provide(TokenCache, openCache);
 
 	const certificates = lazyCertificates(async () => {
-		const [{CertificateManager}, {AcmeConnection}, plugIns, {userAgent}, {GotHttpClient}] = await Promise.all(
-			[
+		const [{CertificateManager}, {AcmeConnection}, plugIns, {userAgent}, {DirectHttpClient}] =
+			await Promise.all([
 				import('./certificates/manager.ts'),
 				import('./issuers/acme/connection.ts'),
 				import('./certificates/plug-ins.ts'),
 				import('./certificates/user-agent.ts'),
-				import('./http/http-client.ts'),
-			],
-		);
+				import('./http/direct-client.ts'),
+			]);
 		const settings = configuration.certificates;
 		// Each try has to be signed again, so the client below makes one only.
-		const http = new GotHttpClient(got, trust, agents, {timeout: settings.timeout, retries: 0}, ways);
+		const http = new DirectHttpClient(trust, agents, {timeout: settings.timeout}, ways);
 		const registered = <Factory>(token: InjectionToken<Factory>): Factory[] =>
 			container.isRegistered(token, true) ? container.resolveAll(token) : [];
 		const connections = new Map<string, InstanceType<typeof AcmeConnection>>();
@@ -220,7 +227,16 @@ export async function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
-	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, ways, events, configuration.strict);
+	const router: HostRuleRouter = new HostRuleRouter(
+		matcher,
+		rules,
+		trust,
+		agents,
+		owned,
+		ways,
+		events,
+		configuration.strict,
+	);
 	return {
 		router,
 		matcher,

@@ -10,7 +10,8 @@ import type {Explanation} from './host-rules/explain.ts';
 import type {Logger} from './observability/logger.ts';
 import type {RuleStatus} from './rule-status.ts';
 import type {StrategyClass} from './strategy/index.ts';
-import type {Flow, FlowOptions, TlsMaterial} from './transports/flow.ts';
+import type {Flow, FlowOptions} from './transports/flow.ts';
+import type {TlsMaterial} from './transports/tls-material.ts';
 import type {AnyDispatcher, GatepassDispatcher} from './transports/undici/dispatcher.ts';
 import type {GatepassFetch} from './transports/undici/fetch.ts';
 
@@ -44,8 +45,8 @@ export interface Authorization {
 	/** By lower-case name. May hold a secret. */
 	readonly headers: Record<string, string>;
 	/**
-	 * Options to spread into `https.request`: the client certificate, the CA certificates, and the check of the
-	 * server's certificate where the trust store has more to check than signatures. May hold a secret.
+	 * Options to spread into `https.request`, or to make an agent of, after any of one's own: the client certificate, and
+	 * all that verifies the server. For https, where there is a rule or a trust store. May hold a secret.
 	 */
 	readonly tls?: TlsMaterial;
 }

@@ -5,6 +5,7 @@ import type {Composition} from './container.ts';
 import type {Gatepass, GatepassSettings} from './gatepass-interface.ts';
 import type {BoundRule} from './hop/router.ts';
 import {type EventListener, Events} from './observability/events.ts';
+import type {ProxyServer, WayOut} from './tls/way-out.ts';
 
 export type {Authorization, AuthorizeOptions, Gatepass, GatepassSettings} from './gatepass-interface.ts';
 
@@ -48,6 +49,10 @@ export interface ServingGatepass {
 	readonly configuration: Configuration;
 	/** The rule for a URL; `undefined`: the request is sent as it is. */
 	ruleFor(url: URL, method: string): BoundRule | undefined;
+	/** The way out to a URL, for what is sent as it is. */
+	wayFor(url: URL): WayOut;
+	/** The proxies that anything may be sent through. */
+	readonly proxies: readonly ProxyServer[];
 }
 
 /** The same for the local proxy. `listener` gets every event. */
@@ -55,12 +60,18 @@ export async function createForServing(
 	settings: GatepassSettings,
 	listener: EventListener,
 ): Promise<ServingGatepass> {
-	const loaded = await load(settings);
-	const {gatepass, composition} = await putTogether(loaded, settings, [listener]);
+	const {configuration, ...loaded} = await load(settings);
+	// Where the configuration says nothing of `proxy`.
+	const {proxy = 'environment'} = configuration;
+	const withWay = {...loaded, configuration: {...configuration, proxy}};
+	const {gatepass, composition} = await putTogether(withWay, settings, [listener]);
+	const {router, ways, rules} = composition;
 	return {
 		gatepass,
-		configuration: loaded.configuration,
-		ruleFor: (url, method) => composition.router.ruleFor(url, method),
+		configuration,
+		ruleFor: (url, method) => router.ruleFor(url, method),
+		wayFor: url => ways.for(router.ruleFor(url, 'CONNECT')?.rule),
+		proxies: [ways.for(), ...rules.map(({rule}) => ways.for(rule))].flatMap(({proxies}) => proxies),
 	};
 }
 

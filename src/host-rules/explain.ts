@@ -15,9 +15,14 @@ export interface Candidate {
 	readonly source: string;
 	/** `less-specific`: it matches, but the selected one is more specific. */
 	readonly outcome: 'selected' | 'less-specific' | 'no-match';
+	/** What of the request the pattern does not match: the first that differs. Present with `no-match`. */
+	readonly differs?: Difference;
 	/** One clause for a person. */
 	readonly reason: string;
 }
+
+/** A part of a request that rules are chosen by. */
+export type Difference = 'scheme' | 'host' | 'port' | 'path' | 'method';
 
 /** Which rule a request would use, and why. */
 export interface Explanation {
@@ -108,7 +113,8 @@ function describe(entry: Entry<HostRule>, selected: Entry<HostRule> | undefined,
 	const {pattern, value: rule} = entry;
 	const place = {match: pattern.text, strategy: rule.strategy, source: rule.source};
 	const first = parts.find(part => differs[part](entry, asked));
-	if (first !== undefined) return {...place, outcome: 'no-match', reason: clauses[first](entry, asked)};
+	if (first !== undefined)
+		return {...place, outcome: 'no-match', differs: first, reason: clauses[first](entry, asked)};
 	if (selected?.pattern === pattern) {
 		const reason = `${describePattern(pattern)} matches, and nothing more specific does`;
 		return {...place, outcome: 'selected', reason};
@@ -142,11 +148,9 @@ export function askedOf(url: URL, method: string): Asked {
 }
 
 /** In the order in which people read them. */
-const parts = ['scheme', 'host', 'port', 'path', 'method'] as const satisfies readonly (keyof Asked)[];
+const parts: readonly Difference[] = ['scheme', 'host', 'port', 'path', 'method'];
 
-type Part = (typeof parts)[number];
-
-const differs: Readonly<Record<Part, (entry: Entry<unknown>, asked: Asked) => boolean>> = {
+const differs: Readonly<Record<Difference, (entry: Entry<unknown>, asked: Asked) => boolean>> = {
 	scheme: ({pattern}, {scheme}) => pattern.scheme !== scheme,
 	host: ({pattern: {kind, host}}, asked) =>
 		kind === 'exact' ? asked.host !== host : kind === 'wildcard' && !isBelow(asked.host, host),
@@ -157,7 +161,7 @@ const differs: Readonly<Record<Part, (entry: Entry<unknown>, asked: Asked) => bo
 };
 
 /** The parts of the pattern that differ from a request. */
-export function differingParts(entry: Entry<unknown>, asked: Asked): Part[] {
+export function differingParts(entry: Entry<unknown>, asked: Asked): Difference[] {
 	return parts.filter(part => differs[part](entry, asked));
 }
 
@@ -166,7 +170,7 @@ export function differencesOf(entry: Entry<unknown>, asked: Asked): string[] {
 	return differingParts(entry, asked).map(part => clauses[part](entry, asked));
 }
 
-const clauses: Readonly<Record<Part, (entry: Entry<unknown>, asked: Asked) => string>> = {
+const clauses: Readonly<Record<Difference, (entry: Entry<unknown>, asked: Asked) => string>> = {
 	scheme: ({pattern}, {scheme}) => `the scheme is ${scheme}, not ${pattern.scheme}`,
 	host: ({pattern}, {host}) =>
 		pattern.kind === 'exact'

@@ -8,6 +8,7 @@ import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
 import {limitIdle, unlimit} from './idle-limit.ts';
 import {HttpAgent} from './node-http.ts';
+import {noteReuse} from './stale.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
@@ -32,6 +33,7 @@ export class PlainAgent extends HttpAgent {
 	override reuseSocket(socket: Duplex, request: ClientRequest): void {
 		super.reuseSocket(socket, request);
 		unlimit(socket as Socket);
+		noteReuse(socket as Socket);
 	}
 
 	override createConnection(...parameters: unknown[]): Duplex | null | undefined {

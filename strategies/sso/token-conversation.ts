@@ -12,7 +12,6 @@ import type {
 	TokenCache,
 } from '../../src/strategy/index.ts';
 import {tokenKey} from '../../src/strategy/index.ts';
-import {unsentRequest} from '../bearer/nested-token.ts';
 import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import type {Preparation, TokenClient} from './token-client.ts';
@@ -117,6 +116,7 @@ export class TokenConversation implements AuthStrategy {
 		const {clientId} = (await client.prepare()).client;
 		const asked = {client: clientId, server: this.#server()};
 		try {
+			const {unsentRequest} = await import('../bearer/nested-token.ts');
 			const request = unsentRequest({method: 'GET', url, tenant}, true);
 			const {token} = await this.#obtain(request, true);
 			const evidence = {
