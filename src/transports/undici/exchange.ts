@@ -115,14 +115,16 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const leg = new HeldLeg(this);
 		this.#leg = leg;
 		this.#legs += 1;
-		this.#report?.countLeg();
+		this.#report?.beginLeg();
 		const ready = this.#ready?.connection;
 		const dispatcher =
 			ready?.isOpen === true ? ready.client : connections.dispatcherFor(route, target, request);
 		dispatcher.dispatch(this.#optionsFor(request), leg);
-		if (before === undefined) return leg.answered;
+		const report = this.#report;
+		if (before === undefined && report === undefined) return leg.answered;
 		return leg.answered.then(answered => {
-			before.giveUp();
+			report?.endLeg(answered.response.status);
+			before?.giveUp();
 			return answered;
 		});
 	}
@@ -276,7 +278,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#reason = error;
 		this.#isOver = true;
 		this.#leg?.abort(error);
-		this.#report?.end(undefined, this.#request);
+		this.#report?.end(undefined, this.#request, error);
 		this.#close();
 		handler.onResponseError?.(this, told);
 		this.#forget();
