@@ -157,15 +157,17 @@ export function compose(
 	const tokens = provide(TokenCache, openCache);
 
 	const certificates = lazyCertificates(async () => {
-		const [{CertificateManager}, {AcmeConnection}, plugIns, {userAgent}] = await Promise.all([
-			import('./certificates/manager.ts'),
-			import('./issuers/acme/connection.ts'),
-			import('./certificates/plug-ins.ts'),
-			import('./certificates/user-agent.ts'),
-		]);
+		const [{CertificateManager}, {AcmeConnection}, plugIns, {userAgent}, {DirectHttpClient}] =
+			await Promise.all([
+				import('./certificates/manager.ts'),
+				import('./issuers/acme/connection.ts'),
+				import('./certificates/plug-ins.ts'),
+				import('./certificates/user-agent.ts'),
+				import('./http/direct-client.ts'),
+			]);
 		const settings = configuration.certificates;
 		// Each try has to be signed again, so the client below makes one only.
-		const http = new GotHttpClient(got, trust, agents, {timeout: settings.timeout, retries: 0}, ways);
+		const http = new DirectHttpClient(trust, agents, {timeout: settings.timeout}, ways);
 		const registered = <Factory>(token: InjectionToken<Factory>): Factory[] =>
 			container.isRegistered(token, true) ? container.resolveAll(token) : [];
 		const connections = new Map<string, InstanceType<typeof AcmeConnection>>();

@@ -17,9 +17,10 @@ import type {Logger} from './observability/logger.ts';
 import {type RuleStatus, statusOfRule} from './rule-status.ts';
 import type {StrategyClass} from './strategy/index.ts';
 import type {ProxyServer, WayOut} from './tls/way-out.ts';
-import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import {beginFlow, type Flow, type FlowOptions, prepareLeg} from './transports/flow.ts';
 import {loadGot} from './transports/got/load.ts';
 import {checkSetting} from './transports/request-setting.ts';
+import type {TlsMaterial} from './transports/tls-material.ts';
 import {
 	type AnyDispatcher,
 	createDispatcher,
@@ -58,8 +59,8 @@ export interface Authorization {
 	/** By lower-case name. May hold a secret. */
 	readonly headers: Record<string, string>;
 	/**
-	 * Options to spread into `https.request`: the client certificate, the CA certificates, and the check of the
-	 * server's certificate where the trust store has more to check than signatures. May hold a secret.
+	 * Options to spread into `https.request`, or to make an agent of, after any of one's own: the client certificate, and
+	 * all that verifies the server. For https, where there is a rule or a trust store. May hold a secret.
 	 */
 	readonly tls?: TlsMaterial;
 }
@@ -302,9 +303,13 @@ class ConfiguredGatepass implements Gatepass {
 		const target = parseUrl(url);
 		const method = (options.method ?? 'GET').toUpperCase();
 		const setting = checkSetting(options.gatepass, 'options.gatepass');
-		const router: Router =
-			setting === false ? this.#composition.router.withoutRules : this.#composition.router;
-		return beginFlow(router.route(target, method), target, method, {...options, ...(setting || {})});
+		const {router} = this.#composition;
+		const chosen: Router = setting === false ? router.withoutRules : router;
+		return beginFlow(chosen.route(target, method), target, method, {
+			...options,
+			...(setting || {}),
+			...(setting !== false && {tellUnmatched: status => router.tellUnmatched(target, status)}),
+		});
 	}
 
 	get certificates(): Certificates {

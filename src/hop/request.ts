@@ -7,6 +7,7 @@ import type {
 	AuthHeaders,
 	AuthRequest,
 	AuthStrategy,
+	BodyEncoder,
 	Connection,
 	HopProxy,
 	Identity,
@@ -33,6 +34,10 @@ export interface HopContext {
 	 * @throws {StrategyError} where it cannot be read, or is too large.
 	 */
 	readBody?: (() => Promise<Uint8Array | undefined>) | undefined;
+	/** How many bytes the body has, where that is known; absent: the transport does not send it, so nobody can encode it. */
+	bodyLength?: (() => number | undefined) | undefined;
+	/** Path and query to the byte, where the transport sends them as its caller wrote them; absent: those of the URL. */
+	readonly requestTarget?: string | undefined;
 	/** The caller's signal: once it is aborted, nothing more is sent. */
 	readonly signal?: AbortSignal | undefined;
 	/** Have the connection for the next leg ready; absent: the transport cannot. */
@@ -112,6 +117,10 @@ export class HopRequest implements AuthRequest {
 	refusal: GatepassError | undefined;
 	readonly #connect: HopContext['connect'];
 	readonly #read: HopContext['readBody'];
+	readonly #length: HopContext['bodyLength'];
+	readonly #requestTarget: string | undefined;
+	/** What makes of the body's bytes what is sent, where the strategy wants that. */
+	encoder: BodyEncoder | undefined;
 	#replayable: boolean;
 	#reading: Promise<void> | undefined;
 	readonly #original: URL;
@@ -126,6 +135,23 @@ export class HopRequest implements AuthRequest {
 		this.tenant = context.tenant ?? rule?.tenant;
 		this.#connect = context.connect;
 		this.#read = context.readBody;
+		this.#length = context.bodyLength;
+		this.#requestTarget = context.requestTarget;
+	}
+
+	get requestTarget(): string {
+		return this.#requestTarget ?? this.#original.pathname + this.#original.search;
+	}
+
+	get bodyLength(): number | undefined {
+		return this.body?.byteLength ?? this.#length?.();
+	}
+
+	get encodeBody(): AuthRequest['encodeBody'] {
+		if (this.#length === undefined) return undefined;
+		return encoder => {
+			this.encoder = encoder;
+		};
 	}
 
 	/** What was read into memory can be sent again. */

@@ -28,6 +28,7 @@ import {serveReverse, upgradeReverse} from './reverse.ts';
 import {Secret} from './secret.ts';
 import {serverSettings} from './server-settings.ts';
 import {Tunnels} from './tunnel.ts';
+import {unparsed} from './unparsed.ts';
 
 export interface ProxySettings {
 	/** A secret; `undefined`: every local user may use the proxy. */
@@ -296,30 +297,4 @@ function authorityOf(name: string, port: number, scheme: string): string {
 	const bare = addressIn(name) ?? name;
 	const host = bare.includes(':') ? `[${bare}]` : bare;
 	return port === (scheme === 'https' ? 443 : 80) ? host.toLowerCase() : `${host}:${port}`.toLowerCase();
-}
-
-/** What the parser does not take. */
-function unparsed({code = '', message}: NodeJS.ErrnoException): Problem {
-	if (code === 'HPE_HEADER_OVERFLOW') {
-		return {
-			status: 431,
-			code: 'headers-too-large',
-			detail: 'The headers of the request are larger than 64 kB',
-			hint: 'Send fewer, or smaller cookies',
-		};
-	}
-	if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-		return {
-			status: 408,
-			code: 'request-late',
-			detail: 'The headers of the request did not come within a minute',
-			hint: 'Send the request again',
-		};
-	}
-	return {
-		status: 400,
-		code: 'request-malformed',
-		detail: `This is no HTTP request that can be read in one way only (${code}: ${message.replace(/^Parse Error: /, '')})`,
-		hint: 'Send HTTP/1.1 by RFC 9112: one length, lines that end with CR LF, no blanks before a colon',
-	};
 }

@@ -17,7 +17,7 @@ import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
-import {type BodyOptions, readGotBody} from './got-body.ts';
+import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
 import type {LegAnswer} from './leg-answer.ts';
 import {type Send, sendPlain, sendWhole, withTls} from './send-leg.ts';
 import {StandInRequest} from './stand-in.ts';
@@ -109,6 +109,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		}
 		const headers = {...(this.#native.headers as HeaderRecord)};
 		context.readBody = () => this.#readBody();
+		context.bodyLength = () => gotBodyLength(this.#options, headers);
 		this.#request = new HopRequest(this.#url, this.#native.method ?? 'GET', headers, context, info);
 		return this.#request;
 	}
@@ -154,6 +155,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				explain: error => explainTlsFailure(error, this.#route.trust, this.#context.shown, this.#url),
 				signal: this.#context.signal,
 				body: this.#bytes ?? this.#options.body,
+				encoder: request.encoder,
 				onGivenUp: this.#givenUp.reject,
 			});
 			this.#open(this.#standIn);
@@ -162,7 +164,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			leg.destroy();
 			return this.#givenUp.promise;
 		} else {
-			this.#standIn.next(leg, this.#bytes ?? this.#options.body);
+			this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 		}
 		const answer = await Promise.race([this.#standIn.answer(), this.#givenUp.promise]);
 		this.#report?.endLeg(answer.message.statusCode ?? 0);

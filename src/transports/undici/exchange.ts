@@ -11,7 +11,8 @@ import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {bytesOf} from '../body-bytes.ts';
+import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
+import {noteLostConnection} from '../lost-connection.ts';
 import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';
 import type {Connections} from './connections.ts';
 import {keepOnly, marked, markedRaw, type RawHeaders, toRecord} from './headers.ts';
@@ -65,7 +66,9 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const {replayable} = this.#body;
 		const connect = (_request: HopRequest, timeout: number) => this.#connect(timeout);
 		const readBody = () => this.#readBody();
-		const context = {fresh, tenant, replayable, connect, readBody};
+		const bodyLength = () => lengthIn(headers) ?? byteLengthOf(this.#body.body);
+		const requestTarget = target.path;
+		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
 		this.#report = isReported ? reportHop(route, target.url, target.method) : undefined;
 	}
@@ -150,7 +153,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	}
 
 	#optionsFor(request: HopRequest): Dispatcher.DispatchOptions {
-		const {headers, addsQuery, target, proxy} = request;
+		const {headers, addsQuery, target, proxy, encoder} = request;
 		const {options, target: own, route, connections} = this.#settings;
 		const named = connections.proxyFor(route, own, request);
 		if (proxy === undefined && named?.authorization !== undefined) {
@@ -165,7 +168,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			path: isForProxy ? own.url.origin + path : path,
 			query: undefined,
 			headers: headers.asSent(),
-			body: this.#body.body,
+			body: encoder === undefined ? this.#body.body : encoder(chunksOf(this.#body.body)),
 			gatepass: undefined,
 		} as unknown as Dispatcher.DispatchOptions;
 	}
@@ -274,7 +277,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const explained = this.#isAborted
 			? undefined
 			: explainTlsFailure(error, route.trust, identity, target.url);
-		const told = explained ?? error;
+		const isLost = explained === undefined && !this.#isAborted && this.#answer === undefined;
+		const told = isLost ? noteLostConnection(error, target.method, target.url) : (explained ?? error);
 		this.#reason = error;
 		this.#isOver = true;
 		this.#leg?.abort(error);
