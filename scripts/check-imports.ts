@@ -47,7 +47,13 @@ export const layers: readonly (readonly string[])[] = [
 	['src/files/'],
 	['src/schema/'],
 	['src/name-command.ts'],
-	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
+	[
+		'src/errors.ts',
+		'src/version.ts',
+		'src/observability/redact.ts',
+		'src/observability/redact-query.ts',
+		'src/observability/decode-text.ts',
+	],
 	['src/diagnostics/'],
 ];
 
