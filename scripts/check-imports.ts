@@ -45,7 +45,6 @@ export const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
-	['src/schema/'],
 	['src/name-command.ts'],
 	[
 		'src/errors.ts',
@@ -57,14 +56,10 @@ export const layers: readonly (readonly string[])[] = [
 	['src/diagnostics/'],
 ];
 
-/**
- * All that a strategy may import besides other strategies: what a user's own strategy has, too. In the place of the
- * schemas, those have a library of their user's choice.
- */
+/** All that a strategy may import besides other strategies: what a user's own strategy has, too. */
 const openToStrategies = [
 	'src/strategy/index.ts',
 	'src/strategy/challenges.ts',
-	'src/schema/index.ts',
 	'src/errors.ts',
 	'src/diagnostics/diagnostic.ts',
 ];

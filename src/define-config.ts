@@ -1,5 +1,5 @@
 /** `defineConfig`: a configuration in a program, whose options are checked by the editor and the compiler. */
-
+import type {z} from 'zod';
 import type {chainOptions} from '../strategies/chain/index.ts';
 import type {digestOptions} from '../strategies/digest/options.ts';
 import type {gridCertificateOptions} from '../strategies/grid-certificate/options.ts';
@@ -9,7 +9,6 @@ import type {tokenExchangeOptions} from '../strategies/sso-token-exchange/option
 import type {staticTokenOptions} from '../strategies/static-token/options.ts';
 import type {wlcgTokenOptions} from '../strategies/wlcg-token/index.ts';
 import type {ConfigurationInput} from './config/schema.ts';
-import type * as z from './schema/index.ts';
 
 /**
  * The options of each strategy, by its name, as they are written. A strategy of one's own is added by declaring it:

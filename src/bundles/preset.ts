@@ -1,10 +1,10 @@
 /** The preset of a bundle: which servers it is for, endpoints, default options by strategy. Written by hand. */
 import {existsSync} from 'node:fs';
 import {parseDocument} from 'yaml';
+import {z} from 'zod';
 import {GatepassError} from '../errors.ts';
 import {readBoundedSync} from '../files/bounded-read.ts';
-import {type Pattern, PatternError, parsePattern} from '../host-rules/pattern.ts';
-import * as z from '../schema/index.ts';
+import {PatternError, parsePattern} from '../host-rules/pattern.ts';
 import type {Bundle} from './bundle.ts';
 
 /** It is written by hand. */
@@ -17,12 +17,13 @@ const defaultsSchema = z.strictObject({
 	unless: z.array(z.string()).default([]),
 });
 
-const pattern = z.string().superRefine((text, context) => {
+const pattern = z.string().transform((text, context) => {
 	try {
-		parsePattern(text);
+		return parsePattern(text);
 	} catch (error) {
 		if (!(error instanceof PatternError)) throw error;
 		context.addIssue({code: 'custom', message: error.message});
+		return z.NEVER;
 	}
 });
 
@@ -38,7 +39,7 @@ const presetSchema = z.strictObject({
 });
 
 /** What `preset.yaml` says. */
-export type Preset = Omit<z.output<typeof presetSchema>, 'servers'> & {readonly servers: readonly Pattern[]};
+export type Preset = z.output<typeof presetSchema>;
 /** The default options of one strategy. */
 export type StrategyDefaults = z.output<typeof defaultsSchema>;
 
@@ -48,7 +49,7 @@ export type StrategyDefaults = z.output<typeof defaultsSchema>;
  * @throws {GatepassError} where it is wrong.
  */
 export function readPreset({presetFile}: Bundle): Preset {
-	if (!existsSync(presetFile)) return {servers: [], endpoints: {}, strategies: {}};
+	if (!existsSync(presetFile)) return presetSchema.parse({});
 	const document = parseDocument(readBoundedSync(presetFile, largestFile).bytes.toString('utf8'), {
 		prettyErrors: true,
 	});
@@ -67,7 +68,7 @@ export function readPreset({presetFile}: Bundle): Preset {
 		);
 	}
 	const parsed = presetSchema.safeParse(document.toJS({maxAliasCount: 100}) ?? {});
-	if (parsed.success) return {...parsed.data, servers: parsed.data.servers.map(text => parsePattern(text))};
+	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;
 	const path = issue?.path.join('.') || 'its top';
 	throw new GatepassError(

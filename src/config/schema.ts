@@ -1,7 +1,7 @@
 /** The shape of a configuration. The JSON Schema that editors use (`gatepass/schema.json`) is generated from here. */
-import * as z from '../schema/index.ts';
+import {z} from 'zod';
 
-const oneOrMore = <Item extends z.Schema>(item: Item) => z.union([item, z.array(item).min(1)]);
+const oneOrMore = <Item extends z.ZodType>(item: Item) => z.union([item, z.array(item).min(1)]);
 
 const pattern = z.string().describe('[scheme://]host[:port][/path]; the scheme is https when left out');
 

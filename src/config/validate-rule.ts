@@ -1,7 +1,6 @@
 /** Checks one host rule: its patterns, its strategy, and whether its credential would go over plain http. */
-
+import type {z} from 'zod';
 import type {HostRule} from '../host-rules/host-rule.ts';
-import type * as z from '../schema/index.ts';
 import {isLoopback} from '../strategy/hosts.ts';
 import {definitionOf, type StrategyDefinition} from '../strategy/index.ts';
 import {checkDefaults, completeOptions} from './bundle-defaults.ts';

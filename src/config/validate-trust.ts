@@ -1,8 +1,8 @@
 /** Checks one entry under `trust`. */
 import {accessSync, constants, readdirSync, statSync} from 'node:fs';
 import {join, resolve} from 'node:path';
+import type {z} from 'zod';
 import {bundleNames, findBundle} from '../bundles/bundle.ts';
-import type * as z from '../schema/index.ts';
 import {isWorkloadAddress} from '../spiffe/workload-api.ts';
 import {homeFolder, resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';

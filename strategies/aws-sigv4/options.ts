@@ -1,5 +1,5 @@
 /** The options of `aws-sigv4`. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 import {programShape} from '../command/options.ts';
 import {keepsPath} from './canonical.ts';
 import {checksumNames} from './checksums.ts';

@@ -1,7 +1,7 @@
 /** Where a token comes from that is handed on: a file, a variable, a program, a function. Read again whenever it is wanted. */
 import {createHash, randomUUID} from 'node:crypto';
+import {z} from 'zod';
 import {CredentialUnavailableError, GatepassError} from '../../src/errors.ts';
-import * as z from '../../src/schema/index.ts';
 import {
 	type Environment,
 	type Notices,

@@ -1,7 +1,6 @@
 /** `chain`: strategies tried in order while their credential is unavailable. */
-
+import {z} from 'zod';
 import {CredentialUnavailableError, GatepassError} from '../../src/errors.ts';
-import * as z from '../../src/schema/index.ts';
 import {
 	type AuthRequest,
 	type AuthStrategy,

@@ -1,5 +1,5 @@
 /** A strategy inside of another one's options. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 
 export const nestedStrategy = z.strictObject({
 	strategy: z.string().min(1).describe('The name of a strategy'),

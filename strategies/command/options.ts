@@ -1,5 +1,5 @@
 /** The options of `command`, and of all that take a credential from a program. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 
 /** Milliseconds. Some programs are written in languages that take a second to start, and ask a server then. */
 const usualTimeout = 30_000;

@@ -1,5 +1,5 @@
 /** The options of `digest`. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 
 export const digestOptions = z.strictObject({
 	username: z

@@ -1,5 +1,5 @@
 /** The options of `grid-certificate`. Without any, the certificate is searched for. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 import {isFileContent} from '../../src/strategy/index.ts';
 
 const path = z

@@ -1,6 +1,6 @@
 /** The options of `http-signature`. */
 import {createPrivateKey, createSecretKey, type KeyObject} from 'node:crypto';
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 import {algorithms, algorithmsOf} from './algorithms.ts';
 import {parseComponent} from './components.ts';
 

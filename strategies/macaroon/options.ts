@@ -1,5 +1,5 @@
 /** The options of `macaroon`. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 import {nestedStrategy} from '../chain/nested-strategy.ts';
 
 export const macaroonOptions = z.strictObject({

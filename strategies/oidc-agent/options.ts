@@ -1,5 +1,5 @@
 /** The options of `oidc-agent`. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 
 export const oidcAgentOptions = z
 	.strictObject({

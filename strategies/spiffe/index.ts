@@ -1,7 +1,6 @@
 /** `spiffe`: shows the X.509-SVID that the SPIFFE Workload API gives this workload. */
-
+import {z} from 'zod';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import * as z from '../../src/schema/index.ts';
 import {
 	type AuthRequest,
 	type AuthStrategy,

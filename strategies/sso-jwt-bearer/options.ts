@@ -1,5 +1,5 @@
 /** The options of `sso-jwt-bearer`. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 import {sourceForms} from '../bearer/source.ts';
 import {refuseMistakes, ssoShape} from '../sso/options.ts';
 

@@ -1,5 +1,5 @@
 /** The options of `sso-token-exchange`. */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 import {promptForms} from '../bearer/source.ts';
 import {nestedStrategy} from '../chain/nested-strategy.ts';
 import {refuseMistakes, ssoShape} from '../sso/options.ts';

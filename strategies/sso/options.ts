@@ -1,7 +1,6 @@
 /** The options that all strategies share which get their tokens from an OAuth 2 authorization server. */
-
+import {z} from 'zod';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import * as z from '../../src/schema/index.ts';
 import {sourceOptions} from '../bearer/source.ts';
 import {gridCertificateOptions} from '../grid-certificate/options.ts';
 
@@ -142,7 +141,7 @@ function mistakesBeside(options: SsoOptions): [keyof SsoOptions, string][] {
 }
 
 /** A schema's check that reports what {@link mistakesIn} finds. */
-export function refuseMistakes(options: SsoOptions, context: z.RefinementContext): void {
+export function refuseMistakes(options: SsoOptions, context: z.RefinementCtx): void {
 	for (const [option, message] of mistakesIn(options))
 		context.addIssue({code: 'custom', path: [option], message});
 }

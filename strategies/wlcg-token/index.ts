@@ -1,5 +1,5 @@
 /** `wlcg-token`: a bearer token found as WLCG Bearer Token Discovery says (https://doi.org/10.5281/zenodo.3937438). */
-import * as z from '../../src/schema/index.ts';
+import {z} from 'zod';
 import {
 	type AuthRequest,
 	type AuthStrategy,
