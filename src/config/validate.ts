@@ -1,6 +1,7 @@
 /** Checks a configuration whole, reports every mistake, and turns it into what the rest of gatepass works with. */
-import type {HostRule} from '../host-rules/host-rule.ts';
+
 import type {z} from 'zod';
+import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Configuration, TrustEntry} from './configuration.ts';
 import type {ValidationContext} from './context.ts';
 import type {SecretFile} from './interpolate.ts';
