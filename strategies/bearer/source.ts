@@ -114,7 +114,7 @@ export function openSource(options: SourceOptions, option: string, services: Sou
 		const files = new TokenFiles();
 		const read = async (): Promise<string> => {
 			try {
-				return checked(files.read(file), file);
+				return checked(await files.read(file), file);
 			} catch (error) {
 				if (error instanceof GatepassError) throw error;
 				throw unavailable(`cannot be read from ${file} (${reasonOf(error)}). Put the token there`, error);

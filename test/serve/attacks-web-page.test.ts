@@ -129,7 +129,7 @@ describeWith(chromium, 'a web page', () => {
 			const lines = proxy
 				.lines()
 				.slice(before)
-				.filter(({target}) => !String(target).startsWith('/-/'));
+				.filter(({target}) => String(target).startsWith('/runs/'));
 			// All of them came, and none went further.
 			expect(new Set(lines.map(({target}) => target)).size).toBe(sent + 1);
 			for (const {status, code} of lines) expect([403, 'origin-foreign']).toEqual([status, code]);

@@ -135,6 +135,15 @@ describe('what a program reads', () => {
 	});
 });
 
+it('DAVIX_USE_LIBCURL is left as it was, where somebody has set it', async () => {
+	const own = await createWorkspace({});
+	const {stdout} = await own.run(['run', '--', 'printenv', 'DAVIX_USE_LIBCURL'], {
+		env: {DAVIX_USE_LIBCURL: '0'},
+	});
+	expect(stdout).toBe('0\n');
+	await own.close();
+});
+
 describe('NO_PROXY', () => {
 	const without = (before: string, ...rules: string[]): string =>
 		hostsWithoutProxy(
