@@ -195,6 +195,20 @@ describeWith(pebble, 'pebble', () => {
 		expect(leaf.subjectAltName).toBe('DNS:foreign.example.test');
 	});
 
+	test('the chain to the issuer that is wanted, of several; without it, the usual one', async () => {
+		const server = await pebbleFor({alternateRoots: 2, nonceReject: 0});
+		const names = await Promise.all(
+			[0, 1, 2].map(async index => new X509Certificate(await server.root(index)).subject.replace('CN=', '')),
+		);
+		expect(new Set(names).size).toBe(3);
+		for (const [index, wanted] of [...names, 'nobody'].entries()) {
+			const {chain} = await obtain(server, ['chain.example.test'], {preferredChain: wanted});
+			const [intermediate] = chain.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? [];
+			const issuer = new X509Certificate(intermediate as string).issuer.replace('CN=', '');
+			expect(issuer).toBe(names[index] ?? names[0]);
+		}
+	});
+
 	test.each([50, 90])('with %i percent of the nonces refused', async nonceReject => {
 		const server = await pebbleFor({nonceReject});
 		const {leaf} = await obtain(server, ['nonce.example.test']);
