@@ -5,7 +5,7 @@ import {chmod, cp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
-import {afterFailure, dueAt, type RenewalState} from '../../src/certificates/due.ts';
+import {afterFailure, dueAt, type RenewalState, rememberInformation} from '../../src/certificates/due.ts';
 import {makeAuthenticator} from '../../src/certificates/plug-ins.ts';
 import {changeAccountKey} from '../../src/issuers/acme/account.ts';
 import {AccountKey} from '../../src/issuers/acme/jws.ts';
@@ -522,6 +522,25 @@ describe('when to renew', () => {
 		expect(pauses.slice(0, 5)).toEqual([1, 10, 100, 1440, 1440]);
 		expect(pauses).toHaveLength(34);
 		expect((afterFailure(state, 0, 3 * 86_400_000).nextAttempt as number) / 86_400_000).toBe(3);
+	});
+
+	test.each([
+		[undefined, 6],
+		[{retryAfter: 60_000}, 1 / 60],
+		[{retryAfter: 86_400_000}, 12],
+	])('the authority is asked again after %j: in %d hours, twice a day at least', (answer, hours) => {
+		const information = answer && {start: 1000, end: 2000, ...answer};
+		const {askAgainAt = 0, renewAt} = rememberInformation({attempts: 0}, lasting(90), information, 0);
+		expect(askAgainAt / 3_600_000).toBeCloseTo(hours);
+		if (answer !== undefined) expect(renewAt).toBeGreaterThanOrEqual(1000);
+		// And a moment that was drawn stays, as long as the window has it.
+		const again = rememberInformation(
+			{attempts: 0, serialNumber: '01', renewAt: 1500},
+			lasting(90),
+			information,
+			0,
+		);
+		expect(again.renewAt).toBe(answer === undefined ? undefined : 1500);
 	});
 
 	test('the jitter is for what is due by itself, not for what is forced', async () => {
