@@ -29,7 +29,13 @@ import {writeState} from './due.ts';
 import {HookRun} from './hook-run.ts';
 import {type ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
-import {giveKeyUp, type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
+import {
+	giveKeyUp,
+	noteRevoked,
+	type RenewalParameters,
+	readParameters,
+	writeParameters,
+} from './renewal-parameters.ts';
 import {type Look, type RenewalResult, Renewing, type RenewOptions} from './renewing.ts';
 import {type LineageStatus, statusesIn, statusOf} from './status.ts';
 import {FolderTurns, Turns} from './turns.ts';
@@ -247,14 +253,16 @@ export class CertificateManager {
 				: (await this.#accounts.find(account, {server})).account;
 			const connection = this.#parts.connect(serverOf(this.#parts, server));
 			await revokeCertificate(connection, certificate, {signer, ...rest});
+			noteRevoked(lineage.configuration, certificate.serialNumber);
 			// Nobody takes it any more: renewed at the next look, unless it is given up.
-			if (rest.reason === 'cessationOfOperation' || rest.reason === 'affiliationChanged') return;
-			writeState(lineage.configuration, {
-				attempts: 0,
-				serialNumber: certificate.serialNumber,
-				renewAt: Date.now(),
-				askAgainAt: Date.now() + 43_200_000,
-			});
+			if (rest.reason !== 'cessationOfOperation' && rest.reason !== 'affiliationChanged') {
+				writeState(lineage.configuration, {
+					attempts: 0,
+					serialNumber: certificate.serialNumber,
+					renewAt: Date.now(),
+					askAgainAt: Date.now() + 43_200_000,
+				});
+			}
 			if (rest.reason === 'keyCompromise') giveKeyUp(lineage.configuration, certificate.serialNumber);
 			await lineage.save();
 		});

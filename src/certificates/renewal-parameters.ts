@@ -83,6 +83,15 @@ export function isKeyGivenUp(configuration: ConfigObject, serialNumber: string):
 	return configuration.text(own, 'key_given_up') === serialNumber;
 }
 
+/** The certificate with this serial number was revoked. */
+export function noteRevoked(configuration: ConfigObject, serialNumber: string): void {
+	configuration.set(own, 'revoked', serialNumber);
+}
+
+export function isKnownRevoked(configuration: ConfigObject, serialNumber: string): boolean {
+	return configuration.text(own, 'revoked') === serialNumber;
+}
+
 /** Whether certbot can renew it: it has no word for some authenticators. */
 export function isForCertbot(configuration: ConfigObject): boolean {
 	return configuration.text(own, 'authenticator') === undefined;

@@ -70,7 +70,7 @@ async function describeAll(
 async function describe(identities: readonly ListedIdentity[], folders: readonly string[]): Promise<string> {
 	if (identities.length === 0) {
 		const places = folders.length === 0 ? 'in the usual places' : `in ${folders.map(shortPath).join(', ')}`;
-		return `There is no certificate ${places}. 'gatepass cert import' takes one over, 'gatepass cert request' asks for one.`;
+		return `There is no certificate ${places}. 'gatepass cert import' takes one over, 'gatepass cert request' asks for one, 'gatepass cert obtain' gets one from an ACME server.`;
 	}
 	return renderTable(
 		['  name', 'kind', 'valid until', 'folder'],

@@ -1,7 +1,7 @@
 /** How certificates that renew themselves are shown, to people and to machines. */
 import type {Certificates} from '../certificates/lazy.ts';
 import type {LineageStatus} from '../certificates/status.ts';
-import {describeTime, paint} from './output.ts';
+import {describeDistance, describeTime, paint} from './output.ts';
 import {renderTable} from './table.ts';
 
 /** What an ACME server issued, as `--json` shows it beside identities and rules. */
@@ -11,7 +11,7 @@ export interface RenewedCertificate extends Omit<LineageStatus, 'due'> {
 	readonly due: boolean;
 	/** When it is, in milliseconds since 1970. */
 	readonly renewAt: number;
-	/** Whether it can be shown: it is not damaged, and has not expired. */
+	/** Whether it can be shown: it is not damaged nor revoked, and has not expired. */
 	readonly available: boolean;
 }
 
@@ -22,7 +22,7 @@ export async function renewedCertificates(certificates: Certificates): Promise<R
 		...status,
 		due: now >= due,
 		renewAt: due,
-		available: status.notBefore <= now && now < status.notAfter,
+		available: !status.isRevoked && status.notBefore <= now && now < status.notAfter,
 	}));
 }
 
@@ -35,7 +35,8 @@ export async function describeRenewed(renewed: readonly RenewedCertificate[]): P
 			return [
 				`${sign} ${name}`,
 				isDamaged ? '' : describeTime(notAfter),
-				isDamaged ? '' : describeTime(renewAt),
+				// By itself, so that when is enough: a second date would not fit into 80 columns.
+				isDamaged ? '' : due ? 'now' : describeDistance(renewAt - Date.now()),
 			];
 		}),
 		renewed.map(({domains, warnings, isForCertbot}) =>

@@ -83,6 +83,9 @@ describeWith(pebble, 'with pebble', () => {
 		]);
 		expect(revoked).toMatchObject({code: 0, stdout: '✔ revoked a.example.test\n'});
 		expect(await server.statusOf(again.serialNumber)).toBe('Revoked');
+		expect((await workspace.run(['cert', 'list', ...folder])).stdout).toMatch(
+			/✖ a\.example\.test .* now\n.*it is revoked/,
+		);
 		expect((await workspace.run(['cert', 'delete', '--cert-name', 'a.example.test', ...folder])).code).toBe(
 			0,
 		);
@@ -338,7 +341,7 @@ test('without a server, and without a certificate, it says so', async () => {
 		const gone = await workspace.run(['cert', 'delete', '--cert-name', 'a', '--config-dir', 'x']);
 		expect(gone.stderr).toMatch(/There is no certificate 'a'/);
 		const back = await workspace.run(['cert', 'rollback', '--config-dir', 'x']);
-		expect(back.stderr).toMatch(/1 changes cannot be taken back\. There is none/);
+		expect(back.stderr).toMatch(/1 change cannot be taken back\. There is none/);
 	} finally {
 		await workspace.close();
 	}

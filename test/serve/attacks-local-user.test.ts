@@ -135,4 +135,25 @@ case "$arguments" in *"$secret"*) echo "arguments with it" ;; *run*) echo "argum
 		]);
 		expect(readdirSync(workspace.path('runtime'))).toEqual([]);
 	});
+
+	it('who has hung up before their user is looked up is nobody, and not root', async () => {
+		// The kernel gives what nobody has open any more to user 0.
+		const hangUp = `
+import socket, sys
+place = ('127.0.0.1', int(sys.argv[1]))
+for path in range(5):
+    s = socket.create_connection(place)
+    s.sendall(b'DELETE ' + sys.argv[2].encode() + b'hung-up HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')
+    s.close()`;
+		const probe = `
+port=$(echo "$JAVA_TOOL_OPTIONS" | sed 's/.*-Dhttp.proxyPort=\\([0-9]*\\).*/\\1/')
+kill -STOP $PPID
+${as.join(' ')} /usr/bin/python3 -c ${quote(hangUp)} $port ${server.origin}/
+kill -CONT $PPID
+curl -s --noproxy '' -x http://127.0.0.1:$port ${server.origin}/last`;
+		const before = server.requests.length;
+		const {stdout} = await workspace.run(['run', '--', 'sh', '-c', probe]);
+		expect(stdout).toBe('Bearer the-token');
+		expect(server.requests.slice(before).map(({url}) => url)).toEqual(['/last']);
+	});
 });

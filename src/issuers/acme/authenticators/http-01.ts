@@ -79,7 +79,7 @@ export class WebrootAuthenticator implements Authenticator {
 		for (let attempt = 1; ; attempt++) {
 			try {
 				for (const folder of folders) {
-					if ((await mkdir(folder, {recursive: false}).catch(ignoreExisting)) !== 'there') made.add(folder);
+					if ((await mkdir(folder).catch(ignoreExisting(folder))) !== 'there') made.add(folder);
 				}
 				await replaceFile(file, keyAuthorization, 0o644);
 				break;
@@ -98,14 +98,16 @@ export class WebrootAuthenticator implements Authenticator {
 	}
 }
 
-function ignoreExisting(error: NodeJS.ErrnoException): 'there' {
-	if (error.code === 'EEXIST') return 'there';
-	throw new GatepassError(
-		{
-			code: 'challenge-folder-unusable',
-			what: `The folder for challenges cannot be made (${error.code})`,
-			hint: 'Check that the webroot is there, and its rights',
-		},
-		{cause: error},
-	);
+function ignoreExisting(folder: string): (error: NodeJS.ErrnoException) => 'there' {
+	return error => {
+		if (error.code === 'EEXIST') return 'there';
+		throw new GatepassError(
+			{
+				code: 'challenge-folder-unusable',
+				what: `The folder for challenges, ${folder}, cannot be made (${error.code})`,
+				hint: 'Check that the webroot is there, and its rights',
+			},
+			{cause: error},
+		);
+	};
 }
