@@ -57,10 +57,10 @@ describe('by the timer', () => {
 		onTestFinished(() => proxy.close());
 		const texts = (): string[] => proxy.proxy.activity.warnings.map(({text}) => text);
 		vi.advanceTimersByTime(interval);
-		await expect.poll(texts).toEqual([expect.stringMatching(/alice ends in less than 30 days/)]);
+		await expect.poll(texts).toEqual([expect.stringMatching(/alice expires in less than 30 days/)]);
 		vi.setSystemTime(Date.now() + 3 * 86_400_000);
 		vi.advanceTimersByTime(interval);
-		await expect.poll(texts).toContainEqual(expect.stringMatching(/alice ends in less than 10 days/));
+		await expect.poll(texts).toContainEqual(expect.stringMatching(/alice expires in less than 10 days/));
 	});
 });
 
