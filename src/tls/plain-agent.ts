@@ -6,6 +6,7 @@ import {Agent, type ClientRequest} from 'node:http';
 import type {LookupFunction, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
+import {keepNoConnections} from './agents.ts';
 import {limitIdle, unlimit} from './idle-limit.ts';
 import {noteReuse} from './stale.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
@@ -84,6 +85,11 @@ export class PlainAgents {
 			this.#byProxy.set(proxy.url.origin, agent);
 		}
 		return agent;
+	}
+
+	/** Let all connections end: idle ones now, those in use when their requests are through. */
+	letGo(): void {
+		for (const agent of [this.#direct, ...this.#byProxy.values()]) keepNoConnections(agent);
 	}
 
 	/** Close all connections. */
