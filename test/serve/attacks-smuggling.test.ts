@@ -154,6 +154,12 @@ const line =
 	form =>
 		`${written(form)}\r\nHost: ${form.host()}\r\n${form.pass}\r\n`;
 
+/** What stands behind it would be data of the other protocol to one, and a body to the other. */
+const upgrade =
+	(length: string): Written =>
+	form =>
+		`GET ${form.target('/first')} HTTP/1.1\r\nHost: ${form.host()}\r\n${form.pass}Connection: Upgrade\r\nUpgrade: websocket\r\n${length}\r\n${second(form)}`;
+
 const refused: readonly [name: string, request: Written][] = [
 	['two lengths', post('Content-Length: 0\r\nContent-Length: 44\r\n')],
 	['the same length twice', post('Content-Length: 3\r\nContent-Length: 3\r\n', () => 'abc')],
@@ -196,6 +202,8 @@ const refused: readonly [name: string, request: Written][] = [
 	['no version', line(({target}) => `GET ${target('/first')}`)],
 	['a backslash', line(({target}) => `GET ${target('/first\\..\\smuggled')} HTTP/1.1`)],
 	['a fragment', line(({target}) => `GET ${target('/first#/smuggled')} HTTP/1.1`)],
+	['an upgrade with a length', upgrade('Content-Length: 44\r\n')],
+	['an upgrade with chunks', upgrade('Transfer-Encoding: chunked\r\n')],
 	['TRACE', line(({target}) => `TRACE ${target('/first')} HTTP/1.1`)],
 ];
 

@@ -97,9 +97,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#native = native;
 		this.#options = options;
 		this.#send = send;
-		this.#report = route.events.isHeard('gatepass:request')
-			? reportHop(route, url, native.method ?? 'GET')
-			: undefined;
+		this.#report = reportHop(route, url, native.method ?? 'GET');
 		this.#givenUp.promise.catch(() => {});
 	}
 
@@ -142,7 +140,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	async #sendOnce(request: HopRequest): Promise<LegAnswer> {
 		if (this.#standIn?.isOver === true) return this.#givenUp.promise;
 		this.#context.signal?.throwIfAborted();
-		this.#report?.countLeg();
+		this.#report?.beginLeg();
 		this.#standIn?.letGoOfFirst();
 		const unwanted = this.#inHand?.message;
 		if (this.#inHand?.received.isWithheld === false) {
@@ -171,6 +169,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 		}
 		const answer = await this.#untilAnswered(this.#standIn, request);
+		this.#report?.endLeg(answer.message.statusCode ?? 0);
 		// Nobody has read it to its end meanwhile, so nobody will.
 		if (unwanted?.complete === false) unwanted.destroy();
 		this.#inHand = answer;
@@ -202,7 +201,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				this.#report?.end(((await this.opened) as {statusCode?: number}).statusCode);
 				return;
 			}
-			this.#report?.end(undefined, this.#request);
+			this.#report?.end(undefined, this.#request, error);
 			if (this.#standIn === undefined) this.#failToOpen(error);
 			else this.#standIn.fail(error as Error);
 		}
