@@ -7,8 +7,7 @@ import type {LookupFunction, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
 import {keepNoConnections} from './agents.ts';
-import {limitIdle, unlimit} from './idle-limit.ts';
-import {noteReuse} from './stale.ts';
+import {limitIdle, useAgain} from './idle-connections.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
@@ -32,8 +31,7 @@ export class PlainAgent extends Agent {
 
 	override reuseSocket(socket: Duplex, request: ClientRequest): void {
 		super.reuseSocket(socket, request);
-		unlimit(socket as Socket);
-		noteReuse(socket as Socket);
+		useAgain(socket as Socket);
 	}
 
 	override createConnection(...parameters: unknown[]): Duplex | null | undefined {

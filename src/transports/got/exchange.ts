@@ -15,7 +15,7 @@ import {runHop, type Transport} from '../../hop/run.ts';
 import {detachWhenDone} from '../../http/detach.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {mostResends} from '../../tls/stale.ts';
+import {mostResends} from '../../tls/idle-connections.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
