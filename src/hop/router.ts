@@ -10,7 +10,8 @@ import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
 import type {ProxyServer} from '../tls/way-out.ts';
 import type {Ways} from '../tls/ways.ts';
-import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
+import type {TrustLookup} from '../trust/no-trust-stores.ts';
+import type {TrustStore} from '../trust/trust-store.ts';
 import type {Route, Router, SwitchableRouter} from './request.ts';
 import {RotatingStrategy} from './rotating-strategy.ts';
 
@@ -22,6 +23,8 @@ export interface BoundRule {
 	readonly rule: HostRule;
 	readonly info: RuleInfo;
 	readonly carriesCredential: boolean;
+	/** Whether the server takes a connection for its first user's. */
+	readonly isConnectionBound?: boolean | undefined;
 	/** Built at its first use; always the same instance. */
 	readonly strategy: AuthStrategy;
 }
@@ -45,6 +48,7 @@ export function bindRules(
 			rule,
 			info,
 			carriesCredential: definitionOf(strategyOf(name))?.carriesCredential !== false,
+			isConnectionBound: rule.connectionBound,
 			get strategy() {
 				strategy ??=
 					rule.rotating === undefined
@@ -59,7 +63,7 @@ export function bindRules(
 export class HostRuleRouter implements SwitchableRouter {
 	readonly #matcher: Matcher<HostRule>;
 	readonly #rules: readonly BoundRule[];
-	readonly #trust: TrustStores;
+	readonly #trust: TrustLookup;
 	readonly #agents: TlsAgents;
 	readonly #owned: OwnedAgents;
 	readonly #ways: Ways;
@@ -83,7 +87,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	constructor(
 		matcher: Matcher<HostRule>,
 		rules: readonly BoundRule[],
-		trust: TrustStores,
+		trust: TrustLookup,
 		agents: TlsAgents,
 		owned: OwnedAgents,
 		ways: Ways,
