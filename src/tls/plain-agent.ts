@@ -2,19 +2,20 @@
  * Agents for plain http. What goes to this machine goes there directly: names of it are asked of nobody (RFC 6761
  * section 6.3), since whoever answers could name another machine.
  */
-import {Agent, type ClientRequest} from 'node:http';
+import type {ClientRequest} from 'node:http';
 import type {LookupFunction, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
 import {keepNoConnections} from './agents.ts';
 import {limitIdle, useAgain} from './idle-connections.ts';
+import {HttpAgent} from './node-http.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
 type Options = Record<string, unknown> & {host?: string | null};
 
 /** Connects to where it is told; a name of this machine leads to this machine. */
-export class PlainAgent extends Agent {
+export class PlainAgent extends HttpAgent {
 	readonly #through: {proxy: ProxyServer; way: WayOut} | undefined;
 
 	/** @param through the proxy that all of its connections lead to; absent: directly. */

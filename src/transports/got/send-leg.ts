@@ -1,11 +1,12 @@
 /** Makes the request of one leg from got's options, with the agent for its identity, trust store and proxy. */
-import {type ClientRequest, Agent as HttpAgent, type RequestOptions} from 'node:http';
+import type {ClientRequest, RequestOptions} from 'node:http';
 import {globalAgent} from 'node:https';
 import {isIP} from 'node:net';
 import {checkServerIdentity} from 'node:tls';
 import {type HeaderRecord, type HopContext, type HopRequest, type Route, spelled} from '../../hop/request.ts';
 import {setPath} from '../../http/sent-headers.ts';
 import {callersAgent, callersConnect} from '../../tls/callers-agents.ts';
+import {HttpAgent} from '../../tls/node-http.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
