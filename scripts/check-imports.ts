@@ -52,6 +52,7 @@ export const layers: readonly (readonly string[])[] = [
 		'src/observability/redact.ts',
 		'src/observability/redact-query.ts',
 		'src/observability/decode-text.ts',
+		'src/observability/decode-dumps.ts',
 	],
 	['src/diagnostics/'],
 ];
