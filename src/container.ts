@@ -9,6 +9,7 @@ import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
 import type {Configuration} from './config/configuration.ts';
 import {StrategyNotFoundError} from './errors.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
+import {sendOwn} from './hop/send-own.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
 import {fileFetcher} from './http/fetch-file.ts';
@@ -190,7 +191,12 @@ export function compose(
 				},
 			},
 		});
-		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
+		scope.register<Strategies>(Strategies, {
+			useValue: {
+				build: nested => build(nested, info),
+				send: (strategy, request) => sendOwn({info, strategy}, http, request),
+			},
+		});
 		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.
 		const wanted = strategyOf(strategy);
 		if (wanted === undefined) {

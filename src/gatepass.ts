@@ -254,7 +254,6 @@ class ConfiguredGatepass implements Gatepass {
 	readonly #composition: Composition;
 	readonly #withoutSecrets: boolean;
 	readonly #base: () => Got;
-	#got: Got | undefined;
 	#dispatcher: GatepassDispatcher | undefined;
 	#closing: Promise<void> | undefined;
 
@@ -274,8 +273,10 @@ class ConfiguredGatepass implements Gatepass {
 	}
 
 	get got(): Got {
-		this.#got ??= this.extend(this.#base());
-		return this.#got;
+		const got = this.extend(this.#base());
+		// From now on a property of its own: it is always the same.
+		Object.defineProperty(this, 'got', {value: got, configurable: true});
+		return got;
 	}
 
 	get dispatcher(): GatepassDispatcher {

@@ -11,7 +11,7 @@ export interface HopReport {
 
 /** The report of a hop that begins now; `undefined` where nobody listens. */
 export function reportHop({events, rule}: Route, url: URL, method: string): HopReport | undefined {
-	if (!events.isHeard('gatepass:request') || rule === undefined) return undefined;
+	if (!events.audience['gatepass:request'].hasSubscribers || rule === undefined) return undefined;
 	const begun = performance.now();
 	const {match, strategy, source} = rule.info;
 	let legs = 0;

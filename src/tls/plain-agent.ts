@@ -2,35 +2,24 @@
  * Agents for plain http. What goes to this machine goes there directly: names of it are asked of nobody (RFC 6761
  * section 6.3), since whoever answers could name another machine.
  */
-import {Agent, type ClientRequest} from 'node:http';
-import type {LookupFunction, Socket} from 'node:net';
+import {Agent} from 'node:http';
+import type {LookupFunction} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
-import {limitIdle, unlimit} from './idle-limit.ts';
+import {keepingApart} from './requests-apart.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
 type Options = Record<string, unknown> & {host?: string | null};
 
 /** Connects to where it is told; a name of this machine leads to this machine. */
-export class PlainAgent extends Agent {
+export class PlainAgent extends keepingApart(Agent) {
 	readonly #through: {proxy: ProxyServer; way: WayOut} | undefined;
 
 	/** @param through the proxy that all of its connections lead to; absent: directly. */
 	constructor(through?: {proxy: ProxyServer; way: WayOut}) {
 		super({keepAlive: true, scheduling: 'lifo'});
 		this.#through = through;
-	}
-
-	override keepSocketAlive(socket: Duplex): boolean {
-		const isKept = super.keepSocketAlive(socket) !== (false as unknown);
-		if (isKept) limitIdle(socket as Socket);
-		return isKept;
-	}
-
-	override reuseSocket(socket: Duplex, request: ClientRequest): void {
-		super.reuseSocket(socket, request);
-		unlimit(socket as Socket);
 	}
 
 	override createConnection(...parameters: unknown[]): Duplex | null | undefined {

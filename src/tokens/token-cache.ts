@@ -33,6 +33,11 @@ const closingPatience = 2000;
 /** How long those wait who look whether the holder of a lease has put a token into the store. */
 const pollInterval = 50;
 
+/**
+ * Milliseconds for which a look at the steady clock is good, by the machine's clock: less than those two may drift apart.
+ */
+const longestSureness = 1000;
+
 type Issue = (signal: AbortSignal) => Promise<Token>;
 
 /** A token that is to be fetched. */
@@ -47,6 +52,8 @@ interface Order {
 
 export class PersistentTokenCache implements TokenCache {
 	readonly #memory = new TokenMemory();
+	/** What is in memory, for the one look-up that every request makes. */
+	readonly #remembered = this.#memory.entries;
 	readonly #store: TokenStore;
 	readonly #backoffs: IssuerBackoffs;
 	readonly #events: Events;
@@ -74,12 +81,13 @@ export class PersistentTokenCache implements TokenCache {
 		if (options?.fresh === true) {
 			return untilWanted(() => this.#issues.run(key, signal => this.#fetch({key, issue, signal})));
 		}
-		const entry = this.#memory.get(key);
-		if (entry !== undefined) {
-			const now = steadyNow();
-			if (now < entry.usableUntil) {
-				if (now >= entry.renewAfter) this.#renew(key, issue, entry, now);
-				if (this.#events.isHeard('gatepass:token:hit'))
+		const kept = this.#remembered.get(key);
+		if (kept !== undefined) {
+			kept.isUsed = true;
+			const entry = kept.value;
+			const sinceLook = Date.now() - entry.lookedAt;
+			if ((sinceLook >= 0 && sinceLook < entry.sureFor) || this.#isUsable(key, issue, entry)) {
+				if (this.#events.audience['gatepass:token:hit'].hasSubscribers)
 					this.#events.publish('gatepass:token:hit', {key, from: 'memory'});
 				return entry.ready;
 			}
@@ -139,6 +147,16 @@ export class PersistentTokenCache implements TokenCache {
 		return stored;
 	}
 
+	/** By the steady clock, which is then good for a moment; a renewal that is due begins. */
+	#isUsable(key: string, issue: Issue, entry: RememberedToken): boolean {
+		const now = steadyNow();
+		if (now >= entry.usableUntil) return false;
+		if (now >= entry.renewAfter) this.#renew(key, issue, entry, now);
+		entry.lookedAt = Date.now();
+		entry.sureFor = Math.min(longestSureness, entry.renewAfter - now);
+		return true;
+	}
+
 	/** Renew in the background. Whatever comes of it, the token at hand stays in use until its end. */
 	#renew(key: string, issue: Issue, entry: RememberedToken, now: number): void {
 		// Set first: until this renewal is through, nobody begins another.
@@ -154,6 +172,7 @@ export class PersistentTokenCache implements TokenCache {
 			);
 			const asked = error instanceof TokenRequestError ? boundedBackoff(error.retryAfter ?? 0) : 0;
 			entry.renewAfter = steadyNow() + Math.max(pause, asked);
+			entry.sureFor = 0;
 		});
 	}
 

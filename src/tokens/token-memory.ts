@@ -4,7 +4,7 @@
  */
 import {createHash} from 'node:crypto';
 import type {Token} from '../strategy/services.ts';
-import {ExpiringMap} from './expiring-map.ts';
+import {ExpiringMap, type Kept} from './expiring-map.ts';
 import {steadyNow} from './steady-clock.ts';
 import type {StoredToken} from './stored-token.ts';
 
@@ -33,6 +33,9 @@ export interface RememberedToken {
 	renewAfter: number;
 	/** How often its renewal has failed. */
 	failures: number;
+	/** When it was last held against the steady clock, by the machine's, and for how long that is good: milliseconds. */
+	lookedAt: number;
+	sureFor: number;
 }
 
 /** What a server did with the tokens of a key. */
@@ -49,6 +52,11 @@ export class TokenMemory {
 	/** Milliseconds that an issuer's clock is ahead of this machine's, by key, where it was told. */
 	readonly #skews = new ExpiringMap<number>(mostNotes);
 	readonly #rejections = new ExpiringMap<Rejections>(mostNotes);
+
+	/** All entries, also those that have expired a moment ago. */
+	get entries(): ReadonlyMap<string, Kept<RememberedToken>> {
+		return this.#entries.entries;
+	}
 
 	/** The entry for the key, also one that has expired a moment ago. */
 	get(key: string): RememberedToken | undefined {
@@ -86,6 +94,8 @@ export class TokenMemory {
 			usableUntil: now + Math.min(remaining, Math.max(remaining - leeway, shortestUse)),
 			renewAfter: now + Math.max(remaining * share, isSame ? shortestUse : 0),
 			failures: 0,
+			lookedAt: 0,
+			sureFor: 0,
 		};
 		this.#entries.set(key, entry, entry.usableUntil);
 		return entry;

@@ -9,10 +9,10 @@
 import {EventEmitter} from 'node:events';
 import type {ClientRequest, IncomingMessage} from 'node:http';
 import type {Socket} from 'node:net';
-import {scrubRequest} from '../../http/sent-headers.ts';
 import {refusalBehind} from '../../tls/rejections.ts';
+import {scrubRequest} from '../../tls/requests-apart.ts';
 import {isIterable} from '../reopenable-body.ts';
-import {type LegAnswer, untilAnswered} from './leg-answer.ts';
+import {type LegAnswer, untilAnswered} from './leg.ts';
 import {upload} from './upload.ts';
 
 type Callback = (error?: Error | null) => void;
@@ -74,13 +74,13 @@ export class StandInRequest extends EventEmitter {
 		this.#current = leg;
 		this.#watch(leg);
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
-		if (isIterable(body)) upload(body, leg, error => leg.destroy(error));
+		if (body !== undefined && isIterable(body)) upload(body, leg, error => leg.destroy(error));
 		else leg.end(body as string | Uint8Array | undefined);
 	}
 
 	/** Before another leg: what is still to be uploaded of a stream would hold up the one that is opened now. */
 	letGoOfFirst(): void {
-		const isUploading = isIterable(this.#settings.body) && !this.#first.writableEnded;
+		const isUploading = !this.#first.writableEnded && isIterable(this.#settings.body);
 		if (this.#isReleased || isUploading) this.#first.destroy();
 	}
 
@@ -97,9 +97,9 @@ export class StandInRequest extends EventEmitter {
 		}
 		this.#isOver = true;
 		if (this.#isReleased && this.#current === this.#first) {
-			message.once('close', () => this.#first.destroy());
+			received.content.once('close', () => this.#first.destroy());
 		}
-		message.once('close', () => this.emit('close'));
+		received.content.once('close', () => this.emit('close'));
 		const response = received.deliver();
 		this.res = response;
 		this.emit('response', response);

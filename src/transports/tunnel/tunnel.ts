@@ -9,8 +9,8 @@ import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {HopRequest} from '../../hop/request.ts';
 import {type Leg, runHop} from '../../hop/run.ts';
-import {scrubRequest} from '../../http/sent-headers.ts';
 import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
+import {scrubRequest} from '../../tls/requests-apart.ts';
 
 interface Target {
 	readonly host?: string | undefined;
@@ -57,7 +57,8 @@ async function openTunnel({host = '', port = 443}: Target, proxy: HopProxy, rule
 		{fresh: false, replayable: true},
 		rule,
 	);
-	const strategy = {authenticate: () => proxy.authenticate(request)};
+	const {requiresResponseBody = false} = proxy;
+	const strategy = {requiresResponseBody, authenticate: () => proxy.authenticate(request)};
 	const {message, socket} = await runHop({info: rule, strategy}, request, {
 		send: () => askForTunnel(authority, request, proxy),
 	});
@@ -96,7 +97,13 @@ async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}:
 				socket.on('error', () => {});
 				resolve({
 					// Nobody sees a proxy's answer but the strategy.
-					response: {status: message.statusCode ?? 0, headers: message.headers, withhold: () => {}},
+					response: {
+						status: message.statusCode ?? 0,
+						headers: message.headers,
+						body: undefined,
+						withhold: () => {},
+					},
+					readBody: most => readRefusal(message, socket, most, timeout),
 					message,
 					socket,
 					discard: () => void socket.destroy(),
@@ -112,4 +119,31 @@ async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}:
 	} finally {
 		scrubRequest(leg);
 	}
+}
+
+/** The body of a refusal, as far as its length is said. Nothing else comes over the connection, which serves for no more. */
+async function readRefusal(
+	{statusCode = 0, headers}: IncomingMessage,
+	socket: Duplex,
+	most: number,
+	timeout: number,
+): Promise<Uint8Array | undefined> {
+	const length = Number(headers['content-length']);
+	// RFC 9110 section 9.3.6: with success, the tunnel begins at once.
+	if (statusCode < 300 || !(length <= most)) return undefined;
+	const chunks: Uint8Array[] = [];
+	let received = 0;
+	const timer = setTimeout(() => socket.destroy(), timeout);
+	try {
+		for await (const chunk of socket) {
+			chunks.push(chunk);
+			received += chunk.byteLength;
+			if (received >= length) break;
+		}
+	} catch {
+		return undefined;
+	} finally {
+		clearTimeout(timer);
+	}
+	return received >= length ? Buffer.concat(chunks).subarray(0, length) : undefined;
 }
