@@ -24,6 +24,7 @@ export const layers: readonly (readonly string[])[] = [
 		'src/hop/request.ts',
 		'src/hop/run.ts',
 		'src/hop/report.ts',
+		'src/hop/proxy-rule.ts',
 		'src/hop/send-own.ts',
 		'src/hop/response-body.ts',
 	],

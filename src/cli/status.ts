@@ -1,22 +1,22 @@
 /** `gatepass status`: how the credential of each host rule stands. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {Gatepass} from '../gatepass.ts';
 import type {RuleStatus} from '../rule-status.ts';
 import {exitCodes} from './exit-codes.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
+import {describeRenewed, type RenewedCertificate, renewedCertificates} from './renewed-certificates.ts';
 import {examples, optionsOf, withGatepass} from './settings.ts';
 import {renderTable} from './table.ts';
-import {wrap} from './wrap.ts';
+import {renderTimeline, type TimelineEntry} from './timeline.ts';
 
 export function addStatusCommand(program: Command): void {
 	program
 		.command('status')
 		.summary('show how the credential of each rule stands')
 		.description(
-			'Show for each host rule whether its credential is there, and until when. Asks no server, unless told to ' +
-				'--verify. Exit code 1 when a credential is not available.',
+			'Show for each host rule whether its credential is there, and until when, and the certificates that renew ' +
+				'themselves. Asks no server, unless told to --verify. Exit code 1 when a credential is not available.',
 		)
 		.option(
 			'--verify',
@@ -37,22 +37,37 @@ export function addStatusCommand(program: Command): void {
 				const rules = await withProgress('Looking at credentials', !options.json, () =>
 					gatepass.status({verify}),
 				);
-				if (options.json) printJson(rules);
+				// A folder that cannot be read is for `cert list`.
+				const lineages = await renewedCertificates(gatepass.certificates).catch(() => []);
+				if (options.json) printJson([...rules, ...lineages]);
 				else {
 					print(await describe(rules));
-					for (const warning of await lineageWarnings(gatepass)) print(warning);
+					if (lineages.length > 0) print(`\n${await describeRenewed(lineages)}`);
+					const timeline = timelineOf(rules, lineages);
+					if (process.stdout.isTTY && timeline !== '') print(`\n${timeline}`);
 				}
 				if (rules.some(({available}) => !available)) process.exitCode = exitCodes.failed;
 			});
 		});
 }
 
-/** Certificates that renew themselves, where one of them needs a person. A folder that cannot be read is for `cert list`. */
-async function lineageWarnings({certificates}: Pick<Gatepass, 'certificates'>): Promise<string[]> {
-	const lineages = await certificates.list().catch(() => []);
-	return lineages.flatMap(({name, warnings}) =>
-		warnings.map(warning => wrap(`${name}: ${warning}`, `${paint('yellow', '!')} `)),
-	);
+/** What expires when, of rules and of certificates that renew themselves; none for one thing alone. */
+function timelineOf(rules: readonly RuleStatus[], lineages: readonly RenewedCertificate[]): string {
+	const entries: TimelineEntry[] = [
+		...rules.flatMap(rule =>
+			// A token of ten minutes is no cause for alarm: gatepass gets the next.
+			rule.expiresAt === undefined
+				? []
+				: [{label: rule.match, notAfter: rule.expiresAt, colour: colourOf(rule)}],
+		),
+		...lineages.map(({name, notAfter, renewAt}) => ({label: name, notAfter, renewAt})),
+	];
+	return entries.length < 2 ? '' : renderTimeline(entries);
+}
+
+function colourOf({available, warnings = []}: RuleStatus): 'red' | 'yellow' | 'green' {
+	if (!available) return 'red';
+	return warnings.length > 0 ? 'yellow' : 'green';
 }
 
 async function describe(rules: readonly RuleStatus[]): Promise<string> {
@@ -68,7 +83,7 @@ async function describe(rules: readonly RuleStatus[]): Promise<string> {
 	);
 }
 
-function mark({available, warnings = []}: Pick<RuleStatus, 'available' | 'warnings'>): string {
-	if (!available) return paint('red', '✖');
-	return warnings.length > 0 ? paint('yellow', '!') : paint('green', '✔');
+function mark(rule: RuleStatus): string {
+	const colour = colourOf(rule);
+	return paint(colour, {red: '✖', yellow: '!', green: '✔'}[colour]);
 }

@@ -9,6 +9,7 @@ import {
 	NoRuleError,
 	TokenRequestError,
 } from '../errors.ts';
+import {targetRefused} from './targets.ts';
 
 /** Why the proxy answers by itself. Holds no secret. */
 export interface Problem {
@@ -37,6 +38,16 @@ const hints: Readonly<Record<string, string | undefined>> = {
 	UND_ERR_SOCKET: networkHints.ECONNRESET,
 };
 
+/** No connection is made to a place. */
+export function refusedProblem(why: string): Problem {
+	return {
+		status: 403,
+		code: 'target-refused',
+		detail: `No connection is made: ${why}`,
+		hint: 'Connect without the proxy (NO_PROXY), or add a host rule that names this host',
+	};
+}
+
 /** What a failed request to `origin` is told to the client. */
 export function problemOf(error: unknown, origin: string): Problem {
 	const {code = 'unknown', message} = error as {code?: string; message?: string};
@@ -50,6 +61,7 @@ export function problemOf(error: unknown, origin: string): Problem {
 			hint: hint || "'gatepass doctor' looks into it",
 		};
 	}
+	if (code === targetRefused) return refusedProblem(message ?? '');
 	if (late.has(code)) {
 		const hint = 'Try again, or check the network between this machine and the server';
 		return {status: 504, code, detail: `${origin} did not answer in time`, hint};

@@ -50,8 +50,32 @@ export function keepingApart<Base extends AgentClass>(base: Base): Base {
 		override reuseSocket(socket: Duplex, request: ClientRequest): void {
 			super.reuseSocket(socket, request);
 			(socket as Socket).setTimeout(0);
+			noteReuse(socket as Socket);
 		}
 	};
+}
+
+/** When a connection was used again, for whoever judges why it broke. */
+export interface Reuse {
+	/** Bytes that it had given by then. */
+	read: number;
+	/** By the monotonic clock. */
+	at: number;
+}
+
+const reuses = new WeakMap<Socket, Reuse>();
+
+function noteReuse(socket: Socket): void {
+	const {bytesRead: read} = socket;
+	const at = performance.now();
+	const known = reuses.get(socket);
+	if (known === undefined) reuses.set(socket, {read, at});
+	else Object.assign(known, {read, at});
+}
+
+/** The last time that it was; `undefined`: it serves its first request. */
+export function reuseOf(socket: Socket): Readonly<Reuse> | undefined {
+	return reuses.get(socket);
 }
 
 /** To be called with each request over an agent of gatepass, when it is made. */

@@ -16,14 +16,22 @@ import {
 } from '../../src/strategy/index.ts';
 import {ServerClocks} from '../signing/server-clocks.ts';
 import {escaped, keepsPath} from './canonical.ts';
+import {encodeChunks} from './chunks.ts';
 import {KeySource} from './key-source.ts';
 import {type Sigv4Options, sigv4Options} from './options.ts';
+import {type Payload, streamedPayload} from './payload.ts';
 import {algorithm, payloadHashOf, Signer, type SigningKeys, timestampOf, unsignedPayload} from './signing.ts';
 
 /** Seconds for which a signature in a URL holds: for this request, and not for whoever finds it in a log later. */
 const urlLifetime = 300;
 /** Of the headers that the caller sets; others are rewritten by proxies, or by the client itself. */
 const signedByName = new Set(['content-type', 'content-md5']);
+const none = {};
+
+interface Regional {
+	readonly region: string;
+	readonly signer: Signer;
+}
 
 /**
  * Signs each leg by itself, with the time, what is sent of path and query, `Host`, `Content-Type`, `X-Amz-…` and the bytes of
@@ -35,10 +43,11 @@ const signedByName = new Set(['content-type', 'content-md5']);
 @authStrategy({name: 'aws-sigv4', options: sigv4Options})
 export class AwsSigv4Strategy implements AuthStrategy {
 	readonly requiresRequestBody: boolean;
+	readonly #isStreamed: boolean;
 	readonly #options: Sigv4Options;
 	readonly #keys: KeySource;
 	readonly #rule: RuleInfo;
-	#signer: {readonly region: string; readonly signer: Signer} | undefined;
+	#signer: Regional | undefined;
 	readonly #clocks = new ServerClocks();
 
 	constructor(
@@ -54,20 +63,26 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		// S3 leaves the payload out of a signature in a URL.
 		const isLeftOut = options.form === 'query' && keepsPath(options.service);
 		this.requiresRequestBody = options.payload === 'signed' && !isLeftOut;
+		this.#isStreamed = options.payload.startsWith('streaming');
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
 		// As it is sent: what is added to it is put behind.
 		const query = request.url.search.slice(1);
 		let keys = await this.#keys.get(request.fresh);
+		const known = this.#regional();
+		const {signer} = known instanceof Promise ? await known : known;
+		const payload = this.#isStreamed
+			? await streamedPayload(request, this.#options)
+			: this.#payloadOf(request);
 		for (let isLast = false; ; isLast = true) {
 			const time = this.#clocks.now(request.url.origin);
-			if (this.#options.form === 'query') this.#signUrl(request, query, keys, time);
-			else this.#signHeaders(request, query, keys, time);
+			if (this.#options.form === 'query') this.#signUrl(request, signer, query, keys, time, payload.hash);
+			else this.#signHeaders(request, signer, query, keys, time, payload);
 			const response = yield;
 			if (isLast || !request.replayable) return;
 			if (this.#clocks.learn(request.url.origin, response, time)) continue;
-			if (!saysExpired(response) || !this.#keys.drop(keys)) return;
+			if (!saysExpired(response) || !(await this.#keys.drop(keys))) return;
 			const next = await this.#keys.get();
 			if (next.secretAccessKey === keys.secretAccessKey) return;
 			keys = next;
@@ -76,8 +91,8 @@ export class AwsSigv4Strategy implements AuthStrategy {
 
 	async status(): Promise<CredentialStatus> {
 		const {service} = this.#options;
-		const {place, expiresAt} = this.#keys.describe();
-		const {region} = this.#regional();
+		const {place, expiresAt} = await this.#keys.describe();
+		const {region} = await this.#regional();
 		const detail = `requests to ${service} in ${region} are signed with ${place}`;
 		return {available: true, detail, ...(expiresAt !== undefined && {expiresAt})};
 	}
@@ -91,15 +106,21 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		this.#keys.dispose();
 	}
 
+	#payloadOf({body}: AuthRequest): Payload {
+		return {hash: this.requiresRequestBody ? payloadHashOf(body) : unsignedPayload, headers: none};
+	}
+
 	#signHeaders(
-		{method, url, headers, body}: AuthRequest,
+		request: AuthRequest,
+		signer: Signer,
 		query: string,
 		keys: SigningKeys,
 		time: number,
+		{hash: payloadHash, headers: added, chunks}: Payload,
 	): void {
-		const {signer} = this.#regional();
+		const {method, url, headers} = request;
 		const timestamp = timestampOf(time);
-		const payloadHash = this.requiresRequestBody ? payloadHashOf(body) : unsignedPayload;
+		for (const name in added) headers.set(name, added[name] as string);
 		headers.set('x-amz-date', timestamp);
 		headers.set('x-amz-content-sha256', payloadHash);
 		if (keys.sessionToken !== undefined) headers.set('x-amz-security-token', keys.sessionToken);
@@ -112,9 +133,22 @@ export class AwsSigv4Strategy implements AuthStrategy {
 			'authorization',
 			`${algorithm} Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`,
 		);
+		if (chunks === undefined) return;
+		const {isSigned, ...settings} = chunks;
+		request.encodeBody?.(body => {
+			const chunkSigner = isSigned ? signer.chunkSigner(signature, timestamp, keys) : undefined;
+			return encodeChunks(body, {...settings, signer: chunkSigner});
+		});
 	}
 
-	#signUrl({method, url, headers, body}: AuthRequest, query: string, keys: SigningKeys, time: number): void {
+	#signUrl(
+		{method, url, headers}: AuthRequest,
+		signer: Signer,
+		query: string,
+		keys: SigningKeys,
+		time: number,
+		payloadHash: string,
+	): void {
 		if (/(?:^|&)X-Amz-(?:Algorithm|Signature)=/i.test(query)) {
 			throw new StrategyError({
 				code: 'signature-already-there',
@@ -122,7 +156,6 @@ export class AwsSigv4Strategy implements AuthStrategy {
 				hint: 'Send it without authentication, or leave the signature to the rule',
 			});
 		}
-		const {signer} = this.#regional();
 		const timestamp = timestampOf(time);
 		headers.delete('authorization');
 		if (headers.has('x-amz-security-token')) headers.delete('x-amz-security-token');
@@ -138,14 +171,17 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		};
 		const own = Object.entries(added).map(([name, value]) => `${name}=${escaped(value)}`);
 		const whole = [...(query === '' ? [] : [query]), ...own].join('&');
-		const payloadHash = this.requiresRequestBody ? payloadHashOf(body) : unsignedPayload;
 		const input = {method, path: url.pathname, query: whole, headers: signed, payloadHash};
 		added['X-Amz-Signature'] = signer.sign(input, timestamp, keys).signature;
 		for (const [name, value] of Object.entries(added)) url.searchParams.set(name, value);
 	}
 
-	#regional(): {readonly region: string; readonly signer: Signer} {
-		const region = this.#options.region ?? this.#keys.region;
+	#regional(): Regional | Promise<Regional> {
+		const {region} = this.#options;
+		return region === undefined ? this.#keys.region().then(named => this.#in(named)) : this.#in(region);
+	}
+
+	#in(region: string | undefined): Regional {
 		if (region === undefined) {
 			throw new CredentialUnavailableError({
 				code: 'signing-region-missing',

@@ -1,6 +1,12 @@
 /** Where the keys come from that requests are signed with: the options, variables, the shared files, a program, a container. */
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import type {Environment, HttpClient, Notices, RuleInfo} from '../../src/strategy/index.ts';
+import {
+	type Environment,
+	type HttpClient,
+	type Notices,
+	type RuleInfo,
+	readVariable,
+} from '../../src/strategy/index.ts';
 import {KeptCredential} from '../command/kept-credential.ts';
 import {ProgramSource} from '../command/program-source.ts';
 import {readCredentialProcess, type SigningKeys} from '../command/read-output.ts';
@@ -34,6 +40,8 @@ interface Asked {
 	dispose(): void;
 }
 
+type Found = SigningKeys | Asked;
+
 export class KeySource {
 	readonly #options: Sigv4Options;
 	readonly #services: KeyServices;
@@ -58,24 +66,26 @@ export class KeySource {
 	 */
 	get(fresh = false): SigningKeys | Promise<SigningKeys> {
 		const found = this.#find();
-		return 'kept' in found ? found.kept.get(fresh) : found;
+		const given = (one: Found) => ('kept' in one ? one.kept.get(fresh) : one);
+		return found instanceof Promise ? found.then(given) : given(found);
 	}
 
 	/** Use these no more, where they came from somebody who can be asked for others. Returns whether there is such. */
-	drop(keys: SigningKeys): boolean {
-		const found = this.#find();
+	async drop(keys: SigningKeys): Promise<boolean> {
+		const found = await this.#find();
 		return 'kept' in found && found.kept.drop(keys);
 	}
 
 	/** The region, where no option says it. */
-	get region(): string | undefined {
+	async region(): Promise<string | undefined> {
 		const {AWS_REGION, AWS_DEFAULT_REGION} = this.#services.environment;
-		return AWS_REGION || AWS_DEFAULT_REGION || this.#files.find(this.#profileName)?.region || undefined;
+		const named = AWS_REGION || AWS_DEFAULT_REGION;
+		return named || (await this.#files.find(this.#profileName))?.region || undefined;
 	}
 
 	/** What there is, for a person; asks nobody. */
-	describe(): {readonly place: string; readonly expiresAt?: number} {
-		const found = this.#find();
+	async describe(): Promise<{readonly place: string; readonly expiresAt?: number}> {
+		const found = await this.#find();
 		if (!('kept' in found)) return {place: `key ${found.accessKeyId}`};
 		const known = found.kept.peek();
 		const expiresAt = known?.expiresAt;
@@ -97,7 +107,8 @@ export class KeySource {
 		return this.#options.credentials?.profile ?? this.#files.usualProfile;
 	}
 
-	#find(): SigningKeys | Asked {
+	/** Files are looked at only where nothing else says it. */
+	#find(): Found | Promise<Found> {
 		const {accessKeyId, secretAccessKey, sessionToken, credentials} = this.#options;
 		if (accessKeyId !== undefined && secretAccessKey !== undefined) {
 			return {accessKeyId, secretAccessKey, sessionToken, expiresAt: undefined};
@@ -107,30 +118,32 @@ export class KeySource {
 			return this.#program(credentials.command, timeout, env);
 		}
 		if (credentials?.container !== undefined) return this.#fromContainer();
-		if (credentials?.profile !== undefined) {
-			const profile = this.#files.find(credentials.profile);
-			if (profile !== undefined) return this.#fromProfile(profile, credentials.profile);
-			throw this.#unavailable(
-				`there is no profile '${credentials.profile}' in ${this.#files.paths.join(' or ')}`,
-			);
-		}
+		if (credentials?.profile !== undefined) return this.#fromNamedProfile(credentials.profile);
 		return this.#fromVariables() ?? this.#fromUsualPlaces();
 	}
 
+	async #fromNamedProfile(name: string): Promise<Found> {
+		const profile = await this.#files.find(name);
+		if (profile !== undefined) return this.#fromProfile(profile, name);
+		throw this.#unavailable(`there is no profile '${name}' in ${this.#files.paths.join(' or ')}`);
+	}
+
 	#fromVariables(): SigningKeys | undefined {
-		const {AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN} = this.#services.environment;
-		if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) return undefined;
+		const {environment} = this.#services;
+		const accessKeyId = readVariable(environment, 'AWS_ACCESS_KEY_ID');
+		const secretAccessKey = readVariable(environment, 'AWS_SECRET_ACCESS_KEY');
+		if (!accessKeyId || !secretAccessKey) return undefined;
 		return {
-			accessKeyId: AWS_ACCESS_KEY_ID,
-			secretAccessKey: AWS_SECRET_ACCESS_KEY,
-			sessionToken: AWS_SESSION_TOKEN || undefined,
+			accessKeyId,
+			secretAccessKey,
+			sessionToken: readVariable(environment, 'AWS_SESSION_TOKEN') || undefined,
 			expiresAt: undefined,
 		};
 	}
 
-	#fromUsualPlaces(): SigningKeys | Asked {
+	async #fromUsualPlaces(): Promise<Found> {
 		const name = this.#files.usualProfile;
-		const profile = this.#files.find(name);
+		const profile = await this.#files.find(name);
 		const hasKeys = profile?.aws_access_key_id !== undefined || profile?.credential_process !== undefined;
 		if (profile !== undefined && hasKeys) return this.#fromProfile(profile, name);
 		if (this.#container.isNamed) return this.#fromContainer();
@@ -141,7 +154,7 @@ export class KeySource {
 		);
 	}
 
-	#fromProfile(profile: Profile, name: string): SigningKeys | Asked {
+	#fromProfile(profile: Profile, name: string): Found {
 		const {aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey} = profile;
 		if (accessKeyId && secretAccessKey) {
 			const sessionToken = profile.aws_session_token || undefined;

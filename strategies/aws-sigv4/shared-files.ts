@@ -35,20 +35,21 @@ export class SharedFiles {
 	 *
 	 * @throws {CredentialUnavailableError} where a file is there and cannot be read.
 	 */
-	find(name: string): Profile | undefined {
+	async find(name: string): Promise<Profile | undefined> {
 		const [credentials, configuration] = this.paths;
-		const secret = sectionOf(this.#read(credentials), [name]);
+		const [secrets, settings] = await Promise.all([this.#read(credentials), this.#read(configuration)]);
+		const secret = sectionOf(secrets, [name]);
 		const heads = name === 'default' ? ['default', 'profile default'] : [`profile ${name}`];
-		const open = sectionOf(this.#read(configuration), heads);
+		const open = sectionOf(settings, heads);
 		if (secret === undefined && open === undefined) return undefined;
 		// A key and its secret are never taken from two files.
 		const {aws_access_key_id: _, aws_secret_access_key: __, aws_session_token: ___, ...rest} = open ?? {};
 		return {...(secret?.aws_access_key_id === undefined ? open : rest), ...secret};
 	}
 
-	#read(file: string): string {
+	async #read(file: string): Promise<string> {
 		try {
-			return this.#files.read(file);
+			return await this.#files.read(file);
 		} catch (error) {
 			if (!(error instanceof FileReadError)) throw error;
 			if (error.reason === 'missing' || error.code === 'ENOTDIR') return '';

@@ -8,17 +8,19 @@
 import {once} from 'node:events';
 import type {ClientRequest, Agent as HttpAgent, IncomingMessage, RequestOptions} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
+import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {detachWhenDone} from '../../tls/requests-apart.ts';
+import {mostResends} from '../../tls/stale.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
-import {type BodyOptions, readGotBody} from './got-body.ts';
-import {addChanges, type LegAnswer, type Send, sendByNode} from './leg.ts';
-import {sendWhole, withTls} from './leg-options.ts';
+import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
+import {addChanges, type LegAnswer, sendByNode} from './leg.ts';
+import {type Send, sendWhole, withTls} from './leg-options.ts';
 import {StandInRequest} from './stand-in.ts';
 
 const bodiless = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -117,6 +119,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		}
 		const headers = {...(this.#native.headers as HeaderRecord)};
 		context.readBody = () => this.#readBody();
+		context.bodyLength = () => gotBodyLength(this.#options, headers);
 		this.#request = new HopRequest(this.#url, this.#native.method ?? 'GET', headers, context, info);
 		return this.#request;
 	}
@@ -129,7 +132,23 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		return bytes;
 	}
 
-	async send(request: HopRequest): Promise<LegAnswer> {
+	/** One leg to the server; it may take several to the proxy in between. */
+	send(request: HopRequest): Promise<LegAnswer> {
+		// What is sent plainly goes through no proxy.
+		const isDirect = this.#plainAgent !== undefined || request.proxy !== undefined;
+		const through = isDirect ? undefined : this.#route.proxyRuleFor(this.#url);
+		if (through === undefined) return this.#sendOnce(request);
+		const {method, replayable} = request;
+		const asked = {url: through.proxy.url, method, replayable};
+		return converseWithProxy(through.rule, asked, authorization => {
+			// A ticket of the leg before is good for nothing.
+			if (authorization === undefined) request.headers.delete('proxy-authorization');
+			else request.headers.set('proxy-authorization', authorization);
+			return this.#sendOnce(request);
+		});
+	}
+
+	async #sendOnce(request: HopRequest): Promise<LegAnswer> {
 		if (this.#standIn?.isOver === true) return this.#givenUp.promise;
 		this.#context.signal?.throwIfAborted();
 		this.#report?.countLeg();
@@ -148,7 +167,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				explain: error => explainTlsFailure(error, this.#route.trust, this.#context.shown, this.#url),
 				signal: this.#context.signal,
 				body: this.#bytes ?? this.#options.body,
+				encoder: request.encoder,
 				onGivenUp: this.#givenUp.reject,
+				isReplayable: () => request.replayable && this.#early === undefined,
 			});
 			this.#open(this.#standIn);
 		} else if (this.#standIn.isOver) {
@@ -156,13 +177,25 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			leg.destroy();
 			return this.#givenUp.promise;
 		} else {
-			this.#standIn.next(leg, this.#bytes ?? this.#options.body);
+			this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 		}
-		const answer = await Promise.race([this.#standIn.answer(), this.#givenUp.promise]);
+		const answer = await this.#untilAnswered(this.#standIn, request);
 		// Nobody has read it to its end meanwhile, so nobody will.
 		if (unwanted?.complete === false) unwanted.destroy();
 		this.#inHand = answer;
 		return answer;
+	}
+
+	/** The answer to the leg that is under way. One that has reached nobody is sent again. */
+	async #untilAnswered(standIn: StandInRequest, request: HopRequest): Promise<LegAnswer> {
+		for (let resends = 0; ; resends += 1) {
+			try {
+				return await Promise.race([standIn.answer(), this.#givenUp.promise]);
+			} catch (error) {
+				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
+				standIn.next(await this.#makeLeg(request), this.#bytes ?? this.#options.body, request.encoder);
+			}
+		}
 	}
 
 	/** Let got have what comes of the hop. */

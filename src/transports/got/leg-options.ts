@@ -2,10 +2,13 @@
 import {type ClientRequest, Agent as HttpAgent, type RequestOptions} from 'node:http';
 import {globalAgent} from 'node:https';
 import {isIP} from 'node:net';
+import {checkServerIdentity} from 'node:tls';
 import type {HeaderRecord, HopContext, HopRequest, Route} from '../../hop/request.ts';
 import {callersAgent, callersConnect} from '../../tls/callers-agents.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
-import type {Send} from './leg.ts';
+
+/** Makes a request from got's options. */
+export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
 
 /**
  * Make the request of one leg from complete options, and take the credential out of them as soon as it is made: for
@@ -83,6 +86,7 @@ function overTls(
 		identity === undefined &&
 		route.trust === undefined &&
 		route.proxyFor(url) === undefined &&
+		isUsual(native as TlsOptions) &&
 		!saysHowToVerify(globalAgent);
 	const verified: RequestOptions & {h2session?: unknown} = {
 		...native,
@@ -114,6 +118,13 @@ function withAgent(
 interface TlsOptions {
 	readonly rejectUnauthorized?: boolean;
 	readonly servername?: string;
+	readonly checkServerIdentity?: unknown;
+	readonly ecdhCurve?: unknown;
+}
+
+/** What a caller allows one request is for a connection of its own; and a key on another curve ends Node's process. */
+function isUsual({rejectUnauthorized, checkServerIdentity: own, ecdhCurve}: TlsOptions): boolean {
+	return rejectUnauthorized !== false && (own === undefined || own === checkServerIdentity) && !ecdhCurve;
 }
 
 /** What the caller allowed this request for this origin holds; nobody else has a say. */

@@ -13,9 +13,6 @@ import {readAhead} from '../../http/read-ahead.ts';
 import type {AuthResponse} from '../../strategy/index.ts';
 import {setTarget} from './leg-options.ts';
 
-/** Makes a request from got's options. */
-export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
-
 /** What got itself would do. @param agent takes the place of the one in the options. */
 export function sendByNode(url: URL, native: RequestOptions, agent?: HttpAgent): ClientRequest {
 	const options = withoutUndefined(native);

@@ -2,7 +2,7 @@
 import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import type {NormalizedOptions, RequestFunction} from 'got';
 import type {Router} from '../../hop/request.ts';
-import type {Send} from './leg.ts';
+import type {Send} from './leg-options.ts';
 
 type OnResponse = (response: IncomingMessage) => void;
 type SendFunction = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;

@@ -9,16 +9,20 @@
 import {EventEmitter} from 'node:events';
 import type {ClientRequest, IncomingMessage} from 'node:http';
 import type {Socket} from 'node:net';
+import type {Writable} from 'node:stream';
+import type {BodyEncoder} from '../../strategy/index.ts';
 import {refusalBehind} from '../../tls/rejections.ts';
 import {scrubRequest} from '../../tls/requests-apart.ts';
+import {reachedNobody} from '../../tls/stale.ts';
+import {chunksOf} from '../body-bytes.ts';
 import {isIterable} from '../reopenable-body.ts';
 import {type LegAnswer, untilAnswered} from './leg.ts';
-import {upload} from './upload.ts';
+import {encodingEntry, upload} from './upload.ts';
 
 type Callback = (error?: Error | null) => void;
 
 /** What got hears of a leg besides answers and errors. */
-const forwarded = ['socket', 'connect', 'continue', 'information', 'upgrade', 'drain', 'finish', 'abort'];
+const forwarded = ['socket', 'connect', 'continue', 'information', 'upgrade', 'finish', 'abort'];
 
 export interface StandInSettings {
 	/** The error to show in the place of one of a write; `undefined`: it needs no explanation. */
@@ -27,20 +31,28 @@ export interface StandInSettings {
 	readonly signal: AbortSignal | undefined;
 	/** That of the first leg. */
 	readonly body: unknown;
+	/** What makes of it what is sent on the first leg. */
+	readonly encoder: BodyEncoder | undefined;
 	/** Nobody waits for an answer any more: got gave the request up. */
 	readonly onGivenUp: (reason: Error) => void;
+	/** Whether a leg that has reached nobody can be sent again. */
+	readonly isReplayable: () => boolean;
 }
 
 export class StandInRequest extends EventEmitter {
 	/** The response that got has seen. */
 	res: IncomingMessage | undefined;
 	readonly #first: ClientRequest;
+	/** What got writes goes in here: into the first leg, or into what encodes it. */
+	readonly #entry: Writable;
 	readonly #settings: StandInSettings;
 	/** The leg that is under way, so that a timeout or an abort ends that one. */
 	#current: ClientRequest;
 	/** got's `timeout.socket`, in milliseconds: it holds for every leg. */
 	#idleTimeout: number | undefined;
 	#isAnswered = false;
+	/** The first leg has reached nobody: another one has taken its place, with all of the body. */
+	#isReplaced = false;
 	/** got has let go of the first leg, because it sees that it is answered. */
 	#isReleased = false;
 	#isOver = false;
@@ -54,6 +66,9 @@ export class StandInRequest extends EventEmitter {
 		this.#settings = settings;
 		for (const event of forwarded)
 			first.on(event, (...values: unknown[]) => void this.emit(event, ...values));
+		const {encoder} = settings;
+		this.#entry = encoder === undefined ? first : encodingEntry(encoder, first);
+		this.#entry.on('drain', () => void this.emit('drain'));
 		this.#watch(first);
 		first.once('close', () => {
 			for (const callback of [...this.#pending]) callback();
@@ -69,12 +84,27 @@ export class StandInRequest extends EventEmitter {
 		});
 	}
 
+	/** Whether the leg that is under way, and failed so, has reached nobody, and another one may take its place. */
+	reachedNobody(error: Error): boolean {
+		if (this.#isOver || this.#settings.signal?.aborted === true || !this.#settings.isReplayable())
+			return false;
+		const leg = this.#current;
+		if (leg === this.#first && this.#isReplaced) return true;
+		if (!reachedNobody(leg.socket, error)) return false;
+		if (leg === this.#first) this.#isReplaced = true;
+		return true;
+	}
+
 	/** Send another leg in the place of the one before, with the body from its beginning. */
-	next(leg: ClientRequest, body: unknown): void {
+	next(leg: ClientRequest, body: unknown, encoder: BodyEncoder | undefined): void {
+		if (this.#isReplaced && this.#current === this.#first && !this.#first.writableFinished) {
+			leg.once('finish', () => void this.emit('finish'));
+		}
 		this.#current = leg;
 		this.#watch(leg);
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
-		if (body !== undefined && isIterable(body)) upload(body, leg, error => leg.destroy(error));
+		if (encoder !== undefined) upload(encoder(chunksOf(body)), leg, error => leg.destroy(error));
+		else if (body !== undefined && isIterable(body)) upload(body, leg, error => leg.destroy(error));
 		else leg.end(body as string | Uint8Array | undefined);
 	}
 
@@ -126,19 +156,20 @@ export class StandInRequest extends EventEmitter {
 	}
 
 	get destroyed(): boolean {
-		return this.#first.destroyed || (this.#isOver && this.res === undefined);
+		const isGone = this.#first.destroyed && !this.#isReplaced;
+		return isGone || (this.#isOver && this.res === undefined);
 	}
 
 	get writable(): boolean {
-		return this.#first.writable;
+		return this.#entry.writable && !this.#isReplaced;
 	}
 
 	get writableEnded(): boolean {
-		return this.#first.writableEnded;
+		return this.#entry.writableEnded || this.#isReplaced;
 	}
 
 	get writableFinished(): boolean {
-		return this.#first.writableFinished;
+		return this.#entry.writableFinished;
 	}
 
 	setTimeout(milliseconds: number, onTimeout?: () => void): this {
@@ -152,15 +183,20 @@ export class StandInRequest extends EventEmitter {
 		// got takes a write that fails for a failure of the request, also once that is answered, and waits for each.
 		const callback: Callback = error => {
 			if (!this.#pending.delete(callback)) return;
-			if (error == null || (this.#isAnswered && isIterable(this.#settings.body))) onWritten?.();
+			const isNoFailure = error == null || (this.#isAnswered && isIterable(this.#settings.body));
+			if (isNoFailure || (this.#current === this.#first && this.reachedNobody(error))) onWritten?.();
 			else onWritten?.(this.#settings.explain(refusalBehind(error, this.#first.socket)) ?? error);
 		};
+		if (this.#isReplaced) {
+			process.nextTick(onWritten ?? (() => {}));
+			return true;
+		}
 		this.#pending.add(callback);
-		return this.#first.write(chunk, encoding, callback);
+		return this.#entry.write(chunk, encoding, callback);
 	}
 
 	end(...parameters: unknown[]): this {
-		this.#first.end(...(parameters as []));
+		if (!this.#isReplaced) this.#entry.end(...(parameters as []));
 		return this;
 	}
 

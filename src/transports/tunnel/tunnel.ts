@@ -11,6 +11,7 @@ import {HopRequest} from '../../hop/request.ts';
 import {type Leg, runHop} from '../../hop/run.ts';
 import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
 import {scrubRequest} from '../../tls/requests-apart.ts';
+import {readRefusal} from '../../tls/tunnel-refusal.ts';
 
 interface Target {
 	readonly host?: string | undefined;
@@ -103,7 +104,7 @@ async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}:
 						body: undefined,
 						withhold: () => {},
 					},
-					readBody: most => readRefusal(message, socket, most, timeout),
+					readBody: most => readRefusal(message, {socket}, most, timeout),
 					message,
 					socket,
 					discard: () => void socket.destroy(),
@@ -119,31 +120,4 @@ async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}:
 	} finally {
 		scrubRequest(leg);
 	}
-}
-
-/** The body of a refusal, as far as its length is said. Nothing else comes over the connection, which serves for no more. */
-async function readRefusal(
-	{statusCode = 0, headers}: IncomingMessage,
-	socket: Duplex,
-	most: number,
-	timeout: number,
-): Promise<Uint8Array | undefined> {
-	const length = Number(headers['content-length']);
-	// RFC 9110 section 9.3.6: with success, the tunnel begins at once.
-	if (statusCode < 300 || !(length <= most)) return undefined;
-	const chunks: Uint8Array[] = [];
-	let received = 0;
-	const timer = setTimeout(() => socket.destroy(), timeout);
-	try {
-		for await (const chunk of socket) {
-			chunks.push(chunk);
-			received += chunk.byteLength;
-			if (received >= length) break;
-		}
-	} catch {
-		return undefined;
-	} finally {
-		clearTimeout(timer);
-	}
-	return received >= length ? Buffer.concat(chunks).subarray(0, length) : undefined;
 }

@@ -4,6 +4,7 @@
  */
 import type {Dispatcher} from 'undici';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';
+import type {ProxyServer} from '../../tls/way-out.ts';
 import {checkSetting, type GatepassContext} from '../request-setting.ts';
 import {CallersConnections, type Connections, OwnConnections} from './connections.ts';
 import {Exchange} from './exchange.ts';
@@ -107,14 +108,34 @@ class Authentication {
 	/** Only the server is to be verified, by the trust store of its URL. */
 	#verify(route: Route, target: Target, options: Options, handler: Handler): boolean {
 		const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
+		const watching = this.#watching(handler, route, target);
+		const proxy = this.#connections.proxyFor(route, target, wanted);
+		if (proxy !== undefined && route.proxyRuleFor(target.url) !== undefined) {
+			// It may want to be asked more than once.
+			const connections = this.#connections;
+			const plain = {...route, rule: withoutRule};
+			const begun = {route: plain, target, options, handler: watching, connections};
+			new Exchange({...begun, fresh: false, tenant: undefined, isReported: false}).begin();
+			return true;
+		}
 		const dispatcher = this.#connections.dispatcherFor(route, target, wanted);
-		return dispatcher.dispatch(viaProxy(route, target, options), this.#watching(handler, route, target));
+		return dispatcher.dispatch(viaProxy(proxy, target, options), watching);
 	}
 }
 
+/** In the place of a rule, for what is sent without one. */
+const withoutRule: NonNullable<Route['rule']> = {
+	info: {match: '', strategy: 'none', source: '', allowInsecure: true, folder: '', tenant: undefined},
+	strategy: {
+		async *authenticate() {
+			yield;
+		},
+	},
+	carriesCredential: false,
+};
+
 /** RFC 9112 section 3.2.2: a proxy is asked for the whole URL. */
-function viaProxy(route: Route, {url, path}: Target, options: Options): Options {
-	const proxy = url.protocol === 'http:' ? route.proxyFor(url) : undefined;
+function viaProxy(proxy: ProxyServer | undefined, {url, path}: Target, options: Options): Options {
 	if (proxy === undefined) return options;
 	const headers = toRecord(options.headers);
 	if (proxy.authorization !== undefined) headers['proxy-authorization'] = proxy.authorization;

@@ -5,12 +5,15 @@
 import type {IncomingHttpHeaders} from 'node:http';
 import {setImmediate as immediate} from 'node:timers/promises';
 import type {Dispatcher} from 'undici';
+import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {bytesOf} from '../body-bytes.ts';
+import {mostResends} from '../../tls/stale.ts';
+import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
+import {noteLostConnection} from '../lost-connection.ts';
 import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';
 import type {Connections} from './connections.ts';
 import {keepOnly, marked, markedRaw, type RawHeaders, toRecord} from './headers.ts';
@@ -29,6 +32,8 @@ export interface ExchangeSettings {
 	readonly connections: Connections;
 	readonly fresh: boolean;
 	readonly tenant: string | undefined;
+	/** Default: where there are listeners. */
+	readonly isReported?: boolean;
 }
 
 /** In the place of the settings once all is over. */
@@ -54,7 +59,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#isOver = false;
 
 	constructor(settings: ExchangeSettings) {
-		const {route, target, options, fresh, tenant} = settings;
+		const {route, target, options, fresh, tenant, isReported = true} = settings;
 		this.#settings = settings;
 		this.#carriesCredential = route.rule.carriesCredential;
 		const headers = toRecord(options.headers);
@@ -62,9 +67,11 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const {replayable} = this.#body;
 		const connect = (_request: HopRequest, timeout: number) => this.#connect(timeout);
 		const readBody = () => this.#readBody();
-		const context = {fresh, tenant, replayable, connect, readBody};
+		const bodyLength = () => lengthIn(headers) ?? byteLengthOf(this.#body.body);
+		const requestTarget = target.path;
+		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
-		this.#report = reportHop(route, target.url, target.method);
+		this.#report = isReported ? reportHop(route, target.url, target.method) : undefined;
 	}
 
 	begin(): void {
@@ -84,22 +91,53 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		}
 	}
 
+	/** One leg to the server; it may take several to the proxy in between. */
 	send(request: HopRequest): Promise<HeldLeg> {
-		if (this.#isOver) return Promise.reject(this.#reason);
+		const through = this.#proxyRuleFor(request);
+		if (through === undefined) return this.#sendOnce(request);
+		const {method, replayable} = request;
+		const asked = {url: through.proxy.url, method, replayable};
+		return converseWithProxy(through.rule, asked, authorization => {
+			// A ticket of the leg before is good for nothing.
+			if (authorization === undefined) request.headers.delete('proxy-authorization');
+			else request.headers.set('proxy-authorization', authorization);
+			return this.#sendOnce(request);
+		});
+	}
+
+	#proxyRuleFor(request: HopRequest): ReturnType<Route['proxyRuleFor']> {
 		const {route, target, connections} = this.#settings;
+		if (request.proxy !== undefined || connections.proxyFor(route, target, request) === undefined)
+			return undefined;
+		return route.proxyRuleFor(target.url);
+	}
+
+	#sendOnce(request: HopRequest): Promise<HeldLeg> {
+		if (this.#isOver) return Promise.reject(this.#reason);
 		const before = this.#leg;
+		this.#report?.countLeg();
+		const answered = this.#dispatch(request, mostResends);
+		if (before === undefined) return answered;
+		return answered.then(leg => {
+			before.giveUp();
+			return leg;
+		});
+	}
+
+	/** Send a leg; again, where it reaches nobody. A connection that was wanted before the request is for that leg alone. */
+	#dispatch(request: HopRequest, resends: number): Promise<HeldLeg> {
+		const {route, target, connections} = this.#settings;
 		const leg = new HeldLeg(this);
 		this.#leg = leg;
 		this.#legs += 1;
-		this.#report?.countLeg();
 		const ready = this.#ready?.connection;
 		const dispatcher =
 			ready?.isOpen === true ? ready.client : connections.dispatcherFor(route, target, request);
 		dispatcher.dispatch(this.#optionsFor(request), leg);
-		if (before === undefined) return leg.answered;
-		return leg.answered.then(answered => {
-			before.giveUp();
-			return answered;
+		if (resends === 0 || this.#ready !== undefined || !request.replayable) return leg.answered;
+		return leg.answered.catch(error => {
+			if (this.#isOver || !leg.reachedNobody(error as Error)) throw error;
+			return this.#dispatch(request, resends - 1);
 		});
 	}
 
@@ -123,9 +161,10 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		return bytes;
 	}
 
-	#optionsFor({headers, addsQuery, target, proxy}: HopRequest): Dispatcher.DispatchOptions {
-		const {options, target: own, route} = this.#settings;
-		const named = own.url.protocol === 'http:' ? route.proxyFor(own.url) : undefined;
+	#optionsFor(request: HopRequest): Dispatcher.DispatchOptions {
+		const {headers, addsQuery, target, proxy, encoder} = request;
+		const {options, target: own, route, connections} = this.#settings;
+		const named = connections.proxyFor(route, own, request);
 		if (proxy === undefined && named?.authorization !== undefined) {
 			headers.set('proxy-authorization', named.authorization);
 		}
@@ -138,7 +177,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			path: isForProxy ? own.url.origin + path : path,
 			query: undefined,
 			headers: headers.asSent(),
-			body: this.#body.body,
+			body: encoder === undefined ? this.#body.body : encoder(chunksOf(this.#body.body)),
 			gatepass: undefined,
 		} as unknown as Dispatcher.DispatchOptions;
 	}
@@ -247,7 +286,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const explained = this.#isAborted
 			? undefined
 			: explainTlsFailure(error, route.trust, identity, target.url);
-		const told = explained ?? error;
+		const isLost = explained === undefined && !this.#isAborted && this.#answer === undefined;
+		const told = isLost ? noteLostConnection(error, target.method, target.url) : (explained ?? error);
 		this.#reason = error;
 		this.#isOver = true;
 		this.#leg?.abort(error);
