@@ -3,7 +3,7 @@
  * and printed: so it forgets its headers as soon as it is answered or has failed, and by its agent and its connection
  * nobody comes to what is sent later.
  */
-import type {ClientRequest, Agent as HttpAgent, IncomingMessage} from 'node:http';
+import {Agent, type ClientRequest, type IncomingMessage} from 'node:http';
 import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 
@@ -27,7 +27,7 @@ interface Inside {
 const isKeptApart = Symbol('gatepass.keptApart');
 
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript takes no other parameters for a class that extends any.
-type AgentClass = new (...parameters: any[]) => HttpAgent;
+type AgentClass = new (...parameters: any[]) => Agent;
 
 /** Milliseconds. What lies between forgets connections later. */
 const longestIdle = 5000;
@@ -53,6 +53,14 @@ export function keepingApart<Base extends AgentClass>(base: Base): Base {
 			noteReuse(socket as Socket);
 		}
 	};
+}
+
+/** An agent for plain http whose connections keep no headers of the request for which they were opened. */
+export class DirectAgent extends keepingApart(Agent) {
+	override createConnection(...[requested, ...others]: unknown[]): Duplex | null | undefined {
+		const {headers: _, auth: __, agent: ___, ...options} = requested as Record<string, unknown>;
+		return super.createConnection(options as never, ...(others as [])) as Duplex | null | undefined;
+	}
 }
 
 /** When a connection was used again, for whoever judges why it broke. */

@@ -3,6 +3,7 @@
  * one a server has refused.
  */
 import {createHash} from 'node:crypto';
+import {StrategyError} from '../errors.ts';
 import type {Token} from '../strategy/services.ts';
 import {ExpiringMap, type Kept} from './expiring-map.ts';
 import {steadyNow} from './steady-clock.ts';
@@ -159,6 +160,44 @@ export class TokenMemory {
 	#note(key: string, rejections: Rejections, remaining: number): void {
 		this.#rejections.set(key, rejections, steadyNow() + Math.max(remaining, 2 * longestBrake));
 	}
+}
+
+/** What is a token: a store may hold anything, and a strategy may issue anything. */
+export function isToken(value: unknown): value is StoredToken {
+	if (typeof value !== 'object' || value === null) return false;
+	const {value: text, type, expiresAt, issuedAt, skew} = value as Record<keyof StoredToken, unknown>;
+	return (
+		typeof text === 'string' &&
+		text !== '' &&
+		(type === 'Bearer' || type === 'DPoP') &&
+		isTimeOrAbsent(expiresAt) &&
+		isTimeOrAbsent(issuedAt) &&
+		isTimeOrAbsent(skew)
+	);
+}
+
+/** @throws {StrategyError} where what a strategy issued is no token, or none that could be used. */
+export function checkToken(token: Token): Token {
+	if (!isToken(token)) {
+		throw new StrategyError({
+			code: 'token-malformed',
+			what: 'What the strategy issued is no token',
+			hint: 'It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
+		});
+	}
+	const {expiresAt, issuedAt = Date.now()} = token;
+	if (expiresAt !== undefined && expiresAt <= issuedAt) {
+		throw new StrategyError({
+			code: 'token-expired',
+			what: 'The strategy issued a token that has already expired',
+			hint: 'Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
+		});
+	}
+	return token;
+}
+
+function isTimeOrAbsent(value: unknown): boolean {
+	return value === undefined || (typeof value === 'number' && Number.isFinite(value));
 }
 
 /** The token itself would take much of the memory. */
