@@ -46,7 +46,13 @@ export const layers: readonly (readonly string[])[] = [
 	['src/x509/'],
 	['src/files/'],
 	['src/name-command.ts'],
-	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
+	[
+		'src/errors.ts',
+		'src/version.ts',
+		'src/observability/redact.ts',
+		'src/observability/redact-query.ts',
+		'src/observability/decode-text.ts',
+	],
 	['src/diagnostics/'],
 ];
 

@@ -139,6 +139,7 @@ export class Tunnels {
 		server.on('request', listener);
 		server.on('checkContinue', listener);
 		server.on('upgrade', (request, socket, head) => upgradeInside(context, origin, request, socket, head));
+		server.on('connect', (_request, socket) => refuseConnection(socket, tunnelWithin));
 		server.on('clientError', (error, socket) => refuseConnection(socket, unparsed(error)));
 		return server;
 	}
@@ -233,6 +234,14 @@ export class Tunnels {
 		socket.once('close', () => detached.delete(socket));
 	}
 }
+
+const tunnelWithin: Problem = {
+	status: 405,
+	code: 'method-refused',
+	detail: 'A tunnel leads through no other one',
+	hint: 'Ask the proxy itself for it',
+	headers: {allow: 'GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS'},
+};
 
 /** What the client says first, which stays to be read; empty: nothing, for a while. */
 function firstBytes(socket: Duplex, head: Buffer): Promise<Buffer> {

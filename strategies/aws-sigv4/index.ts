@@ -69,8 +69,10 @@ export class AwsSigv4Strategy implements AuthStrategy {
 	async *authenticate(request: AuthRequest): Conversation {
 		// As it is sent: what is added to it is put behind.
 		const query = request.url.search.slice(1);
-		let keys = await this.#keys.get(request.fresh);
+		// Both may be in the same files, which are then looked at once. What is wrong with the key is told first.
 		const known = this.#regional();
+		if (known instanceof Promise) known.catch(() => {});
+		let keys = await this.#keys.get(request.fresh);
 		const {signer} = known instanceof Promise ? await known : known;
 		const payload = this.#isStreamed
 			? await streamedPayload(request, this.#options)

@@ -101,9 +101,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#native = native;
 		this.#options = options;
 		this.#send = send;
-		this.#report = route.events.audience['gatepass:request'].hasSubscribers
-			? reportHop(route, url, native.method ?? 'GET')
-			: undefined;
+		const {audience} = route.events;
+		const isHeard = audience['gatepass:request'].hasSubscribers || audience['gatepass:leg'].hasSubscribers;
+		this.#report = isHeard ? reportHop(route, url, native.method ?? 'GET') : undefined;
 		this.#givenUp.promise.catch(() => {});
 		const isPlain =
 			send === sendByNode && saysNothingOfConnection(native) && route.ofOrigin?.proxy === undefined;
@@ -151,7 +151,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	async #sendOnce(request: HopRequest): Promise<LegAnswer> {
 		if (this.#standIn?.isOver === true) return this.#givenUp.promise;
 		this.#context.signal?.throwIfAborted();
-		this.#report?.countLeg();
+		this.#report?.beginLeg();
 		this.#standIn?.letGoOfFirst();
 		const unwanted = this.#inHand?.message;
 		if (this.#options.cookieJar !== undefined && this.#inHand?.received.isWithheld === false) {
@@ -180,6 +180,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 		}
 		const answer = await this.#untilAnswered(this.#standIn, request);
+		this.#report?.endLeg(answer.message.statusCode ?? 0);
 		// Nobody has read it to its end meanwhile, so nobody will.
 		if (unwanted?.complete === false) unwanted.destroy();
 		this.#inHand = answer;
@@ -211,7 +212,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				this.#report?.end(((await this.opened) as {statusCode?: number}).statusCode);
 				return;
 			}
-			this.#report?.end(undefined, this.#request);
+			this.#report?.end(undefined, this.#request, error);
 			if (this.#standIn === undefined) this.#failToOpen(error);
 			else this.#standIn.fail(error as Error);
 		}

@@ -115,11 +115,13 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#sendOnce(request: HopRequest): Promise<HeldLeg> {
 		if (this.#isOver) return Promise.reject(this.#reason);
 		const before = this.#leg;
-		this.#report?.countLeg();
+		const report = this.#report;
+		report?.beginLeg();
 		const answered = this.#dispatch(request, mostResends);
-		if (before === undefined) return answered;
+		if (before === undefined && report === undefined) return answered;
 		return answered.then(leg => {
-			before.giveUp();
+			report?.endLeg(leg.response.status);
+			before?.giveUp();
 			return leg;
 		});
 	}
@@ -291,7 +293,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#reason = error;
 		this.#isOver = true;
 		this.#leg?.abort(error);
-		this.#report?.end(undefined, this.#request);
+		this.#report?.end(undefined, this.#request, error);
 		this.#close();
 		handler.onResponseError?.(this, told);
 		this.#forget();
