@@ -236,7 +236,8 @@ export async function withCertificates<Result>(
 	};
 	const parent = root.createChildContainer();
 	parent.register<AuthenticatorFactory>(token, {useValue: await manualFactory(options.json)});
-	const composition = compose({...loaded.configuration, certificates}, loaded.strategyOf, {parent});
+	const configuration = {...loaded.configuration, certificates};
+	const composition = await compose({...loaded, configuration}, {parent});
 	try {
 		return await work(composition.certificates, certificates);
 	} finally {

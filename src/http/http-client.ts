@@ -7,7 +7,8 @@ import type {TlsAgents} from '../tls/agents.ts';
 import type {ProxyServer, WayOut} from '../tls/way-out.ts';
 import {Ways} from '../tls/ways.ts';
 import {PauseWatch} from '../tokens/steady-clock.ts';
-import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
+import type {TrustLookup} from '../trust/no-trust-stores.ts';
+import type {TrustStore} from '../trust/trust-store.ts';
 import {bareFailure} from './bare-failure.ts';
 import {sendBelow} from './below-got.ts';
 import {largestBody, tooLarge, unpack} from './unpack.ts';
@@ -35,7 +36,7 @@ const mostOrigins = 1000;
 
 export class GotHttpClient implements HttpClient {
 	readonly #got: () => Promise<Got>;
-	readonly #trust: TrustStores;
+	readonly #trust: TrustLookup;
 	readonly #agents: TlsAgents;
 	readonly #ways: Ways;
 	readonly #settings: HttpClientSettings;
@@ -45,7 +46,7 @@ export class GotHttpClient implements HttpClient {
 
 	constructor(
 		got: () => Promise<Got>,
-		trust: TrustStores,
+		trust: TrustLookup,
 		agents: TlsAgents,
 		settings: HttpClientSettings,
 		ways = Ways.direct(),

@@ -1,8 +1,10 @@
 /** CONNECT: a tunnel that is left alone byte for byte, or opened where a rule is for its server. */
-import {createServer as createHttpServer, type IncomingMessage, type Server} from 'node:http';
+
+import type {IncomingMessage, Server} from 'node:http';
 import {createServer as createHttpsServer} from 'node:https';
 import {connect, type Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
+import {http} from '../tls/node-http.ts';
 import {isAdmitted} from './admission.ts';
 import {type ProxyContext, Visit} from './context.ts';
 import {notForward, refuseTarget, serveInside, upgradeInside} from './forward.ts';
@@ -135,7 +137,7 @@ export class Tunnels {
 					if (!asked.has(socket)) this.#tellDistrust(origin, {name: '', message: '', code: 'ECONNRESET'});
 				}),
 			);
-		} else server = createHttpServer(serverSettings);
+		} else server = http.createServer(serverSettings);
 		server.on('request', listener);
 		server.on('checkContinue', listener);
 		server.on('upgrade', (request, socket, head) => upgradeInside(context, origin, request, socket, head));

@@ -3,9 +3,10 @@
  * and printed: so it forgets its headers as soon as it is answered or has failed, and by its agent and its connection
  * nobody comes to what is sent later.
  */
-import {Agent, type ClientRequest, type IncomingMessage} from 'node:http';
+import type {ClientRequest, IncomingMessage} from 'node:http';
 import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
+import {HttpAgent} from './node-http.ts';
 
 /** The parts of Node's and of got's HTTP/2 requests that have no public way to be cleared once they are sent. */
 interface Inside {
@@ -27,7 +28,7 @@ interface Inside {
 const isKeptApart = Symbol('gatepass.keptApart');
 
 // biome-ignore lint/suspicious/noExplicitAny: TypeScript takes no other parameters for a class that extends any.
-type AgentClass = new (...parameters: any[]) => Agent;
+type AgentClass = new (...parameters: any[]) => HttpAgent;
 
 /** Milliseconds. What lies between forgets connections later. */
 const longestIdle = 5000;
@@ -56,7 +57,7 @@ export function keepingApart<Base extends AgentClass>(base: Base): Base {
 }
 
 /** An agent for plain http whose connections keep no headers of the request for which they were opened. */
-export class DirectAgent extends keepingApart(Agent) {
+export class DirectAgent extends keepingApart(HttpAgent) {
 	override createConnection(...[requested, ...others]: unknown[]): Duplex | null | undefined {
 		const {headers: _, auth: __, agent: ___, ...options} = requested as Record<string, unknown>;
 		return super.createConnection(options as never, ...(others as [])) as Duplex | null | undefined;

@@ -1,10 +1,11 @@
 /** The options of a leg that is not sent as plainly as most: over TLS, through a proxy, with an agent of the caller's. */
-import {type ClientRequest, Agent as HttpAgent, type RequestOptions} from 'node:http';
+import type {ClientRequest, RequestOptions} from 'node:http';
 import {globalAgent} from 'node:https';
 import {isIP} from 'node:net';
 import {checkServerIdentity} from 'node:tls';
 import type {HeaderRecord, HopContext, HopRequest, Route} from '../../hop/request.ts';
 import {callersAgent, callersConnect} from '../../tls/callers-agents.ts';
+import {HttpAgent} from '../../tls/node-http.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 
 /** Makes a request from got's options. */

@@ -1,16 +1,12 @@
 /** One leg over got: its request, as Node sends it, and the answer, as the strategy, the loop and the caller get it. */
-import http, {
-	type ClientRequest,
-	type Agent as HttpAgent,
-	type IncomingMessage,
-	type RequestOptions,
-} from 'node:http';
+import type {ClientRequest, Agent as HttpAgent, IncomingMessage, RequestOptions} from 'node:http';
 import https from 'node:https';
 import {Readable} from 'node:stream';
 import {type HopRequest, spelled} from '../../hop/request.ts';
 import type {Leg} from '../../hop/run.ts';
 import {readAhead} from '../../http/read-ahead.ts';
 import type {AuthResponse} from '../../strategy/index.ts';
+import {http} from '../../tls/node-http.ts';
 import {setTarget} from './leg-options.ts';
 
 /** What got itself would do. @param agent takes the place of the one in the options. */

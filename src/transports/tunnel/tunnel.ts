@@ -3,13 +3,14 @@
  * tunnel (CONNECT, RFC 9110 section 9.3.6). The tunnel has a conversation of its own, so that nothing that is for the
  * proxy reaches the server, nor the other way round.
  */
-import {type Agent, type ClientRequest, type IncomingMessage, request as requestHttp} from 'node:http';
+import type {Agent, ClientRequest, IncomingMessage} from 'node:http';
 import {Agent as TlsAgent} from 'node:https';
 import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {HopRequest} from '../../hop/request.ts';
 import {type Leg, runHop} from '../../hop/run.ts';
 import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
+import {requestHttp} from '../../tls/node-http.ts';
 import {scrubRequest} from '../../tls/requests-apart.ts';
 import {readRefusal} from '../../tls/tunnel-refusal.ts';
 
