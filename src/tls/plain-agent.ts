@@ -5,6 +5,7 @@
 import {isIP, type LookupFunction} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
+import {keepNoConnections} from './agents.ts';
 import {DirectAgent} from './requests-apart.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
@@ -76,8 +77,17 @@ export class PlainAgents {
 		return agent;
 	}
 
+	/** Let all connections end: idle ones now, those in use when their requests are through. */
+	letGo(): void {
+		for (const agent of this.#all()) keepNoConnections(agent);
+	}
+
 	/** Close all connections. */
 	close(): void {
-		for (const agent of [this.#direct, this.#toAddresses, ...this.#byProxy.values()]) agent.destroy();
+		for (const agent of this.#all()) agent.destroy();
+	}
+
+	#all(): readonly DirectAgent[] {
+		return [this.#direct, this.#toAddresses, ...this.#byProxy.values()];
 	}
 }

@@ -14,8 +14,8 @@ import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {mostResends} from '../../tls/idle-connections.ts';
 import {detachWhenDone} from '../../tls/requests-apart.ts';
-import {mostResends} from '../../tls/stale.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
@@ -194,7 +194,13 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				return await Promise.race([standIn.answer(), this.#givenUp.promise]);
 			} catch (error) {
 				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
-				standIn.next(await this.#makeLeg(request), this.#bytes ?? this.#options.body, request.encoder);
+				const leg = await this.#makeLeg(request);
+				if (standIn.isOver) {
+					leg.on('error', () => {});
+					leg.destroy();
+					return this.#givenUp.promise;
+				}
+				standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import type {Agent, Dispatcher} from 'undici';
 import type {HopRequest, Route} from '../../hop/request.ts';
 import type {Identity} from '../../strategy/index.ts';
 import type {CallersAgent} from '../../tls/callers-agents.ts';
+import {mostOwners} from '../../tls/isolated-agents.ts';
 import type {Ways} from '../../tls/ways.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 import {type Connector, connectorOf} from './connect.ts';
@@ -133,6 +134,7 @@ export class UndiciPools {
 			return new PoolGroup({...settings, keeps: false});
 		const byOwner = entry(this.#groups, owner === undefined ? none : route.rule, () => new Map());
 		const byIdentity = entry(byOwner, owner ?? '', () => new Map());
+		if (owner !== undefined) keepRecent(byOwner, owner, byIdentity);
 		const byTrust = entry(byIdentity, identity ?? none, () => new Map());
 		return entry(byTrust, route.trust ?? none, () => new PoolGroup({...settings, keeps: true}));
 	}
@@ -188,6 +190,21 @@ function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): V
 		map.set(key, value);
 	}
 	return value;
+}
+
+/** Connections of owners that nobody asked for lately end; see `tls/isolated-agents.ts`. */
+function keepRecent<Groups extends Map<unknown, Map<unknown, PoolGroup>>>(
+	byOwner: Map<string, Groups>,
+	owner: string,
+	groups: Groups,
+): void {
+	byOwner.delete(owner);
+	byOwner.set(owner, groups);
+	const [oldest] = byOwner;
+	if (byOwner.size <= mostOwners || oldest === undefined) return;
+	byOwner.delete(oldest[0]);
+	for (const byTrust of oldest[1].values())
+		for (const group of byTrust.values()) group.close().catch(() => {});
 }
 
 /** It only opens connections: its pool is not used. */

@@ -1,10 +1,12 @@
 /**
- * Connections that the server had closed while they were idle, which is seen only once the next request is on its way:
- * that one has reached nobody, and can be sent again, whatever its method (RFC 9112 section 9.3.1).
+ * What a server may have done to connections of a pool while they were idle; how long they may be is in
+ * `requests-apart.ts`.
  *
- * What can be seen is this: the connection was used before, it breaks before a byte of an answer, and it does so within
- * the time that a close which crossed the request on its way needs at most. A server that takes the request, and dies
- * within that time without a byte, looks the same; browsers and curl send again there, too, and without any limit of time.
+ * A server closes connections that are idle, and that is seen only once the next request is on its way: that one has
+ * reached nobody, and can be sent again, whatever its method (RFC 9112 section 9.3.1). What can be seen is this: the
+ * connection was used before, it breaks before a byte of an answer, and it does so within the time that a close which
+ * crossed the request on its way needs at most. A server that takes the request, and dies within that time without a
+ * byte, looks the same; browsers and curl send again there, too, and without any limit of time.
  */
 import type {Socket} from 'node:net';
 import {reuseOf} from './requests-apart.ts';
