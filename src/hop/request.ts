@@ -67,6 +67,12 @@ export interface Route {
 		| undefined;
 	readonly trust?: TrustStore | undefined;
 	readonly events: Events;
+	/** What holds for every request to the origin, decided once; absent where its paths or methods have several routes. */
+	readonly ofOrigin?: {
+		readonly proxy: ProxyServer | undefined;
+		/** The agent for plain http; absent for https. */
+		readonly plainAgent: HttpAgent | undefined;
+	};
 	/** The TLS agent for an identity under this hop's trust store, in the place of the caller's. */
 	agentFor(identity: Identity | undefined, callers?: CallersAgent): Agent;
 	/** The agent for plain http to a URL. */
