@@ -41,6 +41,9 @@ export interface HopContext {
 	shown?: Identity | undefined;
 }
 
+/** What a route is chosen by: a URL, or what takes less than one to make. */
+export type Place = Pick<URL, 'protocol' | 'host' | 'hostname' | 'port' | 'pathname' | 'origin'>;
+
 /** What is to be done for one hop. */
 export interface Route {
 	/** Absent: no rule matches, only a trust store. */
@@ -59,16 +62,16 @@ export interface Route {
 	/** The agent for plain http to a URL. */
 	plainAgentFor(url: URL): HttpAgent;
 	/** Whether plain http to a URL is safe only because it does not leave this machine. */
-	staysHere(url: URL): boolean;
+	staysHere(url: Place): boolean;
 	/** The proxy for a URL, by the configuration or the environment. */
-	proxyFor(url: URL): ProxyServer | undefined;
+	proxyFor(url: Place): ProxyServer | undefined;
 	/** The same for connections that belong to one owner within the rule, or go through a proxy that its strategy names. */
 	ownAgentFor(owner: string, url: URL, identity: Identity | undefined, through?: HopProxy): HttpAgent;
 }
 
 /** Decides routes. `undefined`: the hop is none of gatepass's business. */
 export interface Router {
-	route(url: URL, method: string): Route | undefined;
+	route(url: Place, method: string): Route | undefined;
 	/** Whether the answer is meant for one credential only. */
 	carriesCredential(url: URL, method: string): boolean;
 }
@@ -173,7 +176,7 @@ export class HopRequest implements AuthRequest {
 	}
 }
 
-class HopHeaders implements AuthHeaders {
+export class HopHeaders implements AuthHeaders {
 	/** For the transport: all headers, the caller's among them. */
 	readonly record: HeaderRecord;
 	/** The names that the strategy has set or deleted, as they stand in the record. */

@@ -10,7 +10,7 @@ import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
 import type {Ways} from '../tls/ways.ts';
 import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
-import type {Route, Router, SwitchableRouter} from './request.ts';
+import type {Place, Route, Router, SwitchableRouter} from './request.ts';
 import {RotatingStrategy} from './rotating-strategy.ts';
 
 /** More origins than a person reads about. */
@@ -100,7 +100,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	}
 
 	/** The rule for a URL, in use. */
-	ruleFor(url: URL, method: string): BoundRule | undefined {
+	ruleFor(url: Place, method: string): BoundRule | undefined {
 		const entry = this.#matcher.find(url, method);
 		return entry === undefined ? undefined : this.#rules[entry.value.index];
 	}
@@ -112,7 +112,7 @@ export class HostRuleRouter implements SwitchableRouter {
 		return [...chosen].filter(rule => rule !== undefined);
 	}
 
-	route(url: URL, method: string): Route | undefined {
+	route(url: Place, method: string): Route | undefined {
 		this.checkOpen();
 		const rule = this.ruleFor(url, method);
 		if (rule === undefined && this.#strict) {
@@ -129,7 +129,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	}
 
 	/** What was not allowed to go over plain http to other machines does not, whatever a proxy says. */
-	staysHere(rule: BoundRule | undefined, {protocol, hostname}: URL): boolean {
+	staysHere(rule: BoundRule | undefined, {protocol, hostname}: Place): boolean {
 		if (protocol !== 'http:' || rule?.carriesCredential !== true) return false;
 		return !rule.info.allowInsecure && isLoopback(hostname);
 	}
@@ -161,7 +161,7 @@ export class HostRuleRouter implements SwitchableRouter {
 		);
 	}
 
-	#routeFor(rule: BoundRule | undefined, url: URL): Route | undefined {
+	#routeFor(rule: BoundRule | undefined, url: Place): Route | undefined {
 		const trust = this.#trust.find(url);
 		// What the configuration says about the way out holds where nothing else is said, too.
 		if (rule === undefined && trust === undefined && !this.#ways.isSet) return undefined;
@@ -181,7 +181,7 @@ export class HostRuleRouter implements SwitchableRouter {
 		let route = byTrust.get(trust);
 		if (route === undefined) {
 			const way = this.#ways.for(rule?.rule);
-			const staysHere = (target: URL): boolean => this.staysHere(rule, target);
+			const staysHere = (target: Place): boolean => this.staysHere(rule, target);
 			route = {
 				rule,
 				trust,

@@ -16,6 +16,9 @@ export interface Entry<Value> {
 	readonly value: Value;
 }
 
+/** What an entry is found by: a URL, or the same parts of one. */
+export type Place = Pick<URL, 'protocol' | 'host' | 'hostname' | 'port' | 'pathname'>;
+
 /** Entries that differ by method only. */
 interface MethodTable<Value> {
 	byMethod: Map<string, Entry<Value>> | undefined;
@@ -65,7 +68,7 @@ export class Matcher<Value> {
 	}
 
 	/** The most specific entry, or `undefined` where none matches. */
-	find(url: URL, method: string): Entry<Value> | undefined {
+	find(url: Place, method: string): Entry<Value> | undefined {
 		const {protocol} = url;
 		const table = protocol === 'https:' ? this.#https : protocol === 'http:' ? this.#http : undefined;
 		if (table === undefined) return undefined;
@@ -141,7 +144,7 @@ function addToMethods<Value>(table: MethodTable<Value>, entry: Entry<Value>): vo
 function findAtHost<Value>(
 	table: HostTable<Value>,
 	host: string,
-	url: URL,
+	url: Place,
 	method: string,
 ): Entry<Value> | undefined {
 	if (host.length > table.longest) return undefined;
@@ -152,7 +155,7 @@ function findAtHost<Value>(
 	return onAnyPort === undefined ? undefined : findInPaths(onAnyPort, url, method);
 }
 
-function findInPaths<Value>(table: PathTable<Value>, url: URL, method: string): Entry<Value> | undefined {
+function findInPaths<Value>(table: PathTable<Value>, url: Place, method: string): Entry<Value> | undefined {
 	const {only} = table;
 	if (only !== undefined) {
 		const path = decodeUnreserved(url.pathname);

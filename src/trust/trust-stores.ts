@@ -2,7 +2,7 @@
 import type {X509Certificate} from 'node:crypto';
 import {join} from 'node:path';
 import type {TrustEntry} from '../config/configuration.ts';
-import {Matcher} from '../host-rules/matcher.ts';
+import {Matcher, type Place} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
 import type {WorkloadApis} from '../spiffe/workload-api.ts';
 import {homeFolder} from '../strategy/paths.ts';
@@ -81,7 +81,7 @@ export class TrustStores {
 	}
 
 	/** The most specific entry for the URL; `undefined`: the system's roots. */
-	find(url: URL): TrustStore | undefined {
+	find(url: Place): TrustStore | undefined {
 		return this.isEmpty ? undefined : this.#matcher.find(url, 'GET')?.value;
 	}
 

@@ -4,6 +4,7 @@ import {
 	type AuthStrategy,
 	authStrategy,
 	type Conversation,
+	type CredentialAtHand,
 	type CredentialStatus,
 	Environment,
 	type Examination,
@@ -50,7 +51,7 @@ export class SsoClientCredentialsStrategy implements AuthStrategy {
 			tokens,
 			client: this.#client,
 			tenant: rule.tenant,
-			grants: {for: () => grant, known: () => grant},
+			grants: {for: () => grant, known: () => grant, only: grant},
 		});
 	}
 
@@ -60,6 +61,10 @@ export class SsoClientCredentialsStrategy implements AuthStrategy {
 
 	authenticate(request: AuthRequest): Conversation {
 		return this.#conversation.authenticate(request);
+	}
+
+	atHand({tenant}: Pick<AuthRequest, 'tenant'>): CredentialAtHand | undefined {
+		return this.#conversation.atHand({tenant});
 	}
 
 	status(settings?: {verify?: boolean}): Promise<CredentialStatus> {

@@ -5,6 +5,7 @@ import type {
 	AuthRequest,
 	AuthStrategy,
 	Conversation,
+	CredentialAtHand,
 	CredentialStatus,
 	Examination,
 	Identity,
@@ -24,6 +25,8 @@ export interface Grants {
 	for(request: AuthRequest, fresh: boolean): Grant | Promise<Grant>;
 	/** What the next request's grant will be, as far as it is known without asking any server. */
 	known(): Grant | undefined | Promise<Grant | undefined>;
+	/** The grant for all requests, where it is always the same. */
+	readonly only?: Grant;
 }
 
 /** A grant with all that is made from it once. */
@@ -34,6 +37,8 @@ interface Use {
 	readonly tenant: string | undefined;
 	readonly key: string;
 	readonly issue: (signal: AbortSignal) => Promise<Token>;
+	/** What was shown last without a wait. */
+	shown?: {readonly token: Token; readonly credential: CredentialAtHand};
 }
 
 /** Tokens of more grants than this, such as those of many users, are not remembered for `forget`. */
@@ -84,6 +89,21 @@ export class TokenConversation implements AuthStrategy {
 			({token, use} = await this.#obtain(request, false));
 			if (token.value === refused) request.refusal = this.#sameTokenAgain();
 		}
+	}
+
+	/** What was prepared for the last use still holds where neither grant nor tenant is another, and no certificate is asked for. */
+	atHand({tenant}: Pick<AuthRequest, 'tenant'>): CredentialAtHand | undefined {
+		const {tokens, options, grants} = this.#settings;
+		const last = this.#last;
+		if (last === undefined || last.grant !== grants.only || last.tenant !== tenant) return undefined;
+		// It may have been renewed, and its file would have to be looked at; a proof is made for each request.
+		if (options.identity !== undefined || last.preparation.dpop !== undefined) return undefined;
+		const token = tokens.atHand?.(last.key);
+		if (token === undefined) return undefined;
+		if (last.shown?.token !== token) {
+			last.shown = {token, credential: {header: ['authorization', `Bearer ${token.value}`]}};
+		}
+		return last.shown.credential;
 	}
 
 	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {

@@ -4,11 +4,13 @@
  */
 import type {Dispatcher} from 'undici';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';
+import type {CredentialAtHand} from '../../strategy/index.ts';
 import {checkSetting, type GatepassContext} from '../request-setting.ts';
 import {CallersConnections, type Connections, OwnConnections} from './connections.ts';
-import {Exchange} from './exchange.ts';
+import {Exchange, type ExchangeSettings} from './exchange.ts';
 import {ExplainingHandler} from './explaining-handler.ts';
 import {toRecord} from './headers.ts';
+import {LegAhead, maySendAhead} from './leg-ahead.ts';
 import {isLegacy, modernHandler} from './legacy-handler.ts';
 import {loadUndici} from './load.ts';
 import type {UndiciPools} from './pools.ts';
@@ -55,6 +57,11 @@ export function createDispatcher({router, pools, callers: any}: DispatcherSettin
 /** By whose rules a dispatcher of gatepass authenticates. */
 const routers = new WeakMap<object, SwitchableRouter>();
 
+type RouteWithRule = ExchangeSettings['route'];
+
+/** What a caller says who says nothing. */
+const nothingSaid: GatepassContext = {};
+
 /** What is done with a dispatched request. */
 class Authentication {
 	readonly #router: SwitchableRouter;
@@ -66,15 +73,13 @@ class Authentication {
 	}
 
 	dispatch(given: Options, handler: Handler): boolean {
-		// undici 7 leaves its own name for this dispatcher among the options, which undici 8 does not take.
-		const {gatepass, dispatcher: _, ...options} = given;
-		const setting = checkSetting(gatepass, 'gatepass');
+		const {gatepass} = given;
+		const setting = gatepass === undefined ? nothingSaid : checkSetting(gatepass, 'gatepass');
+		const modern = modernHandler(handler);
+		const options = optionsFor(given, isLegacy(modern));
 		const target = targetOf(options, handler, this.#connections.origin);
 		const router = setting === false || target === undefined ? this.#router.withoutRules : this.#router;
-		const route = target && router.route(target.url, target.method);
-		const modern = modernHandler(handler);
-		// What these ask for comes from a client that knows HTTP/1.1 only.
-		if (isLegacy(modern)) (options as {allowH2?: boolean}).allowH2 = false;
+		const route = target && router.route(target, target.method);
 		if (route === undefined) {
 			const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
 			const dispatcher = this.#connections.dispatcherFor(undefined, target, wanted);
@@ -84,15 +89,18 @@ class Authentication {
 			);
 		}
 		if (route.rule === undefined) return this.#verify(route, target as Target, options, modern);
-		new Exchange({
-			route: route as Route & {rule: NonNullable<Route['rule']>},
+		const settings = {
+			route: route as RouteWithRule,
 			target: target as Target,
 			options,
 			handler: modern,
 			connections: this.#connections,
 			fresh: setting !== false && setting.fresh === true,
 			tenant: setting === false ? undefined : setting.tenant,
-		}).begin();
+		};
+		const credential = maySendAhead(settings) ? credentialAtHand(settings) : undefined;
+		if (credential !== undefined) new LegAhead(settings, credential).begin();
+		else new Exchange(settings).begin();
 		return true;
 	}
 
@@ -112,13 +120,28 @@ class Authentication {
 	}
 }
 
+/** undici 7 leaves its own name for this dispatcher among the options, which undici 8 does not take. */
+function optionsFor(given: Options, isLegacy: boolean): Options {
+	if (!isLegacy && given.gatepass === undefined && given.dispatcher === undefined) return given;
+	const {gatepass: _, dispatcher: __, ...options} = given;
+	// What these ask for comes from a client that knows HTTP/1.1 only.
+	return isLegacy ? ({...options, allowH2: false} as Options) : options;
+}
+
+/** What the first leg is to show, where that is known at once. */
+function credentialAtHand({route: {rule}, target, tenant}: ExchangeSettings): CredentialAtHand | undefined {
+	const {method} = target;
+	return rule.strategy.atHand?.({method, tenant: tenant ?? rule.info.tenant});
+}
+
 /** RFC 9112 section 3.2.2: a proxy is asked for the whole URL. */
-function viaProxy(route: Route, {url, path}: Target, options: Options): Options {
-	const proxy = url.protocol === 'http:' ? route.proxyFor(url) : undefined;
+function viaProxy(route: Route, target: Target, options: Options): Options {
+	const {origin, path} = target;
+	const proxy = target.protocol === 'http:' ? route.proxyFor(target) : undefined;
 	if (proxy === undefined) return options;
 	const headers = toRecord(options.headers);
 	if (proxy.authorization !== undefined) headers['proxy-authorization'] = proxy.authorization;
-	return {...options, path: url.origin + path, query: undefined, headers} as unknown as Options;
+	return {...options, path: origin + path, query: undefined, headers} as unknown as Options;
 }
 
 type DispatcherClass = new (
@@ -147,15 +170,14 @@ function classOfDispatchers(): DispatcherClass {
 		}
 
 		override dispatch(options: Options, handler: Handler): boolean {
-			const {ClientClosedError, InvalidArgumentError} = loadUndici().errors;
 			if (typeof handler !== 'object' || handler === null) {
-				throw new InvalidArgumentError('handler must be an object');
+				throw new (loadUndici().errors.InvalidArgumentError)('handler must be an object');
 			}
 			try {
 				if (typeof options !== 'object' || options === null) {
-					throw new InvalidArgumentError('opts must be an object.');
+					throw new (loadUndici().errors.InvalidArgumentError)('opts must be an object.');
 				}
-				if (this.#isClosed) throw new ClientClosedError();
+				if (this.#isClosed) throw new (loadUndici().errors.ClientClosedError)();
 				return this.#authentication.dispatch(options, handler);
 			} catch (error) {
 				modernHandler(handler).onResponseError?.(
