@@ -19,7 +19,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/hop/router.ts', 'src/hop/rotating-strategy.ts'],
 	['strategies/'],
 	['src/transports/'],
-	['src/hop/query.ts', 'src/hop/request.ts', 'src/hop/run.ts', 'src/hop/report.ts'],
+	['src/hop/query.ts', 'src/hop/request.ts', 'src/hop/run.ts', 'src/hop/report.ts', 'src/hop/proxy-rule.ts'],
 	['src/http/'],
 	['src/certificates/'],
 	['src/installers/'],

@@ -8,6 +8,7 @@ import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.t
 import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
 import type {Configuration} from './config/configuration.ts';
 import {StrategyNotFoundError} from './errors.ts';
+import {converseWithProxy} from './hop/proxy-rule.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
@@ -117,7 +118,15 @@ export function compose(
 	});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
-	const ways = new Ways(configuration.proxy, {environment, openTls: openTlsBy(agents, trust)});
+	const ways = new Ways(configuration.proxy, {
+		environment,
+		openTls: openTlsBy(agents, trust),
+		// The rules are made below, by what is made with the ways.
+		converse(proxy, method, attempt) {
+			const rule = router.ruleForProxy(proxy);
+			return rule && converseWithProxy(rule, {url: proxy.url, method, replayable: true}, attempt);
+		},
+	});
 	const pools = new UndiciPools(ways);
 	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
@@ -148,15 +157,17 @@ export function compose(
 	const tokens = provide(TokenCache, openCache);
 
 	const certificates = lazyCertificates(async () => {
-		const [{CertificateManager}, {AcmeConnection}, plugIns, {userAgent}] = await Promise.all([
-			import('./certificates/manager.ts'),
-			import('./issuers/acme/connection.ts'),
-			import('./certificates/plug-ins.ts'),
-			import('./certificates/user-agent.ts'),
-		]);
+		const [{CertificateManager}, {AcmeConnection}, plugIns, {userAgent}, {DirectHttpClient}] =
+			await Promise.all([
+				import('./certificates/manager.ts'),
+				import('./issuers/acme/connection.ts'),
+				import('./certificates/plug-ins.ts'),
+				import('./certificates/user-agent.ts'),
+				import('./http/direct-client.ts'),
+			]);
 		const settings = configuration.certificates;
 		// Each try has to be signed again, so the client below makes one only.
-		const http = new GotHttpClient(got, trust, agents, {timeout: settings.timeout, retries: 0}, ways);
+		const http = new DirectHttpClient(trust, agents, {timeout: settings.timeout}, ways);
 		const registered = <Factory>(token: InjectionToken<Factory>): Factory[] =>
 			container.isRegistered(token, true) ? container.resolveAll(token) : [];
 		const connections = new Map<string, InstanceType<typeof AcmeConnection>>();
@@ -208,7 +219,16 @@ export function compose(
 	const matcher = new Matcher(
 		hostRules.flatMap(rule => rule.patterns.map(pattern => ({pattern, methods: rule.methods, value: rule}))),
 	);
-	const router = new HostRuleRouter(matcher, rules, trust, agents, owned, ways, events, configuration.strict);
+	const router: HostRuleRouter = new HostRuleRouter(
+		matcher,
+		rules,
+		trust,
+		agents,
+		owned,
+		ways,
+		events,
+		configuration.strict,
+	);
 	return {
 		router,
 		matcher,

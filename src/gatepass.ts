@@ -16,9 +16,11 @@ import {type EventListener, Events} from './observability/events.ts';
 import type {Logger} from './observability/logger.ts';
 import {type RuleStatus, statusOfRule} from './rule-status.ts';
 import type {StrategyClass} from './strategy/index.ts';
-import {beginFlow, type Flow, type FlowOptions, prepareLeg, type TlsMaterial} from './transports/flow.ts';
+import type {ProxyServer, WayOut} from './tls/way-out.ts';
+import {beginFlow, type Flow, type FlowOptions, prepareLeg} from './transports/flow.ts';
 import {loadGot} from './transports/got/load.ts';
 import {checkSetting} from './transports/request-setting.ts';
+import type {TlsMaterial} from './transports/tls-material.ts';
 import {
 	type AnyDispatcher,
 	createDispatcher,
@@ -57,8 +59,8 @@ export interface Authorization {
 	/** By lower-case name. May hold a secret. */
 	readonly headers: Record<string, string>;
 	/**
-	 * Options to spread into `https.request`: the client certificate, the CA certificates, and the check of the
-	 * server's certificate where the trust store has more to check than signatures. May hold a secret.
+	 * Options to spread into `https.request`, or to make an agent of, after any of one's own: the client certificate, and
+	 * all that verifies the server. For https, where there is a rule or a trust store. May hold a secret.
 	 */
 	readonly tls?: TlsMaterial;
 }
@@ -182,6 +184,10 @@ export interface ServingGatepass {
 	readonly configuration: Configuration;
 	/** The rule for a URL; `undefined`: the request is sent as it is. */
 	ruleFor(url: URL, method: string): BoundRule | undefined;
+	/** The way out to a URL, for what is sent as it is. */
+	wayFor(url: URL): WayOut;
+	/** The proxies that anything may be sent through. */
+	readonly proxies: readonly ProxyServer[];
 }
 
 /** The same for the local proxy. `listener` gets every event. */
@@ -189,11 +195,14 @@ export async function createForServing(
 	settings: GatepassSettings,
 	listener: EventListener,
 ): Promise<ServingGatepass> {
-	const {gatepass, loaded, composition} = await assemble(settings, false, [listener]);
+	const {gatepass, loaded, composition} = await assemble(settings, false, [listener], 'environment');
+	const {router, ways, rules} = composition;
 	return {
 		gatepass,
 		configuration: loaded.configuration,
-		ruleFor: (url, method) => composition.router.ruleFor(url, method),
+		ruleFor: (url, method) => router.ruleFor(url, method),
+		wayFor: url => ways.for(router.ruleFor(url, 'CONNECT')?.rule),
+		proxies: [ways.for(), ...rules.map(({rule}) => ways.for(rule))].flatMap(({proxies}) => proxies),
 	};
 }
 
@@ -207,6 +216,8 @@ async function assemble(
 	settings: GatepassSettings,
 	withoutSecrets: boolean,
 	listeners: readonly EventListener[] = [],
+	/** Where the configuration says nothing of `proxy`. */
+	usualWay?: 'environment',
 ): Promise<Assembled> {
 	// Loaded here, so that importing gatepass costs little and a strategy author's tests need no got.
 	const [{loadConfiguration}, {compose, builtInStrategies}, {extendGot}] = await Promise.all([
@@ -223,7 +234,8 @@ async function assemble(
 		builtIn: builtInStrategies,
 		withoutSecrets,
 	});
-	const composition = compose(loaded.configuration, loaded.strategyOf, {
+	const {proxy = usualWay} = loaded.configuration;
+	const composition = compose({...loaded.configuration, proxy}, loaded.strategyOf, {
 		parent: settings.container,
 		store: settings.cache,
 		events: new Events([...(await listenersFor(settings)), ...listeners]),
@@ -291,9 +303,13 @@ class ConfiguredGatepass implements Gatepass {
 		const target = parseUrl(url);
 		const method = (options.method ?? 'GET').toUpperCase();
 		const setting = checkSetting(options.gatepass, 'options.gatepass');
-		const router: Router =
-			setting === false ? this.#composition.router.withoutRules : this.#composition.router;
-		return beginFlow(router.route(target, method), target, method, {...options, ...(setting || {})});
+		const {router} = this.#composition;
+		const chosen: Router = setting === false ? router.withoutRules : router;
+		return beginFlow(chosen.route(target, method), target, method, {
+			...options,
+			...(setting || {}),
+			...(setting !== false && {tellUnmatched: status => router.tellUnmatched(target, status)}),
+		});
 	}
 
 	get certificates(): Certificates {

@@ -119,6 +119,7 @@ export class CertificateManager {
 				hint: 'Give one, such as www.example.org',
 			});
 		}
+		this.#prepare(options.server);
 		return this.#changing(async () => {
 			const derived = first.value.replace(/^\*\./, '').replaceAll(':', '-');
 			const free = name ?? (await Lineage.freeName(this.#folder, derived));
@@ -359,9 +360,15 @@ export class CertificateManager {
 		key: Parameters<Ordering['obtain']>[2],
 		options: ObtainOptions,
 	): Promise<IssuedCertificate> {
+		this.#prepare(options.server);
 		const {account} = await this.#changing(() => this.#accounts.find(undefined, {server: options.server}));
 		const {certificate, chain, fullchain} = await this.#ordering.obtain(account, identifiers, key, options);
 		return {certificate, chain, fullchain};
+	}
+
+	/** Speak with the server while the folder is made ready. */
+	#prepare(server: string | undefined): void {
+		void this.#parts.connect(serverOf(this.#parts, server)).prepare();
 	}
 
 	async #deploy(lineage: Lineage, installer?: InstallerSettings): Promise<void> {

@@ -6,6 +6,7 @@ import {GatepassError} from '../errors.ts';
 import {isThere, writeToDisk} from '../files/durable.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {type AcmeOptions, addOrderOptions, obtainOptions, withCertificates} from './acme-options.ts';
+import {canAsk} from './cert-questions.ts';
 import {confirmTerms} from './cert-register.ts';
 import {UsageError} from './failure.ts';
 import {ObtainProgress} from './obtain-progress.ts';
@@ -56,7 +57,8 @@ export function addCertObtainCommand(group: Command): void {
 			await checkNew(options.certPath, options.keyPath);
 			const chosen = obtainOptions(options);
 			await withCertificates(options, async certificates => {
-				await confirmTerms(certificates, options);
+				// Otherwise the account is made with the order, as the options say.
+				if (canAsk(options.json)) await confirmTerms(certificates, options);
 				const settings = {
 					...chosen,
 					onProgress: new ObtainProgress(options.json).show,

@@ -1,9 +1,11 @@
 /** `gatepass explain URL`: which rule is chosen, and of every other rule why it is not. */
+import process from 'node:process';
 import type {Command} from 'commander';
-import type {Candidate, Explanation} from '../host-rules/explain.ts';
+import type {Candidate, Difference, Explanation} from '../host-rules/explain.ts';
 import {paint, print, printJson, shortPath} from './output.ts';
 import {examples, optionsOf, parseMethod, parseUrl} from './settings.ts';
 import {renderTable} from './table.ts';
+import {type Branch, renderTree} from './tree.ts';
 
 interface ExplainOptions {
 	readonly request?: string;
@@ -12,6 +14,9 @@ interface ExplainOptions {
 
 /** More rules than this that do not match are counted, not listed. */
 const mostOthers = 10;
+
+/** Columns that patterns are brought to; a longer one pushes what stands behind it. */
+const widestMatch = 34;
 
 export function addExplainCommand(program: Command): void {
 	program
@@ -59,16 +64,53 @@ async function describe(
 	const shown = hide ? candidates.filter(({outcome}) => outcome !== 'no-match') : candidates;
 	const parts = [[verdict, ...notes.map(note => `  ${note}`)].join('\n')];
 	if (shown.length > 0) {
-		const rows = shown.map(candidate => [
-			`${mark(candidate)} ${candidate.match}`,
-			candidate.strategy,
-			shortPath(candidate.source),
-			shortReason(candidate),
-		]);
-		parts.push(await renderTable(['  rule', 'strategy', 'where', 'why'], rows));
+		const isDrawn = process.stdout.isTTY;
+		parts.push(isDrawn ? renderTree(branchesOf(shown, new URL(url), method)) : await tableOf(shown));
 	}
 	if (hide) parts.push(`${others} other rules do not match. --all lists them.`);
 	return parts.join('\n\n');
+}
+
+/** A line for each candidate, for grep. */
+function tableOf(candidates: readonly Candidate[]): Promise<string> {
+	const rows = candidates.map(candidate => [
+		`${mark(candidate)} ${candidate.match}`,
+		candidate.strategy,
+		shortPath(candidate.source),
+		shortReason(candidate),
+	]);
+	return renderTable(['  rule', 'strategy', 'where', 'why'], rows);
+}
+
+/** Those that match, then the others by what differs: the nearest first. */
+function branchesOf(candidates: readonly Candidate[], url: URL, method: string): Branch[] {
+	const titles: Readonly<Record<Difference, string>> = {
+		method: `a method other than ${method}`,
+		path: `a path other than ${url.pathname}`,
+		port: `a port other than ${url.port || 'the default'}`,
+		host: `a host other than ${url.hostname}`,
+		scheme: `a scheme other than ${url.protocol.slice(0, -1)}`,
+	};
+	const groups: readonly (readonly [string, readonly Candidate[]])[] = [
+		['match', candidates.filter(({outcome}) => outcome !== 'no-match')],
+		...Object.entries(titles).map(
+			([part, title]) => [title, candidates.filter(({differs}) => differs === part)] as const,
+		),
+	];
+	return groups
+		.filter(([, members]) => members.length > 0)
+		.map(([title, members]) => {
+			const width = Math.max(...members.map(({match}) => match.length));
+			return {lines: [paint('bold', title)], branches: members.map(member => leafOf(member, width))};
+		});
+}
+
+/** A pattern of another host, port, path or scheme tells by itself why it does not match. */
+function leafOf(candidate: Candidate, width: number): Branch {
+	const {match, strategy, source, differs} = candidate;
+	const head = `${mark(candidate)} ${match.padEnd(Math.min(width, widestMatch))}  ${strategy}  ${shortPath(source)}`;
+	const speaksForItself = differs !== undefined && differs !== 'method';
+	return {lines: speaksForItself ? [head] : [head, `  ${paint('gray', shortReason(candidate))}`]};
 }
 
 function mark({outcome}: Candidate): string {

@@ -10,7 +10,7 @@ import {GatepassError} from '../errors.ts';
 import type {Gatepass} from '../gatepass.ts';
 import {exitCodes} from './exit-codes.ts';
 import {UsageError} from './failure.ts';
-import {count, note, paint, printJson, shortPath} from './output.ts';
+import {count, note, noteAsItIs, paint, printJson, shortPath} from './output.ts';
 import {type Progress, startProgress} from './progress.ts';
 import {
 	type BodyPart,
@@ -23,7 +23,8 @@ import {
 } from './request-input.ts';
 import {writeToFile, writeToStdout} from './response-output.ts';
 import {examples, type GlobalOptions, optionsOf, parseMethod, parseUrl, withGatepass} from './settings.ts';
-import {describeOutcome, Trace, type TracedHop, type TraceListener} from './trace.ts';
+import {describeOutcome, Trace, type TraceListener} from './trace.ts';
+import {renderWaterfall} from './waterfall.ts';
 
 interface RequestOptions extends GlobalOptions {
 	readonly request?: string;
@@ -150,7 +151,7 @@ async function request(
 			context: {gatepass: {fresh}},
 		});
 		const [response] = (await once(stream, 'response')) as [Response];
-		await deliver(stream, response, options, progress, trace?.hops ?? []);
+		await deliver(stream, response, options, progress, trace);
 		if (response.statusCode >= 400) {
 			process.exitCode = exitCodes.failed;
 			if (!json && !silent) {
@@ -172,6 +173,10 @@ async function request(
 			{cause: error},
 		);
 	} finally {
+		if (trace !== undefined && verbose && !json) {
+			await trace.settle();
+			for (const line of renderWaterfall(trace.hops)) noteAsItIs(line);
+		}
 		trace?.stop();
 		progress.stop();
 	}
@@ -182,13 +187,14 @@ async function deliver(
 	response: Response,
 	{json, output, include, head: headOnly, verbose}: RequestOptions,
 	progress: Progress,
-	hops: readonly TracedHop[],
+	trace: Trace | undefined,
 ): Promise<void> {
 	const head = include || headOnly ? headOf(response) : '';
 	const file = output === undefined || output === '-' ? undefined : output;
 	if (file !== undefined) await writeToFile(file, json ? '' : head, stream);
 	if (json) {
 		const content = file === undefined ? await buffer(stream) : undefined;
+		await trace?.settle();
 		printJson({
 			url: withoutUserInformation(response.url),
 			status: response.statusCode,
@@ -196,7 +202,7 @@ async function deliver(
 			...(file !== undefined && {file}),
 			...(content !== undefined &&
 				(isUtf8(content) ? {body: content.toString()} : {bodyBase64: content.toString('base64')})),
-			hops,
+			hops: trace?.hops,
 		});
 		return;
 	}

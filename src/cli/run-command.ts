@@ -6,6 +6,7 @@ import {join} from 'node:path';
 import process from 'node:process';
 import type {Command} from 'commander';
 import {note} from './output.ts';
+import {passSignals} from './pass-signals.ts';
 import {examples, type GlobalOptions, optionsOf} from './settings.ts';
 
 interface RunOptions extends GlobalOptions {
@@ -117,20 +118,10 @@ interface Ending {
 	readonly signal: NodeJS.Signals | null;
 }
 
-/** Signals that are somebody's to send. What a terminal sends, it sends to the command as well. */
-const passed = ['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGINT', 'SIGQUIT', 'SIGALRM'] as const;
-const ofTerminal: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT']);
-
 function runChild(file: string, args: readonly string[], env: Record<string, string>): Promise<Ending> {
 	return new Promise(resolve => {
 		const command = spawn(file, args, {stdio: 'inherit', env});
-		const isOnTerminal = process.stdin.isTTY === true;
-		for (const signal of passed) {
-			process.removeAllListeners(signal);
-			process.on(signal, () => {
-				if (!(isOnTerminal && ofTerminal.has(signal))) command.kill(signal);
-			});
-		}
+		passSignals(command);
 		command.once('error', (error: NodeJS.ErrnoException) => {
 			const isMissing = error.code === 'ENOENT';
 			const why = isMissing

@@ -3,6 +3,7 @@ import {createWriteStream, realpathSync} from 'node:fs';
 import process from 'node:process';
 import type {Command} from 'commander';
 import type {ServingGatepass} from '../gatepass.ts';
+import {readVariable} from '../strategy/variables.ts';
 import {UsageError} from './failure.ts';
 import {note, printAsItIs} from './output.ts';
 import {examples, type GlobalOptions, optionsOf} from './settings.ts';
@@ -93,7 +94,7 @@ async function serve(options: ServeOptions): Promise<void> {
 	}
 
 	const {environment} = serving.configuration;
-	const given = first.secret ?? (environment.GATEPASS_SECRET || undefined);
+	const given = first.secret ?? (readVariable(environment, 'GATEPASS_SECRET') || undefined);
 	if (given !== undefined && given.length < 32) {
 		throw new UsageError(
 			'GATEPASS_SECRET is too short. Give at least 32 characters, such as `openssl rand -hex 32` prints',

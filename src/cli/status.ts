@@ -1,6 +1,7 @@
 /** `gatepass status`: how the credential of each host rule stands. */
 import process from 'node:process';
 import type {Command} from 'commander';
+import type {LineageStatus} from '../certificates/status.ts';
 import type {Gatepass} from '../gatepass.ts';
 import type {RuleStatus} from '../rule-status.ts';
 import {exitCodes} from './exit-codes.ts';
@@ -8,6 +9,7 @@ import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf, withGatepass} from './settings.ts';
 import {renderTable} from './table.ts';
+import {renderTimeline, type TimelineEntry} from './timeline.ts';
 import {wrap} from './wrap.ts';
 
 export function addStatusCommand(program: Command): void {
@@ -39,20 +41,44 @@ export function addStatusCommand(program: Command): void {
 				);
 				if (options.json) printJson(rules);
 				else {
+					const lineages = await lineagesOf(gatepass);
 					print(await describe(rules));
-					for (const warning of await lineageWarnings(gatepass)) print(warning);
+					for (const warning of lineages.flatMap(warningsOf)) print(warning);
+					const timeline = timelineOf(rules, lineages);
+					if (process.stdout.isTTY && timeline !== '') print(`\n${timeline}`);
 				}
 				if (rules.some(({available}) => !available)) process.exitCode = exitCodes.failed;
 			});
 		});
 }
 
-/** Certificates that renew themselves, where one of them needs a person. A folder that cannot be read is for `cert list`. */
-async function lineageWarnings({certificates}: Pick<Gatepass, 'certificates'>): Promise<string[]> {
-	const lineages = await certificates.list().catch(() => []);
-	return lineages.flatMap(({name, warnings}) =>
-		warnings.map(warning => wrap(`${name}: ${warning}`, `${paint('yellow', '!')} `)),
-	);
+/** Certificates that renew themselves. A folder that cannot be read is for `cert list`. */
+async function lineagesOf({certificates}: Pick<Gatepass, 'certificates'>): Promise<readonly LineageStatus[]> {
+	return certificates.list().catch(() => []);
+}
+
+/** Where one of them needs a person. */
+function warningsOf({name, warnings}: LineageStatus): string[] {
+	return warnings.map(warning => wrap(`${name}: ${warning}`, `${paint('yellow', '!')} `));
+}
+
+/** What expires when, of rules and of certificates that renew themselves; none for one thing alone. */
+function timelineOf(rules: readonly RuleStatus[], lineages: readonly LineageStatus[]): string {
+	const entries: TimelineEntry[] = [
+		...rules.flatMap(rule =>
+			// A token of ten minutes is no cause for alarm: gatepass gets the next.
+			rule.expiresAt === undefined
+				? []
+				: [{label: rule.match, notAfter: rule.expiresAt, colour: colourOf(rule)}],
+		),
+		...lineages.map(({name, notAfter, due}) => ({label: name, notAfter, renewAt: due})),
+	];
+	return entries.length < 2 ? '' : renderTimeline(entries);
+}
+
+function colourOf({available, warnings = []}: RuleStatus): 'red' | 'yellow' | 'green' {
+	if (!available) return 'red';
+	return warnings.length > 0 ? 'yellow' : 'green';
 }
 
 async function describe(rules: readonly RuleStatus[]): Promise<string> {
@@ -68,7 +94,7 @@ async function describe(rules: readonly RuleStatus[]): Promise<string> {
 	);
 }
 
-function mark({available, warnings = []}: Pick<RuleStatus, 'available' | 'warnings'>): string {
-	if (!available) return paint('red', '✖');
-	return warnings.length > 0 ? paint('yellow', '!') : paint('green', '✔');
+function mark(rule: RuleStatus): string {
+	const colour = colourOf(rule);
+	return paint(colour, {red: '✖', yellow: '!', green: '✔'}[colour]);
 }

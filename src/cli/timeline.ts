@@ -9,6 +9,8 @@ export interface TimelineEntry {
 	readonly notAfter: number;
 	/** When it is renewed, where it renews itself. */
 	readonly renewAt?: number;
+	/** Left out: by how soon it expires, as for what a person has to renew. */
+	readonly colour?: 'red' | 'yellow' | 'green';
 }
 
 /** Columns for the time that is left, at the end of each line. */
@@ -26,13 +28,13 @@ export function renderTimeline(entries: readonly TimelineEntry[], now = Date.now
 	const at = (time: number): number =>
 		Math.round(Math.min(Math.max((time - now) / span, 0), 1) * (width - 1));
 	return left
-		.map(({notAfter, renewAt}, index) => {
+		.map(({notAfter, renewAt, colour = colourOf(notAfter - now)}, index) => {
 			const bar: string[] = Array.from({length: width}, (_, place) =>
 				place <= at(notAfter) && notAfter > now ? '━' : ' ',
 			);
 			if (renewAt !== undefined && renewAt < notAfter && notAfter > now) bar[at(renewAt)] = '┃';
 			const label = (labels[index] as string) + ' '.repeat(widthOfLabel - widthOf(labels[index] as string));
-			return `${label}  ${paint(colourOf(notAfter - now), bar.join(''))}  ${timeLeft(notAfter - now)}`.trimEnd();
+			return `${label}  ${paint(colour, bar.join(''))}  ${timeLeft(notAfter - now)}`.trimEnd();
 		})
 		.join('\n');
 }
@@ -40,6 +42,7 @@ export function renderTimeline(entries: readonly TimelineEntry[], now = Date.now
 function timeLeft(milliseconds: number): string {
 	if (milliseconds <= 0) return 'expired';
 	const days = milliseconds / 86_400_000;
+	if (days < 2 / 24) return `${Math.round(days * 1440)} minutes`;
 	if (days < 2) return `${Math.round(days * 24)} hours`;
 	return days < 700 ? `${Math.round(days)} days` : `${(days / 365.25).toFixed(1)} years`;
 }

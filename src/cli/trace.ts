@@ -13,6 +13,7 @@ import type {BeforeRequestHook, RequestFunction} from 'got';
 import type {Gatepass} from '../gatepass.ts';
 import {CertificateNotShown} from '../tls/not-shown.ts';
 import {rfc2253Subject, subjectValues} from '../x509/names.ts';
+import {type Phase, RequestTiming} from './request-timing.ts';
 import {withoutSecrets} from './settings.ts';
 
 /** One sending of a hop's request. */
@@ -23,6 +24,8 @@ export interface TracedLeg {
 	readonly status?: number;
 	/** The code of the error, where no answer came. */
 	readonly failure?: string;
+	/** Where its time went; known after {@link Trace.settle}. */
+	phases: readonly Phase[];
 }
 
 /** A request that a strategy made for itself, such as one for a token. */
@@ -31,6 +34,8 @@ export interface TracedStrategyRequest {
 	readonly url: string;
 	readonly status?: number;
 	readonly failure?: string;
+	/** Where its time went; known after {@link Trace.settle}. */
+	phases: readonly Phase[];
 }
 
 export interface TracedHop {
@@ -61,7 +66,12 @@ export class Trace {
 	readonly #gatepass: Gatepass;
 	readonly #listener: TraceListener;
 	readonly #legs = new WeakMap<ClientRequest, readonly string[]>();
+	readonly #urls = new WeakMap<ClientRequest, string>();
 	readonly #certificates = new WeakMap<ClientRequest, ShownCertificate>();
+	/** What the strategy did before it sent. */
+	readonly #prepared = new WeakMap<ClientRequest, Phase>();
+	readonly #timing = new RequestTiming();
+	readonly #sent: {readonly request: ClientRequest; readonly told: {phases: readonly Phase[]}}[] = [];
 	#before: Before | undefined;
 
 	constructor(gatepass: Gatepass, listener: TraceListener) {
@@ -75,13 +85,25 @@ export class Trace {
 	}
 
 	start(): void {
+		this.#timing.start();
+		subscribe('http.client.request.created', this.#onCreated);
 		subscribe('http.client.response.finish', this.#onResponse);
 		subscribe('http.client.request.error', this.#onError);
 	}
 
 	stop(): void {
+		unsubscribe('http.client.request.created', this.#onCreated);
 		unsubscribe('http.client.response.finish', this.#onResponse);
 		unsubscribe('http.client.request.error', this.#onError);
+		this.#timing.stop();
+	}
+
+	/** To be called when the answer is there to its end: notes down where the time went. */
+	async settle(): Promise<void> {
+		await this.#timing.settle();
+		for (const {request, told} of this.#sent)
+			told.phases = [...told.phases, ...this.#timing.phasesOf(request)];
+		this.#sent.length = 0;
 	}
 
 	readonly #beginHop: BeforeRequestHook = ({url, method, headers}) => {
@@ -90,16 +112,27 @@ export class Trace {
 		const {rule} = this.#gatepass.explain(url, {method});
 		const hop = {method, url: withoutSecrets(url), ...(rule && {rule}), legs: [], strategyRequests: []};
 		this.hops.push(hop);
+		this.#timing.beginHop(rule !== undefined);
 		this.#listener.hop(hop, this.hops.length);
 	};
 
 	/** Stands below gatepass: it is called with what the strategy has added. */
 	readonly #send = (url: URL, options: RequestOptions, callback?: () => void): ClientRequest => {
 		const send = url.protocol === 'https:' ? requestHttps : requestHttp;
+		const prepared = this.#timing.beginLeg();
 		const request = send(url, options, callback);
+		if (prepared !== undefined) this.#prepared.set(request, prepared);
 		this.#legs.set(request, this.#before === undefined ? [] : kindsOf(this.#before, url, options));
 		request.once('socket', socket => this.#certificates.set(request, new ShownCertificate(socket)));
 		return request;
+	};
+
+	/** Where a request goes is read at once: when it ends, its headers may be gone. */
+	readonly #onCreated = (message: unknown): void => {
+		const {request} = message as {request: ClientRequest};
+		const {protocol, host, path} = request;
+		const url = new URL(`${protocol}//${request.getHeader('host') ?? host}${path}`);
+		this.#urls.set(request, withoutSecrets(url));
 	};
 
 	readonly #onResponse = (message: unknown): void => {
@@ -117,16 +150,22 @@ export class Trace {
 		if (hop === undefined) return;
 		const kinds = this.#legs.get(request);
 		if (kinds === undefined) {
-			const {method, protocol, host, path} = request;
-			const url = withoutSecrets(new URL(`${protocol}//${request.getHeader('host') ?? host}${path}`));
-			const own = {method, url, ...outcome};
+			const own = {method: request.method, url: this.#urls.get(request) ?? '', ...outcome, phases: []};
+			this.#sent.push({request, told: own});
 			hop.strategyRequests.push(own);
 			this.#listener.strategyRequest(own);
 			return;
 		}
 		this.#legs.delete(request);
 		const shown = this.#certificates.get(request)?.describe(error) ?? [];
-		const leg = {credentials: [...shown, ...kinds], ...outcome};
+		const prepared = this.#prepared.get(request);
+		const leg = {
+			credentials: [...shown, ...kinds],
+			...outcome,
+			phases: prepared === undefined ? [] : [prepared],
+		};
+		this.#sent.push({request, told: leg});
+		this.#timing.endLeg();
 		hop.legs.push(leg);
 		this.#listener.leg(leg);
 	}

@@ -3,6 +3,7 @@ import {join} from 'node:path';
 import {parse} from 'dotenv';
 import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import type {Environment} from '../strategy/services.ts';
+import {hintAboutCut, noteCut} from '../strategy/variables.ts';
 import {whyNotTrusted} from './ownership.ts';
 import type {Problems} from './problems.ts';
 
@@ -12,17 +13,7 @@ const largestFile = 1024 * 1024;
 /** Variables that strategies read without being told to. */
 const strategiesRead: ReadonlySet<string> = new Set(['SSO_CLIENT_ID', 'SSO_CLIENT_SECRET', 'BEARER_TOKEN']);
 
-/** The variables of a `.env` that {@link isCut} is about. */
-const cutIn = new WeakMap<Environment, ReadonlySet<string>>();
-
-/**
- * Whether a `.env` says more of a variable than dotenv took from it: without quotes, it ends a value at the first `#`,
- * where Python's dotenv and shells do so only behind a blank. A password is cut there in silence.
- */
-export function isCut(environment: Environment, name: string): boolean {
-	return cutIn.get(environment)?.has(name) === true;
-}
-
+/** The variables of which a `.env` says more than dotenv takes from it: see `isCut`. */
 function cutNames(text: string): Set<string> {
 	const names = new Set<string>();
 	for (const line of text.split(/\r?\n/)) {
@@ -63,12 +54,12 @@ export function readEnvironment(
 			problems.add(
 				[],
 				`the value of ${name} in ${file} is cut at its '#', where a comment begins`,
-				"Put the value into quotes there, or a blank before the '#' if a comment is meant",
+				hintAboutCut,
 				'reference-malformed',
 			);
 		}
 		const complete = withDefaults(environment, parse(text));
-		cutIn.set(complete, new Set(cut));
+		noteCut(complete, cut);
 		return complete;
 	} catch (error) {
 		if (!(error instanceof FileReadError)) throw error;

@@ -2,8 +2,7 @@
 import {FileReadError, readBoundedSync} from '../files/bounded-read.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
-import {readVariable} from '../strategy/variables.ts';
-import {isCut} from './environment.ts';
+import {hintAboutCut, isCut, readVariable} from '../strategy/variables.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
 
@@ -137,7 +136,8 @@ function resolveReference(
 		context.problems.addUnresolved(
 			path,
 			`the value of ${name} in the .env is cut at its '#', where a comment begins`,
-			"Put the value into quotes there, or a blank before the '#' if a comment is meant",
+			hintAboutCut,
+			'reference-malformed',
 		);
 		return '';
 	}

@@ -2,6 +2,8 @@
 import type {StandardSchemaV1} from '@standard-schema/spec';
 import {isLoopback} from '../strategy/hosts.ts';
 import type {StrategyDefinition} from '../strategy/index.ts';
+import type {Environment} from '../strategy/services.ts';
+import {hintAboutCut, isCut} from '../strategy/variables.ts';
 import {describeIssue} from './issues.ts';
 import type {Problems} from './problems.ts';
 import type {Path} from './source.ts';
@@ -71,6 +73,33 @@ export function checkEndpoints(
 				"Write https://, or add 'allowInsecure: true' to the rule if every machine on the way may read them",
 				'insecure-transport',
 			);
+		}
+	}
+}
+
+/** Deeper than options are. */
+const deepest = 10;
+
+/** Options that name the variable which holds a secret, as `{variable: NAME}`: it may not be cut in a `.env`. */
+export function checkVariables(
+	options: unknown,
+	environment: Environment,
+	path: Path,
+	problems: Problems,
+	depth = 0,
+): void {
+	if (typeof options !== 'object' || options === null || depth > deepest) return;
+	for (const [key, value] of Object.entries(options)) {
+		if (key === 'variable' && typeof value === 'string' && isCut(environment, value)) {
+			problems.add(
+				[...path, key],
+				`the value of ${value} in the .env is cut at its '#', where a comment begins`,
+				hintAboutCut,
+				'reference-malformed',
+			);
+		} else {
+			const place = Array.isArray(options) ? Number(key) : key;
+			checkVariables(value, environment, [...path, place], problems, depth + 1);
 		}
 	}
 }

@@ -10,7 +10,7 @@ import type {hostRuleSchema} from './schema.ts';
 import type {Salvaged} from './settings.ts';
 import type {Path} from './source.ts';
 import {closest} from './suggest.ts';
-import {checkEndpoints, nestedPlaces, validateOptions} from './validate-options.ts';
+import {checkEndpoints, checkVariables, nestedPlaces, validateOptions} from './validate-options.ts';
 import {type PlacedPattern, validatePatterns} from './validate-patterns.ts';
 import {checkProxy} from './validate-proxy.ts';
 
@@ -25,6 +25,7 @@ export async function validateRule(
 	checkProxy(rule.proxy, [...path, 'proxy'], problems);
 	const placed = validatePatterns(rule.match, [...path, 'match'], problems);
 	const notes: string[] = [];
+	checkVariables(options, context.environment, [...path, 'options'], problems);
 	const strategy =
 		name === undefined
 			? undefined

@@ -7,6 +7,7 @@ import type {
 	AuthHeaders,
 	AuthRequest,
 	AuthStrategy,
+	BodyEncoder,
 	Connection,
 	HopProxy,
 	Identity,
@@ -33,6 +34,10 @@ export interface HopContext {
 	 * @throws {StrategyError} where it cannot be read, or is too large.
 	 */
 	readBody?: (() => Promise<Uint8Array | undefined>) | undefined;
+	/** How many bytes the body has, where that is known; absent: the transport does not send it, so nobody can encode it. */
+	bodyLength?: (() => number | undefined) | undefined;
+	/** Path and query to the byte, where the transport sends them as its caller wrote them; absent: those of the URL. */
+	readonly requestTarget?: string | undefined;
 	/** The caller's signal: once it is aborted, nothing more is sent. */
 	readonly signal?: AbortSignal | undefined;
 	/** Have the connection for the next leg ready; absent: the transport cannot. */
@@ -43,6 +48,12 @@ export interface HopContext {
 
 /** What a route is chosen by: a URL, or what takes less than one to make. */
 export type Place = Pick<URL, 'protocol' | 'host' | 'hostname' | 'port' | 'pathname' | 'origin'>;
+
+/** The rule that names a proxy, in use. */
+export interface ProxyRule {
+	readonly info: RuleInfo;
+	readonly strategy: AuthStrategy;
+}
 
 /** What is to be done for one hop. */
 export interface Route {
@@ -65,6 +76,8 @@ export interface Route {
 	staysHere(url: Place): boolean;
 	/** The proxy for a URL, by the configuration or the environment. */
 	proxyFor(url: Place): ProxyServer | undefined;
+	/** Where that is asked for whole URLs, and wants what a host rule that names it says: the rule. */
+	proxyRuleFor(url: Place): {readonly proxy: ProxyServer; readonly rule: ProxyRule} | undefined;
 	/** The same for connections that belong to one owner within the rule, or go through a proxy that its strategy names. */
 	ownAgentFor(owner: string, url: URL, identity: Identity | undefined, through?: HopProxy): HttpAgent;
 }
@@ -107,6 +120,10 @@ export class HopRequest implements AuthRequest {
 	refusal: GatepassError | undefined;
 	readonly #connect: HopContext['connect'];
 	readonly #read: HopContext['readBody'];
+	readonly #length: HopContext['bodyLength'];
+	readonly #requestTarget: string | undefined;
+	/** What makes of the body's bytes what is sent, where the strategy wants that. */
+	encoder: BodyEncoder | undefined;
 	#replayable: boolean;
 	#reading: Promise<void> | undefined;
 	readonly #original: URL;
@@ -121,6 +138,23 @@ export class HopRequest implements AuthRequest {
 		this.tenant = context.tenant ?? rule?.tenant;
 		this.#connect = context.connect;
 		this.#read = context.readBody;
+		this.#length = context.bodyLength;
+		this.#requestTarget = context.requestTarget;
+	}
+
+	get requestTarget(): string {
+		return this.#requestTarget ?? this.#original.pathname + this.#original.search;
+	}
+
+	get bodyLength(): number | undefined {
+		return this.body?.byteLength ?? this.#length?.();
+	}
+
+	get encodeBody(): AuthRequest['encodeBody'] {
+		if (this.#length === undefined) return undefined;
+		return encoder => {
+			this.encoder = encoder;
+		};
 	}
 
 	/** What was read into memory can be sent again. */

@@ -4,10 +4,11 @@ import {ClosedError, InsecureTransportError, NoRuleError} from '../errors.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {Matcher} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
-import {isLoopback} from '../strategy/hosts.ts';
+import {isLoopback, withoutTrailingDot} from '../strategy/hosts.ts';
 import {type AuthStrategy, definitionOf, type RuleInfo, type StrategyClass} from '../strategy/index.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
+import type {ProxyServer} from '../tls/way-out.ts';
 import type {Ways} from '../tls/ways.ts';
 import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
 import type {Place, Route, Router, SwitchableRouter} from './request.ts';
@@ -123,6 +124,19 @@ export class HostRuleRouter implements SwitchableRouter {
 		return this.#routeFor(rule, url);
 	}
 
+	/**
+	 * The rule whose credential a proxy gets: one that names it. A credential in the proxy's URL comes first, and a
+	 * pattern with a star was not written with proxies in mind.
+	 */
+	ruleForProxy({url, authorization}: ProxyServer): BoundRule | undefined {
+		if (authorization !== undefined) return undefined;
+		const rule = this.ruleFor(url, 'CONNECT');
+		const isNamed = rule?.rule.patterns.some(
+			({kind, host}) => kind === 'exact' && host === withoutTrailingDot(url.hostname),
+		);
+		return isNamed === true && rule?.carriesCredential === true ? rule : undefined;
+	}
+
 	/** The trust store that a request would use. */
 	trustFor(url: URL): TrustStore | undefined {
 		return this.#trust.find(url);
@@ -195,6 +209,12 @@ export class HostRuleRouter implements SwitchableRouter {
 				plainAgentFor: target => this.#ways.plainAgentFor(target, staysHere(target) ? undefined : way),
 				staysHere,
 				proxyFor: target => (staysHere(target) ? undefined : way.proxyFor(target)),
+				proxyRuleFor: target => {
+					if (target.protocol !== 'http:' || staysHere(target)) return undefined;
+					const proxy = way.proxyFor(target);
+					const named = proxy && this.ruleForProxy(proxy);
+					return proxy === undefined || named === undefined ? undefined : {proxy, rule: named};
+				},
 			};
 			byTrust.set(trust, route);
 		}

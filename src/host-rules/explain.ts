@@ -15,9 +15,14 @@ export interface Candidate {
 	readonly source: string;
 	/** `less-specific`: it matches, but the selected one is more specific. */
 	readonly outcome: 'selected' | 'less-specific' | 'no-match';
+	/** What of the request the pattern does not match: the first that differs. Present with `no-match`. */
+	readonly differs?: Difference;
 	/** One clause for a person. */
 	readonly reason: string;
 }
+
+/** A part of a request that rules are chosen by. */
+export type Difference = 'scheme' | 'host' | 'port' | 'path' | 'method';
 
 /** Which rule a request would use, and why. */
 export interface Explanation {
@@ -75,7 +80,7 @@ function describe(
 	const {pattern, value: rule} = entry;
 	const place = {match: pattern.text, strategy: rule.strategy, source: rule.source};
 	const mismatch = whyNot(entry, url, method);
-	if (mismatch !== undefined) return {...place, outcome: 'no-match', reason: mismatch};
+	if (mismatch !== undefined) return {...place, outcome: 'no-match', ...mismatch};
 	if (selected !== undefined && selected.pattern === pattern) {
 		return {
 			...place,
@@ -87,32 +92,45 @@ function describe(
 }
 
 /** The first part of the pattern that differs, or `undefined` where all of it matches. */
-function whyNot(entry: Entry<unknown>, url: URL, method: string): string | undefined {
-	for (const difference of differing(entry, url, method)) return difference;
+function whyNot(entry: Entry<unknown>, url: URL, method: string): Mismatch | undefined {
+	for (const mismatch of differing(entry, url, method)) return mismatch;
 	return undefined;
 }
 
-/** Every part of the pattern that differs from a request, a clause each. */
-export function differencesOf(entry: Entry<unknown>, url: URL, method: string): string[] {
+/** What differs, with a clause for a person. */
+export interface Mismatch {
+	readonly differs: Difference;
+	readonly reason: string;
+}
+
+/** Every part of the pattern that differs from a request. */
+export function differencesOf(entry: Entry<unknown>, url: URL, method: string): Mismatch[] {
 	return [...differing(entry, url, method)];
 }
 
-function* differing({pattern, methods}: Entry<unknown>, url: URL, method: string): Generator<string> {
+function* differing({pattern, methods}: Entry<unknown>, url: URL, method: string): Generator<Mismatch> {
 	const host = withoutTrailingDot(url.hostname);
-	if (`${pattern.scheme}:` !== url.protocol)
-		yield `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
-	if (pattern.kind === 'exact' && host !== pattern.host) yield `the host is ${host}, not ${pattern.host}`;
-	if (pattern.kind === 'wildcard' && !isBelow(host, pattern.host))
-		yield `${host} is not below ${pattern.host}`;
+	if (`${pattern.scheme}:` !== url.protocol) {
+		const reason = `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
+		yield {differs: 'scheme', reason};
+	}
+	if (pattern.kind === 'exact' && host !== pattern.host) {
+		yield {differs: 'host', reason: `the host is ${host}, not ${pattern.host}`};
+	}
+	if (pattern.kind === 'wildcard' && !isBelow(host, pattern.host)) {
+		yield {differs: 'host', reason: `${host} is not below ${pattern.host}`};
+	}
 	if (pattern.port !== '*' && pattern.port !== url.port) {
-		yield `the port is ${url.port || 'the default'}, not ${pattern.port || 'the default'}`;
+		const reason = `the port is ${url.port || 'the default'}, not ${pattern.port || 'the default'}`;
+		yield {differs: 'port', reason};
 	}
 	const path = decodeUnreserved(url.pathname);
 	if (pattern.path !== '' && path !== pattern.path && !path.startsWith(`${pattern.path}/`)) {
-		yield `the path ${path} is not ${pattern.path} or below it`;
+		yield {differs: 'path', reason: `the path ${path} is not ${pattern.path} or below it`};
 	}
-	if (methods !== undefined && !methods.includes(method))
-		yield `the method is ${method}, not ${methods.join(' or ')}`;
+	if (methods !== undefined && !methods.includes(method)) {
+		yield {differs: 'method', reason: `the method is ${method}, not ${methods.join(' or ')}`};
+	}
 }
 
 function isBelow(host: string, suffix: string): boolean {

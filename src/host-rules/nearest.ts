@@ -23,22 +23,19 @@ export function nearestRule(rules: readonly HostRule[], url: URL, method: string
 	if (best === undefined) return undefined;
 	const {rule, pattern} = best;
 	const entry = {pattern, methods: rule.methods, value: rule};
-	return {rule, pattern: pattern.text, differences: differencesOf(entry, url, method)};
+	const differences = differencesOf(entry, url, method).map(({reason}) => reason);
+	return {rule, pattern: pattern.text, differences};
 }
 
 /** The host counts most, then in how little the rest differs; 0: another host, which has no name above it in common. */
 function nearness(pattern: Pattern, {methods}: HostRule, url: URL, method: string): number {
 	const differences = differencesOf({pattern, methods, value: undefined}, url, method);
-	const isSameHost = !differences.some(isAboutHost);
+	const isSameHost = !differences.some(({differs}) => differs === 'host');
 	if (isSameHost && pattern.kind !== 'any')
 		return 1000 - 10 * differences.length + pattern.path.length / 1000;
 	const common = commonLabels(pattern.host, url.hostname);
 	// `ch`, or `co.uk`, is no kinship.
 	return common < 2 ? 0 : 10 * common - differences.length;
-}
-
-function isAboutHost(difference: string): boolean {
-	return difference.startsWith('the host is ') || difference.includes(' is not below ');
 }
 
 function commonLabels(one: string, other: string): number {

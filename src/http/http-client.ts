@@ -1,24 +1,20 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
-import {gunzipSync} from 'node:zlib';
 import type {Got, Method, RequestError} from 'got';
-import {CertificateError} from '../errors.ts';
 import {isLoopback} from '../strategy/hosts.ts';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
-import {sameFailure} from '../tls/peer-certificates.ts';
 import {Ways} from '../tls/ways.ts';
 import {PauseWatch} from '../tokens/steady-clock.ts';
 import type {TrustStores} from '../trust/trust-stores.ts';
+import {bareFailure} from './bare-failure.ts';
 import {sendBelow} from './below-got.ts';
+import {largestBody, tooLarge, unpack} from './unpack.ts';
 
 export interface HttpClientSettings {
 	/** Milliseconds for a request with all its retries. Each try has half of that, where there are retries. */
 	readonly timeout: number;
 	readonly retries: number;
 }
-
-/** Token answers have a few kilobytes; whoever sends this much is no authorization server. */
-const largestBody = 1024 * 1024;
 
 /** The server is there but cannot answer now: worth another try. Others mean what they say. */
 const passingStatuses = [502, 503, 504];
@@ -65,8 +61,8 @@ export class GotHttpClient implements HttpClient {
 		// A token endpoint over plain http is on this machine, or was allowed: then there is no need for a proxy, either.
 		const way = url.protocol === 'http:' && isLoopback(url.hostname) ? undefined : this.#ways.for();
 		const proxy = url.protocol === 'http:' ? way?.proxyFor(url) : undefined;
-		const tooLarge = new AbortController();
-		const signals = [AbortSignal.timeout(timeout), tooLarge.signal, ...(init.signal ? [init.signal] : [])];
+		const limit = new AbortController();
+		const signals = [AbortSignal.timeout(timeout), limit.signal, ...(init.signal ? [init.signal] : [])];
 		const request = got(url, {
 			method: (init.method ?? 'GET') as Method,
 			request: sendBelow(headersOf(init.headers), bodyText(init.body), proxy),
@@ -95,8 +91,7 @@ export class GotHttpClient implements HttpClient {
 			},
 		});
 		request.on('downloadProgress', ({transferred}) => {
-			if (transferred > largestBody)
-				tooLarge.abort(new Error(`the answer is larger than ${largestBody} bytes`));
+			if (transferred > largestBody) limit.abort(tooLarge());
 		});
 		try {
 			const {statusCode, headers, rawBody} = await request;
@@ -107,36 +102,17 @@ export class GotHttpClient implements HttpClient {
 				headers: toHeaders(headers),
 			});
 		} catch (error) {
-			throw detach(error as RequestError, url);
+			throw bareFailure(error as RequestError, url);
 		}
 	}
 }
 
-/** Nothing is asked for packed, but some balancers pack all the same. */
 /** In a plain object, names stay as they are written: some servers know them by that alone (XRootD: `Content-Type`). */
 function headersOf(headers: RequestInit['headers']): Record<string, string> {
 	const checked = new Headers(headers);
 	const isPlain = headers !== undefined && !(Symbol.iterator in headers);
 	const written = isPlain ? headers : Object.fromEntries(checked);
 	return {...(!checked.has('accept-encoding') && {'accept-encoding': 'identity'}), ...written};
-}
-
-/** The content of an answer that came packed by gzip; the header that says so goes. */
-function unpack(body: Uint8Array, headers: Record<string, string | string[] | undefined>): Uint8Array {
-	const encoding = String(headers['content-encoding'] ?? '')
-		.trim()
-		.toLowerCase();
-	if (encoding !== 'gzip' && encoding !== 'x-gzip') return body;
-	delete headers['content-encoding'];
-	delete headers['content-length'];
-	try {
-		return gunzipSync(body, {maxOutputLength: largestBody});
-	} catch (error) {
-		const isTooLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-		throw new Error(
-			isTooLarge ? `the answer is larger than ${largestBody} bytes` : 'the gzip of the answer is broken',
-		);
-	}
 }
 
 function bodyText(body: RequestInit['body']): string | undefined {
@@ -152,22 +128,4 @@ function toHeaders(headers: Record<string, string | string[] | undefined>): Head
 		for (const single of [value].flat()) result.append(name, single);
 	}
 	return result;
-}
-
-/**
- * got's error holds the request, its options and the connection. What is passed on has the name, code and message
- * alone.
- */
-function detach(error: RequestError, url: URL): Error {
-	const [ours] = [error, error.cause].filter(one => one instanceof CertificateError);
-	const [found] = ours?.diagnostics ?? [];
-	if (found !== undefined) {
-		const what = `${url.origin}${url.pathname}: ${found.what}`;
-		return new CertificateError({...found, what}, {diagnostics: [found]});
-	}
-	const reason = error.name === 'AbortError' && error.cause instanceof Error ? error.cause : error;
-	const message = reason.name === 'TimeoutError' ? 'it did not answer in time' : reason.message;
-	const detached = new Error(`${url.origin}${url.pathname}: ${message}`);
-	Object.defineProperty(detached, 'name', {value: error.name, configurable: true});
-	return sameFailure(Object.assign(detached, {code: error.code}), error);
 }

@@ -13,7 +13,8 @@ import {
 	time,
 	utf8,
 	yes,
-} from './der.ts';
+} from '../x509/der-writer.ts';
+import {addressBytes, generalName} from '../x509/general-name.ts';
 
 /** The hosts for which a CA may issue. */
 export interface Constraints {
@@ -89,10 +90,6 @@ function extension(oid: string, value: Buffer, critical = false): Buffer {
 	return sequence(identifier(oid), ...(critical ? [yes] : []), octets(value));
 }
 
-function generalName(host: string): Buffer {
-	return isIP(host) === 0 ? implicit(2, Buffer.from(host)) : implicit(7, addressBytes(host));
-}
-
 /** A kind of name that has no entry would be permitted whole: it gets one that is no host's. */
 function permitted({names, addresses}: Constraints): Buffer {
 	const v4 = addresses.filter(address => isIP(address) === 4);
@@ -105,20 +102,6 @@ function permitted({names, addresses}: Constraints): Buffer {
 		}),
 	];
 	return sequence(tagged(0, Buffer.concat(subtrees.map(base => sequence(base)))));
-}
-
-/** An address in its 4 or 16 bytes. */
-export function addressBytes(address: string): Buffer {
-	if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
-	// Written out by the URL parser where its end is in the form of IPv4.
-	const normal = new URL(`http://[${address}]/`).hostname.slice(1, -1);
-	const [head = '', tail] = normal.split('::');
-	const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
-	const front = groups(head);
-	const back = groups(tail ?? '');
-	const zeros = tail === undefined ? 0 : 8 - front.length - back.length;
-	const all = [...front, ...new Array<string>(zeros).fill('0'), ...back];
-	return Buffer.from(all.map(group => group.padStart(4, '0')).join(''), 'hex');
 }
 
 /** RFC 5280 section 4.2.1.2, method 1: of the bits of the key alone. */

@@ -6,7 +6,7 @@ import type {Pattern} from '../host-rules/pattern.ts';
 import {homeFolder} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 import {type CaFiles, javaPassword} from './ca-files.ts';
-import {addressIn, matchesHost} from './generation.ts';
+import {addressIn} from './generation.ts';
 
 export interface ChildSettings {
 	/** With the secret as its user information: `http://gatepass:SECRET@127.0.0.1:PORT`. */
@@ -53,6 +53,8 @@ export function childEnvironment(environment: Environment, settings: ChildSettin
 		WGETRC: wgetrc(environment, settings),
 		JAVA_TOOL_OPTIONS: javaOptions(environment.JAVA_TOOL_OPTIONS, noProxy, settings),
 		AWS_CA_BUNDLE: files.bundle,
+		// davix, and with it gfal2, ROOT and xrdcp, knows proxies for HTTP only where it works with libcurl.
+		DAVIX_USE_LIBCURL: '1',
 	};
 }
 
@@ -73,31 +75,33 @@ function namesLoopback(pattern: Pattern, host: string): boolean {
 	return pattern.kind === 'exact' && (loopback.includes(bare) || bare === host);
 }
 
-/** Whether an entry of `NO_PROXY` would keep requests from a rule. */
+/** Whether an entry of `NO_PROXY` would keep requests from a rule. Programs read it in ways of their own: any counts. */
 function covers(entry: string, {kind, host}: Pattern): boolean {
 	if (entry === '*' || kind === 'any') return true;
 	const bare = addressIn(host) ?? host;
-	const slash = entry.indexOf('/');
-	if (slash !== -1) {
-		const [net = '', bits = ''] = [entry.slice(0, slash), entry.slice(slash + 1)];
-		const family = isIP(net) === 6 ? 'ipv6' : 'ipv4';
-		if (isIP(net) === 0 || isIP(bare) !== isIP(net)) return false;
-		const block = new BlockList();
-		try {
-			block.addSubnet(net, Number(bits), family);
-		} catch {
-			return false;
-		}
-		return block.check(bare, family);
-	}
 	const name = entry
-		.replace(/^\*?\./, '')
 		.replace(/^\[(.*)\](?::\d+)?$/, '$1')
 		.replace(/^([^:]+):\d+$/, '$1')
 		.toLowerCase();
-	if (isIP(bare) !== 0) return name === bare;
-	const isAbove = bare === name || bare.endsWith(`.${name}`);
-	return isAbove || (kind === 'wildcard' && matchesHost({kind: 'wildcard', host: bare} as Pattern, name));
+	if (isIP(bare) !== 0) return coversAddress(name, bare);
+	const [, star, end = ''] = /^(?:\*?\.|(\*))?(.*)$/s.exec(name) ?? [];
+	// With a star alone it is an end of letters, else one of whole names.
+	const isAbove = bare === end || bare.endsWith(star === undefined ? `.${end}` : end);
+	return isAbove || (kind === 'wildcard' && end.endsWith(`.${bare}`));
+}
+
+/** @param name an address or a network, in any form; or something else. */
+function coversAddress(name: string, address: string): boolean {
+	const [net = '', bits] = name.split('/');
+	if (isIP(net) !== isIP(address)) return false;
+	const family = isIP(net) === 6 ? 'ipv6' : 'ipv4';
+	const block = new BlockList();
+	try {
+		block.addSubnet(net, Number(bits ?? (family === 'ipv6' ? 128 : 32)), family);
+	} catch {
+		return false;
+	}
+	return block.check(address, family);
 }
 
 function extraCas(before: string | undefined, {files, folder}: ChildSettings): string {
@@ -129,7 +133,9 @@ function javaOptions(
 					`-D${scheme}.proxyHost=127.0.0.1`,
 					`-D${scheme}.proxyPort=${port}`,
 				]);
-	const without = noProxy.map(host =>
+	// To any list Java adds this machine, which only an empty one leaves out (DefaultProxySelector).
+	const isMachineNamed = loopback.some(host => !noProxy.includes(host));
+	const without = (isMachineNamed ? [] : noProxy).map(host =>
 		host.startsWith('.') ? `*${host}` : host.includes(':') ? `[${host}]` : host,
 	);
 	const options = [

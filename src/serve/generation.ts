@@ -1,11 +1,13 @@
 /** One configuration in force, with what the proxy asks of it. When it is replaced, what it has begun is finished. */
 import {isIP} from 'node:net';
+import type {Duplex} from 'node:stream';
 import type {Dispatcher} from 'undici';
 import type {ServeSettings} from '../config/serve-settings.ts';
 import type {Gatepass, ServingGatepass} from '../gatepass.ts';
 import type {BoundRule} from '../hop/router.ts';
 import type {Pattern} from '../host-rules/pattern.ts';
 import {withoutTrailingDot} from '../strategy/hosts.ts';
+import type {ProxyServer} from '../tls/way-out.ts';
 import {loadUndici} from '../transports/undici/load.ts';
 import {guardedLookup} from './targets.ts';
 
@@ -74,8 +76,23 @@ export class Generation {
 		return this.settings.pinned.some(pattern => matchesHost(pattern, withoutTrailingDot(hostname)));
 	}
 
-	/** Sends to servers that clients choose, and so not to every address. */
+	/** The first of the proxies on the way out for which this is true. */
+	findProxy(isWanted: (hostname: string, port: number) => boolean): ProxyServer | undefined {
+		return this.#serving.proxies.find(({url}) => isWanted(url.hostname, portOf(url)));
+	}
+
+	/** A tunnel through the proxy on the way out; `undefined`: there is none. */
+	openTunnel(hostname: string, port: number): Promise<Duplex> | undefined {
+		const host = addressIn(hostname) ?? hostname;
+		return this.#serving.wayFor(new URL(`https://${hostname}:${port}`)).open({host, port});
+	}
+
+	/**
+	 * Sends to servers that clients choose, and so not to every address. Where a proxy is on the way out, names are
+	 * looked up by it.
+	 */
 	guardedDispatcher(url: URL): Dispatcher {
+		if (this.#serving.wayFor(url).proxyFor(url) !== undefined) return this.gatepass.dispatcher;
 		const isNamed = this.names(url.hostname, portOf(url));
 		let made = this.#guarded.get(isNamed);
 		if (made === undefined) {

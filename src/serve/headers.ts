@@ -30,6 +30,27 @@ const ofCredentials = new Set([
 	secretHeader,
 ]);
 
+/**
+ * Names of an answer as older programs know them. HTTP/2 and some servers have them in lower case, which means the same
+ * (RFC 9110 section 5.1); but davix 0.8 with libcurl finds no length then, and copies an empty file.
+ */
+const customary: ReadonlyMap<string, string> = new Map(
+	[
+		...['Accept-Ranges', 'Age', 'Allow', 'Cache-Control', 'Content-Disposition', 'Content-Encoding'],
+		...[
+			'Content-Language',
+			'Content-Length',
+			'Content-Location',
+			'Content-Range',
+			'Content-Type',
+			'DAV',
+			'Date',
+		],
+		...['Digest', 'ETag', 'Expires', 'Last-Modified', 'Link', 'Location', 'Retry-After', 'Server'],
+		...['Set-Cookie', 'Trailer', 'Vary', 'WWW-Authenticate'],
+	].map(name => [name.toLowerCase(), name]),
+);
+
 /** Names and values in turn. */
 export type FlatHeaders = string[];
 
@@ -60,7 +81,7 @@ export function responseHeaders(raw: FlatHeaders, rewrite: Rewrite | undefined):
 		if (ofConnection.has(lower) || dropped?.has(lower) === true) continue;
 		const value = raw[index + 1] as string;
 		const written = rewrite === undefined ? value : rewrite(lower, value);
-		if (written !== undefined) kept.push(name, written);
+		if (written !== undefined) kept.push(name === lower ? (customary.get(lower) ?? name) : name, written);
 	}
 	return kept;
 }

@@ -11,6 +11,7 @@ import {createServer as createHttpsServer} from 'node:https';
 import type {AddressInfo, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import type {ServeSettings} from '../config/serve-settings.ts';
+import {GatepassError} from '../errors.ts';
 import type {ServingGatepass} from '../gatepass.ts';
 import {isLoopback} from '../strategy/hosts.ts';
 import type {AccessLog} from './access-log.ts';
@@ -27,6 +28,7 @@ import {serveReverse, upgradeReverse} from './reverse.ts';
 import {Secret} from './secret.ts';
 import {serverSettings} from './server-settings.ts';
 import {Tunnels} from './tunnel.ts';
+import {unparsed} from './unparsed.ts';
 
 export interface ProxySettings {
 	/** A secret; `undefined`: every local user may use the proxy. */
@@ -85,11 +87,20 @@ export class LocalProxy implements ProxyContext {
 		const server = this.#createServer({hosts, scheme}, tls);
 		await listenOn(server, listen);
 		this.#servers.push(server);
-		this.#lookAfterRenewals();
 		const address = server.address();
-		if (typeof address === 'string' || address === null || !('host' in listen)) return `unix:${address}`;
+		if (typeof address === 'string' || address === null || !('host' in listen)) {
+			this.#lookAfterRenewals();
+			return `unix:${address}`;
+		}
 		const {port} = address as AddressInfo;
 		this.#ports.add(port);
+		try {
+			this.#checkWayOut(this.#generation);
+		} catch (error) {
+			await this.close();
+			throw error;
+		}
+		this.#lookAfterRenewals();
 		for (const name of namesOf(listen.host, tls?.certificate)) hosts?.add(authorityOf(name, port, scheme));
 		return `${scheme}://${authorityOf(listen.host, port, scheme)}`;
 	}
@@ -115,10 +126,16 @@ export class LocalProxy implements ProxyContext {
 		return port;
 	}
 
-	/** Take up a new configuration. Connections of clients stay; the old one finishes what it has begun. */
+	/**
+	 * Take up a new configuration. Connections of clients stay; the old one finishes what it has begun.
+	 *
+	 * @throws {GatepassError} where its way out leads back here.
+	 */
 	replace(serving: ServingGatepass): void {
 		const before = this.#generation;
-		this.#generation = new Generation(serving);
+		const next = new Generation(serving);
+		this.#checkWayOut(next);
+		this.#generation = next;
 		this.#tunnels.forgetCertificates();
 		this.activity.reloads += 1;
 		this.activity.reloadFailure = undefined;
@@ -216,6 +233,17 @@ export class LocalProxy implements ProxyContext {
 		}
 	}
 
+	/** A service may be started with the very variables that lead programs to it. */
+	#checkWayOut(generation: Generation): void {
+		const found = generation.findProxy((hostname, port) => this.isItself(hostname, port));
+		if (found === undefined) return;
+		throw new GatepassError({
+			code: 'proxy-unusable',
+			what: `The way out leads back to this proxy: ${found.source} is ${found.url.origin}`,
+			hint: "Start the proxy without that variable, or set 'proxy: none' or another proxy in the configuration",
+		});
+	}
+
 	/** A process without requests still warns and renews. */
 	#lookAfterRenewals(): void {
 		const {gatepass} = this.#generation;
@@ -269,30 +297,4 @@ function authorityOf(name: string, port: number, scheme: string): string {
 	const bare = addressIn(name) ?? name;
 	const host = bare.includes(':') ? `[${bare}]` : bare;
 	return port === (scheme === 'https' ? 443 : 80) ? host.toLowerCase() : `${host}:${port}`.toLowerCase();
-}
-
-/** What the parser does not take. */
-function unparsed({code = '', message}: NodeJS.ErrnoException): Problem {
-	if (code === 'HPE_HEADER_OVERFLOW') {
-		return {
-			status: 431,
-			code: 'headers-too-large',
-			detail: 'The headers of the request are larger than 64 kB',
-			hint: 'Send fewer, or smaller cookies',
-		};
-	}
-	if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-		return {
-			status: 408,
-			code: 'request-late',
-			detail: 'The headers of the request did not come within a minute',
-			hint: 'Send the request again',
-		};
-	}
-	return {
-		status: 400,
-		code: 'request-malformed',
-		detail: `This is no HTTP request that can be read in one way only (${code}: ${message.replace(/^Parse Error: /, '')})`,
-		hint: 'Send HTTP/1.1 by RFC 9112: one length, lines that end with CR LF, no blanks before a colon',
-	};
 }

@@ -31,7 +31,7 @@ export function parseAuthority(written: string): {hostname: string; port: number
 
 /** What is wrong with a request whatever it asks for; `undefined`: nothing. */
 export function faultOf(request: IncomingMessage): Problem | undefined {
-	const {rawHeaders, method, headers, httpVersionMajor} = request;
+	const {rawHeaders, method, headers, httpVersionMajor, httpVersionMinor} = request;
 	if (httpVersionMajor !== 1) {
 		return {
 			status: 505,
@@ -55,6 +55,15 @@ export function faultOf(request: IncomingMessage): Problem | undefined {
 			detail: 'The request has two values for its host or its length',
 			hint: 'Send Host, and one of Content-Length and Transfer-Encoding, once',
 			// Where the next request begins is not certain.
+			headers: {connection: 'close'},
+		};
+	}
+	if (httpVersionMinor === 0 && headers['transfer-encoding'] !== undefined) {
+		return {
+			status: 400,
+			code: 'request-ambiguous',
+			detail: 'HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1)',
+			hint: 'Send HTTP/1.1, or a Content-Length',
 			headers: {connection: 'close'},
 		};
 	}

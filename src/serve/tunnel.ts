@@ -7,11 +7,12 @@ import {isAdmitted} from './admission.ts';
 import {type ProxyContext, Visit} from './context.ts';
 import {notForward, refusedProblem, refuseTarget, serveInside, upgradeInside} from './forward.ts';
 import {addressIn} from './generation.ts';
-import {type Problem, problemOf} from './problem.ts';
+import {type Problem, problemOf, refuseConnection} from './problem.ts';
 import {join} from './relay.ts';
 import {faultOf, parseAuthority} from './request-target.ts';
 import {serverSettings} from './server-settings.ts';
 import {guardedLookup, targetRefused} from './targets.ts';
+import {unparsed} from './unparsed.ts';
 
 /** Milliseconds in which a client says its first byte; one that does not lets the server speak first. */
 const firstByteWithin = 1000;
@@ -117,7 +118,9 @@ export class Tunnels {
 			}) as unknown as Server;
 			server.on('tlsClientError', (error: NodeJS.ErrnoException) => this.#tellDistrust(origin, error));
 			const asked = new WeakSet<object>();
-			server.on('request', ({socket}) => void asked.add(socket));
+			for (const kind of ['request', 'checkContinue', 'upgrade']) {
+				server.on(kind, ({socket}: IncomingMessage) => void asked.add(socket));
+			}
 			// By TLS 1.3 a client looks at the certificate when the server takes the handshake for done.
 			server.on('secureConnection', (socket: Socket) =>
 				socket.once('close', () => {
@@ -128,7 +131,7 @@ export class Tunnels {
 		server.on('request', listener);
 		server.on('checkContinue', listener);
 		server.on('upgrade', (request, socket, head) => upgradeInside(context, origin, request, socket, head));
-		server.on('clientError', (_error, socket) => socket.destroy());
+		server.on('clientError', (error, socket) => refuseConnection(socket, unparsed(error)));
 		return server;
 	}
 
@@ -147,19 +150,8 @@ export class Tunnels {
 
 	/** Every byte goes through as it is. */
 	#pass(hostname: string, port: number, client: Duplex, head: Buffer, visit: Visit, isAsked: boolean): void {
-		const {generation, detached} = this.#context;
-		const server = connect({
-			host: addressIn(hostname) ?? hostname,
-			port,
-			lookup: guardedLookup(generation.names(hostname, port)),
-			timeout: longestConnect,
-			noDelay: true,
-			keepAlive: true,
-		});
-		detached.add(server);
-		server.once('close', () => detached.delete(server));
+		const {generation} = this.#context;
 		const fail = (error: NodeJS.ErrnoException): void => {
-			server.destroy();
 			const problem =
 				error.code === targetRefused
 					? refusedProblem(error.message)
@@ -171,18 +163,8 @@ export class Tunnels {
 				visit.end(problem.status);
 			}
 		};
-		const gone = (): void => {
-			server.destroy();
-			visit.end(499);
-		};
-		client.once('close', gone);
-		server.once('error', fail);
-		server.once('timeout', () => fail(Object.assign(new Error('No connection'), {code: 'ETIMEDOUT'})));
-		server.once('connect', () => {
-			client.off('close', gone);
-			server.off('error', fail);
-			server.setTimeout(0);
-			server.removeAllListeners('timeout');
+		const ready = (server: Duplex): void => {
+			this.#detach(server);
 			if (isAsked) client.write('HTTP/1.1 200 Connection Established\r\n\r\n');
 			if (head.length > 0) server.write(head);
 			this.#context.activity.tunnels += 1;
@@ -190,7 +172,60 @@ export class Tunnels {
 				this.#context.activity.tunnels -= 1;
 				visit.end(200);
 			});
+		};
+		const gone = new AbortController();
+		const leave = (): void => {
+			gone.abort();
+			visit.end(499);
+		};
+		client.once('close', leave);
+		const opened = generation.openTunnel(hostname, port) ?? this.#connect(hostname, port, gone.signal);
+		opened.then(
+			server => {
+				client.off('close', leave);
+				if (gone.signal.aborted) server.destroy();
+				else ready(server);
+			},
+			error => {
+				client.off('close', leave);
+				if (!gone.signal.aborted) fail(error as NodeJS.ErrnoException);
+			},
+		);
+	}
+
+	/** Directly. */
+	#connect(hostname: string, port: number, signal: AbortSignal): Promise<Duplex> {
+		const server = connect({
+			host: addressIn(hostname) ?? hostname,
+			port,
+			lookup: guardedLookup(this.#context.generation.names(hostname, port)),
+			timeout: longestConnect,
+			noDelay: true,
+			keepAlive: true,
 		});
+		this.#detach(server);
+		signal.addEventListener('abort', () => server.destroy(), {once: true});
+		return new Promise((resolve, reject) => {
+			server.once('error', reject);
+			server.once('close', () => reject(new Error('It was closed before it was connected')));
+			server.once('timeout', () => {
+				server.destroy();
+				reject(Object.assign(new Error('No connection'), {code: 'ETIMEDOUT'}));
+			});
+			server.once('connect', () => {
+				server.off('error', reject);
+				server.setTimeout(0);
+				server.removeAllListeners('timeout');
+				resolve(server);
+			});
+		});
+	}
+
+	/** It is nobody else's to end. */
+	#detach(socket: Duplex): void {
+		const {detached} = this.#context;
+		detached.add(socket);
+		socket.once('close', () => detached.delete(socket));
 	}
 }
 

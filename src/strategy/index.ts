@@ -55,6 +55,11 @@ export interface AuthRequest {
 	/** A copy: query parameters may be added to it; its origin and path may not be changed. */
 	readonly url: URL;
 	readonly headers: AuthHeaders;
+	/**
+	 * Path and query to the byte, as they are sent, for a strategy that signs them (RFC 9112 section 3.2.1), and before it
+	 * adds to the query. Absent: those of `url`.
+	 */
+	readonly requestTarget?: string | undefined;
 	/** The client certificate to show on this hop. */
 	identity: Identity | undefined;
 	/**
@@ -81,6 +86,17 @@ export interface AuthRequest {
 	 * @throws {StrategyError} where it has more than 67,108,864 bytes and is not in memory, or is used up.
 	 */
 	readBody(): Promise<Uint8Array | undefined>;
+	/**
+	 * How many bytes the body has, where that is known before it is sent: 0 where there is none, `undefined` where nobody
+	 * can tell. A caller who says it in `content-length` may be wrong.
+	 */
+	readonly bodyLength?: number | undefined;
+	/**
+	 * Send the body in another form on the legs to come, made of its bytes as they come: for a signature that goes
+	 * through the body. The strategy sets the headers that go with it, `content-length` first of all. Absent: whoever
+	 * sends is no client of gatepass (`flow`, `authorize`).
+	 */
+	encodeBody?: ((encoder: BodyEncoder) => void) | undefined;
 	/** Whether the caller asked to pass the token cache over (`context: {gatepass: {fresh: true}}`). */
 	readonly fresh: boolean;
 	/** Whose tokens to use: the caller's `context: {gatepass: {tenant}}`, else the rule's `tenant`. Part of a token's key. */
@@ -95,6 +111,9 @@ export interface AuthRequest {
 	 */
 	openConnection(timeout: number): Promise<Connection | undefined>;
 }
+
+/** Makes of a body's bytes what is sent. Called once for each leg; what it throws ends the request. */
+export type BodyEncoder = (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
 /** A proxy that a hop goes through. A request to an http URL is for the proxy itself to answer or to pass on. */
 export interface HopProxy {

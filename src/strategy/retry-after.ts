@@ -5,7 +5,7 @@
  * A date is read against the answer's own `Date`, since this machine's clock may be another. What the server asks for
  * has no bound here: that is for whoever heeds it.
  */
-export function readRetryAfter(headers: Headers): number | undefined {
+export function readRetryAfter(headers: Pick<Headers, 'get'>): number | undefined {
 	const value = headers.get('retry-after');
 	if (!value) return undefined;
 	const sentAt = Date.parse(headers.get('date') ?? '');

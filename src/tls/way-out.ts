@@ -9,6 +9,7 @@ import {request as requestHttp} from 'node:http';
 import {isIPv4} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {GatepassError} from '../errors.ts';
+import type {AuthResponse} from '../strategy/index.ts';
 import type {Environment} from '../strategy/services.ts';
 import type {Destination, Way} from './verifying-agent.ts';
 
@@ -25,6 +26,23 @@ export interface ProxyServer {
 	readonly source: string;
 }
 
+/** What a proxy answers to one try. */
+export interface ProxyAnswer {
+	readonly response: AuthResponse;
+	/** Nobody wants it. */
+	discard(): void | Promise<void>;
+}
+
+/**
+ * Asks a proxy as often as a host rule that names it wants, and gives the answer that counts; `undefined`: none names
+ * it. `attempt` is given the value of `Proxy-Authorization`, a secret, where there is one.
+ */
+export type ProxyConversation = <Answer extends ProxyAnswer>(
+	proxy: ProxyServer,
+	method: string,
+	attempt: (authorization: string | undefined) => Promise<Answer>,
+) => Promise<Answer> | undefined;
+
 /** Where a request goes. */
 export type Target = Pick<URL, 'protocol' | 'hostname' | 'port'>;
 
@@ -36,7 +54,17 @@ export interface WaySettings {
 	readonly source?: string;
 	/** Opens a verified connection to a proxy that speaks TLS. */
 	readonly openTls: (url: URL) => Promise<Duplex>;
+	/** Default: a proxy is shown what its URL holds. */
+	readonly converse?: ProxyConversation | undefined;
 }
+
+interface TunnelAnswer extends ProxyAnswer {
+	readonly socket: Duplex;
+	readonly head: Buffer;
+}
+
+/** What all ways of one gatepass share. */
+export type CommonSettings = Pick<WaySettings, 'environment' | 'openTls' | 'converse'>;
 
 export class WayOut implements Way {
 	/** Whether it says anything besides what Node does by itself. */
@@ -44,10 +72,12 @@ export class WayOut implements Way {
 	#fixed: ProxyServer | undefined;
 	#variables: ProxyVariables | undefined;
 	readonly #openTls: WaySettings['openTls'];
+	readonly #converse: ProxyConversation | undefined;
 
-	constructor({setting, environment, source = 'proxy', openTls}: WaySettings) {
+	constructor({setting, environment, source = 'proxy', openTls, converse}: WaySettings) {
 		this.isSet = setting !== undefined;
 		this.#openTls = openTls;
+		this.#converse = converse;
 		if (setting === 'none') return;
 		if (setting === undefined || setting === 'environment') {
 			const isHeeded = setting === 'environment' || heedsEnvironment(environment);
@@ -58,7 +88,7 @@ export class WayOut implements Way {
 	}
 
 	/** One that these variables name. */
-	static by(variables: ProxyVariables, settings: Pick<WaySettings, 'environment' | 'openTls'>): WayOut {
+	static by(variables: ProxyVariables, settings: CommonSettings): WayOut {
 		const way = new WayOut({...settings, setting: 'none'});
 		way.#variables = variables;
 		return way;
@@ -76,6 +106,11 @@ export class WayOut implements Way {
 		return this.#variables?.values;
 	}
 
+	/** All that it may lead through. */
+	get proxies(): readonly ProxyServer[] {
+		return this.#fixed === undefined ? (this.#variables?.proxies ?? []) : [this.#fixed];
+	}
+
 	/** A tunnel for TLS; `undefined`: directly. */
 	open({host, port}: Destination): Promise<Duplex> | undefined {
 		const hostname = host.includes(':') ? `[${host}]` : host;
@@ -89,27 +124,43 @@ export class WayOut implements Way {
 	}
 
 	async #openTunnel(proxy: ProxyServer, authority: string): Promise<Duplex> {
-		const connection = await this.connectTo(proxy);
-		const {url, authorization} = proxy;
+		const attempt = (authorization: string | undefined) =>
+			this.#askForTunnel(proxy, authority, authorization);
+		const conversation =
+			proxy.authorization === undefined ? this.#converse?.(proxy, 'CONNECT', attempt) : undefined;
+		const {response, socket, head} = await (conversation ?? attempt(proxy.authorization));
+		if (response.status >= 200 && response.status < 300) {
+			if (head.length > 0) socket.unshift(head);
+			return socket;
+		}
+		socket.destroy();
+		throw refusedBy(proxy, authority, response.status, conversation !== undefined);
+	}
+
+	/** Node hands over the connection with any answer to CONNECT, a refusal too, and reads no body. */
+	async #askForTunnel(
+		proxy: ProxyServer,
+		authority: string,
+		authorization: string | undefined,
+	): Promise<TunnelAnswer> {
+		const connection = await this.connectTo(proxy).catch(error => {
+			throw unreachable(proxy, error);
+		});
 		return new Promise((resolve, reject) => {
 			const request = requestHttp({
-				...placeOf(url),
+				...placeOf(proxy.url),
 				...(connection === undefined ? {agent: false} : {createConnection: () => connection}),
 				method: 'CONNECT',
 				path: authority,
 				headers: {host: authority, ...(authorization && {'proxy-authorization': authorization})},
 				signal: AbortSignal.timeout(longestTunnel),
 			});
-			request.once('connect', ({statusCode = 0}, socket, head) => {
-				if (statusCode >= 200 && statusCode < 300) {
-					if (head.length > 0) socket.unshift(head);
-					// Whoever uses it is told.
-					socket.on('error', () => {});
-					resolve(socket);
-					return;
-				}
-				socket.destroy();
-				reject(refusedBy(proxy, authority, statusCode));
+			request.once('connect', ({statusCode: status = 0, headers}, socket, head) => {
+				// Whoever uses it is told.
+				socket.on('error', () => {});
+				// Nobody sees a proxy's answer but the strategy.
+				const response = {status, headers, withhold: () => {}};
+				resolve({response, socket, head, discard: () => void socket.destroy()});
 			});
 			request.on('error', error => reject(unreachable(proxy, error)));
 			request.end();
@@ -157,6 +208,10 @@ export class ProxyVariables {
 			.toLowerCase()
 			.split(/[\s,]+/)
 			.filter(Boolean);
+	}
+
+	get proxies(): readonly ProxyServer[] {
+		return Object.values(this.#proxies).filter(proxy => proxy !== undefined);
 	}
 
 	proxyFor({protocol, hostname, port}: Target): ProxyServer | undefined {
@@ -207,7 +262,12 @@ function decode(text: string): string {
 	}
 }
 
-function refusedBy({url, authorization, source}: ProxyServer, authority: string, status: number): Error {
+function refusedBy(
+	{url, authorization, source}: ProxyServer,
+	authority: string,
+	status: number,
+	hasRule: boolean,
+): Error {
 	const name = `The proxy ${url.origin} (${source})`;
 	if (status !== 407) {
 		return new GatepassError({
@@ -216,13 +276,20 @@ function refusedBy({url, authorization, source}: ProxyServer, authority: string,
 			hint: "Ask whoever runs it, or have the server excepted: by NO_PROXY, or by 'proxy: none' in its rule",
 		});
 	}
+	if (hasRule) {
+		return new GatepassError({
+			code: 'proxy-refused',
+			what: `${name} does not take the credential of the host rule that names it (407)`,
+			hint: `'gatepass explain ${url.origin} --method CONNECT' shows that rule`,
+		});
+	}
 	return new GatepassError({
 		code: 'proxy-refused',
 		what:
 			authorization === undefined
-				? `${name} asks for a user name and password (407)`
+				? `${name} asks for a credential (407)`
 				: `${name} does not take the user name and password given (407)`,
-		hint: 'Write the right ones into its URL, as in http://USER:PASSWORD@proxy.example.org:3128',
+		hint: `Write the right ones into its URL, as in http://USER:PASSWORD@proxy.example.org:3128, or add a host rule with 'match: ${url.origin}', by which it gets a ticket or a token`,
 	});
 }
 

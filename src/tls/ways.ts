@@ -2,10 +2,10 @@
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {CallersAgent} from './callers-agents.ts';
 import {type PlainAgent, PlainAgents} from './plain-agent.ts';
-import {ProxyVariables, WayOut, type WaySettings} from './way-out.ts';
+import {type CommonSettings, ProxyVariables, WayOut} from './way-out.ts';
 
 export class Ways {
-	readonly #settings: Pick<WaySettings, 'environment' | 'openTls'>;
+	readonly #settings: CommonSettings;
 	readonly #common: WayOut;
 	/** By what is set: rules that say the same share connections. */
 	readonly #own = new Map<string, WayOut>();
@@ -13,7 +13,7 @@ export class Ways {
 	readonly #plain = new PlainAgents();
 
 	/** @param setting of the configuration. */
-	constructor(setting: string | undefined, settings: Pick<WaySettings, 'environment' | 'openTls'>) {
+	constructor(setting: string | undefined, settings: CommonSettings) {
 		this.#settings = settings;
 		this.#common = new WayOut({...settings, setting});
 	}

@@ -1,9 +1,9 @@
 /**
- * Reads a body whole, for strategies that sign what is sent or make a digest of it. What was read is then sent on every
- * leg: what is signed is what the server gets.
+ * The bytes of a body, for strategies that sign what is sent or make a digest of it: whole, or as they come. What was
+ * read whole is then sent on every leg: what is signed is what the server gets.
  */
 import {StrategyError} from '../errors.ts';
-import {isIterable} from './reopenable-body.ts';
+import {isIterable, ReopenableBody} from './reopenable-body.ts';
 
 /** Bytes that are read of a body which is not in memory anyway. */
 export const mostBodyBytes = 64 * 1024 * 1024;
@@ -30,6 +30,36 @@ export async function bytesOf(body: unknown): Promise<Uint8Array | undefined> {
 		what: 'The strategy of this rule needs the bytes of the body before they are sent, and this body has none to read',
 		hint: 'Give it as text, as bytes, or as something that can be iterated',
 	});
+}
+
+/** How many bytes a body has, where that can be told without reading it; `undefined` for a stream. */
+export function byteLengthOf(body: unknown): number | undefined {
+	if (body === undefined || body === null) return 0;
+	if (typeof body === 'string') return Buffer.byteLength(body);
+	if (ArrayBuffer.isView(body) || body instanceof ArrayBuffer) return body.byteLength;
+	if (body instanceof URLSearchParams) return Buffer.byteLength(body.toString());
+	if (body instanceof Blob) return body.size;
+	return body instanceof ReopenableBody ? body.size : undefined;
+}
+
+/** The bytes of a body as they come, for whoever makes something else of them. Whoever stops early ends the body. */
+export async function* chunksOf(body: unknown): AsyncGenerator<Uint8Array, void> {
+	if (body instanceof Blob) yield* body.stream();
+	else if (isIterable(body) && !(body instanceof URLSearchParams)) {
+		for await (const chunk of body) yield typeof chunk === 'string' ? Buffer.from(chunk, 'utf8') : chunk;
+	} else {
+		const bytes = await bytesOf(body);
+		if (bytes !== undefined) yield bytes;
+	}
+}
+
+/** The value of `content-length`, by any spelling; `undefined` where there is none that is a number. */
+export function lengthIn(headers: object): number | undefined {
+	for (const [name, value] of Object.entries(headers)) {
+		if (name.length !== 14 || name.toLowerCase() !== 'content-length') continue;
+		return /^\d+$/.test(String(value)) ? Number(value) : undefined;
+	}
+	return undefined;
 }
 
 async function collect(body: AsyncIterable<unknown> | Iterable<unknown>): Promise<Uint8Array> {

@@ -2,7 +2,6 @@
  * A conversation for requests that any other client sends: it is told each answer, and says what the next leg has, or
  * that the answer is the one that counts.
  */
-import type {PeerCertificate} from 'node:tls';
 import {StrategyError} from '../errors.ts';
 import {type HopReport, reportHop} from '../hop/report.ts';
 import {type HopContext, HopRequest, type Route} from '../hop/request.ts';
@@ -11,6 +10,7 @@ import type {AuthResponse} from '../strategy/index.ts';
 import {bytesOf} from './body-bytes.ts';
 import {canBeSentAgain, isIterable} from './reopenable-body.ts';
 import type {GatepassContext} from './request-setting.ts';
+import {type TlsMaterial, tlsMaterialFor} from './tls-material.ts';
 import {untilAborted} from './until-aborted.ts';
 
 /** What a request that another client sends is to have. It is meant for this very URL and no other. */
@@ -20,22 +20,10 @@ export interface FlowLeg {
 	/** By lower-case name; they take the place of the caller's. May hold a secret. */
 	readonly headers: Record<string, string>;
 	/**
-	 * Options to spread into `https.request`, or to make an agent of: the client certificate, the CA certificates, and
-	 * the check of the server's certificate where the trust store has more to check than signatures. May hold a secret.
+	 * Options to spread into `https.request`, or to make an agent of, after any of one's own: the client certificate, and
+	 * all that verifies the server. For https, where there is a rule or a trust store. May hold a secret.
 	 */
 	readonly tls?: TlsMaterial;
-}
-
-/** Options of a TLS connection. May hold a private key. */
-export interface TlsMaterial {
-	/** In PEM, with its chain. */
-	readonly cert?: string;
-	/** In PEM. */
-	readonly key?: string;
-	/** In PEM. */
-	readonly ca?: string[];
-	/** As `tls.connect` takes it. */
-	readonly checkServerIdentity?: (host: string, certificate: PeerCertificate) => Error | undefined;
 }
 
 /** An answer of any client: fetch's, axios's, Node's `IncomingMessage`, ws's. */
@@ -89,6 +77,8 @@ export interface ConversationOptions extends Pick<FlowOptions, 'body' | 'headers
 	readonly fresh?: boolean | undefined;
 	/** Whose tokens to use. Default: the rule's `tenant`. */
 	readonly tenant?: string | undefined;
+	/** Hears of each status where no rule matches. */
+	readonly tellUnmatched?: ((status: number) => void) | undefined;
 }
 
 interface ToldAnswer extends Leg {
@@ -100,13 +90,13 @@ export async function beginFlow(
 	route: Route | undefined,
 	url: URL,
 	method: string,
-	{body, headers = {}, signal, fresh = false, tenant}: ConversationOptions,
+	{body, headers = {}, signal, fresh = false, tenant, tellUnmatched}: ConversationOptions,
 ): Promise<Flow> {
 	const replayable = body === undefined || body === null || body instanceof Blob || canBeSentAgain(body);
 	const report = route && reportHop(route, url, method);
 	const readBody = () => bytesAtHand(body);
 	const context = {fresh, tenant, replayable, signal, report, readBody};
-	const conversation = new FlowConversation(route, url, method, headers, context);
+	const conversation = new FlowConversation(route, url, method, headers, {...context, tellUnmatched});
 	const first = await conversation.begin();
 	return {
 		...first,
@@ -129,14 +119,18 @@ export async function prepareLeg(
 	const context = {fresh, tenant, replayable: true, readBody: () => bytesAtHand(body)};
 	const conversation = new FlowConversation(route, url, method, headers, context);
 	const first = await conversation.begin();
-	await conversation.end();
+	await conversation.end(enough);
 	return first;
 }
+
+/** Why such a conversation ends. Nobody sees it; an error of its own each time would cost a fifth of the whole. */
+const enough = new Error('The first leg was all that was wanted');
 
 class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	readonly #route: Route | undefined;
 	readonly #request: HopRequest;
 	readonly #report: HopReport | undefined;
+	readonly #tellUnmatched: ConversationOptions['tellUnmatched'];
 	readonly #signal: AbortSignal | undefined;
 	/** Settles when the conversation wants a leg sent, or is over. */
 	#wanted = Promise.withResolvers<FlowLeg | undefined>();
@@ -153,8 +147,13 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		url: URL,
 		method: string,
 		headers: Readonly<Record<string, string>>,
-		{report, ...context}: HopContext & {readonly report?: HopReport | undefined},
+		{
+			report,
+			tellUnmatched,
+			...context
+		}: HopContext & {readonly report?: HopReport | undefined} & Pick<ConversationOptions, 'tellUnmatched'>,
 	) {
+		this.#tellUnmatched = tellUnmatched;
 		this.#route = route;
 		this.#signal = context.signal;
 		this.#request = new HopRequest(url, method, {...headers}, context, route?.rule?.info);
@@ -189,6 +188,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		// What comes after a failure must not pass for an answer that was accepted.
 		if (this.#failed !== undefined) throw this.#failed.reason;
 		// Without a rule, or once the conversation is over, any answer counts.
+		if (this.#route?.rule === undefined) this.#tellUnmatched?.(statusOf(response));
 		if (told === undefined) return undefined;
 		const answer = readAnswer(response);
 		this.#told = undefined;
@@ -229,19 +229,24 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	}
 
 	#describe({target, headers, identity}: HopRequest): FlowLeg {
-		const tls = {...identity?.material(), ...this.#route?.trust?.tlsOptions()};
+		const tls = tlsMaterialFor(this.#route, target, identity);
 		return {
 			url: target.href,
 			headers: {...(headers.record as Record<string, string>)},
-			...(Object.keys(tls).length > 0 && {tls}),
+			...(tls !== undefined && {tls}),
 		};
 	}
 }
 
+function statusOf(response: FlowResponse): number {
+	const {status, statusCode} = Object(response) as FlowResponse;
+	return (status ?? statusCode) as number;
+}
+
 /** @throws {TypeError} for what is no answer. */
 function readAnswer(response: FlowResponse): Omit<AuthResponse, 'withhold'> {
-	const {status, statusCode, headers} = Object(response) as FlowResponse;
-	const code = status ?? statusCode;
+	const {headers} = Object(response) as FlowResponse;
+	const code = statusOf(response);
 	if (typeof code !== 'number' || typeof headers !== 'object' || headers === null) {
 		throw new TypeError('This is no answer. Give an object with `status` or `statusCode`, and `headers`');
 	}

@@ -17,16 +17,18 @@ export function makeReopenable(options: {body?: unknown}): void {
 	else if (isUnreadFile(body)) options.body = new ReopenableBody(openerOf(body), body);
 }
 
-class ReopenableBody implements AsyncIterable<Chunk> {
+export class ReopenableBody implements AsyncIterable<Chunk> {
 	readonly #open: () => Source | Promise<Source>;
 	/** The file as the caller opened it: the first one to be read. */
 	#first: ReadStream | undefined;
+	readonly #file: ReadStream | undefined;
 	#stream: Readable | undefined;
 	#openings = 0;
 
 	constructor(open: () => Source | Promise<Source>, first?: ReadStream) {
 		this.#open = open;
 		this.#first = first;
+		this.#file = first;
 		// Until somebody reads it, nobody would hear that it cannot be opened; whoever reads it is told.
 		first?.on('error', () => {});
 	}
@@ -50,6 +52,11 @@ class ReopenableBody implements AsyncIterable<Chunk> {
 		}
 	}
 
+	/** How many bytes it has, where it is a file: what it has now. */
+	get size(): number | undefined {
+		return this.#file === undefined ? undefined : sizeOf(this.#file);
+	}
+
 	/** got calls it where it sends no more of the body. */
 	return(): void {
 		for (const stream of [this.#first, this.#stream]) stream?.destroy();
@@ -66,10 +73,17 @@ function isUnreadFile(body: unknown): body is ReadStream {
 	return path !== undefined && statSync(path, {throwIfNoEntry: false})?.isFile() === true;
 }
 
+/** Which part of the file it reads: Node keeps that on the stream, though its types do not tell. */
+type Part = ReadStream & {readonly start?: number; readonly end?: number};
+
+function sizeOf({path, start = 0, end = Number.POSITIVE_INFINITY}: Part): number | undefined {
+	const size = statSync(path, {throwIfNoEntry: false})?.size;
+	return size === undefined ? undefined : Math.max(Math.min(end + 1, size) - start, 0);
+}
+
 /** Opens the same part of the same file. */
 function openerOf(file: ReadStream): () => ReadStream {
-	// Node keeps them on the stream, though its types do not tell.
-	const {start, end} = file as ReadStream & {start?: number; end?: number};
+	const {start, end} = file as Part;
 	const {path, readableHighWaterMark: highWaterMark, readableEncoding} = file;
 	return () =>
 		createReadStream(path, {

@@ -93,7 +93,9 @@ function normalEscapes(text: string, isQuery: boolean): string {
 	return text.replace(/%([\dA-Fa-f]{2})|[^\w.~-]/gu, (whole, digits: string | undefined) => {
 		if (digits !== undefined) {
 			const character = String.fromCharCode(Number.parseInt(digits, 16));
-			return /[\w.~-]/.test(character) ? character : whole.toUpperCase();
+			// In a path of S3 it is part of the key, which has no other slash than this.
+			const isPlain = /[\w.~-]/.test(character) || (!isQuery && character === '/');
+			return isPlain ? character : whole.toUpperCase();
 		}
 		if (isQuery && whole === '+') return '%20';
 		return !isQuery && whole === '/' ? whole : escaped(whole);

@@ -3,7 +3,13 @@
  * (https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html).
  */
 import {CredentialUnavailableError, TokenRequestError} from '../../src/errors.ts';
-import {type Environment, FileReadError, type HttpClient, isLoopback} from '../../src/strategy/index.ts';
+import {
+	type Environment,
+	FileReadError,
+	type HttpClient,
+	isLoopback,
+	readVariable,
+} from '../../src/strategy/index.ts';
 import type {SigningKeys} from '../command/read-output.ts';
 import {TextFiles} from '../signing/text-files.ts';
 
@@ -88,11 +94,12 @@ export class ContainerEndpoint {
 
 	/** Read again each time: the file's token lives for hours. */
 	#authorization(): string | undefined {
-		const {AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file, AWS_CONTAINER_AUTHORIZATION_TOKEN: token} =
-			this.#environment;
+		const {AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file} = this.#environment;
 		let text: string | undefined;
 		try {
-			text = file ? this.#files.read(file).trim() : token || undefined;
+			text = file
+				? this.#files.read(file).trim()
+				: readVariable(this.#environment, 'AWS_CONTAINER_AUTHORIZATION_TOKEN') || undefined;
 		} catch (error) {
 			if (!(error instanceof FileReadError)) throw error;
 			throw new CredentialUnavailableError(

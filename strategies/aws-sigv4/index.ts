@@ -16,14 +16,17 @@ import {
 } from '../../src/strategy/index.ts';
 import {ServerClocks} from '../signing/server-clocks.ts';
 import {escaped, keepsPath} from './canonical.ts';
+import {encodeChunks} from './chunks.ts';
 import {KeySource} from './key-source.ts';
 import {type Sigv4Options, sigv4Options} from './options.ts';
+import {type Payload, streamedPayload} from './payload.ts';
 import {algorithm, payloadHashOf, Signer, type SigningKeys, timestampOf, unsignedPayload} from './signing.ts';
 
 /** Seconds for which a signature in a URL holds: for this request, and not for whoever finds it in a log later. */
 const urlLifetime = 300;
 /** Of the headers that the caller sets; others are rewritten by proxies, or by the client itself. */
 const signedByName = new Set(['content-type', 'content-md5']);
+const none = {};
 
 /**
  * Signs each leg by itself, with the time, what is sent of path and query, `Host`, `Content-Type`, `X-Amz-…` and the bytes of
@@ -35,6 +38,7 @@ const signedByName = new Set(['content-type', 'content-md5']);
 @authStrategy({name: 'aws-sigv4', options: sigv4Options})
 export class AwsSigv4Strategy implements AuthStrategy {
 	readonly requiresRequestBody: boolean;
+	readonly #isStreamed: boolean;
 	readonly #options: Sigv4Options;
 	readonly #keys: KeySource;
 	readonly #rule: RuleInfo;
@@ -54,16 +58,20 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		// S3 leaves the payload out of a signature in a URL.
 		const isLeftOut = options.form === 'query' && keepsPath(options.service);
 		this.requiresRequestBody = options.payload === 'signed' && !isLeftOut;
+		this.#isStreamed = options.payload.startsWith('streaming');
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
 		// As it is sent: what is added to it is put behind.
 		const query = request.url.search.slice(1);
 		let keys = await this.#keys.get(request.fresh);
+		const payload = this.#isStreamed
+			? await streamedPayload(request, this.#options)
+			: this.#payloadOf(request);
 		for (let isLast = false; ; isLast = true) {
 			const time = this.#clocks.now(request.url.origin);
-			if (this.#options.form === 'query') this.#signUrl(request, query, keys, time);
-			else this.#signHeaders(request, query, keys, time);
+			if (this.#options.form === 'query') this.#signUrl(request, query, keys, time, payload.hash);
+			else this.#signHeaders(request, query, keys, time, payload);
 			const response = yield;
 			if (isLast || !request.replayable) return;
 			if (this.#clocks.learn(request.url.origin, response, time)) continue;
@@ -91,15 +99,21 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		this.#keys.dispose();
 	}
 
+	#payloadOf({body}: AuthRequest): Payload {
+		return {hash: this.requiresRequestBody ? payloadHashOf(body) : unsignedPayload, headers: none};
+	}
+
 	#signHeaders(
-		{method, url, headers, body}: AuthRequest,
+		request: AuthRequest,
 		query: string,
 		keys: SigningKeys,
 		time: number,
+		{hash: payloadHash, headers: added, chunks}: Payload,
 	): void {
+		const {method, url, headers} = request;
 		const {signer} = this.#regional();
 		const timestamp = timestampOf(time);
-		const payloadHash = this.requiresRequestBody ? payloadHashOf(body) : unsignedPayload;
+		for (const name in added) headers.set(name, added[name] as string);
 		headers.set('x-amz-date', timestamp);
 		headers.set('x-amz-content-sha256', payloadHash);
 		if (keys.sessionToken !== undefined) headers.set('x-amz-security-token', keys.sessionToken);
@@ -112,9 +126,21 @@ export class AwsSigv4Strategy implements AuthStrategy {
 			'authorization',
 			`${algorithm} Credential=${credential}, SignedHeaders=${names}, Signature=${signature}`,
 		);
+		if (chunks === undefined) return;
+		const {isSigned, ...settings} = chunks;
+		request.encodeBody?.(body => {
+			const chunkSigner = isSigned ? signer.chunkSigner(signature, timestamp, keys) : undefined;
+			return encodeChunks(body, {...settings, signer: chunkSigner});
+		});
 	}
 
-	#signUrl({method, url, headers, body}: AuthRequest, query: string, keys: SigningKeys, time: number): void {
+	#signUrl(
+		{method, url, headers}: AuthRequest,
+		query: string,
+		keys: SigningKeys,
+		time: number,
+		payloadHash: string,
+	): void {
 		if (/(?:^|&)X-Amz-(?:Algorithm|Signature)=/i.test(query)) {
 			throw new StrategyError({
 				code: 'signature-already-there',
@@ -138,7 +164,6 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		};
 		const own = Object.entries(added).map(([name, value]) => `${name}=${escaped(value)}`);
 		const whole = [...(query === '' ? [] : [query]), ...own].join('&');
-		const payloadHash = this.requiresRequestBody ? payloadHashOf(body) : unsignedPayload;
 		const input = {method, path: url.pathname, query: whole, headers: signed, payloadHash};
 		added['X-Amz-Signature'] = signer.sign(input, timestamp, keys).signature;
 		for (const [name, value] of Object.entries(added)) url.searchParams.set(name, value);

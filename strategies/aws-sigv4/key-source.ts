@@ -1,6 +1,12 @@
 /** Where the keys come from that requests are signed with: the options, variables, the shared files, a program, a container. */
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import type {Environment, HttpClient, Notices, RuleInfo} from '../../src/strategy/index.ts';
+import {
+	type Environment,
+	type HttpClient,
+	type Notices,
+	type RuleInfo,
+	readVariable,
+} from '../../src/strategy/index.ts';
 import {KeptCredential} from '../command/kept-credential.ts';
 import {ProgramSource} from '../command/program-source.ts';
 import {readCredentialProcess, type SigningKeys} from '../command/read-output.ts';
@@ -118,12 +124,14 @@ export class KeySource {
 	}
 
 	#fromVariables(): SigningKeys | undefined {
-		const {AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN} = this.#services.environment;
-		if (!AWS_ACCESS_KEY_ID || !AWS_SECRET_ACCESS_KEY) return undefined;
+		const {environment} = this.#services;
+		const accessKeyId = readVariable(environment, 'AWS_ACCESS_KEY_ID');
+		const secretAccessKey = readVariable(environment, 'AWS_SECRET_ACCESS_KEY');
+		if (!accessKeyId || !secretAccessKey) return undefined;
 		return {
-			accessKeyId: AWS_ACCESS_KEY_ID,
-			secretAccessKey: AWS_SECRET_ACCESS_KEY,
-			sessionToken: AWS_SESSION_TOKEN || undefined,
+			accessKeyId,
+			secretAccessKey,
+			sessionToken: readVariable(environment, 'AWS_SESSION_TOKEN') || undefined,
 			expiresAt: undefined,
 		};
 	}

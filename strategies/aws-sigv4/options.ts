@@ -1,6 +1,8 @@
 /** The options of `aws-sigv4`. */
 import {z} from 'zod';
 import {programShape} from '../command/options.ts';
+import {keepsPath} from './canonical.ts';
+import {checksumNames} from './checksums.ts';
 
 const name = z.string().regex(/^[A-Za-z\d._-]+$/, 'it has letters, digits, dots and hyphens only');
 
@@ -46,11 +48,19 @@ export const sigv4Options = z
 			.default('header')
 			.describe('Where the signature stands: in a header, or in the URL'),
 		payload: z
-			.enum(['signed', 'unsigned'])
+			.enum(['signed', 'unsigned', 'streaming', 'streaming-unsigned'])
 			.default('signed')
-			.describe('Whether the body is part of what is signed'),
+			.describe(
+				'Whether the body is part of what is signed; streaming: in chunks, as it is sent, for S3; streaming-unsigned: in chunks with a checksum behind them',
+			),
+		checksum: z
+			.enum(checksumNames)
+			.optional()
+			.describe('What is sent behind a body in chunks. Default: none; with streaming-unsigned crc32'),
 	})
-	.superRefine(({accessKeyId, secretAccessKey, sessionToken, credentials}, context) => {
+	.superRefine((options, context) => {
+		const {accessKeyId, secretAccessKey, sessionToken, credentials} = options;
+		const {service, form, payload, checksum} = options;
 		const refuse = (path: string, message: string): void =>
 			context.addIssue({code: 'custom', path: [path], message});
 		if (accessKeyId !== undefined && secretAccessKey === undefined) {
@@ -64,6 +74,14 @@ export const sigv4Options = z
 		}
 		if (credentials !== undefined && accessKeyId !== undefined) {
 			refuse('credentials', "set either a key or 'credentials', where a key comes from");
+		}
+		const isStreamed = payload.startsWith('streaming');
+		if (isStreamed && form === 'query') {
+			refuse('payload', "a body in chunks needs the signature in a header: set 'form: header'");
+		}
+		if (isStreamed && !keepsPath(service)) refuse('payload', 'only S3 takes a body in chunks');
+		if (checksum !== undefined && !isStreamed) {
+			refuse('checksum', "it needs 'payload: streaming' or 'payload: streaming-unsigned'");
 		}
 	});
 

@@ -27,6 +27,14 @@ export function timestampOf(time: number): string {
 	return `${text.slice(0, 4)}${text.slice(5, 7)}${text.slice(8, 13)}${text.slice(14, 16)}${text.slice(17, 19)}Z`;
 }
 
+/** Signs the chunks of one body, each with the signature of the one before it in its own. */
+export interface ChunkSigner {
+	/** @param hash of the chunk, in hexadecimal digits; of none: it is the last one, which is empty. */
+	signChunk(hash?: string): string;
+	/** @param lines the headers behind the body, each `name:value` with a line break. */
+	signTrailer(lines: string): string;
+}
+
 /** Signs for one service in one region. The key of a day is made once. */
 export class Signer {
 	readonly #service: string;
@@ -52,6 +60,22 @@ export class Signer {
 		const toSign = `${algorithm}\n${timestamp}\n${this.scopeOf(timestamp)}\n${hashOf(text)}`;
 		const key = this.#keyFor(secretAccessKey, timestamp.slice(0, 8));
 		return {signature: createHmac('sha256', key).update(toSign).digest('hex'), signedHeaders};
+	}
+
+	/** For the body of a request that was signed, by its `signature`. */
+	chunkSigner(signature: string, timestamp: string, {secretAccessKey}: SigningKeys): ChunkSigner {
+		const key = this.#keyFor(secretAccessKey, timestamp.slice(0, 8));
+		const scope = this.scopeOf(timestamp);
+		let before = signature;
+		const sign = (kind: string, hashes: string): string => {
+			const toSign = `${algorithm}-${kind}\n${timestamp}\n${scope}\n${before}\n${hashes}`;
+			before = createHmac('sha256', key).update(toSign).digest('hex');
+			return before;
+		};
+		return {
+			signChunk: (hash = emptyHash) => sign('PAYLOAD', `${emptyHash}\n${hash}`),
+			signTrailer: lines => sign('TRAILER', hashOf(lines)),
+		};
 	}
 
 	#keyFor(secret: string, day: string): KeyObject {

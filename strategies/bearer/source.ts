@@ -2,7 +2,13 @@
 import {createHash, randomUUID} from 'node:crypto';
 import {z} from 'zod';
 import {CredentialUnavailableError, GatepassError} from '../../src/errors.ts';
-import {type Environment, type Notices, type RuleInfo, resolvePath} from '../../src/strategy/index.ts';
+import {
+	type Environment,
+	type Notices,
+	type RuleInfo,
+	readVariable,
+	resolvePath,
+} from '../../src/strategy/index.ts';
 import {programShape} from '../command/options.ts';
 import {ProgramSource} from '../command/program-source.ts';
 import {readText} from '../command/read-output.ts';
@@ -100,7 +106,7 @@ export function openSource(options: SourceOptions, option: string, services: Sou
 	if ('variable' in options) {
 		const {variable} = options;
 		const place = `the variable ${variable}`;
-		const read = async (): Promise<string> => checked(environment[variable], place);
+		const read = async (): Promise<string> => checked(readVariable(environment, variable), place);
 		return {place, isCheap: true, key: place, read, dispose};
 	}
 	if ('file' in options) {

@@ -67,20 +67,18 @@ export class ProgramSource {
 	 * What `read` makes of what the program prints. What it says on stderr goes to the log.
 	 *
 	 * @param read throws a sentence's rest, such as 'printed nothing', as an {@link UnreadableOutput}.
+	 * @param signal of whoever calls it off: the limit of its time is the rule's.
 	 * @throws {CredentialUnavailableError} where there is no such program.
 	 * @throws {TokenRequestError} where it gave no credential.
 	 */
-	async run<Credential>(
-		read: (output: string) => Credential,
-		signal: AbortSignal = AbortSignal.timeout(this.#options.timeout),
-	): Promise<Credential> {
+	async run<Credential>(read: (output: string) => Credential, signal?: AbortSignal): Promise<Credential> {
 		const {timeout} = this.#options;
 		const {end, output, words} = await runProgram({
 			command: this.#command,
 			folder: this.#services.rule.folder,
 			environment: this.#environment,
 			timeout,
-			signal: AbortSignal.any([signal, this.#ending.signal]),
+			signal: signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal]),
 		});
 		const said = words === '' ? '' : programsWords(words, this.#secrets(output)).trim();
 		if (said !== '') this.#services.notices.tell(`${this.name} says: ${said}`);

@@ -13,28 +13,25 @@ import {
 } from '../../src/strategy/index.ts';
 import {type DigestOptions, digestOptions} from './options.ts';
 import {openProtectionSpace, type ProtectionSpace} from './protection-space.ts';
-
-/** Origins of which a nonce is kept; a rule for `*` may meet any number of them. */
-const mostSpaces = 1000;
+import {ProtectionSpaces} from './spaces.ts';
 
 /**
  * Answers a Digest challenge, the strongest that the server offers: SHA-512-256, SHA-256, or MD5 where it must be. The
- * nonce is kept for each origin and counted, so only the first request is sent twice. Where the server offers
+ * nonce is kept for each protection space and counted, so only the first request is sent twice. Where the server offers
  * nothing that can be answered, or refuses the password, its 401 is the response.
  */
 @authStrategy({name: 'digest', options: digestOptions})
 export class DigestStrategy implements AuthStrategy {
 	readonly #options: DigestOptions;
-	/** By origin: a server that wants other passwords in other places has a rule for each. */
-	readonly #spaces = new Map<string, ProtectionSpace>();
+	/** A server that wants other passwords in other places has a rule for each. */
+	readonly #spaces = new ProtectionSpaces();
 
 	constructor(@inject(StrategyOptions) options: DigestOptions) {
 		this.#options = options;
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
-		const {origin} = request.url;
-		let shown = this.#spaces.get(origin);
+		let shown = this.#spaces.find(request.url);
 		if (shown !== undefined) await this.#show(shown, request);
 		let response = yield;
 		for (let tries = 0; tries < 2; tries++) {
@@ -44,7 +41,7 @@ export class DigestStrategy implements AuthStrategy {
 			// With its own nonce still in force, what the server refuses is the password.
 			const isStale = challenges.some(({parameters}) => parameters.get('stale')?.toLowerCase() === 'true');
 			if (offered === undefined || (shown !== undefined && tries > 0 && !isStale)) return;
-			this.#keep(origin, offered);
+			this.#spaces.keep(request.url, offered);
 			if (!request.replayable) return;
 			shown = offered;
 			await this.#show(shown, request);
@@ -62,17 +59,10 @@ export class DigestStrategy implements AuthStrategy {
 	}
 
 	async #show(space: ProtectionSpace, request: AuthRequest): Promise<void> {
-		const {pathname, search} = request.url;
+		const {method, url, requestTarget: target = url.pathname + url.search} = request;
 		const body = space.protectsBody ? await request.readBody() : undefined;
-		const sent = {method: request.method, target: pathname + search, body};
+		const sent = {method, target, body};
 		request.headers.set('authorization', space.authorization(sent, this.#options));
-	}
-
-	#keep(origin: string, space: ProtectionSpace): void {
-		this.#spaces.delete(origin);
-		this.#spaces.set(origin, space);
-		const [oldest] = this.#spaces.keys();
-		if (this.#spaces.size > mostSpaces && oldest !== undefined) this.#spaces.delete(oldest);
 	}
 }
 

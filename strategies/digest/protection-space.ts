@@ -40,8 +40,13 @@ export class ProtectionSpace {
 		this.#nonce = nonce;
 	}
 
-	get nonce(): string {
-		return this.#nonce;
+	get realm(): string {
+		return this.#challenge.get('realm') ?? '';
+	}
+
+	/** The places that it is in, by URLs with blanks between them. */
+	get domain(): string {
+		return this.#challenge.get('domain') ?? '';
 	}
 
 	/** Whether the body is part of the answer (`auth-int`). */
@@ -64,7 +69,7 @@ export class ProtectionSpace {
 		{username, password}: DigestOptions,
 	): string {
 		const {hash, isSession, name} = this.#algorithm;
-		const realm = this.#challenge.get('realm') ?? '';
+		const {realm} = this;
 		const [nonce, clientNonce] = [this.#nonce, this.#clientNonce];
 		this.#count += 1;
 		const count = this.#count.toString(16).padStart(8, '0');

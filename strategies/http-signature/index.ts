@@ -110,13 +110,15 @@ export class HttpSignatureStrategy implements AuthStrategy {
 		return isBodiless ? own.filter(({name}) => !bodyFields.has(name) || headers.has(name)) : own;
 	}
 
-	#base({method, url, headers}: AuthRequest, components: readonly Component[], parameters: string): string {
+	#base(request: AuthRequest, components: readonly Component[], parameters: string): string {
+		const {method, url, headers, requestTarget = url.pathname + url.search} = request;
+		const question = requestTarget.indexOf('?');
 		const message: Message = {
 			method,
 			protocol: url.protocol,
 			authority: headers.get('host') ?? url.host,
-			path: url.pathname,
-			search: url.search,
+			path: question === -1 ? requestTarget : requestTarget.slice(0, question),
+			search: question === -1 ? '' : requestTarget.slice(question),
 			header: name => headers.get(name),
 		};
 		try {

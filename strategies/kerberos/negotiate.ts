@@ -47,7 +47,8 @@ export async function* negotiate(request: AuthRequest, negotiation: Negotiation)
 	}
 	if (typeof proxy !== 'string') {
 		await claimConnection(request, negotiation);
-		yield* converse(request, negotiation);
+		// A rule that names a proxy, asked for a tunnel.
+		yield* converse(request, request.method === 'CONNECT' ? withoutProof(negotiation) : negotiation);
 		return;
 	}
 	const url = new URL(proxy);

@@ -1,7 +1,7 @@
 /** Looks for a token in the places of WLCG Bearer Token Discovery, in their order. */
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
-import {type Environment, resolvePath} from '../../src/strategy/index.ts';
+import {type Environment, readVariable, resolvePath} from '../../src/strategy/index.ts';
 import {isBearerToken} from '../bearer/jwt.ts';
 import {reasonOf, TokenFiles} from '../bearer/token-files.ts';
 
@@ -54,7 +54,7 @@ export class TokenFinder {
 	}
 
 	#fromVariable(): FoundToken | undefined {
-		const text = this.#environment.BEARER_TOKEN?.trim();
+		const text = readVariable(this.#environment, 'BEARER_TOKEN')?.trim();
 		return text ? check(text, 'the variable BEARER_TOKEN') : undefined;
 	}
 

@@ -19,6 +19,7 @@ import {measureSigning} from './signing.ts';
 import {measureThroughput} from './throughput.ts';
 import {measureTokenClients} from './token-clients.ts';
 import {measureTrust} from './trust.ts';
+import {measureWarmCommand} from './warm-command.ts';
 import {measureWarmToken} from './warm-token.ts';
 
 const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
@@ -27,6 +28,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	instructions: measureInstructions,
 	rules: async () => [...(await measureRuleChoice()), ...(await measureRuleMemory())],
 	tokens: measureWarmToken,
+	command: measureWarmCommand,
 	'many-tokens': measureManyTokens,
 	cold: measureColdCalls,
 	fleet: measureFleet,

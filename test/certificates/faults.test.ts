@@ -3,11 +3,13 @@ import {X509Certificate} from 'node:crypto';
 import {readFile, rm, symlink, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
-import type {HttpClient} from '../../src/strategy/index.ts';
+import type {AcmeHttp} from '../../src/issuers/acme/connection.ts';
 import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {pebble} from '../servers/pebble.ts';
 import {managerAt, type Stage} from './stage.ts';
+
+type Response = Awaited<ReturnType<AcmeHttp['fetch']>>;
 
 /** What comes instead of the answer to a request; `undefined`: the server's own. */
 type Fault = (url: string, answer: () => Promise<Response>) => Promise<Response | undefined> | undefined;
@@ -22,7 +24,7 @@ async function stage(
 	return {
 		...made,
 		meet(fault) {
-			const between = (http: HttpClient): HttpClient => ({
+			const between = (http: AcmeHttp): AcmeHttp => ({
 				async fetch(url, init) {
 					const answer = (): Promise<Response> => http.fetch(url, init);
 					return (await fault(String(url), answer)) ?? answer();
@@ -36,10 +38,13 @@ async function stage(
 }
 
 const problem = (status: number, type: string, headers: Record<string, string> = {}): Response =>
-	new Response(JSON.stringify({type: `urn:ietf:params:acme:error:${type}`, detail: 'from the test'}), {
-		status,
-		headers: {'content-type': 'application/problem+json', ...headers},
-	});
+	new globalThis.Response(
+		JSON.stringify({type: `urn:ietf:params:acme:error:${type}`, detail: 'from the test'}),
+		{
+			status,
+			headers: {'content-type': 'application/problem+json', ...headers},
+		},
+	);
 
 /** PEM certificates of an answer. */
 const blocks = (text: string): string[] =>
@@ -47,7 +52,8 @@ const blocks = (text: string): string[] =>
 
 async function changed(answer: Response, change: (certificates: string[]) => string[]): Promise<Response> {
 	const {status, headers} = answer;
-	return new Response(change(blocks(await answer.text())).join('\n'), {status, headers});
+	const body = change(blocks(await answer.text())).join('\n');
+	return {status, headers, text: async () => body};
 }
 
 describeWith(pebble, 'between a manager and its authority', () => {

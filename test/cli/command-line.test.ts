@@ -187,6 +187,56 @@ describe('explain', () => {
 		]);
 	});
 
+	const onTerminal = {columns: 80, env: {CI: 'true', NO_COLOR: '1'}};
+
+	test('on a terminal: a tree of the candidates, those that match first', async () => {
+		const {code, stdout} = await workspace.runOnTerminal(['explain', 'api.example.org/runs/1'], onTerminal);
+		expect(code).toBe(0);
+		expect(stdout.split(/\r?\n/)).toEqual([
+			'GET https://api.example.org/runs/1',
+			'uses kerberos-stub by the rule for https://api.example.org/runs',
+			'(gatepass.config.yaml:6).',
+			'',
+			'└─ match',
+			'   ├─ ✔ https://api.example.org/runs  kerberos-stub  gatepass.config.yaml:6',
+			'   │    the exact host with path /runs matches, and nothing more specific does',
+			'   └─ · https://*.example.org         none  gatepass.config.yaml:10',
+			'        https://api.example.org/runs (gatepass.config.yaml:6) names the host',
+			'        more exactly',
+			'',
+		]);
+	});
+
+	test('on a terminal: the others by what differs, the nearest first', async () => {
+		const config = await workspace.write(
+			'differing.json',
+			JSON.stringify({
+				hostRules: [
+					{match: 'http://api.example.org', strategy: 'none'},
+					{match: 'https://other.example.org', strategy: 'none'},
+					{match: 'https://api.example.org:8443', strategy: 'none'},
+					{match: 'https://api.example.org/agg', strategy: 'none'},
+					{match: 'https://api.example.org/runs', methods: ['POST'], strategy: 'none'},
+				],
+			}),
+		);
+		const args = ['-c', config, 'explain', 'https://api.example.org/runs'];
+		const {stdout} = await workspace.runOnTerminal(args, onTerminal);
+		expect(stdout.split(/\r?\n/).filter(line => /[├└]/.test(line))).toEqual([
+			'├─ a method other than GET',
+			'│  └─ ✖ https://api.example.org/runs  none  differing.json:1',
+			'├─ a path other than /runs',
+			'│  └─ ✖ https://api.example.org/agg  none  differing.json:1',
+			'├─ a port other than the default',
+			'│  └─ ✖ https://api.example.org:8443  none  differing.json:1',
+			'├─ a host other than api.example.org',
+			'│  └─ ✖ https://other.example.org  none  differing.json:1',
+			'└─ a scheme other than https',
+			'   └─ ✖ http://api.example.org  none  differing.json:1',
+		]);
+		expect(stdout).toMatch(/│ {7}the method is GET, not POST\r?\n/);
+	});
+
 	test('for machines: what gatepass.explain() gives', async () => {
 		const {code, stdout} = await workspace.run(['explain', '-X', 'delete', 'https://example.org', '--json']);
 		expect(code).toBe(0);

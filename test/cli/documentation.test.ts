@@ -87,6 +87,10 @@ function normalise(text: string): string {
 			.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d[:-]\d\d(?:[:-][\d.]+Z)?/g, '<time>')
 			.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
 			.replaceAll(/in \d+ ms/g, 'in <while>')
+			.replaceAll(/\d+(?:\.\d)? ms|\d\.\d\d s/g, '<while>')
+			// A strategy's work has a line where it takes a millisecond.
+			.replaceAll('credential <while>, ', '')
+			.replaceAll(/"phases": \[[^\]]*\]/g, '"phases": [<phases>]')
 			.replaceAll(/\(owner \d+,/g, '(owner <number>,')
 			.replaceAll(/in [\d,]+ (?:minute|hour|day)s?/g, 'in <while>')
 			.replaceAll(/\d+ (?:minute|hour|day)s? ago/g, '<while> ago')

@@ -75,7 +75,7 @@ describe('the credential of each kind', () => {
 	test('a bearer token, with what was asked for it', async () => {
 		const {code, stdout, stderr} = await workspace.run(['request', '-v', `${api.url}/runs`]);
 		expect(JSON.parse(stdout)).toEqual({path: '/runs', authorized: true});
-		expect(stderr.split('\n')).toEqual([
+		expect(stderr.replace(/^\* time.*/ms, '').split('\n')).toEqual([
 			`* hop 1       GET ${api.url}/runs`,
 			`*   rule      ${api.url} (gatepass.config.yaml:21)`,
 			'*   strategy  sso-client-credentials',
@@ -117,10 +117,70 @@ describe('the credential of each kind', () => {
 
 	test('nothing where there is no rule', async () => {
 		const {stderr} = await workspace.run(['request', '-v', plainUrl]);
-		expect(stderr).toBe(
+		expect(stderr.replace(/^\* time.*/ms, '')).toBe(
 			`* hop 1       GET ${plainUrl}/\n*   rule      none\n*   sent      as it is → 200 OK\n`,
 		);
 	});
+});
+
+describe('where the time went', () => {
+	const ms = String.raw`\d+(?:\.\d)? ms`;
+
+	test('in a pipe: the figures, a line for each request that was sent', async () => {
+		const {stderr} = await workspace.run(['request', '-v', `${api.url}/runs`]);
+		const [head, asked, sent] = stderr.split('\n').slice(5);
+		expect(head).toMatch(new RegExp(`^\\* time {8}${ms}$`));
+		expect(asked).toMatch(new RegExp(`^\\*   asked     connect ${ms}, wait ${ms}, body ${ms}$`));
+		// The connection of the token request was kept.
+		expect(sent).toMatch(new RegExp(`^\\*   sent      credential ${ms}, wait ${ms}, body ${ms}$`));
+	});
+
+	test('on a terminal: a bar for each part, on one scale, one after the other', async () => {
+		const {stdout} = await workspace.runOnTerminal(['request', '-v', `${mtls.url}/x`], {
+			columns: 80,
+			env: {CI: 'true', NO_COLOR: '1'},
+		});
+		const lines = stdout.split(/\r?\n/);
+		const bars = lines.slice(lines.findIndex(line => line.startsWith('* time')) + 1).filter(Boolean);
+		expect(bars.map(line => /^\* {3}(?:sent)? +(\w+) +█+ +\d/.exec(line)?.[1])).toEqual(
+			expect.arrayContaining(['connect', 'tls', 'wait']),
+		);
+		for (const line of bars) expect(line.length, line).toBeLessThanOrEqual(80);
+		const [connect, tls, wait] = ['connect', 'tls', 'wait'].map(name =>
+			bars.find(line => line.includes(` ${name} `))?.indexOf('█'),
+		) as [number, number, number];
+		expect(connect).toBeLessThanOrEqual(tls);
+		expect(tls).toBeLessThan(wait);
+	});
+
+	test('for machines: the phases of each leg, one after the other', async () => {
+		const {stdout} = await workspace.run(['request', '--json', `${negotiate.url}/x`]);
+		const [challenged, answered] = JSON.parse(stdout).hops[0].legs;
+		expect(challenged.phases.map(({name}: {name: string}) => name)).toEqual(
+			expect.arrayContaining(['connect', 'wait', 'body']),
+		);
+		const starts = [...challenged.phases, ...answered.phases].map(({start}: {start: number}) => start);
+		expect(starts.length).toBeGreaterThan(4);
+		expect(starts).toEqual(starts.toSorted((a, b) => a - b));
+	});
+
+	test('without an answer, what was done until then', async () => {
+		answer = request => request.socket.destroy();
+		const {code, stderr} = await workspace.run(['request', '-v', plainUrl]);
+		expect(stderr).toMatch(new RegExp(`^\\*   sent      connect ${ms}, wait ${ms}$`, 'm'));
+		expect(code).not.toBe(0);
+	});
+});
+
+test('a request of the strategy that gets no answer is named with its port', async () => {
+	answer = request => request.socket.destroy();
+	const options = {clientId: 'cli', clientSecret, tokenEndpoint: `${plainUrl}/token`};
+	const config = await workspace.write(
+		'silent.json',
+		JSON.stringify({hostRules: [{match: api.url, strategy: 'sso-client-credentials', options}]}),
+	);
+	const {stderr} = await workspace.run(['-c', config, 'request', '-v', api.url]);
+	expect(stderr).toContain(`*   asked     POST ${plainUrl}/token → no answer (ECONNRESET)`);
 });
 
 test('each hop of a redirect is told by itself', async () => {
@@ -154,8 +214,8 @@ test('--json tells everything in one object', async () => {
 					strategy: 'sso-client-credentials',
 					source: `${workspace.path('gatepass.config.yaml')}:21`,
 				},
-				legs: [{credentials: ['bearer token'], status: 200}],
-				strategyRequests: [{method: 'POST', url: api.tokenEndpoint, status: 200}],
+				legs: [{credentials: ['bearer token'], status: 200, phases: expect.any(Array)}],
+				strategyRequests: [{method: 'POST', url: api.tokenEndpoint, status: 200, phases: expect.any(Array)}],
 			},
 		],
 	});

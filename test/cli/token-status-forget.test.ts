@@ -1,5 +1,5 @@
 import {afterAll, beforeAll, expect, test} from 'vitest';
-import {startTokenServer, type TokenServer} from '../../src/testing/index.ts';
+import {startMtlsServer, startTokenServer, type TokenServer} from '../../src/testing/index.ts';
 import {createWorkspace, type Workspace} from './command-line.ts';
 
 const clientSecret = 'canary-client-secret';
@@ -151,6 +151,36 @@ test('status tells each rule, and that the stub is one', async () => {
 		expect.stringContaining('stub that proves nothing to a real server'),
 		'',
 	]);
+});
+
+test('on a terminal, status draws what expires when, the soonest first', async () => {
+	const mtls = await startMtlsServer();
+	try {
+		const token = {clientId: 'cli', clientSecret, tokenEndpoint: api.tokenEndpoint};
+		const config = await workspace.write(
+			'timeline.json',
+			JSON.stringify({
+				cache: {url: 'sqlite:./cache/tokens.sqlite'},
+				hostRules: [
+					{match: mtls.url, strategy: 'grid-certificate', options: mtls.client},
+					{match: api.url, strategy: 'sso-client-credentials', options: token},
+				],
+			}),
+		);
+		await workspace.run(['-c', config, 'token', '--show', api.url]);
+		const env = {CI: 'true', NO_COLOR: '1'};
+		const {stdout} = await workspace.runOnTerminal(['-c', config, 'status'], {columns: 80, env});
+		const bars = stdout.split(/\r?\n/).filter(line => line.includes('━'));
+		expect(bars).toEqual([
+			expect.stringMatching(new RegExp(`^${api.url} +━{1,5} +\\d+ minutes$`)),
+			expect.stringMatching(new RegExp(`^${mtls.url} +━{20,} +\\d+ (?:days|hours)$`)),
+		]);
+		for (const bar of bars) expect(bar.length).toBeLessThanOrEqual(80);
+		const piped = await workspace.run(['-c', config, 'status']);
+		expect(piped.stdout).not.toContain('━');
+	} finally {
+		await mtls.close();
+	}
 });
 
 test('status --json is what gatepass.status() gives; exit code 1 when a credential is missing', async () => {

@@ -92,7 +92,9 @@ function expectNamed(told: Told, code: string): void {
 function diagnosticsIn(told: Told): readonly Diagnostic[] {
 	if (told === undefined) throw new Error('Nothing is wrong');
 	if (told instanceof GatepassError) return told.diagnostics;
-	if (told instanceof Error) throw told;
+	// A client's own error may have them, too.
+	if (told instanceof Error && !('diagnostics' in told)) throw told;
+	if (told instanceof Error) return told.diagnostics as readonly Diagnostic[];
 	return 'stages' in told ? told.diagnostics : told;
 }
 

@@ -6,12 +6,14 @@ export function pageOf(faults: Readonly<Record<string, Fault>>): string {
 	const all = Object.values(faults);
 	const named = all.filter(one => 'code' in one).length;
 	const prevented = all.filter(one => 'prevented' in one).length;
+	const untested = all.length - named - prevented;
+	const others = untested === 0 ? '' : `, and ${untested} are not tested, with the reason`;
 	const groups = [...Map.groupBy(all, ({group}) => group)];
 	return `# Faults, and what gatepass says of them
 
-What people meet, collected from public issue trackers, and the true cause, which the symptom hides. Each row but the untested is a test in \`test/faults\`, which brings the fault about with a real server, file or clock and holds gatepass to the code: by the error of a request, or by [\`gatepass doctor URL\`](diagnose.md) where the error alone cannot know. This page is made from the same table.
+What people meet, collected from public issue trackers, and the true cause, which the symptom hides. Each row${untested === 0 ? '' : ' but the untested'} is a test in \`test/faults\`, which brings the fault about with a real server, file or clock and holds gatepass to the code: by the error of a request, or by [\`gatepass doctor URL\`](diagnose.md) where the error alone cannot know. This page is made from the same table.
 
-Of ${all.length} faults, ${named} are named, ${prevented} cannot happen, and ${all.length - named - prevented} are not tested, with the reason.
+Of ${all.length} faults, ${named} are named by their true cause, ${prevented} cannot happen${others}.
 ${groups.map(([group, ones]) => sectionOf(group, ones)).join('')}`;
 }
 

@@ -109,8 +109,8 @@ export const faults = {
 		symptom: 'POST "socket hang up" now and then',
 		cause: 'a connection that the server had closed',
 		met: 'nodejs/node#47130',
-		untested:
-			"it is the transport's own error (`ECONNRESET` of got or undici), which gatepass passes on: it is not about authentication. Its page is [connection-lost](diagnostics/connection-lost.md)",
+		code: 'connection-lost',
+		by: 'error',
 	},
 	'key-of-another-user': {
 		group: 'Client certificates',
@@ -238,7 +238,7 @@ export const faults = {
 		symptom: '25 s before the first request',
 		cause: 'a metadata address is probed',
 		met: 'Azure/azure-sdk-for-net#45647',
-		untested: 'gatepass looks for no metadata address by itself: each source of a credential is named',
+		prevented: 'gatepass asks no metadata address by itself: each source of a credential is named',
 	},
 	'chain-takes-failure-for-absence': {
 		group: 'OAuth',
@@ -413,8 +413,8 @@ export const faults = {
 		symptom: '"request is a replay"',
 		cause: 'clocks, or two processes with one cache',
 		met: 'requests/requests-kerberos#135',
-		untested:
-			'no two tokens of MIT or Heimdal are alike, so a real server sees a replay only where somebody sends one again',
+		prevented:
+			'each request has a token of its own, also where processes share a cache and where a client sends again; a server sees a replay only where somebody else sends one twice',
 	},
 	'failure-kept': {
 		group: 'Kerberos',
@@ -504,7 +504,8 @@ export const faults = {
 		symptom: 'the renewing process loops or ends',
 		cause: 'schedule and back-off',
 		met: 'smallstep/cli#523',
-		untested: 'tested with the renewal itself: [certificates that renew themselves](renewal.md)',
+		prevented:
+			'a renewal that fails is put off, longer each time; the process goes on looking, and renews once the authority is back',
 	},
 } as const satisfies Readonly<Record<string, Fault>>;
 

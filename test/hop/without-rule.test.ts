@@ -1,9 +1,9 @@
 /** What a request meets that no rule matches, and one after `close()`; and a strategy that holds no conversation. */
 import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {once} from 'node:events';
-import {createServer, type Server} from 'node:http';
+import {createServer, request as httpRequest, type RequestOptions, type Server} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {request as undiciRequest} from 'undici';
+import {Agent, request as undiciRequest} from 'undici';
 import {afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {
 	type ConfigurationInput,
@@ -50,8 +50,23 @@ type Send = (gatepass: Gatepass, url: string) => Promise<unknown>;
 const clients: Record<string, Send> = {
 	got: (gatepass, target) => gatepass.got(target, {retry: {limit: 0}}),
 	'got, as a stream': (gatepass, target) => gatepass.got.stream(target, {retry: {limit: 0}}).toArray(),
+	'got, without errors for statuses': (gatepass, target) => gatepass.got(target, {throwHttpErrors: false}),
+	'got as a stream, without errors for statuses': (gatepass, target) =>
+		gatepass.got.stream(target, {throwHttpErrors: false}).toArray(),
+	'got with a cache, without errors for statuses': (gatepass, target) =>
+		gatepass.got(target, {throwHttpErrors: false, cache: new Map()}),
+	'got with a function of its caller': (gatepass, target) =>
+		gatepass.got(target, {
+			throwHttpErrors: false,
+			request: (url: URL, options: RequestOptions) => httpRequest(url, options),
+		}),
 	fetch: (gatepass, target) => gatepass.fetch(target),
+	'fetch with a dispatcher': (gatepass, target) => gatepass.fetch(target, {dispatcher: new Agent()}),
 	'undici.request': (gatepass, target) => undiciRequest(target, {dispatcher: gatepass.dispatcher}),
+	flow: async (gatepass, target) => {
+		await using flow = await gatepass.flow(target);
+		expect(await flow.next(await fetch(flow.url, {headers: flow.headers}))).toBeUndefined();
+	},
 };
 
 /** What the process was warned of while `work` was done. */
@@ -67,9 +82,14 @@ async function warningsDuring(work: () => Promise<unknown>): Promise<string[]> {
 }
 
 describe.each(Object.entries(clients))('%s', (_name, send) => {
-	test.each([401, 403])('%i without a rule is explained, once', async refusal => {
+	test.each<[number, ConfigurationInput]>([
+		[401, {}],
+		[403, {}],
+		// A hop that is gatepass's business all the same.
+		[401, {proxy: 'none'}],
+	])('%i without a rule is explained, once: %j', async (refusal, settings) => {
 		status = refusal;
-		const gatepass = await make();
+		const gatepass = await make(settings);
 		const warnings = await warningsDuring(async () => {
 			for (let count = 0; count < 3; count += 1) await send(gatepass, `${url}?key=canary`).catch(() => {});
 		});
@@ -113,7 +133,9 @@ describe.each(Object.entries(clients))('%s', (_name, send) => {
 			const gatepass = await make(settings);
 			const {got, dispatcher, fetch} = gatepass;
 			await gatepass.close();
-			await expect(send({...gatepass, got, dispatcher, fetch} as Gatepass, url)).rejects.toMatchObject({
+			await expect(
+				send({...gatepass, got, dispatcher, fetch, flow: gatepass.flow.bind(gatepass)} as Gatepass, url),
+			).rejects.toMatchObject({
 				code: 'ERR_GATEPASS_CLOSED',
 				message: 'This gatepass is closed. Make requests before close(), or create another one',
 			});

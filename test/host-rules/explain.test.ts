@@ -64,17 +64,30 @@ test('names the rule, and of every other pattern the reason', () => {
 				'less-specific',
 				'API.example.org:443 (gatepass.config.yaml:9) is equally specific and stands later',
 			),
-			candidate(1, 'other.example.org', 'no-match', 'the host is api.example.org, not other.example.org'),
-			candidate(2, 'api.example.org/agg', 'no-match', 'the method is GET, not POST or PUT'),
-			candidate(3, 'api.example.org:8443', 'no-match', 'the port is the default, not 8443'),
-			candidate(4, 'api.example.org/aggregate', 'no-match', 'the path /agg/x is not /aggregate or below it'),
-			candidate(5, 'http://api.example.org', 'no-match', 'the scheme is https, not http'),
+			candidate(
+				1,
+				'other.example.org',
+				'no-match',
+				'the host is api.example.org, not other.example.org',
+				'host',
+			),
+			candidate(2, 'api.example.org/agg', 'no-match', 'the method is GET, not POST or PUT', 'method'),
+			candidate(3, 'api.example.org:8443', 'no-match', 'the port is the default, not 8443', 'port'),
+			candidate(
+				4,
+				'api.example.org/aggregate',
+				'no-match',
+				'the path /agg/x is not /aggregate or below it',
+				'path',
+			),
+			candidate(5, 'http://api.example.org', 'no-match', 'the scheme is https, not http', 'scheme'),
 		],
 	});
 });
 
-function candidate(index: number, match: string, outcome: string, reason: string) {
-	return {match, strategy: `strategy-${index}`, source: `gatepass.config.yaml:${index + 2}`, outcome, reason};
+function candidate(index: number, match: string, outcome: string, reason: string, differs?: string) {
+	const place = {match, strategy: `strategy-${index}`, source: `gatepass.config.yaml:${index + 2}`};
+	return {...place, outcome, reason, ...(differs && {differs})};
 }
 
 test.each<[string, {match: string[]; methods?: string[]}, {match: string[]; methods?: string[]}, string]>([
@@ -101,6 +114,6 @@ test('says so where no rule matches', () => {
 	const explanation = explainFor([{match: ['*.example.org']}], 'https://example.org/', 'POST');
 	expect(explanation.rule).toBeUndefined();
 	expect(explanation.candidates).toEqual([
-		candidate(0, '*.example.org', 'no-match', 'example.org is not below example.org'),
+		candidate(0, '*.example.org', 'no-match', 'example.org is not below example.org', 'host'),
 	]);
 });

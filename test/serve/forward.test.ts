@@ -238,6 +238,24 @@ describe('tunnels', () => {
 		await expect.poll(() => proxy.told.join()).toMatch(/does not trust the CA.*SSL_CERT_FILE/);
 	});
 
+	it('tell of no distrust where a client waits for 100 Continue before it sends the body', async () => {
+		const {connections} = proxy.proxy.activity;
+		const {socket} = await tunnel(`localhost:${secure.port}`);
+		const inside = connectTls({socket, servername: 'localhost', ca: proxy.root});
+		const before = proxy.told.length;
+		inside.write(
+			`POST /x HTTP/1.1\r\nHost: localhost:${secure.port}\r\nContent-Length: 4\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n`,
+		);
+		const [interim] = await once(inside, 'data');
+		expect(String(interim)).toMatch(/^HTTP\/1.1 100/);
+		inside.write('body');
+		expect(await text(inside)).toMatch(/200 OK[\s\S]*secure/);
+		socket.destroy();
+		await expect.poll(() => proxy.proxy.activity.connections).toBeLessThanOrEqual(connections);
+		await new Promise(resolve => setImmediate(resolve));
+		expect(proxy.told.slice(before)).toEqual([]);
+	});
+
 	it.each([
 		['localhost', 400],
 		['localhost:0', 400],

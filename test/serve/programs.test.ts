@@ -1,203 +1,169 @@
-/** Real programs that know nothing of gatepass, by `gatepass run` and by the reverse form. */
-import {type ChildProcess, execFile} from 'node:child_process';
-import {once} from 'node:events';
-import {mkdtempSync, rmSync} from 'node:fs';
+/**
+ * Real programs that know nothing of gatepass, by `gatepass run` and by the reverse form: to Apache with client
+ * certificates, with Negotiate, and with tokens.
+ */
+import {execFile} from 'node:child_process';
+import {createHash, randomBytes} from 'node:crypto';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {text} from 'node:stream/consumers';
 import {promisify} from 'node:util';
 import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
-import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
-import {type ApacheWithUsers, apache, startApacheMtls} from '../servers/apache.ts';
+import {environmentOf} from '../servers/apache-negotiate.ts';
 import {
-	type ApacheNegotiate,
-	apacheNegotiate,
-	environmentOf,
-	startApacheNegotiate,
-} from '../servers/apache-negotiate.ts';
+	type ApacheServices,
+	type Authentication,
+	apacheServices,
+	serviceToken,
+	startApacheServices,
+} from '../servers/apache-services.ts';
 import {describeWith} from '../servers/availability.ts';
+import {type CbtAcceptor, cbtAcceptor, startCbtAcceptor} from '../servers/cbt-acceptor.ts';
 import {type Kdc, mitKdc, startKdc} from '../servers/kdc.ts';
-import {clientPrograms} from './programs.ts';
-import {type StartedServer, startServer} from './start-proxy.ts';
+import {stopProcess} from '../servers/process.ts';
+import {type ClientProgram, clientPrograms, type Place} from './programs.ts';
 
 const secret = 's'.repeat(43);
 const folder = mkdtempSync(join(tmpdir(), 'gatepass-programs-'));
-const programs = clientPrograms(folder);
-afterAll(() => rmSync(folder, {recursive: true}));
+const kinds: readonly Authentication[] = ['certificate', 'negotiate', 'token'];
 
-/** A configuration for one server, with the proxy that is running for its reverse form. */
-interface Stage {
-	readonly workspace: Workspace;
-	readonly env: Record<string, string>;
-	/** What a path of the server is by the reverse form. */
-	local(path: string): string;
-	close(): Promise<void>;
-}
-
-async function createStage(
-	origin: string,
-	ca: string,
-	rule: {strategy: string; options?: Record<string, unknown>},
-	env: Record<string, string> = {},
-): Promise<Stage> {
-	const workspace = await createWorkspace({
-		cache: {url: 'memory:'},
-		trust: [{match: origin, ca, only: true}],
-		hostRules: [{match: origin, ...rule}],
-		serve: {listen: '127.0.0.1:0', routes: {'/server': origin}},
-	});
-	const child: ChildProcess = workspace.start(['serve', '--access-log', 'off'], {
-		env: {...env, GATEPASS_SECRET: secret},
-	});
-	let stderr = '';
-	child.stderr?.on('data', data => {
-		stderr += data;
-	});
-	await vi.waitFor(() => expect(stderr).toMatch(/serves \S+\n/), {timeout: 20_000});
-	const [, place] = /serves (\S+)/.exec(stderr) ?? [];
-	return {
-		workspace,
-		env,
-		local: path => `${place}/server${path}`,
-		async close() {
-			child.kill('SIGTERM');
-			await once(child, 'close');
-			await workspace.close();
-		},
-	};
-}
-
-async function byRun({workspace, env}: Stage, command: readonly string[]): Promise<string> {
-	const {code, stdout, stderr} = await workspace.run(['run', '--', ...command], {env});
-	expect(code, stderr).toBe(0);
-	return stdout;
-}
-
-async function directly(command: readonly string[]): Promise<string> {
-	const [file = '', ...args] = command;
-	const {stdout} = await promisify(execFile)(file, args, {env: {PATH: process.env.PATH, HOME: folder}});
-	return stdout;
-}
-
-describe('an API with tokens', () => {
-	let authority: TestAuthority;
-	let api: StartedServer;
-	let stage: Stage;
-	let origin: string;
-	const commit = '0123456789abcdef0123456789abcdef01234567';
-
-	beforeAll(async () => {
-		authority = await createTestAuthority();
-		const certificate = await authority.issue('api', {subject: 'CN=localhost', hosts: ['localhost']});
-		api = await startServer(async (request, response) => {
-			const body = await text(request);
-			if (request.headers.authorization !== 'Bearer the-token') response.writeHead(401).end();
-			else if (request.url?.startsWith('/repository/info/refs')) response.end(`${commit}\trefs/heads/main\n`);
-			else if (request.url === '/repository/HEAD') response.end('ref: refs/heads/main\n');
-			else response.end(`welcome ${body}`);
-		}, certificate);
-		origin = `https://localhost:${api.port}`;
-		stage = await createStage(origin, authority.ca, {
-			strategy: 'static-token',
-			options: {token: 'the-token'},
-		});
-	});
-	afterAll(async () => {
-		await stage?.close();
-		await api?.close();
-		await authority?.close();
-	});
-
-	for (const {name, server, get, post} of programs) {
-		describeWith(server, name, () => {
-			it('by run', async () => {
-				expect(await byRun(stage, get(`${origin}/x`))).toContain('welcome');
-				if (post !== undefined)
-					expect(await byRun(stage, post(`${origin}/x`, 'body'))).toContain('welcome body');
-			});
-			it('by the reverse form', async () => {
-				expect(await directly(get(stage.local('/x'), secret))).toContain('welcome');
-				if (post !== undefined) {
-					expect(await directly(post(stage.local('/x'), 'body', secret))).toContain('welcome body');
-				}
-			});
-		});
-	}
-
-	it('git', async () => {
-		expect(await byRun(stage, ['git', 'ls-remote', `${origin}/repository`])).toContain(commit);
-		const local = stage.local('/repository').replace('://', `://gatepass:${secret}@`);
-		expect(await directly(['git', 'ls-remote', local])).toContain(commit);
-	});
-
-	it('davix', async () => {
-		const url = stage.local('/x');
-		expect(await directly(['davix-get', '-H', `X-Gatepass-Secret: ${secret}`, url])).toContain('welcome');
-	});
-});
-
-describeWith(apache, 'Apache with client certificates', () => {
-	let server: ApacheWithUsers;
-	let stage: Stage;
-
-	beforeAll(async () => {
-		server = await startApacheMtls();
-		stage = await createStage(server.urls['TLSv1.3'], server.ca, {
-			strategy: 'grid-certificate',
-			options: {...server.users.alice},
-		});
-	});
-	afterAll(async () => {
-		await stage?.close();
-		await server?.close();
-	});
-
-	for (const {name, server: needed, get, post} of programs) {
-		describeWith(needed, name, () => {
-			it('by run', async () => {
-				expect(await byRun(stage, get(`${server.urls['TLSv1.3']}/alice/page`))).toContain('served by Apache');
-				if (post !== undefined) await byRun(stage, post(`${server.urls['TLSv1.3']}/alice/page`, 'body'));
-			});
-			it('by the reverse form', async () => {
-				expect(await directly(get(stage.local('/alice/page'), secret))).toContain('served by Apache');
-			});
-		});
-	}
-});
-
-describeWith([mitKdc, apacheNegotiate], 'Apache with Negotiate', () => {
+describeWith([mitKdc, apacheServices, cbtAcceptor], 'real programs', () => {
 	let kdc: Kdc;
-	let server: ApacheNegotiate;
-	let stage: Stage;
-	let origin: string;
+	let server: ApacheServices;
+	let bound: CbtAcceptor;
+	let workspace: Workspace;
+	let env: Record<string, string>;
+	/** Where the reverse form is served, with the secret and without one. */
+	let withSecret: string;
+	let forAll: string;
+	const stops: (() => Promise<void>)[] = [];
+
+	/** Start `gatepass serve`, and give its URL. */
+	async function serve(...args: string[]): Promise<string> {
+		const child = workspace.start(['serve', '--access-log', 'off', ...args], {
+			env: {...env, GATEPASS_SECRET: secret},
+		});
+		stops.push(() => stopProcess(child, 'SIGTERM'));
+		let stderr = '';
+		child.stderr?.on('data', data => {
+			stderr += data;
+		});
+		await vi.waitFor(() => expect(stderr).toMatch(/serves \S+\n/), {timeout: 20_000});
+		return /serves (\S+)/.exec(stderr)?.[1] as string;
+	}
 
 	beforeAll(async () => {
 		kdc = await startKdc();
-		server = await startApacheNegotiate(kdc);
-		origin = `https://localhost:${server.ports.https}`;
-		const env = {...environmentOf(kdc), KRB5CCNAME: await kdc.ticket()};
-		stage = await createStage(
-			origin,
-			server.ca,
-			{strategy: 'kerberos', options: {canonicalizeHostname: false}},
-			env,
-		);
+		server = await startApacheServices(kdc);
+		bound = await startCbtAcceptor(kdc, server.tls, 'sha256');
+		env = {...environmentOf(kdc), KRB5CCNAME: await kdc.ticket()};
+		const {origins, ca, alice} = server;
+		const configuration = {
+			cache: {url: 'memory:'},
+			trust: [...Object.values(origins), bound.url].map(match => ({match, ca, only: true})),
+			hostRules: [
+				{match: origins.certificate, strategy: 'grid-certificate', options: {...alice}},
+				{match: origins.negotiate, strategy: 'kerberos', options: {canonicalizeHostname: false}},
+				{
+					match: bound.url,
+					strategy: 'kerberos',
+					options: {canonicalizeHostname: false, channelBindings: 'required'},
+				},
+				{match: origins.token, strategy: 'static-token', options: {token: serviceToken}},
+			],
+			serve: {
+				listen: '127.0.0.1:0',
+				routes: {
+					...Object.fromEntries(kinds.map(kind => [`/${kind}`, origins[kind]])),
+					'/bound': bound.url,
+				},
+			},
+		};
+		workspace = await createWorkspace(configuration);
+		const open = {...configuration, serve: {...configuration.serve, allowLocalUsers: true}};
+		await workspace.write('open/gatepass.config.yaml', JSON.stringify(open));
+		withSecret = await serve();
+		forAll = await serve('--config', workspace.path('open/gatepass.config.yaml'));
 	});
 	afterAll(async () => {
-		await stage?.close();
+		await Promise.all(stops.map(stop => stop()));
+		await workspace?.close();
+		await bound?.close();
 		await server?.close();
 		await kdc?.close();
+		rmSync(folder, {recursive: true});
 	});
 
-	for (const {name, server: needed, get, post} of programs) {
-		describeWith(needed, name, () => {
+	/** One script for all three servers: what is printed for each. */
+	async function use(
+		program: ClientProgram,
+		placeOf: (kind: Authentication) => Place,
+		run: (script: string) => Promise<string>,
+	): Promise<void> {
+		const own = mkdtempSync(join(folder, 'own-'));
+		const parts = kinds.map(kind => {
+			const at = join(own, kind);
+			return `mkdir ${at} && cd ${at} && (\n${program.script(placeOf(kind))}\n)\necho "[$?]"`;
+		});
+		const printed = (await run(parts.join('\n'))).trim().split(/\s*\[(\d+)\]\s*/);
+		const outcomes = kinds.map((kind, index) => [kind, printed[2 * index], printed[2 * index + 1]]);
+		expect(outcomes).toEqual(kinds.map(kind => [kind, program.expected(placeOf(kind)), '0']));
+	}
+
+	async function byRun(script: string): Promise<string> {
+		const {stdout, stderr} = await workspace.run(['run', '--', 'sh', '-c', script], {env});
+		if (stderr !== '') process.stderr.write(`${stderr}\n`);
+		return stdout;
+	}
+
+	async function directly(script: string): Promise<string> {
+		const own = {PATH: process.env.PATH, HOME: folder};
+		return (await promisify(execFile)('sh', ['-c', script], {env: own})).stdout;
+	}
+
+	describe('Negotiate', () => {
+		const local = (path: string): string => `${withSecret.replace('://', `://gatepass:${secret}@`)}${path}`;
+
+		it('gets the whole body, after a 401 or at once where it cannot be sent again', async () => {
+			// More than is kept to be sent a second time, also as a stream whose length nobody knows.
+			const large = join(folder, 'large');
+			const bytes = randomBytes(3_000_000);
+			writeFileSync(large, bytes);
+			const answers = [Buffer.from('small'), bytes, bytes].map(
+				body => `POST ${server.users.negotiate} ${createHash('sha256').update(body).digest('hex')}\n`,
+			);
+			const send = (url: string): string =>
+				`curl -sSf -d small ${url}; curl -sSf --data-binary @${large} ${url}; curl -sSf -H 'Transfer-Encoding: chunked' --data-binary @${large} ${url}`;
+			expect(await byRun(send(`${server.origins.negotiate}/echo/body`))).toBe(answers.join(''));
+			expect(await directly(send(local('/negotiate/echo/body')))).toBe(answers.join(''));
+			// By run, a new process asks first; the one that serves may know the server already.
+			const statuses = await server.statuses('/echo/body');
+			expect(statuses.slice(0, 2)).toEqual(['401', '200']);
+			expect(statuses.filter(status => status === '200').length).toBe(6);
+		});
+
+		it('binds itself to the connection where the server demands that', async () => {
+			expect(await byRun(`curl -sSf ${bound.url}/strict`)).toBe(`${server.users.negotiate} bound=True`);
+			expect(await directly(`curl -sSf ${local('/bound/strict')}`)).toBe(
+				`${server.users.negotiate} bound=True`,
+			);
+		});
+	});
+
+	for (const program of clientPrograms(folder)) {
+		describeWith(program.server, program.name, () => {
 			it('by run', async () => {
-				expect(await byRun(stage, get(`${origin}/negotiate/`))).toContain('served by Apache');
-				if (post !== undefined) await byRun(stage, post(`${origin}/negotiate/`, 'body'));
+				await use(program, kind => ({url: server.origins[kind], user: server.users[kind]}), byRun);
 			});
 			it('by the reverse form', async () => {
-				expect(await directly(get(stage.local('/negotiate/'), secret))).toContain('served by Apache');
+				const isOpen = program.showsNoSecret !== undefined;
+				const placeOf = (kind: Authentication): Place => ({
+					url: `${isOpen ? forAll : withSecret}/${kind}`,
+					user: server.users[kind],
+					...(!isOpen && {secret}),
+				});
+				await use(program, placeOf, directly);
 			});
 		});
 	}

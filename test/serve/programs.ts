@@ -1,19 +1,35 @@
-/** Real programs, each as a command that prints what it gets from a URL, with a secret where one is given. */
+/** Real programs that know nothing of gatepass, each as a shell script that uses a server and prints what came of it. */
+import {createHash} from 'node:crypto';
 import {writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {findProgram, type RealServer} from '../servers/availability.ts';
 
-export interface ClientProgram {
-	readonly name: string;
-	/** How to get a URL. `secret`: of the reverse form. */
-	get(url: string, secret?: string): readonly string[];
-	/** How to send a body and print the answer. */
-	post?(url: string, body: string, secret?: string): readonly string[];
-	readonly server: RealServer;
+/** A server as a program reaches it. */
+export interface Place {
+	/** Without a slash at the end. */
+	readonly url: string;
+	/** Of the reverse form. */
+	readonly secret?: string;
+	/** By whom the server knows who asks. */
+	readonly user: string;
 }
 
-const withUser = (url: string, secret?: string): string =>
-	secret === undefined ? url : url.replace('://', `://gatepass:${secret}@`);
+export interface ClientProgram {
+	readonly name: string;
+	readonly server: RealServer;
+	/** The script. Its working directory is its own. */
+	script(place: Place): string;
+	/** What it prints where all went well. */
+	expected(place: Place): string;
+	/** Why no secret can be shown in the reverse form; it is asked for none, then. */
+	readonly showsNoSecret?: string;
+}
+
+/** The body that is sent. */
+const body = 'the body';
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
+/** What the page `/echo` says of a GET, and of a POST with the body. */
+const bothAnswers = ({user}: Place): string => `GET ${user} ${digest('')}\nPOST ${user} ${digest(body)}`;
 
 function program(name: string, file: string, debian: string): RealServer {
 	return {
@@ -23,108 +39,199 @@ function program(name: string, file: string, debian: string): RealServer {
 	};
 }
 
+/** For a shell. */
+export function quote(word: string): string {
+	return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+const withUser = ({url, secret}: Place): string =>
+	secret === undefined ? url : url.replace('://', `://gatepass:${secret}@`);
+const header = ({secret}: Place): string => (secret === undefined ? '' : `X-Gatepass-Secret: ${secret}`);
+
+/** A program in a language of its own, which is given a URL, a body and perhaps the secret. */
+const interpreted =
+	(...command: string[]) =>
+	({url, secret}: Place): string =>
+		[...command, `${url}/echo`, body, ...(secret === undefined ? [] : [secret])].map(quote).join(' ');
+
 // Debian's own, which has the packages: another Python may come before it.
 const python = '/usr/bin/python3';
+
+const requestsSource = `
+import requests, sys
+url, body, *secret = sys.argv[1:]
+headers = {"X-Gatepass-Secret": s for s in secret}
+for r in requests.get(url, headers=headers), requests.post(url, data=body, headers=headers):
+    r.raise_for_status()
+    print(r.text, end="")`;
+
+const urllibSource = `
+import urllib.request as u, sys
+url, body, *secret = sys.argv[1:]
+headers = {"X-Gatepass-Secret": s for s in secret}
+for data in None, body.encode():
+    print(u.urlopen(u.Request(url, data, headers)).read().decode(), end="")`;
+
+const fetchSource = `
+const [url, body, secret] = process.argv.slice(1);
+const headers = secret === undefined ? {} : {'x-gatepass-secret': secret};
+for (const settings of [{headers}, {headers, method: 'POST', body}]) {
+	const response = await fetch(url, settings);
+	process.stdout.write(await response.text());
+}`;
+
+const perlSource = `
+my ($url, $body, @secret) = @ARGV;
+my @headers = map { ("X-Gatepass-Secret" => $_) } @secret;
+my $agent = LWP::UserAgent->new;
+for my $r ($agent->get($url, @headers), $agent->post($url, @headers, Content => $body)) {
+	die $r->status_line unless $r->is_success;
+	print $r->content;
+}`;
 
 const javaSource = `
 import java.net.URI;
 import java.net.http.*;
-public class Get {
+public class Client {
 	public static void main(String[] args) throws Exception {
+		HttpClient client = HttpClient.newHttpClient();
 		HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(args[0]));
-		if (args.length > 1) request.header("X-Gatepass-Secret", args[1]);
-		HttpResponse<String> response = HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.ofString());
-		System.out.println(response.statusCode() + " " + response.body());
+		if (args.length > 2) request.header("X-Gatepass-Secret", args[2]);
+		System.out.print(client.send(request.build(), HttpResponse.BodyHandlers.ofString()).body());
+		request.POST(HttpRequest.BodyPublishers.ofString(args[1]));
+		System.out.print(client.send(request.build(), HttpResponse.BodyHandlers.ofString()).body());
 	}
 }
 `;
 
+/** Programs that send bodies and print answers. */
+const general: readonly ClientProgram[] = [
+	{
+		name: 'curl',
+		server: program('curl', 'curl', 'curl'),
+		script: place =>
+			`curl -sSf ${withUser(place)}/echo; curl -sSf --data-binary '${body}' ${withUser(place)}/echo`,
+		expected: bothAnswers,
+	},
+	{
+		name: 'Python requests',
+		server: program('requests', 'python3', 'python3-requests'),
+		script: interpreted(python, '-c', requestsSource),
+		expected: bothAnswers,
+	},
+	{
+		name: 'Python urllib',
+		server: program('Python', 'python3', 'python3'),
+		script: interpreted(python, '-c', urllibSource),
+		expected: bothAnswers,
+	},
+	{
+		name: 'wget',
+		server: program('wget', 'wget', 'wget'),
+		script: place => {
+			const wget = `wget -qO- ${header(place) === '' ? '' : quote(`--header=${header(place)}`)}`;
+			return `${wget} ${place.url}/echo; ${wget} --post-data='${body}' ${place.url}/echo`;
+		},
+		expected: bothAnswers,
+	},
+	{
+		name: "Node's fetch",
+		server: program('Node', 'node', 'nodejs'),
+		script: interpreted(process.execPath, '--input-type=module', '-e', fetchSource),
+		expected: bothAnswers,
+	},
+	{
+		name: "Perl's LWP",
+		server: program('LWP', 'lwp-request', 'libwww-perl liblwp-protocol-https-perl'),
+		script: interpreted('perl', '-MLWP::UserAgent', '-e', perlSource),
+		expected: bothAnswers,
+	},
+];
+
+function java(folder: string): ClientProgram {
+	const source = join(folder, 'Client.java');
+	writeFileSync(source, javaSource);
+	const run = interpreted('java', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-cp', folder, 'Client');
+	const compiled = join(folder, 'Client.class');
+	return {
+		name: "Java's HttpClient",
+		server: program('Java', 'javac', 'default-jdk-headless'),
+		script: place => `[ -e ${compiled} ] || javac -d ${folder} ${source} && ${run(place)}`,
+		expected: bothAnswers,
+	};
+}
+
+/** Its commit is larger than what git sends at once, so that it sends chunks. */
+const git: ClientProgram = {
+	name: 'git',
+	server: program('git', 'git', 'git'),
+	script: place => {
+		const repository = `${withUser(place)}/git/repository.git`;
+		return `
+export GIT_TERMINAL_PROMPT=0 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org
+git clone -q ${repository} clone && cd clone && git log --format=%s
+head -c 2000000 /dev/urandom > large && git add large && git commit -q -m second
+branch=$(git rev-parse HEAD) && git push -q origin HEAD:refs/heads/$branch
+git ls-remote origin $branch | cut -f 1 | grep -x $branch >/dev/null && echo pushed`;
+	},
+	expected: () => 'The first\npushed',
+};
+
+/** Programs of the grid: what they put is what they get back. */
+const gfal: ClientProgram = {
+	name: 'gfal2',
+	server: {
+		name: 'gfal2',
+		install: 'apt-get install gfal2-util-scripts python3-gfal2-util gfal2-plugin-http gfal2-plugin-file',
+		whyUnavailable: () =>
+			findProgram('gfal-copy') === undefined ? 'there is no program gfal-copy' : undefined,
+	},
+	script: ({url, secret}) => {
+		const files = `${url}/files`;
+		return `
+export GFAL_PYTHONBIN=${python} ${secret === undefined ? '' : `BEARER_TOKEN=${secret}`}
+echo 'put by gfal2' > local && gfal-copy -f file://$PWD/local ${files}/gfal >/dev/null
+gfal-cat ${files}/gfal && gfal-stat ${files}/hello | grep -o 'Size: [0-9]*'`;
+	},
+	expected: () => 'put by gfal2\nSize: 21',
+};
+
+const xrdcp: ClientProgram = {
+	name: 'xrdcp',
+	server: program('xrdcp with its plugin for HTTP', 'xrdcp', 'xrootd-client xrootd-client-http-plugins'),
+	script: ({url}) => `
+echo 'put by xrdcp' > local && xrdcp -A -s -f local ${url}/files/xrdcp
+xrdcp -A -s ${url}/files/xrdcp -`,
+	expected: () => 'put by xrdcp',
+	showsNoSecret: 'its plugin sends no header, no user information of a URL and no token',
+};
+
+/**
+ * Its tools want a certificate for themselves when they go through a proxy, whatever the server wants: see
+ * findings/davix-libcurl-certificate.sh.
+ */
+function davix(folder: string): ClientProgram {
+	const certificate = join(folder, 'davix.pem');
+	const make = `[ -e ${certificate} ] || openssl req -x509 -newkey rsa:2048 -nodes -keyout ${certificate}.key -out ${certificate} -days 2 -subj /CN=davix 2>/dev/null`;
+	return {
+		name: 'davix',
+		server: program('davix', 'davix-get', 'davix openssl'),
+		script: place => {
+			const options =
+				place.secret === undefined
+					? `-P grid --cert ${certificate} --key ${certificate}.key`
+					: `-H ${quote(header(place))}`;
+			const files = `${place.url}/files`;
+			return `
+${make}
+echo 'put by davix' > local && davix-put ${options} local ${files}/davix
+davix-get ${options} ${files}/davix`;
+		},
+		expected: () => 'put by davix',
+	};
+}
+
 /** @param folder for what has to stand in a file. */
 export function clientPrograms(folder: string): readonly ClientProgram[] {
-	const java = join(folder, 'Get.java');
-	writeFileSync(java, javaSource);
-	const header = (secret: string | undefined): string[] => (secret === undefined ? [] : [secret]);
-	return [
-		{
-			name: 'curl',
-			server: program('curl', 'curl', 'curl'),
-			get: (url, secret) => ['curl', '-sSf', withUser(url, secret)],
-			post: (url, body, secret) => ['curl', '-sSf', '--data-binary', body, withUser(url, secret)],
-		},
-		{
-			name: 'Python requests',
-			server: program('requests', 'python3', 'python3-requests'),
-			get: (url, secret) => [
-				python,
-				'-c',
-				'import requests, sys; r = requests.get(sys.argv[1]); r.raise_for_status(); print(r.text)',
-				withUser(url, secret),
-			],
-			post: (url, body, secret) => [
-				python,
-				'-c',
-				'import requests, sys; r = requests.post(sys.argv[1], data=sys.argv[2]); r.raise_for_status(); print(r.text)',
-				withUser(url, secret),
-				body,
-			],
-		},
-		{
-			name: 'Python urllib',
-			server: program('Python', 'python3', 'python3'),
-			get: (url, secret) => [
-				python,
-				'-c',
-				'import urllib.request as u, sys; print(u.urlopen(u.Request(sys.argv[1], headers={"X-Gatepass-Secret": s for s in sys.argv[2:]})).read().decode())',
-				url,
-				...header(secret),
-			],
-		},
-		{
-			name: 'wget',
-			server: program('wget', 'wget', 'wget'),
-			get: (url, secret) => [
-				'wget',
-				'-qO-',
-				...header(secret).map(text => `--header=X-Gatepass-Secret: ${text}`),
-				url,
-			],
-			post: (url, body, secret) => [
-				'wget',
-				'-qO-',
-				...header(secret).map(text => `--header=X-Gatepass-Secret: ${text}`),
-				`--post-data=${body}`,
-				url,
-			],
-		},
-		{
-			name: "Node's fetch",
-			server: program('Node', 'node', 'nodejs'),
-			get: (url, secret) => [
-				process.execPath,
-				'-e',
-				'const [url, secret] = process.argv.slice(1); fetch(url, secret ? {headers: {"x-gatepass-secret": secret}} : {}).then(async r => console.log(r.status, await r.text()))',
-				url,
-				...header(secret),
-			],
-		},
-		{
-			name: "Perl's LWP",
-			server: {
-				...program('LWP', 'lwp-request', 'libwww-perl liblwp-protocol-https-perl'),
-			},
-			get: (url, secret) => [
-				'perl',
-				'-MLWP::UserAgent',
-				'-e',
-				'my $r = LWP::UserAgent->new->get($ARGV[0], $ARGV[1] ? ("X-Gatepass-Secret" => $ARGV[1]) : ()); print $r->status_line, " ", $r->content; exit !$r->is_success',
-				url,
-				...header(secret),
-			],
-		},
-		{
-			name: "Java's HttpClient",
-			server: program('Java', 'javac', 'default-jdk-headless'),
-			get: (url, secret) => ['java', java, url, ...header(secret)],
-		},
-	];
+	return [...general, java(folder), git, davix(folder), gfal, xrdcp];
 }

@@ -228,6 +228,14 @@ describe('what a server says of its own URLs', () => {
 		expect(cookies).toEqual(['a=1; HttpOnly; Path=/runs/x', 'b=2; Path=/runs']);
 	});
 
+	it('names the headers of the answer as programs know them that compare letters', async () => {
+		answer = (_request, response) =>
+			response.writeHead(200, {'content-length': '4', 'x-own': '1'}).end('body');
+		const {rawHeaders} = await ask('/runs/');
+		expect(rawHeaders).toEqual(expect.arrayContaining(['Content-Length', 'x-own']));
+		expect(rawHeaders).not.toContain('content-length');
+	});
+
 	it('leaves out what the server repeats of the credential', async () => {
 		const headers = await headersOf({
 			authorization: 'Bearer the-token',

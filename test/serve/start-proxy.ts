@@ -30,7 +30,7 @@ export interface StartedProxy {
 /** Start one. Its tokens are kept in memory. */
 export async function startProxy(
 	configuration: ConfigurationInput,
-	{withSecret = true}: {withSecret?: boolean} = {},
+	{withSecret = true, env = process.env}: {withSecret?: boolean; env?: NodeJS.ProcessEnv} = {},
 ): Promise<StartedProxy> {
 	const activity = new Activity();
 	const {serve, ...rest} = configuration;
@@ -39,7 +39,7 @@ export async function startProxy(
 		...rest,
 		serve: {listen: '127.0.0.1:0', ...serve},
 	};
-	const serving = await createForServing({config, env: process.env}, activity.listener);
+	const serving = await createForServing({config, env}, activity.listener);
 	const patterns = serving.configuration.hostRules.flatMap(rule => rule.patterns);
 	const authority = new Authority(makeAuthority(constraintsOf(patterns)));
 	let text = '';

@@ -2,26 +2,22 @@
 import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {type Browser, chromium} from 'playwright-core';
+import type {Browser} from 'playwright-core';
 import {afterAll, beforeAll, expect, it} from 'vitest';
-import {describeWith, findProgram} from '../servers/availability.ts';
+import {describeWith} from '../servers/availability.ts';
+import {chromium, launchChromium} from '../servers/chromium.ts';
 import {type StartedProxy, type StartedServer, secret, startProxy, startServer} from './start-proxy.ts';
 
-const debianChromium = {
-	name: 'Chromium',
-	install: 'apt-get install chromium',
-	whyUnavailable: () => (findProgram('chromium') === undefined ? 'there is no program chromium' : undefined),
-};
 const pictures = new URL('../../docs/images/', import.meta.url).pathname;
 
-describeWith(debianChromium, 'the status page', () => {
+describeWith(chromium, 'the status page', () => {
 	let browser: Browser;
 	let folder: string;
 	let server: StartedServer;
 	let proxy: StartedProxy;
 
 	beforeAll(async () => {
-		browser = await chromium.launch({executablePath: '/usr/bin/chromium', args: ['--no-sandbox']});
+		browser = await launchChromium();
 		server = await startServer((request, response) => {
 			if (request.url === '/forbidden') response.statusCode = 403;
 			response.end();

@@ -38,10 +38,15 @@ export interface ApacheNegotiate {
 	close(): Promise<void>;
 }
 
-/** Start it with the key table of the realm's service, or another one. */
+/**
+ * Start it with the key table of the realm's service, or another one.
+ *
+ * @param remembersTokens whether it has a replay cache, and refuses a token that it has seen.
+ */
 export async function startApacheNegotiate(
 	kdc: Kdc,
 	keytab: string = kdc.keytabs.http,
+	remembersTokens = false,
 ): Promise<ApacheNegotiate> {
 	const folder = await mkdtemp(join(tmpdir(), 'gatepass-negotiate-'));
 	try {
@@ -63,7 +68,10 @@ export async function startApacheNegotiate(
 			folder,
 			ports: 2,
 			modules: names,
-			env: environmentOf(kdc),
+			env: {
+				...environmentOf(kdc),
+				...(remembersTokens && {KRB5RCACHENAME: `file2:${join(folder, 'delegated/replay')}`}),
+			},
 			configure: ports => configure(folder, ports[1] as number),
 		});
 		const [http, https] = server.ports as [number, number];

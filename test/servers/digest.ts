@@ -26,15 +26,18 @@ export const apacheDigest: RealServer = {
 	whyUnavailable: () => whyNoApache('auth_digest'),
 };
 
-/** MD5, as all that Apache has. `nonceLifetime` in seconds: after it a nonce is stale. */
+/** MD5, as all that Apache has. `nonceLifetime` in seconds: after it a nonce is stale. `/others` is another realm. */
 export async function startApacheDigest({nonceLifetime = 300} = {}): Promise<DigestServer> {
 	const folder = await mkdtemp(join(tmpdir(), 'gatepass-apache-digest-'));
 	await chmod(folder, 0o755);
 	await mkdir(join(folder, 'htdocs'));
 	await writeFile(join(folder, 'htdocs/index.html'), 'behind Digest\n');
-	const name = 'reports';
-	const secret = createHash('md5').update(`${user.username}:${name}:${user.password}`).digest('hex');
-	await writeFile(join(folder, 'users'), `${user.username}:${name}:${secret}\n`);
+	const names = ['reports', 'others'];
+	const users = names.map(name => {
+		const secret = createHash('md5').update(`${user.username}:${name}:${user.password}`).digest('hex');
+		return `${user.username}:${name}:${secret}\n`;
+	});
+	await writeFile(join(folder, 'users'), users.join(''));
 	const server = await startApache({
 		folder,
 		ports: 1,
@@ -53,11 +56,14 @@ export async function startApacheDigest({nonceLifetime = 300} = {}): Promise<Dig
 AliasMatch ^/ ${folder}/htdocs/index.html
 <Location />
 	AuthType Digest
-	AuthName "${name}"
+	AuthName "${names[0]}"
 	AuthDigestProvider file
 	AuthUserFile ${folder}/users
 	AuthDigestNonceLifetime ${nonceLifetime}
 	Require valid-user
+</Location>
+<Location /others>
+	AuthName "${names[1]}"
 </Location>
 `,
 	});
@@ -77,6 +83,13 @@ export const lighttpd: RealServer = {
 	whyUnavailable: () => (findProgram('lighttpd') === undefined ? 'there is no program lighttpd' : undefined),
 };
 
+/** Node's names of lighttpd's algorithms. */
+const hashNames: Readonly<Record<string, string>> = {
+	MD5: 'md5',
+	'SHA-256': 'sha256',
+	'SHA-512-256': 'sha512-256',
+};
+
 export interface LighttpdSettings {
 	/** As lighttpd names them, such as `MD5|SHA-256`. */
 	readonly algorithm: string;
@@ -92,7 +105,9 @@ export async function startLighttpdDigest({
 	const name = 'reports';
 	const users = algorithm.split('|').map(one => {
 		const hash = (text: string): string =>
-			createHash(one.replaceAll('-', '').toLowerCase()).update(text).digest('hex');
+			createHash(hashNames[one] ?? one)
+				.update(text)
+				.digest('hex');
 		const line = `${user.username}:${name}:${hash(`${user.username}:${name}:${user.password}`)}`;
 		return userhash ? `${line}:${hash(`${user.username}:${name}`)}` : line;
 	});

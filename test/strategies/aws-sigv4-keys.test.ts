@@ -2,10 +2,13 @@
 import {chmod, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {afterEach, beforeEach, expect, onTestFinished, test} from 'vitest';
-import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {inspect} from 'node:util';
+import {afterEach, beforeEach, expect, onTestFinished, test, vi} from 'vitest';
+import {type ConfigurationInput, createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
+import {conformance} from '../../src/testing/index.ts';
 import {answerJson, startServer} from '../../src/testing/server.ts';
 import {splitCommand} from '../../strategies/aws-sigv4/command-line.ts';
+import {AwsSigv4Strategy} from '../../strategies/aws-sigv4/index.ts';
 import {failure} from '../transports/scripted-stage.ts';
 
 let folder: string;
@@ -17,6 +20,7 @@ afterEach(() => rm(folder, {recursive: true, force: true}));
 async function gatepassWith(
 	options: Record<string, unknown> = {},
 	env: Record<string, string> = {},
+	config: Partial<ConfigurationInput> = {},
 ): Promise<Gatepass> {
 	const gatepass = await createGatepass({
 		env: {
@@ -27,6 +31,7 @@ async function gatepassWith(
 		},
 		config: {
 			cache: {url: 'memory:'},
+			...config,
 			hostRules: [
 				{
 					match: 'https://api.example.org',
@@ -76,15 +81,17 @@ test('from the shared files, which are read again when they change', async () =>
 async function keyProgram(life: number): Promise<{file: string; runs(): Promise<number>}> {
 	const file = join(folder, 'give keys');
 	const log = join(folder, 'runs');
+	const clock = join(folder, 'clock');
 	await writeFile(log, '');
 	await writeFile(
 		file,
 		`#!/usr/bin/env node
-const {appendFileSync, readFileSync} = require('node:fs');
+const {appendFileSync, existsSync, readFileSync} = require('node:fs');
+const now = existsSync(${JSON.stringify(clock)}) ? Number(readFileSync(${JSON.stringify(clock)}, 'utf8')) : Date.now();
 appendFileSync(${JSON.stringify(log)}, 'x');
 const run = readFileSync(${JSON.stringify(log)}, 'utf8').length;
 console.log(JSON.stringify({Version: 1, AccessKeyId: 'AKP' + run, SecretAccessKey: 'secret' + run, SessionToken: process.argv[2],
-	Expiration: new Date(Date.now() + ${life}).toISOString()}));
+	Expiration: new Date(now + ${life}).toISOString()}));
 `,
 	);
 	await chmod(file, 0o755);
@@ -131,6 +138,105 @@ test('a key that the server calls expired is replaced, once', async () => {
 	expect(await runs()).toBe(2);
 	await gatepass.close();
 	await server.close();
+});
+
+/** A shell script as a program that gives keys. */
+async function script(text: string): Promise<string[]> {
+	const file = join(folder, 'script');
+	await writeFile(file, `#!/bin/sh\necho run >>'${folder}/runs'\n${text}\n`);
+	await chmod(file, 0o755);
+	return [file];
+}
+
+/** What `credential_process` prints. */
+const printed = (more: object): string =>
+	JSON.stringify({Version: 1, AccessKeyId: 'AKP', SecretAccessKey: 'canary-secret', ...more});
+
+test('a program that does not end in its time is stopped, and the others who wait are told, too', async () => {
+	const command = await script('echo "asks for an answer" >&2; sleep 1000');
+	const gatepass = await gatepassWith({...region, credentials: {command, timeout: 400}});
+	const failures = await Promise.all([1, 2, 3].map(() => failure(signedWith(gatepass))));
+	for (const error of failures) {
+		expect(error).toBeInstanceOf(TokenRequestError);
+		expect(error.message).toMatch(/did not end within 400 ms and was stopped/);
+	}
+	expect(await readFile(join(folder, 'runs'), 'utf8')).toBe('run\n');
+	// A failure is not kept: the next request asks again.
+	await failure(signedWith(gatepass));
+	expect(await readFile(join(folder, 'runs'), 'utf8')).toBe('run\nrun\n');
+});
+
+test('a key is kept until its expiration, renewed ahead of it, and a renewal that fails spoils nothing', async () => {
+	vi.useFakeTimers({toFake: ['Date']});
+	onTestFinished(() => void vi.useRealTimers());
+	/** For the program, too. */
+	const pass = async (milliseconds: number): Promise<void> => {
+		vi.setSystemTime(Date.now() + milliseconds);
+		await writeFile(join(folder, 'clock'), String(Date.now()));
+	};
+	const {file, runs} = await keyProgram(3_600_000);
+	const gatepass = await gatepassWith({...region, credentials: {command: [file, 'tok']}});
+	expect(await signedWith(gatepass)).toContain('AKP1 ');
+	await pass(2_600_000);
+	expect(await signedWith(gatepass)).toContain('AKP1 ');
+	expect(await runs()).toBe(1);
+	// At three quarters of its life another is fetched, and nobody waits for it.
+	await pass(150_000);
+	expect(await signedWith(gatepass)).toContain('AKP1 ');
+	await expect.poll(() => signedWith(gatepass)).toContain('AKP2 ');
+	expect(await runs()).toBe(2);
+	const text = await readFile(file, 'utf8');
+	await writeFile(file, '#!/bin/sh\nexit 3\n');
+	await pass(2_800_000);
+	expect(await signedWith(gatepass)).toContain('AKP2 ');
+	// Past its end it is no more signed with, whatever the program says.
+	await pass(900_000);
+	const error = await failure(signedWith(gatepass));
+	expect(error.message).toMatch(/ended with 3/);
+	await writeFile(file, text);
+	expect(await signedWith(gatepass)).toContain('AKP3 ');
+});
+
+test('a key without an expiration is kept, and it is asked for again where the server calls it expired', async () => {
+	const command = await script(`echo '${printed({})}'`);
+	const gatepass = await gatepassWith({...region, credentials: {command}});
+	vi.useFakeTimers({toFake: ['Date']});
+	onTestFinished(() => void vi.useRealTimers());
+	await signedWith(gatepass);
+	vi.setSystemTime(Date.now() + 365 * 86_400_000);
+	expect(await signedWith(gatepass)).toBe('AKP eu-west-3 no token');
+	expect(await readFile(join(folder, 'runs'), 'utf8')).toBe('run\n');
+});
+
+test.each([
+	['another version', printed({Version: 2}), /no credential_process answer of version 1/],
+	['no secret', printed({SecretAccessKey: ''}), /printed no 'SecretAccessKey'/],
+	['a key of the past', printed({Expiration: '2001-01-01T00:00:00Z'}), /expired on 2001-01-01/],
+	['a text', 'canary-secret', /something else than a JSON object/],
+	['nothing', '', /printed nothing/],
+])('a program that prints %s gives no key, and what it printed is not repeated', async (_, output, words) => {
+	const command = await script(`cat <<'end'\n${output}\nend\necho "I said canary-secret" >&2`);
+	const gatepass = await gatepassWith({...region, credentials: {command}});
+	const error = await failure(signedWith(gatepass));
+	expect(error).toBeInstanceOf(TokenRequestError);
+	expect(error.message).toMatch(words);
+	expect(inspect(error, {depth: 9})).not.toContain('canary-secret');
+});
+
+test('a program that prints without end is stopped', async () => {
+	const gatepass = await gatepassWith({
+		...region,
+		credentials: {command: await script('exec cat /dev/zero')},
+	});
+	expect((await failure(signedWith(gatepass))).message).toContain('more than 1 MiB');
+});
+
+test('passes the conformance kit with keys of a program', async () => {
+	const command = await script(`echo '${printed({})}'`);
+	const options = {service: 's3', ...region, credentials: {command}};
+	await expect(conformance(AwsSigv4Strategy, {options, secrets: ['canary-secret']})).resolves.toHaveLength(
+		12,
+	);
 });
 
 test('from the program of a profile, whose line no shell reads', async () => {
@@ -202,6 +308,30 @@ test("a profile that takes a role is left to AWS's own tool, which is named", as
 	await writeFile(join(folder, 'config'), '[profile role]\nrole_arn = arn:aws:iam::1:role/x\n');
 	const error = await failure(signedWith(await gatepassWith({...region, credentials: {profile: 'role'}})));
 	expect(error.message).toContain('export-credentials');
+});
+
+test('an endpoint that never answers, and one that never ends, hold up nobody for ever', async () => {
+	const server = await startServer(({url}, response) => {
+		if (url !== '/endless') return;
+		response.writeHead(200, {'content-type': 'application/json'});
+		const more = (): boolean => response.write('"canary-secret"'.repeat(5000)) && more();
+		response.on('drain', more);
+		more();
+	});
+	onTestFinished(() => server.close());
+	const gatepass = await gatepassWith(
+		{...region, credentials: {container: `${server.url}/silent`}},
+		{},
+		{tokenRequest: {timeout: 300, retries: 0}},
+	);
+	const silent = await Promise.all([1, 2].map(() => failure(signedWith(gatepass))));
+	for (const {message} of silent)
+		expect(message).toMatch(/silent, which is to give keys for AWS, did not answer/);
+	expect(server.requests).toHaveLength(1);
+	const endless = await gatepassWith({...region, credentials: {container: `${server.url}/endless`}});
+	const error = await failure(signedWith(endless));
+	expect(error.message).toContain('larger than');
+	expect(inspect(error, {depth: 9})).not.toContain('canary-secret');
 });
 
 test('an endpoint that refuses, and one that gives no keys, are named without what they said', async () => {

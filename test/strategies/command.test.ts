@@ -240,14 +240,17 @@ describe('what goes wrong', () => {
 		]);
 	});
 
-	test('one that waits for ever is stopped, with all that it started', async () => {
-		const command = await programs.write(`sleep 1000 & echo $! >child\nwait`);
-		const failure = await failureOf(shown({command, timeout: 500}));
-		expect(failure).toBeInstanceOf(TokenRequestError);
-		expect(failure.message).toMatch(/did not end within 500 ms/);
-		const child = Number(await readFile(join(programs.folder, 'child'), 'utf8'));
-		await expect.poll(() => isRunning(child)).toBe(false);
-	});
+	test.each(['text', 'exec-credential'])(
+		'one that waits for ever is stopped, with all that it started: %s',
+		async format => {
+			const command = await programs.write(`sleep 1000 & echo $! >child\nwait`);
+			const failure = await failureOf(shown({command, format, timeout: 500}));
+			expect(failure).toBeInstanceOf(TokenRequestError);
+			expect(failure.message).toMatch(/did not end within 500 ms/);
+			const child = Number(await readFile(join(programs.folder, 'child'), 'utf8'));
+			await expect.poll(() => isRunning(child)).toBe(false);
+		},
+	);
 
 	test('one that leaves something behind that keeps its output open is not waited for', async () => {
 		const command = await programs.write(`printf the-token\nsleep 1000 & echo $! >child`);

@@ -55,6 +55,30 @@ describeWith(apacheDigest, 'Apache, with MD5', () => {
 		expect(await server.statuses()).toEqual([401, 200, 401, 200]);
 	});
 
+	test('two realms of one server keep their nonces, also for requests in turn', async () => {
+		const server = await start(startApacheDigest());
+		const {got} = await gatepassFor(server.url);
+		for (let turn = 0; turn < 3; turn++) {
+			await got(`${server.url}/reports/a/${turn}`);
+			await got(`${server.url}/others/b/${turn}`);
+		}
+		// A body that can be sent once only would be lost at a refusal.
+		const stream = got.stream.post(`${server.url}/others/b`);
+		stream.end('written');
+		await stream.resume().toArray();
+		expect(await server.statuses()).toEqual([401, 200, 401, 200, 200, 200, 200, 200, 200]);
+	});
+
+	test('the nonce that it names next is used before the old one is stale', async () => {
+		const server = await start(startApacheDigest({nonceLifetime: 2}));
+		const {got} = await gatepassFor(server.url);
+		for (let second = 0; second < 5; second++) {
+			await got(server.url);
+			await pause(800);
+		}
+		expect(await server.statuses()).toEqual([401, 200, 200, 200, 200, 200]);
+	});
+
 	test('a wrong password ends with the 401 of the server, after one try', async () => {
 		const server = await start(startApacheDigest());
 		const {got} = await gatepassFor(server.url, {...user, password: 'wrong'});
@@ -70,6 +94,7 @@ describeWith(lighttpd, 'lighttpd', () => {
 		['SHA-256', false],
 		['MD5|SHA-256', false],
 		['SHA-256', true],
+		['SHA-512-256', false],
 	])('with %s, the name hashed: %s', async (algorithm, userhash) => {
 		const server = await start(startLighttpdDigest({algorithm, userhash}));
 		const {got} = await gatepassFor(server.url);
@@ -194,6 +219,29 @@ describe.each(clients.map(client => ({client, name: client.name})))('over $name'
 			expect(verdicts).toEqual(['asked', true, true, true]);
 		},
 	);
+});
+
+test('the target is signed to the byte as it is sent, over each client', async () => {
+	const seen: string[] = [];
+	const url = await scripted(({url: target, headers: {authorization = ''}}, response) => {
+		const [challenge] = parseChallenges(authorization);
+		if (challenge !== undefined) seen.push(`${target} ${challenge.parameters.get('uri')}`);
+		const header = 'Digest realm="r", nonce="n", qop="auth", domain="/ /x http://other.example"';
+		response.writeHead(challenge === undefined ? 401 : 200, {'www-authenticate': header}).end();
+	});
+	const gatepass = await gatepassFor(url);
+	const paths = ["/a'b?c='d'", '/a?', '/?x=<y>|^`&&z', '/%2f/..%2f?%zz', '//x//?/'];
+	for (const path of paths) {
+		for (const client of clients) await client.send(gatepass, url + path);
+		const {body} = await gatepass.dispatcher.request({origin: url, path, method: 'GET'});
+		await body.dump();
+	}
+	expect(seen).toHaveLength(paths.length * (clients.length + 1));
+	for (const pair of seen) {
+		const [sent, signed] = pair.split(' ');
+		expect(signed).toBe(sent);
+	}
+	expect(seen.at(-6)).toBe('/%2f/..%2f?%zz /%2f/..%2f?%zz');
 });
 
 test('where the server offers both, the body is left alone: it may be a stream that is sent once', async () => {

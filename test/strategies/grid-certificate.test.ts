@@ -140,7 +140,7 @@ test('a chain says of each strategy where it looks', async () => {
 		`  ${lacks}`,
 		'static-token: not tried yet',
 	]);
-	await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer second'}});
+	await expect(opened.authorize(url)).resolves.toMatchObject({headers: {authorization: 'Bearer second'}});
 	expect(opened.explain(url).notes?.[0]).toBe(
 		`grid-certificate: passed over, as it is not available: ${lacks}`,
 	);

@@ -284,6 +284,29 @@ describe.each(clients.map(client => ({client, name: client.name})))('over $name'
 	});
 });
 
+test.each(["/a'b?c='d'", '/a?', '/?x=<y>|^&&z'])(
+	'%s is signed to the byte as undici sends it',
+	async path => {
+		const components = ['@target-uri', '@path', '@query', '@request-target'];
+		const gatepass = await gatepassWith({privateKey: published.ed25519, components});
+		const {body} = await gatepass.dispatcher.request({origin: server.url, path, method: 'GET'});
+		await body.dump();
+		const {url, headers} = server.requests[0] as RecordedRequest;
+		expect(url).toBe(path);
+		const question = path.indexOf('?');
+		const parameters = String(headers['signature-input']).replace(/^sig1=/, '');
+		const base = [
+			`"@target-uri": ${server.url}${path}`,
+			`"@path": ${path.slice(0, question)}`,
+			`"@query": ${path.slice(question)}`,
+			`"@request-target": ${path}`,
+			`"@signature-params": ${parameters}`,
+		].join('\n');
+		const signature = Buffer.from(/^sig1=:(.*):$/.exec(String(headers.signature))?.[1] ?? '', 'base64');
+		expect(verify(null, Buffer.from(base), createPublicKey(published.ed25519), signature)).toBe(true);
+	},
+);
+
 test('a stream is sent as it comes where the body is left out', async () => {
 	const gatepass = await gatepassWith({privateKey: published.ed25519, digest: 'none'});
 	const stream = gatepass.got.stream.put(server.url);

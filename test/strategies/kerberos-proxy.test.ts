@@ -7,7 +7,12 @@ import {createServer as createTlsServer} from 'node:https';
 import type {AddressInfo, Socket} from 'node:net';
 import {dirname, join} from 'node:path';
 import {afterAll, beforeAll, describe, test} from 'vitest';
-import {ConfigurationError, KerberosExchangeError, MutualAuthenticationError} from '../../src/index.ts';
+import {
+	ConfigurationError,
+	createGatepass,
+	KerberosExchangeError,
+	MutualAuthenticationError,
+} from '../../src/index.ts';
 import {startServer, type TestServer} from '../../src/testing/server.ts';
 import {type ApacheProxy, apacheProxy, startApacheProxy} from '../servers/apache-proxy.ts';
 import {describeWith} from '../servers/availability.ts';
@@ -84,6 +89,50 @@ describeWith([mitKdc, apacheProxy], 'kerberos with a proxy', () => {
 					...Array(3).fill(`CONNECT ${host} 200 ${alice()}`),
 					...Array(3).fill(`CONNECT ${host} 407 -`),
 				]);
+		});
+
+		test('a rule that names the proxy goes with other rules for the servers behind it', async ({expect}) => {
+			const {proxy: _, ...ofProxy} = await options();
+			const gatepass = await createGatepass({
+				config: {
+					cache: {url: 'memory:'},
+					proxy: proxy.url,
+					trust: [{match: tlsOrigin.url, ca: realm.server.ca, only: true}],
+					hostRules: [
+						{match: proxy.url, strategy: 'kerberos', options: ofProxy},
+						...[origin.url, tlsOrigin.url].map(match => ({
+							match,
+							strategy: 'static-token' as const,
+							options: {token: 'own'},
+							allowInsecure: true,
+						})),
+					],
+				},
+			});
+			const before = (await proxy.log()).length;
+			for (const server of [origin, tlsOrigin]) {
+				expect((await gatepass.got(`${server.url}/page`)).statusCode).toBe(200);
+				expect((await gatepass.got.post(`${server.url}/page`, {body: 'b'})).statusCode).toBe(200);
+				expect((await gatepass.fetch(`${server.url}/page`)).status).toBe(200);
+				expect(secretsOf(server)).toEqual(['Bearer own', undefined]);
+			}
+			await gatepass.close();
+			const {host} = new URL(tlsOrigin.url);
+			const statuses = async () => (await since(before)).map(line => line.replace(/ \S+$/, '')).sort();
+			// Each of the two clients has one tunnel of its own.
+			await expect
+				.poll(statuses)
+				.toEqual(
+					[
+						...[`GET ${origin.url}/page 200`, `GET ${origin.url}/page 407`],
+						...[`GET ${origin.url}/page 200`, `GET ${origin.url}/page 407`],
+						`POST ${origin.url}/page 200`,
+						`CONNECT ${host} 200`,
+						`CONNECT ${host} 200`,
+						`CONNECT ${host} 407`,
+						`CONNECT ${host} 407`,
+					].sort(),
+				);
 		});
 
 		test("the ticket is for the proxy by its URL's host, whatever the server is called", async ({expect}) => {

@@ -119,10 +119,10 @@ describe('what stops the search', () => {
 test('a file is read again when it has changed, also by rename', async () => {
 	await writeFile(usual(), 'first');
 	const opened = await open({XDG_RUNTIME_DIR: folder});
-	await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer first'}});
+	await expect(opened.authorize(url)).resolves.toMatchObject({headers: {authorization: 'Bearer first'}});
 	await writeFile(join(folder, 'next'), 'other');
 	await rename(join(folder, 'next'), usual());
-	await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer other'}});
+	await expect(opened.authorize(url)).resolves.toMatchObject({headers: {authorization: 'Bearer other'}});
 });
 
 test('a refused token is taken from the file once more', async () => {
@@ -201,11 +201,11 @@ describe('renewal', () => {
 
 	test('a token that has expired, or is about to, and none at all', async () => {
 		const opened = await open({renewal}, {});
-		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer renewed'}});
+		await expect(opened.authorize(url)).resolves.toMatchObject({headers: {authorization: 'Bearer renewed'}});
 		await writeFile(usual(), unsignedJwt({exp: 1000}));
-		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer renewed'}});
+		await expect(opened.authorize(url)).resolves.toMatchObject({headers: {authorization: 'Bearer renewed'}});
 		await writeFile(usual(), unsignedJwt({exp: Math.floor(Date.now() / 1000) + 5}));
-		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: 'Bearer renewed'}});
+		await expect(opened.authorize(url)).resolves.toMatchObject({headers: {authorization: 'Bearer renewed'}});
 		expect((await opened.status())[0]).toMatchObject({
 			available: true,
 			detail: 'renewed by command: credential from echo',
@@ -213,7 +213,7 @@ describe('renewal', () => {
 		});
 		const valid = unsignedJwt({exp: Math.floor(Date.now() / 1000) + 3600});
 		await writeFile(usual(), valid);
-		await expect(opened.authorize(url)).resolves.toEqual({headers: {authorization: `Bearer ${valid}`}});
+		await expect(opened.authorize(url)).resolves.toMatchObject({headers: {authorization: `Bearer ${valid}`}});
 		await opened.forget(url);
 	});
 

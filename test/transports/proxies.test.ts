@@ -83,6 +83,7 @@ type Setting = {readonly common?: string; readonly rule?: string; readonly allow
 const gatepassWith = async (
 	{common, rule, allowInsecure = true}: Setting,
 	env: GatepassSettings['env'] = {},
+	more: readonly {match: string; strategy: 'static-token'; options: object}[] = [],
 ): Promise<Gatepass> =>
 	createGatepass({
 		env,
@@ -91,13 +92,16 @@ const gatepassWith = async (
 			cache: {url: 'memory:'},
 			...(common !== undefined && {proxy: common}),
 			trust: [{match: secure.origin, ca: authority.ca, only: true}],
-			hostRules: [secure.origin, plain.origin].map(match => ({
-				match,
-				strategy: 'static-token',
-				options: {token: 'CANARY'},
-				...(rule !== undefined && {proxy: rule}),
-				...(match === plain.origin && {allowInsecure}),
-			})),
+			hostRules: [
+				...[secure.origin, plain.origin].map(match => ({
+					match,
+					strategy: 'static-token' as const,
+					options: {token: 'CANARY'},
+					...(rule !== undefined && {proxy: rule}),
+					...(match === plain.origin && {allowInsecure}),
+				})),
+				...(more as never[]),
+			],
 		},
 	});
 
@@ -158,6 +162,23 @@ describe.each(senders)('%s', (_name, {send}) => {
 		for (const {sightings} of [secure, plain]) {
 			expect(sightings.at(-1)?.headers).not.toHaveProperty('proxy-authorization');
 		}
+	});
+
+	test('it gets the credential of the host rule that names it, and nothing by a star', async () => {
+		demanded = `Basic ${Buffer.from('me:word').toString('base64')}`;
+		const options = {username: 'me', password: 'word'};
+		const named = [{match: proxy.url, strategy: 'static-token' as const, options}];
+		await both(await gatepassWith({common: proxy.url}, {}, named));
+		expect(asked.map(({credential}) => credential)).toEqual([demanded, demanded]);
+		for (const {sightings} of [secure, plain]) {
+			expect(sightings.at(-1)?.headers).not.toHaveProperty('proxy-authorization');
+		}
+		asked = [];
+		const star = [{...named[0], match: `http://*:${new URL(proxy.url).port}`, allowInsecure: true}] as never;
+		const gatepass = await gatepassWith({common: proxy.url}, {}, star);
+		await expect(send(gatepass, secure.origin)).rejects.toThrow();
+		expect(asked.map(({credential}) => credential)).toEqual([undefined]);
+		await gatepass.close();
 	});
 
 	test('one that refuses is named, without its password', async () => {

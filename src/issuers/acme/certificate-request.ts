@@ -1,23 +1,27 @@
 /** Certificate requests (PKCS#10, RFC 2986) for an order: made here, or elsewhere and checked before anything is ordered. */
-import 'reflect-metadata';
-import {
-	createPrivateKey,
-	createPublicKey,
-	generateKeyPairSync,
-	type KeyObject,
-	type webcrypto,
-} from 'node:crypto';
+import {createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign} from 'node:crypto';
 import {isIP} from 'node:net';
 import type {CertificateKeyType} from '../../config/certificate-settings.ts';
 import {GatepassError} from '../../errors.ts';
+import {
+	bitString,
+	element,
+	identifier,
+	integer,
+	octets,
+	sequence,
+	set,
+	tagged,
+} from '../../x509/der-writer.ts';
+import {generalName} from '../../x509/general-name.ts';
 import type {Identifier} from './order.ts';
 
-const curves = {secp256r1: ['P-256', 'SHA-256'], secp384r1: ['P-384', 'SHA-384']} as const;
+const curves = {secp256r1: 'P-256', secp384r1: 'P-384'} as const;
 
 /** A new private key: ECDSA on P-256, unless told otherwise. */
 export function generateCertificateKey(key: CertificateKeyType = {type: 'ecdsa'}): KeyObject {
 	if (key.type === 'rsa') return generateKeyPairSync('rsa', {modulusLength: key.size ?? 2048}).privateKey;
-	return generateKeyPairSync('ec', {namedCurve: curves[key.curve ?? 'secp256r1'][0]}).privateKey;
+	return generateKeyPairSync('ec', {namedCurve: curves[key.curve ?? 'secp256r1']}).privateKey;
 }
 
 /** What a person writes, as an order has it: an address is one, all else is a name. */
@@ -35,25 +39,21 @@ export function identifierOf(domain: string): Identifier {
 	return {type: 'dns', value: value.startsWith('*.') ? `*.${name}` : name};
 }
 
-/** A request for these names, signed with the key; DER. Subjects have been empty for years: clients read the names. */
-export async function makeCertificateRequest(
-	key: KeyObject,
-	identifiers: readonly Identifier[],
-): Promise<Uint8Array> {
-	const x509 = await import('@peculiar/x509');
-	const algorithm = algorithmOf(key);
-	const keys = {
-		privateKey: key.toCryptoKey(algorithm, false, ['sign']) as webcrypto.CryptoKey,
-		publicKey: createPublicKey(key).toCryptoKey(algorithm, true, ['verify']) as webcrypto.CryptoKey,
-	};
-	const request = await x509.Pkcs10CertificateRequestGenerator.create({
-		keys,
-		signingAlgorithm: algorithm,
-		extensions: [
-			new x509.SubjectAlternativeNameExtension(identifiers.map(({type, value}) => ({type, value}))),
-		],
-	});
-	return new Uint8Array(request.rawData);
+/**
+ * A request for these names, signed with the key; DER. Subjects have been empty for years: clients read the names. Written
+ * here, since a library for X.509 takes longer to load than the order takes.
+ */
+export function makeCertificateRequest(key: KeyObject, identifiers: readonly Identifier[]): Uint8Array {
+	const {hash, algorithm} = signatureOf(key);
+	const names = sequence(...identifiers.map(({value}) => generalName(value)));
+	const extensions = sequence(sequence(identifier('2.5.29.17'), octets(names)));
+	const toBeSigned = sequence(
+		integer(Buffer.of(0)),
+		sequence(),
+		createPublicKey(key).export({type: 'spki', format: 'der'}),
+		tagged(0, sequence(identifier('1.2.840.113549.1.9.14'), set(extensions))),
+	);
+	return new Uint8Array(sequence(toBeSigned, algorithm, bitString(sign(hash, toBeSigned, key))));
 }
 
 /**
@@ -64,7 +64,7 @@ export async function makeCertificateRequest(
 export async function readCertificateRequest(
 	content: string | Uint8Array,
 ): Promise<{request: Uint8Array; identifiers: Identifier[]}> {
-	const x509 = await import('@peculiar/x509');
+	const x509 = await loadX509();
 	let request: InstanceType<typeof x509.Pkcs10CertificateRequest>;
 	try {
 		request = new x509.Pkcs10CertificateRequest(
@@ -117,7 +117,7 @@ export async function validateKeyCsr(key: string | Uint8Array, request?: string 
 		});
 	}
 	if (request === undefined) return;
-	const x509 = await import('@peculiar/x509');
+	const x509 = await loadX509();
 	let requested: InstanceType<typeof x509.Pkcs10CertificateRequest>;
 	try {
 		requested = new x509.Pkcs10CertificateRequest(
@@ -141,21 +141,23 @@ export async function validateKeyCsr(key: string | Uint8Array, request?: string 
 	}
 }
 
-function algorithmOf(
-	key: KeyObject,
-): (webcrypto.EcKeyImportParams & {hash: string}) | webcrypto.RsaHashedImportParams {
-	if (key.asymmetricKeyType === 'rsa') return {name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256'};
-	const curve = Object.values(curves).find(
-		([name]) => key.asymmetricKeyDetails?.namedCurve === opensslNames[name],
-	);
-	if (key.asymmetricKeyType !== 'ec' || curve === undefined) {
-		throw new GatepassError({
-			code: 'name-malformed',
-			what: 'The key is of no kind that authorities take',
-			hint: 'Use RSA, or ECDSA on P-256 or P-384',
-		});
-	}
-	return {name: 'ECDSA', namedCurve: curve[0], hash: curve[1]};
+/** For requests of others; the library does not start without the polyfill. */
+async function loadX509(): Promise<typeof import('@peculiar/x509')> {
+	await import('reflect-metadata');
+	return import('@peculiar/x509');
 }
 
-const opensslNames = {'P-256': 'prime256v1', 'P-384': 'secp384r1'} as const;
+/** The hash to sign with, and what the signature is called (RFC 5758 section 3.2, RFC 4055 section 5). */
+function signatureOf(key: KeyObject): {hash: 'sha256' | 'sha384'; algorithm: Buffer} {
+	if (key.asymmetricKeyType === 'rsa') {
+		return {hash: 'sha256', algorithm: sequence(identifier('1.2.840.113549.1.1.11'), element(0x05))};
+	}
+	const curve = key.asymmetricKeyType === 'ec' ? key.asymmetricKeyDetails?.namedCurve : undefined;
+	if (curve === 'prime256v1') return {hash: 'sha256', algorithm: sequence(identifier('1.2.840.10045.4.3.2'))};
+	if (curve === 'secp384r1') return {hash: 'sha384', algorithm: sequence(identifier('1.2.840.10045.4.3.3'))};
+	throw new GatepassError({
+		code: 'name-malformed',
+		what: 'The key is of no kind that authorities take',
+		hint: 'Use RSA, or ECDSA on P-256 or P-384',
+	});
+}

@@ -4,7 +4,6 @@
  */
 import {setTimeout as pause} from 'node:timers/promises';
 import {AcmeError} from '../../errors.ts';
-import type {HttpClient} from '../../strategy/index.ts';
 import type {AccountKey} from './jws.ts';
 import {readProblem, refusal, waitAskedFor} from './problem.ts';
 
@@ -27,11 +26,27 @@ export interface Directory {
 /** A resource, and where it is. */
 export interface Answer {
 	readonly status: number;
-	readonly headers: Headers;
+	readonly headers: AnswerHeaders;
 	/** The parsed JSON, or the text where it is none. */
 	readonly body: unknown;
 	readonly location: string | undefined;
 }
+
+/** What sends one request once, over the trust stores and proxies of the configuration. */
+export interface AcmeHttp {
+	fetch(
+		url: string,
+		init: {
+			readonly method?: string;
+			readonly headers: Readonly<Record<string, string>>;
+			readonly body?: string;
+			readonly signal: AbortSignal;
+		},
+	): Promise<{readonly status: number; readonly headers: AnswerHeaders; text(): Promise<string>}>;
+}
+
+/** By name, as `Headers` has them. */
+export type AnswerHeaders = Pick<Headers, 'get'>;
 
 /** Who signs: an account by its URL, or a key that stands for itself. */
 export interface Signer {
@@ -41,7 +56,7 @@ export interface Signer {
 
 export interface ConnectionSettings {
 	readonly directoryUrl: string;
-	readonly http: HttpClient;
+	readonly http: AcmeHttp;
 	readonly userAgent: string;
 	/** Milliseconds for one request with all its tries. Default: 60,000. */
 	readonly timeout?: number;
@@ -76,6 +91,15 @@ export class AcmeConnection {
 		return this.#directory;
 	}
 
+	/** Get ready while the caller does something else: the directory, and a nonce. Never rejects. */
+	async prepare(): Promise<void> {
+		try {
+			this.#nonces.push(await this.#newNonce(AbortSignal.timeout(this.#settings.timeout ?? 60_000)));
+		} catch {
+			// Whoever sends something is told.
+		}
+	}
+
 	/**
 	 * Send a signed request.
 	 *
@@ -92,42 +116,45 @@ export class AcmeConnection {
 		const limit = AbortSignal.timeout(this.#settings.timeout ?? 60_000);
 		const ended = signal === undefined ? limit : AbortSignal.any([signal, limit]);
 		const text = payload === undefined ? '' : JSON.stringify(payload);
-		let [failures, refusedNonces] = [0, 0];
+		const trouble = new Trouble(ended);
+		let refusedNonces = 0;
 		for (;;) {
 			signal?.throwIfAborted();
 			const nonce = this.#nonces.pop() ?? (await this.#newNonce(ended));
 			const {key, accountUrl} = signer;
 			const identity = accountUrl === undefined ? {jwk: key.jwk} : {kid: accountUrl};
 			const body = JSON.stringify(key.sign({...identity, nonce, url}, text));
-			const response = await this.#send(url, ended, {
+			const answer = await this.#send(url, ended, {
 				method: 'POST',
 				headers: {'content-type': 'application/jose+json', ...(accept !== undefined && {accept})},
 				body,
 			});
-			const answer = await readAnswer(response);
 			if (answer.status < 400) return answer;
 			const problem = readProblem(answer.body);
 			if (problem.type === 'badNonce' && refusedNonces < mostNonces && !limit.aborted) {
 				refusedNonces += 1;
 				continue;
 			}
-			const retryAfter = waitAskedFor(answer.headers);
-			failures += 1;
-			const wait = Math.max(retryAfter ?? 0, 250 * 2 ** failures);
-			const mayPass = answer.status >= 500 && problem.type !== 'rateLimited';
-			if (mayPass && failures < mostTries && wait <= longestPause) {
-				await pause(wait, undefined, {signal: ended}).catch(() => {});
-				if (!ended.aborted) continue;
-			}
-			throw refusal(this.place, what, problem, {status: answer.status, retryAfter});
+			if (problem.type !== 'rateLimited' && (await trouble.hasPassed(answer))) continue;
+			throw refusal(this.place, what, problem, {
+				status: answer.status,
+				retryAfter: waitAskedFor(answer.headers),
+			});
 		}
 	}
 
 	/** Ask for something that needs no signature, such as renewal information. */
 	async get(url: string, signal?: AbortSignal): Promise<Answer> {
 		const limit = AbortSignal.timeout(this.#settings.timeout ?? 60_000);
-		const ended = signal === undefined ? limit : AbortSignal.any([signal, limit]);
-		return readAnswer(await this.#send(url, ended, {}));
+		return this.#unsigned(url, signal === undefined ? limit : AbortSignal.any([signal, limit]));
+	}
+
+	async #unsigned(url: string, signal: AbortSignal, method?: 'HEAD'): Promise<Answer> {
+		const trouble = new Trouble(signal);
+		for (;;) {
+			const answer = await this.#send(url, signal, method === undefined ? {} : {method}, false);
+			if (!(await trouble.hasPassed(answer))) return answer;
+		}
 	}
 
 	async #fetchDirectory(): Promise<Directory> {
@@ -152,7 +179,7 @@ export class AcmeConnection {
 
 	async #newNonce(signal: AbortSignal): Promise<string> {
 		const {newNonce} = await this.directory();
-		const {headers, status} = await this.#send(newNonce, signal, {method: 'HEAD'}, false);
+		const {headers, status} = await this.#unsigned(newNonce, signal, 'HEAD');
 		const nonce = headers.get('replay-nonce');
 		if (nonce === null) {
 			throw new AcmeError(
@@ -168,16 +195,21 @@ export class AcmeConnection {
 	}
 
 	/** Each answer may bring the nonce of the next request (RFC 8555 section 6.5). */
-	async #send(url: string, signal: AbortSignal, init: RequestInit, keepsNonce = true): Promise<Response> {
+	async #send(
+		url: string,
+		signal: AbortSignal,
+		init: {method?: string; headers?: Record<string, string>; body?: string},
+		keepsNonce = true,
+	): Promise<Answer> {
 		const {http, userAgent} = this.#settings;
-		const headers = {'user-agent': userAgent, 'accept-language': 'en', ...(init.headers as object)};
+		const headers = {'user-agent': userAgent, 'accept-language': 'en', ...init.headers};
 		try {
-			const response = await http.fetch(url, {...init, headers, signal});
-			const nonce = response.headers.get('replay-nonce');
+			const answer = await readAnswer(await http.fetch(url, {...init, headers, signal}));
+			const nonce = answer.headers.get('replay-nonce');
 			// What could not stand in a header of ours is nobody's nonce (RFC 8555 section 6.5.1).
 			if (keepsNonce && nonce !== null && /^[\w-]{1,1024}$/.test(nonce)) this.#nonces.push(nonce);
 			if (this.#nonces.length > 100) this.#nonces.shift();
-			return response;
+			return answer;
 		} catch (error) {
 			throw new AcmeError(
 				{
@@ -192,7 +224,27 @@ export class AcmeConnection {
 	}
 }
 
-async function readAnswer(response: Response): Promise<Answer> {
+/** A server that fails for a passing reason is asked again, after what it names or longer and longer pauses. */
+class Trouble {
+	readonly #ended: AbortSignal;
+	#failures = 0;
+
+	constructor(ended: AbortSignal) {
+		this.#ended = ended;
+	}
+
+	/** Whether to send again, once the pause is over. */
+	async hasPassed({status, headers}: Answer): Promise<boolean> {
+		if (status < 500) return false;
+		this.#failures += 1;
+		const wait = Math.max(waitAskedFor(headers) ?? 0, 250 * 2 ** this.#failures);
+		if (this.#failures >= mostTries || wait > longestPause) return false;
+		await pause(wait, undefined, {signal: this.#ended}).catch(() => {});
+		return !this.#ended.aborted;
+	}
+}
+
+async function readAnswer(response: Awaited<ReturnType<AcmeHttp['fetch']>>): Promise<Answer> {
 	const text = await response.text();
 	const type = response.headers.get('content-type') ?? '';
 	let body: unknown = text;

@@ -76,7 +76,7 @@ export async function obtainCertificate(
 			throw combined(connection, failed);
 		return obtainCertificate(connection, account, {...settings, identifiers: rest});
 	}
-	const request = 'request' in key ? key.request : await makeCertificateRequest(key, identifiers);
+	const request = 'request' in key ? key.request : makeCertificateRequest(key, identifiers);
 	const issued = await finalize(orders, order, request);
 	const chain = chooseChain(await orders.chains(issued), connection.place, settings);
 	for (const {value} of identifiers) onProgress?.({domain: value, state: 'issued'});
@@ -96,10 +96,9 @@ async function resumed(orders: Orders, url: string | undefined): Promise<Order |
 
 /** One that is issued already was finalized by a process before. */
 async function finalize(orders: Orders, order: Order, request: Uint8Array): Promise<Order> {
-	const ready = order.status === 'pending' ? await orders.resume(order.url) : order;
-	return ready.status === 'ready' || ready.status === 'pending'
-		? orders.finalize(ready, request)
-		: orders.untilIssued(ready);
+	return order.status === 'ready' || order.status === 'pending'
+		? orders.finalize(order, request)
+		: orders.untilIssued(order);
 }
 
 interface Failure {
@@ -119,7 +118,6 @@ async function prove(
 	const allDomains = settings.identifiers.map(({value}) => value);
 	const cleanUps: CleanUp[] = [];
 	const failures: Failure[] = [];
-	const accepted: Authorization[] = [];
 	const records = new Map<Authorization, DnsRecord>();
 	const fail = (authorization: Authorization, reason: Error): void => {
 		const error = withRecord(reason, records.get(authorization));
@@ -151,22 +149,17 @@ async function prove(
 				fail(authorization, error as Error);
 			}
 		}
-		for (const [authorization, challenge] of performed) {
-			await orders.accept(challenge);
-			accepted.push(authorization);
-		}
-		// All at once: the server looks at them side by side.
-		await Promise.all(
-			accepted.map(async authorization => {
-				try {
-					await orders.untilAuthorized(authorization);
-					onProgress?.({domain: nameOf(authorization), state: 'valid'});
-				} catch (error) {
-					if (signal?.aborted === true) throw error;
-					fail(authorization, error as Error);
-				}
-			}),
-		);
+		// Several at once: the server looks at them side by side.
+		await orders.each(performed, ([, challenge]) => orders.accept(challenge));
+		await orders.each(performed, async ([authorization]) => {
+			try {
+				await orders.untilAuthorized(authorization);
+				onProgress?.({domain: nameOf(authorization), state: 'valid'});
+			} catch (error) {
+				if (signal?.aborted === true) throw error;
+				fail(authorization, error as Error);
+			}
+		});
 	} finally {
 		// One that fails keeps no other from being taken away.
 		await Promise.allSettled(cleanUps.map(cleanUp => cleanUp()));

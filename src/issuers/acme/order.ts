@@ -3,6 +3,7 @@ import {setTimeout as pause} from 'node:timers/promises';
 import {AcmeError} from '../../errors.ts';
 import type {Account} from './account.ts';
 import type {AcmeConnection, Answer} from './connection.ts';
+import {inLanes} from './lanes.ts';
 import {readProblem, refusal, waitAskedFor} from './problem.ts';
 
 /** A name, or an address (RFC 8738). */
@@ -53,9 +54,11 @@ export interface OrderRequest {
 
 /** Milliseconds until an order or authorization has to be decided. */
 const longestDecision = 300_000;
-/** Milliseconds between looks, where the server names no time. */
-const shortestPause = 250;
+/** Milliseconds between looks, where the server names no time: many decide at once, and some take minutes. */
+const shortestPause = 20;
 const longestPause = 15_000;
+/** Requests under way at once, such as for the authorizations of an order with many names. */
+const lanes = 6;
 
 export class Orders {
 	readonly #connection: AcmeConnection;
@@ -102,12 +105,15 @@ export class Orders {
 	}
 
 	async authorizations({authorizations}: Order): Promise<Authorization[]> {
-		const found: Authorization[] = [];
-		for (const url of authorizations) {
+		return inLanes(authorizations, lanes, async url => {
 			const {body} = await this.#post(url, undefined, 'did not show an authorization');
-			found.push({...(body as Authorization), url});
-		}
-		return found;
+			return {...(body as Authorization), url};
+		});
+	}
+
+	/** Do something about several authorizations, a few at a time. */
+	async each<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
+		await inLanes(items, lanes, work);
 	}
 
 	/** Say that a challenge can be looked at (RFC 8555 section 7.5.1). */
@@ -144,7 +150,19 @@ export class Orders {
 	/** Hand in the certificate request (DER) and wait for the certificate. */
 	async finalize(order: Order, request: Uint8Array): Promise<Order> {
 		const csr = Buffer.from(request).toString('base64url');
-		const first = await this.#post(order.finalize, {csr}, 'refused the certificate request');
+		const handIn = (): Promise<Answer> =>
+			this.#post(order.finalize, {csr}, 'refused the certificate request');
+		let first: Answer;
+		try {
+			first = await handIn();
+		} catch (error) {
+			if ((error as AcmeError).type !== 'orderNotReady') throw error;
+			// All is proven, but the server has not seen to the order yet; or somebody finalized it before.
+			const isSettled = ({body}: Answer): boolean => (body as Order).status !== 'pending';
+			const settled = this.#read(await this.#poll(order.url, isSettled, 'the order'), order.url);
+			if (settled.status !== 'ready') return this.untilIssued(settled);
+			first = await handIn();
+		}
 		return this.untilIssued(this.#read(first, order.url), waitAskedFor(first.headers));
 	}
 

@@ -126,7 +126,7 @@ export function refusal(
 }
 
 /** Milliseconds from a `Retry-After`, a day at most. */
-export function waitAskedFor(headers: Headers): number | undefined {
+export function waitAskedFor(headers: Pick<Headers, 'get'>): number | undefined {
 	const wait = readRetryAfter(headers);
 	return wait === undefined ? undefined : Math.min(wait, longestWait);
 }

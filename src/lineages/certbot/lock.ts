@@ -3,13 +3,16 @@
  *
  * certbot takes a record lock on `.certbot.lock` and removes the file at the end. A record lock of ours would be gone as
  * soon as this process closes the file once, wherever; `flock` would not exclude certbot. An open file description
- * lock (`F_OFD_SETLK` of Linux) excludes it and stays. Node has no call for it, so Python does it, which certbot brings.
+ * lock (`F_OFD_SETLK` of Linux) excludes it and stays. Node has no call for it: koffi makes it where it is installed, else
+ * Python does, which certbot brings.
  */
 import {type ChildProcess, spawn} from 'node:child_process';
 import {accessSync, constants} from 'node:fs';
 import {open, readFile, rm} from 'node:fs/promises';
+import {hostname} from 'node:os';
 import {join} from 'node:path';
 import {GatepassError} from '../../errors.ts';
+import {findLockCall, type LockCall, lockFile} from './native-lock.ts';
 
 /** Say `locked`, `taken` or an error; hold the lock until the standard input ends. */
 const script = `
@@ -46,9 +49,7 @@ const pythons = ['/usr/bin/python3', '/usr/local/bin/python3'];
  * @throws {GatepassError} where somebody else is at it.
  */
 export async function withLock<Result>(folder: string, work: () => Promise<Result>): Promise<Result> {
-	const file = join(folder, '.certbot.lock');
-	const python = pythons.find(isProgram);
-	const release = await (python === undefined ? lockBetweenOurs(folder) : lockWith(python, file, folder));
+	const release = await acquire(folder);
 	try {
 		return await work();
 	} finally {
@@ -56,8 +57,28 @@ export async function withLock<Result>(folder: string, work: () => Promise<Resul
 	}
 }
 
+/** Gives what lets it go again. */
+async function acquire(folder: string): Promise<() => void | Promise<void>> {
+	const file = join(folder, '.certbot.lock');
+	const call = await findLockCall();
+	if (call !== undefined) return lockHere(call, file, folder);
+	const python = pythons.find(isProgram);
+	return python === undefined ? lockBetweenOurs(folder) : lockWith(python, file, folder);
+}
+
+function lockHere(call: LockCall, file: string, folder: string): () => void {
+	let release: (() => void) | undefined;
+	try {
+		release = lockFile(file, call);
+	} catch (error) {
+		throw notLockable(file, (error as NodeJS.ErrnoException).code ?? (error as Error).message);
+	}
+	if (release === undefined) throw taken(folder);
+	return release;
+}
+
 async function lockWith(python: string, file: string, folder: string): Promise<() => Promise<void>> {
-	const holder = spawn(python, ['-c', script, file], {stdio: ['pipe', 'pipe', 'pipe']});
+	const holder = spawn(python, ['-I', '-S', '-c', script, file], {stdio: ['pipe', 'pipe', 'pipe']});
 	const ended = new Promise<void>(done => holder.once('close', () => done()));
 	const said = await firstLine(holder);
 	if (said === 'locked') {
@@ -67,10 +88,13 @@ async function lockWith(python: string, file: string, folder: string): Promise<(
 		};
 	}
 	await ended;
-	if (said === 'taken') throw taken(folder);
-	throw new GatepassError({
+	throw said === 'taken' ? taken(folder) : notLockable(file, said);
+}
+
+function notLockable(file: string, reason: string): GatepassError {
+	return new GatepassError({
 		code: 'output-not-writable',
-		what: `${file} cannot be locked (${said})`,
+		what: `${file} cannot be locked (${reason})`,
 		hint: 'Check the rights of the folder',
 	});
 }
@@ -90,29 +114,34 @@ function firstLine(holder: ChildProcess): Promise<string> {
 	});
 }
 
-/** Without Python there is no certbot either, so only processes of gatepass have to be kept apart. */
+/**
+ * Without Python there is no certbot either, so only processes of gatepass have to be kept apart: also on other machines
+ * where the folder is shared, of whose processes nobody here knows whether they run.
+ */
 async function lockBetweenOurs(folder: string): Promise<() => Promise<void>> {
 	const file = join(folder, '.gatepass.lock');
 	for (;;) {
 		try {
 			const handle = await open(file, 'wx', 0o600);
-			await handle.writeFile(String(process.pid));
+			await handle.writeFile(`${process.pid} ${hostname()}`);
 			await handle.close();
 			return () => rm(file, {force: true});
 		} catch (error) {
 			if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
 		}
-		const holder = Number(await readFile(file, 'utf8').catch(() => ''));
-		if (holder > 0 && isRunning(holder)) throw taken(folder);
+		const [pid, host] = (await readFile(file, 'utf8').catch(() => '')).split(' ');
+		if (host !== undefined && host !== hostname())
+			throw taken(folder, ` on ${host}: remove ${file} if it is no more`);
+		if (Number(pid) > 0 && isRunning(Number(pid))) throw taken(folder);
 		// Left behind by a process that was killed.
 		await rm(file, {force: true});
 	}
 }
 
-function taken(folder: string): GatepassError {
+function taken(folder: string, where = ''): GatepassError {
 	return new GatepassError({
 		code: 'lineage-locked',
-		what: `Another program is changing ${folder}: certbot, or another gatepass`,
+		what: `Another program is changing ${folder}: certbot, or another gatepass${where}`,
 		hint: 'Run this again when it is through',
 	});
 }

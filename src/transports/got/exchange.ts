@@ -8,6 +8,7 @@
 import {once} from 'node:events';
 import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
+import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
@@ -16,7 +17,7 @@ import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
-import {type BodyOptions, readGotBody} from './got-body.ts';
+import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
 import type {LegAnswer} from './leg-answer.ts';
 import {type Send, sendPlain, sendWhole, withTls} from './send-leg.ts';
 import {StandInRequest} from './stand-in.ts';
@@ -110,6 +111,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		}
 		const headers = {...(this.#native.headers as HeaderRecord)};
 		context.readBody = () => this.#readBody();
+		context.bodyLength = () => gotBodyLength(this.#options, headers);
 		this.#request = new HopRequest(this.#url, this.#native.method ?? 'GET', headers, context, info);
 		return this.#request;
 	}
@@ -122,7 +124,21 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		return bytes;
 	}
 
-	async send(request: HopRequest): Promise<LegAnswer> {
+	/** One leg to the server; it may take several to the proxy in between. */
+	send(request: HopRequest): Promise<LegAnswer> {
+		const through = request.proxy === undefined ? this.#route.proxyRuleFor(this.#url) : undefined;
+		if (through === undefined) return this.#sendOnce(request);
+		const {method, replayable} = request;
+		const asked = {url: through.proxy.url, method, replayable};
+		return converseWithProxy(through.rule, asked, authorization => {
+			// A ticket of the leg before is good for nothing.
+			if (authorization === undefined) request.headers.delete('proxy-authorization');
+			else request.headers.set('proxy-authorization', authorization);
+			return this.#sendOnce(request);
+		});
+	}
+
+	async #sendOnce(request: HopRequest): Promise<LegAnswer> {
 		if (this.#standIn?.isOver === true) return this.#givenUp.promise;
 		this.#context.signal?.throwIfAborted();
 		this.#report?.countLeg();
@@ -141,6 +157,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				explain: error => explainTlsFailure(error, this.#route.trust, this.#context.shown, this.#url),
 				signal: this.#context.signal,
 				body: this.#bytes ?? this.#options.body,
+				encoder: request.encoder,
 				onGivenUp: this.#givenUp.reject,
 			});
 			this.#open(this.#standIn);
@@ -149,7 +166,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			leg.destroy();
 			return this.#givenUp.promise;
 		} else {
-			this.#standIn.next(leg, this.#bytes ?? this.#options.body);
+			this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 		}
 		const answer = await Promise.race([this.#standIn.answer(), this.#givenUp.promise]);
 		// Nobody has read it to its end meanwhile, so nobody will.

@@ -10,6 +10,7 @@ import type {Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
 import {GatepassError} from '../../errors.ts';
 import type {HopContext, Route, Router, SwitchableRouter} from '../../hop/request.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {noteLostConnection} from '../lost-connection.ts';
 import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
 import {checkContext, keepFieldsOfInstance} from './context.ts';
 import {exchange} from './exchange.ts';
@@ -50,11 +51,15 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 			record.route = route;
 			const isVerified = route?.rule !== undefined || route?.trust !== undefined;
 			const isChanged = keepToOrigin(native, url, options, isVerified);
+			// Where got makes no error of it, nobody else sees a refusal.
+			const isTold = route?.rule === undefined && setting !== false && options.throwHttpErrors !== true;
+			const tell = isTold
+				? ({statusCode = 0}: IncomingMessage) => router.tellUnmatched(url, statusCode)
+				: undefined;
 			if (route === undefined) {
 				// Nothing to add: the caller's function or, where there is none, got itself goes on with what it has.
-				if (!isChanged) return callers?.(...(parameters as Parameters<RequestFunction>));
-				const sent = send(url, native);
-				return onResponse === undefined ? sent : shownTo(sent, onResponse);
+				if (!isChanged && !isTold) return callers?.(...(parameters as Parameters<RequestFunction>));
+				return shownTo(send(url, native), tell, onResponse);
 			}
 			record.context = {
 				fresh: fresh === true,
@@ -63,8 +68,7 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 				sender: callers === undefined ? 'transport' : 'caller',
 				signal: options.signal,
 			};
-			const request = exchange(route, record.context, url, native, options, send);
-			return onResponse === undefined ? request : shownTo(request, onResponse);
+			return shownTo(exchange(route, record.context, url, native, options, send), tell, onResponse);
 		}) as unknown as RequestFunction;
 		installed.set(request, record);
 		options.request = request;
@@ -87,7 +91,11 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 		if (response && record?.isOurs && record.route?.rule === undefined) {
 			router.tellUnmatched(new URL(response.url), response.statusCode);
 		}
-		return explainTlsFailure(error as RequestError, record?.route?.trust, record?.context?.shown) ?? error;
+		const explained = explainTlsFailure(error as RequestError, record?.route?.trust, record?.context?.shown);
+		if (explained !== undefined) return explained;
+		const {url, method} = options ?? {};
+		const isLost = response === undefined && record !== undefined && url instanceof URL;
+		return isLost ? noteLostConnection(error, method as string, url) : error;
 	};
 	return got.extend({
 		hooks: {
@@ -98,14 +106,18 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 	});
 }
 
-/** got's cache waits for the response by itself. */
-async function shownTo(
+/** Who else is to see the response: got's cache, which waits for it by itself, and who tells of refusals. */
+function shownTo(
 	request: ClientRequest | Promise<ClientRequest>,
-	onResponse: (response: IncomingMessage) => void,
-): Promise<ClientRequest> {
-	const opened = await request;
-	opened.once('response', onResponse);
-	return opened;
+	...listeners: (((response: IncomingMessage) => void) | undefined)[]
+): ClientRequest | Promise<ClientRequest> {
+	if (listeners.every(listener => listener === undefined)) return request;
+	if (request instanceof Promise) return request.then(opened => shownTo(opened, ...listeners));
+	for (const listener of listeners) {
+		// What a function of the caller's gives may be no request.
+		if (listener !== undefined) request?.once?.('response', listener);
+	}
+	return request;
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Reads the body of a request of got whole, before got sends it. */
 import type {NormalizedOptions} from 'got';
 import {StrategyError} from '../../errors.ts';
-import {bytesOf} from '../body-bytes.ts';
+import {byteLengthOf, bytesOf, lengthIn} from '../body-bytes.ts';
 
 /** Of got's options: what is sent, and whether its user writes it. */
 export type BodyOptions = Pick<NormalizedOptions, 'body' | 'isStream' | 'method'>;
@@ -12,13 +12,22 @@ export type BodyOptions = Pick<NormalizedOptions, 'body' | 'isStream' | 'method'
  * @throws {StrategyError} where its user is still to write it, or it is too large.
  */
 export async function readGotBody(options: BodyOptions, isSent: boolean): Promise<Uint8Array | undefined> {
-	const {body, isStream, method} = options;
-	if (body === undefined && isStream === true && method !== 'GET' && method !== 'HEAD') throw writtenLater();
+	const {body} = options;
+	if (isWrittenLater(options)) throw writtenLater();
 	const bytes = await bytesOf(body);
 	if (!isSent && bytes !== undefined && typeof body !== 'string' && !ArrayBuffer.isView(body)) {
 		options.body = bytes;
 	}
 	return bytes;
+}
+
+/** How many bytes the body has: by what got or its user says, else by what it is. `undefined`: nobody can tell yet. */
+export function gotBodyLength(options: BodyOptions, headers: object): number | undefined {
+	return lengthIn(headers) ?? (isWrittenLater(options) ? undefined : byteLengthOf(options.body));
+}
+
+function isWrittenLater({body, isStream, method}: BodyOptions): boolean {
+	return body === undefined && isStream === true && method !== 'GET' && method !== 'HEAD';
 }
 
 function writtenLater(): StrategyError {

@@ -9,16 +9,19 @@
 import {EventEmitter} from 'node:events';
 import type {ClientRequest, IncomingMessage} from 'node:http';
 import type {Socket} from 'node:net';
+import type {Writable} from 'node:stream';
 import {scrubRequest} from '../../http/sent-headers.ts';
+import type {BodyEncoder} from '../../strategy/index.ts';
 import {refusalBehind} from '../../tls/rejections.ts';
+import {chunksOf} from '../body-bytes.ts';
 import {isIterable} from '../reopenable-body.ts';
 import {type LegAnswer, untilAnswered} from './leg-answer.ts';
-import {upload} from './upload.ts';
+import {encodingEntry, upload} from './upload.ts';
 
 type Callback = (error?: Error | null) => void;
 
 /** What got hears of a leg besides answers and errors. */
-const forwarded = ['socket', 'connect', 'continue', 'information', 'upgrade', 'drain', 'finish', 'abort'];
+const forwarded = ['socket', 'connect', 'continue', 'information', 'upgrade', 'finish', 'abort'];
 
 export interface StandInSettings {
 	/** The error to show in the place of one of a write; `undefined`: it needs no explanation. */
@@ -27,6 +30,8 @@ export interface StandInSettings {
 	readonly signal: AbortSignal | undefined;
 	/** That of the first leg. */
 	readonly body: unknown;
+	/** What makes of it what is sent on the first leg. */
+	readonly encoder: BodyEncoder | undefined;
 	/** Nobody waits for an answer any more: got gave the request up. */
 	readonly onGivenUp: (reason: Error) => void;
 }
@@ -35,6 +40,8 @@ export class StandInRequest extends EventEmitter {
 	/** The response that got has seen. */
 	res: IncomingMessage | undefined;
 	readonly #first: ClientRequest;
+	/** What got writes goes in here: into the first leg, or into what encodes it. */
+	readonly #entry: Writable;
 	readonly #settings: StandInSettings;
 	/** The leg that is under way, so that a timeout or an abort ends that one. */
 	#current: ClientRequest;
@@ -54,6 +61,9 @@ export class StandInRequest extends EventEmitter {
 		this.#settings = settings;
 		for (const event of forwarded)
 			first.on(event, (...values: unknown[]) => void this.emit(event, ...values));
+		const {encoder} = settings;
+		this.#entry = encoder === undefined ? first : encodingEntry(encoder, first);
+		this.#entry.on('drain', () => void this.emit('drain'));
 		this.#watch(first);
 		first.once('close', () => {
 			for (const callback of [...this.#pending]) callback();
@@ -70,11 +80,12 @@ export class StandInRequest extends EventEmitter {
 	}
 
 	/** Send another leg in the place of the one before, with the body from its beginning. */
-	next(leg: ClientRequest, body: unknown): void {
+	next(leg: ClientRequest, body: unknown, encoder: BodyEncoder | undefined): void {
 		this.#current = leg;
 		this.#watch(leg);
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
-		if (isIterable(body)) upload(body, leg, error => leg.destroy(error));
+		if (encoder !== undefined) upload(encoder(chunksOf(body)), leg, error => leg.destroy(error));
+		else if (isIterable(body)) upload(body, leg, error => leg.destroy(error));
 		else leg.end(body as string | Uint8Array | undefined);
 	}
 
@@ -130,15 +141,15 @@ export class StandInRequest extends EventEmitter {
 	}
 
 	get writable(): boolean {
-		return this.#first.writable;
+		return this.#entry.writable;
 	}
 
 	get writableEnded(): boolean {
-		return this.#first.writableEnded;
+		return this.#entry.writableEnded;
 	}
 
 	get writableFinished(): boolean {
-		return this.#first.writableFinished;
+		return this.#entry.writableFinished;
 	}
 
 	setTimeout(milliseconds: number, onTimeout?: () => void): this {
@@ -156,11 +167,11 @@ export class StandInRequest extends EventEmitter {
 			else onWritten?.(this.#settings.explain(refusalBehind(error, this.#first.socket)) ?? error);
 		};
 		this.#pending.add(callback);
-		return this.#first.write(chunk, encoding, callback);
+		return this.#entry.write(chunk, encoding, callback);
 	}
 
 	end(...parameters: unknown[]): this {
-		this.#first.end(...(parameters as []));
+		this.#entry.end(...(parameters as []));
 		return this;
 	}
 

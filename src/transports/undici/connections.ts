@@ -9,6 +9,7 @@ import {isIP} from 'node:net';
 import type {Dispatcher} from 'undici';
 import {StrategyError} from '../../errors.ts';
 import type {Route} from '../../hop/request.ts';
+import type {ProxyServer} from '../../tls/way-out.ts';
 import {
 	callersDispatcher,
 	connectsDirectly,
@@ -32,6 +33,8 @@ export interface Connections {
 	 * @throws {StrategyError} where there is none that would do.
 	 */
 	dispatcherFor(route: Route | undefined, target: Target | undefined, wanted: Wanted): Dispatcher;
+	/** The proxy that is asked for the whole URL over such a connection (RFC 9112 section 3.2.2). */
+	proxyFor(route: Route, target: Target, wanted: Wanted): ProxyServer | undefined;
 	/** Connections that are known beforehand; `undefined`: there are none. */
 	readyFor(route: Route, target: Target, wanted: Wanted): ReadyConnections | undefined;
 }
@@ -46,6 +49,10 @@ export class OwnConnections implements Connections {
 
 	dispatcherFor(route: Route | undefined, _target: Target | undefined, wanted: Wanted): Dispatcher {
 		return route === undefined ? this.#pools.plain : this.#pools.groupFor(route, wanted).agent;
+	}
+
+	proxyFor(route: Route, target: Target): ProxyServer | undefined {
+		return target.protocol === 'http:' ? route.proxyFor(target) : undefined;
 	}
 
 	readyFor(route: Route, _target: Target, wanted: Wanted): ReadyConnections {
@@ -78,6 +85,12 @@ export class CallersConnections implements Connections {
 		const staysHere = route?.staysHere(target.url) === true;
 		if (isProxy(this.#callers) && !staysHere) throw needsOther(target);
 		return route === undefined ? this.#pools.plain : this.#ownFor(target).groupFor(route, wanted).agent;
+	}
+
+	proxyFor(route: Route, target: Target, wanted: Wanted): ProxyServer | undefined {
+		// The caller's own decides by itself how it gets there.
+		if (target.protocol !== 'http:' || this.#serves(route, target, wanted)) return undefined;
+		return route.proxyFor(target);
 	}
 
 	readyFor(route: Route, target: Target, wanted: Wanted): ReadyConnections | undefined {

@@ -5,6 +5,7 @@
 import type {Dispatcher} from 'undici';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';
 import type {CredentialAtHand} from '../../strategy/index.ts';
+import type {ProxyServer} from '../../tls/way-out.ts';
 import {checkSetting, type GatepassContext} from '../request-setting.ts';
 import {CallersConnections, type Connections, OwnConnections} from './connections.ts';
 import {Exchange, type ExchangeSettings} from './exchange.ts';
@@ -13,7 +14,7 @@ import {toRecord} from './headers.ts';
 import {LegAhead, maySendAhead} from './leg-ahead.ts';
 import {isLegacy, modernHandler} from './legacy-handler.ts';
 import {loadUndici} from './load.ts';
-import type {UndiciPools} from './pools.ts';
+import type {UndiciPools, Wanted} from './pools.ts';
 import {type Target, targetOf} from './target.ts';
 
 type Options = Dispatcher.DispatchOptions & {
@@ -61,6 +62,8 @@ type RouteWithRule = ExchangeSettings['route'];
 
 /** What a caller says who says nothing. */
 const nothingSaid: GatepassContext = {};
+/** What any connection to the server has. */
+const nothingWanted: Wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
 
 /** What is done with a dispatched request. */
 class Authentication {
@@ -81,8 +84,7 @@ class Authentication {
 		const router = setting === false || target === undefined ? this.#router.withoutRules : this.#router;
 		const route = target && router.route(target, target.method);
 		if (route === undefined) {
-			const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
-			const dispatcher = this.#connections.dispatcherFor(undefined, target, wanted);
+			const dispatcher = this.#connections.dispatcherFor(undefined, target, nothingWanted);
 			return dispatcher.dispatch(
 				options,
 				setting === false ? modern : this.#watching(modern, undefined, target),
@@ -98,7 +100,7 @@ class Authentication {
 			fresh: setting !== false && setting.fresh === true,
 			tenant: setting === false ? undefined : setting.tenant,
 		};
-		const credential = maySendAhead(settings) ? credentialAtHand(settings) : undefined;
+		const credential = credentialAtHand(settings);
 		if (credential !== undefined) new LegAhead(settings, credential).begin();
 		else new Exchange(settings).begin();
 		return true;
@@ -114,11 +116,31 @@ class Authentication {
 
 	/** Only the server is to be verified, by the trust store of its URL. */
 	#verify(route: Route, target: Target, options: Options, handler: Handler): boolean {
-		const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
-		const dispatcher = this.#connections.dispatcherFor(route, target, wanted);
-		return dispatcher.dispatch(viaProxy(route, target, options), this.#watching(handler, route, target));
+		const watching = this.#watching(handler, route, target);
+		const proxy = this.#connections.proxyFor(route, target, nothingWanted);
+		if (proxy !== undefined && route.proxyRuleFor(target.url) !== undefined) {
+			// It may want to be asked more than once.
+			const connections = this.#connections;
+			const plain = {...route, rule: withoutRule};
+			const begun = {route: plain, target, options, handler: watching, connections};
+			new Exchange({...begun, fresh: false, tenant: undefined, isReported: false}).begin();
+			return true;
+		}
+		const dispatcher = this.#connections.dispatcherFor(route, target, nothingWanted);
+		return dispatcher.dispatch(viaProxy(proxy, target, options), watching);
 	}
 }
+
+/** In the place of a rule, for what is sent without one. */
+const withoutRule: NonNullable<Route['rule']> = {
+	info: {match: '', strategy: 'none', source: '', allowInsecure: true, folder: '', tenant: undefined},
+	strategy: {
+		async *authenticate() {
+			yield;
+		},
+	},
+	carriesCredential: false,
+};
 
 /** undici 7 leaves its own name for this dispatcher among the options, which undici 8 does not take. */
 function optionsFor(given: Options, isLegacy: boolean): Options {
@@ -128,16 +150,19 @@ function optionsFor(given: Options, isLegacy: boolean): Options {
 	return isLegacy ? ({...options, allowH2: false} as Options) : options;
 }
 
-/** What the first leg is to show, where that is known at once. */
-function credentialAtHand({route: {rule}, target, tenant}: ExchangeSettings): CredentialAtHand | undefined {
-	const {method} = target;
-	return rule.strategy.atHand?.({method, tenant: tenant ?? rule.info.tenant});
+/** What the first leg is to show, where that is known at once and nothing stands in between. */
+function credentialAtHand(settings: ExchangeSettings): CredentialAtHand | undefined {
+	const {route, target, tenant, connections} = settings;
+	const {strategy, info} = route.rule;
+	if (strategy.atHand === undefined || !maySendAhead(settings)) return undefined;
+	if (target.protocol === 'http:' && connections.proxyFor(route, target, nothingWanted) !== undefined) {
+		return undefined;
+	}
+	return strategy.atHand({method: target.method, tenant: tenant ?? info.tenant});
 }
 
 /** RFC 9112 section 3.2.2: a proxy is asked for the whole URL. */
-function viaProxy(route: Route, target: Target, options: Options): Options {
-	const {origin, path} = target;
-	const proxy = target.protocol === 'http:' ? route.proxyFor(target) : undefined;
+function viaProxy(proxy: ProxyServer | undefined, {origin, path}: Target, options: Options): Options {
 	if (proxy === undefined) return options;
 	const headers = toRecord(options.headers);
 	if (proxy.authorization !== undefined) headers['proxy-authorization'] = proxy.authorization;

@@ -5,12 +5,14 @@
 import type {IncomingHttpHeaders} from 'node:http';
 import {setImmediate as immediate} from 'node:timers/promises';
 import type {Dispatcher} from 'undici';
+import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {bytesOf} from '../body-bytes.ts';
+import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
+import {noteLostConnection} from '../lost-connection.ts';
 import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';
 import type {Connections} from './connections.ts';
 import {keepOnly, marked, markedRaw, type RawHeaders, toRecord} from './headers.ts';
@@ -29,6 +31,8 @@ export interface ExchangeSettings {
 	readonly connections: Connections;
 	readonly fresh: boolean;
 	readonly tenant: string | undefined;
+	/** Default: where there are listeners. */
+	readonly isReported?: boolean;
 }
 
 /** In the place of the settings once all is over. */
@@ -56,7 +60,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#isOver = false;
 
 	constructor(settings: ExchangeSettings) {
-		const {route, target, options, fresh, tenant} = settings;
+		const {route, target, options, fresh, tenant, isReported = true} = settings;
 		this.#settings = settings;
 		this.#carriesCredential = route.rule.carriesCredential;
 		const headers = toRecord(options.headers);
@@ -64,9 +68,11 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const {replayable} = this.#body;
 		const connect = (_request: HopRequest, timeout: number) => this.#connect(timeout);
 		const readBody = () => this.#readBody();
-		const context = {fresh, tenant, replayable, connect, readBody};
+		const bodyLength = () => lengthIn(headers) ?? byteLengthOf(this.#body.body);
+		const requestTarget = target.path;
+		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
-		this.#report = reportHop(route, target.url, target.method);
+		this.#report = isReported ? reportHop(route, target.url, target.method) : undefined;
 	}
 
 	begin(): void {
@@ -96,7 +102,28 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		}
 	}
 
+	/** One leg to the server; it may take several to the proxy in between. */
 	send(request: HopRequest): Promise<HeldLeg> {
+		const through = this.#proxyRuleFor(request);
+		if (through === undefined) return this.#sendOnce(request);
+		const {method, replayable} = request;
+		const asked = {url: through.proxy.url, method, replayable};
+		return converseWithProxy(through.rule, asked, authorization => {
+			// A ticket of the leg before is good for nothing.
+			if (authorization === undefined) request.headers.delete('proxy-authorization');
+			else request.headers.set('proxy-authorization', authorization);
+			return this.#sendOnce(request);
+		});
+	}
+
+	#proxyRuleFor(request: HopRequest): ReturnType<Route['proxyRuleFor']> {
+		const {route, target, connections} = this.#settings;
+		if (request.proxy !== undefined || connections.proxyFor(route, target, request) === undefined)
+			return undefined;
+		return route.proxyRuleFor(target.url);
+	}
+
+	#sendOnce(request: HopRequest): Promise<HeldLeg> {
 		if (this.#isOver) return Promise.reject(this.#reason);
 		const {route, target, connections} = this.#settings;
 		const before = this.#leg;
@@ -142,9 +169,10 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		return bytes;
 	}
 
-	#optionsFor({headers, addsQuery, target, proxy}: HopRequest): Dispatcher.DispatchOptions {
-		const {options, target: own, route} = this.#settings;
-		const named = own.protocol === 'http:' ? route.proxyFor(own) : undefined;
+	#optionsFor(request: HopRequest): Dispatcher.DispatchOptions {
+		const {headers, addsQuery, target, proxy, encoder} = request;
+		const {options, target: own, route, connections} = this.#settings;
+		const named = connections.proxyFor(route, own, request);
 		if (proxy === undefined && named?.authorization !== undefined) {
 			headers.set('proxy-authorization', named.authorization);
 		}
@@ -157,7 +185,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			path: isForProxy ? own.origin + path : path,
 			query: undefined,
 			headers: headers.asSent(),
-			body: this.#body.body,
+			body: encoder === undefined ? this.#body.body : encoder(chunksOf(this.#body.body)),
 			gatepass: undefined,
 		} as unknown as Dispatcher.DispatchOptions;
 	}
@@ -266,7 +294,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const explained = this.#isAborted
 			? undefined
 			: explainTlsFailure(error, route.trust, identity, target.url);
-		const told = explained ?? error;
+		const isLost = explained === undefined && !this.#isAborted && this.#answer === undefined;
+		const told = isLost ? noteLostConnection(error, target.method, target.url) : (explained ?? error);
 		this.#reason = error;
 		this.#isOver = true;
 		this.#leg?.abort(error);
@@ -333,7 +362,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 
 /** Whether all that the strategy has said about a request is what stands in a credential. */
 function showsOnly(
-	{headers, identity, connectionOwner, proxy, addsQuery}: HopRequest,
+	{headers, identity, connectionOwner, proxy, addsQuery, encoder}: HopRequest,
 	credential: CredentialAtHand,
 ): boolean {
 	const [name, value] = credential.header ?? [];
@@ -346,6 +375,7 @@ function showsOnly(
 		identity === credential.identity &&
 		connectionOwner === undefined &&
 		proxy === undefined &&
+		encoder === undefined &&
 		!addsQuery
 	);
 }

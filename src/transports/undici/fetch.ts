@@ -40,7 +40,10 @@ export function createFetch(
 			return await fetch(input, {...others, dispatcher} as unknown as RequestInit);
 		} catch (error) {
 			const {cause} = error as Error;
-			throw cause instanceof GatepassError ? cause : error;
+			if (cause instanceof GatepassError) throw cause;
+			// fetch's own error says nothing by itself.
+			const {diagnostics} = (cause ?? {}) as {diagnostics?: unknown};
+			throw diagnostics === undefined ? error : Object.assign(error as Error, {diagnostics});
 		}
 	};
 }

@@ -7,6 +7,7 @@ import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {noteLostConnection} from '../lost-connection.ts';
 import {Exchange, type ExchangeSettings} from './exchange.ts';
 import {marked, markedRaw, type RawHeaders, withHeader} from './headers.ts';
 import type {HeldLeg, Interim} from './leg.ts';
@@ -20,15 +21,18 @@ const unauthorized = 401;
 /** In the place of the settings once all is over: a stream that outlives its request is not to keep them. */
 const over: Partial<ExchangeSettings> = {};
 
-/** Whether a request may be sent so: a body that is in memory, and nothing that a conversation would have to say first. */
-export function maySendAhead({fresh, options, route, target}: Omit<ExchangeSettings, 'handler'>): boolean {
+/** Whether a request may be sent so: a body that is in memory, and nothing that somebody would have to be told or asked. */
+export function maySendAhead({
+	fresh,
+	options,
+	route,
+}: Pick<ExchangeSettings, 'fresh' | 'options' | 'route'>): boolean {
 	const {body, upgrade} = options;
 	return (
 		!fresh &&
 		(body === null || body === undefined || typeof body === 'string' || body instanceof Uint8Array) &&
 		!upgrade &&
-		!route.events.isHeard('gatepass:request') &&
-		(target.protocol === 'https:' || route.proxyFor(target) === undefined)
+		!route.events.isHeard('gatepass:request')
 	);
 }
 
@@ -42,6 +46,7 @@ export class LegAhead implements Controller, Handler {
 	#rawTrailers: RawHeaders = null;
 	#isPaused = false;
 	#isAborted = false;
+	#isAnswered = false;
 	#isOver = false;
 	#reason: Error | null = null;
 	/** What goes on with the request, and its leg in there. */
@@ -102,6 +107,7 @@ export class LegAhead implements Controller, Handler {
 			this.#goOn(controller, status, headers, statusText);
 			return;
 		}
+		this.#isAnswered = true;
 		const {handler, route} = this.#settings;
 		for (const interim of this.#interim ?? []) {
 			handler.onResponseStart?.(this, interim.status, interim.headers, interim.statusText);
@@ -167,7 +173,9 @@ export class LegAhead implements Controller, Handler {
 		const explained = this.#isAborted
 			? undefined
 			: explainTlsFailure(error, route.trust, this.#credential.identity, target.url);
-		handler.onResponseError?.(this, explained ?? error);
+		const isLost = explained === undefined && !this.#isAborted && !this.#isAnswered;
+		const told = isLost ? noteLostConnection(error, target.method, target.url) : (explained ?? error);
+		handler.onResponseError?.(this, told);
 	}
 
 	/** What the answer's stream holds on to this object for is nothing that is in there. */

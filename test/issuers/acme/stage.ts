@@ -1,12 +1,10 @@
 /** A connection to a real ACME server, with what a test of it needs around. */
-import got from 'got';
 import {onTestFinished} from 'vitest';
 import {parsePattern} from '../../../src/host-rules/pattern.ts';
-import {GotHttpClient} from '../../../src/http/http-client.ts';
+import {DirectHttpClient} from '../../../src/http/direct-client.ts';
 import {type Account, registerAccount} from '../../../src/issuers/acme/account.ts';
-import {AcmeConnection} from '../../../src/issuers/acme/connection.ts';
+import {AcmeConnection, type AcmeHttp} from '../../../src/issuers/acme/connection.ts';
 import {AccountKey} from '../../../src/issuers/acme/jws.ts';
-import type {HttpClient} from '../../../src/strategy/index.ts';
 import {TlsAgents} from '../../../src/tls/agents.ts';
 import {TrustStores} from '../../../src/trust/trust-stores.ts';
 import {type Pebble, type PebbleSettings, startPebble} from '../../servers/pebble.ts';
@@ -21,7 +19,7 @@ export async function pebbleFor(settings?: PebbleSettings): Promise<Pebble> {
 export function connectTo(
 	{directoryUrl, ca}: Pick<Pebble, 'directoryUrl'> & {ca?: string},
 	timeout = 60_000,
-	between: (http: HttpClient) => HttpClient = http => http,
+	between: (http: AcmeHttp) => AcmeHttp = http => http,
 ): AcmeConnection {
 	const agents = new TlsAgents();
 	const trust = new TrustStores(
@@ -38,7 +36,7 @@ export function connectTo(
 				],
 	);
 	onTestFinished(() => agents.close());
-	const http = between(new GotHttpClient(async () => got, trust, agents, {timeout: 10_000, retries: 0}));
+	const http = between(new DirectHttpClient(trust, agents, {timeout: 10_000}));
 	return new AcmeConnection({directoryUrl, http, userAgent: 'gatepass-tests', timeout});
 }
 
