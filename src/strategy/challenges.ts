@@ -10,11 +10,13 @@ export interface Challenge {
 	readonly parameters: ReadonlyMap<string, string>;
 }
 
-const space = /[ \t]/;
+// A run of characters each, from where it is looked for: a token of Kerberos has thousands.
+const spaces = /[ \t]*/y;
+const separators = /[ \t,]*/y;
 /** RFC 9110 section 5.6.2. */
-const tokenCharacter = /[!#$%&'*+.^_`|~\dA-Za-z-]/;
+const tokenText = /[!#$%&'*+.^_`|~\dA-Za-z-]*/y;
 /** RFC 9110 section 11.2, `token68`: also the characters of base64. */
-const token68Character = /[\w.~+/-]/;
+const token68Text = /[\w.~+/-]*=*/y;
 
 /** The challenges of a header, of the scheme alone where one is named, in the order of the server. */
 export function parseChallenges(header: string | string[] | undefined, scheme?: string): Challenge[] {
@@ -36,7 +38,9 @@ function* readChallenges(header: string): Generator<Challenge> {
 	let position = 0;
 	let challenge: {scheme: string; token: string; parameters: Map<string, string>} | undefined;
 	const skip = (pattern: RegExp): void => {
-		while (position < header.length && pattern.test(header.charAt(position))) position++;
+		pattern.lastIndex = position;
+		pattern.test(header);
+		position = pattern.lastIndex;
 	};
 	const take = (pattern: RegExp): string => {
 		const start = position;
@@ -44,8 +48,8 @@ function* readChallenges(header: string): Generator<Challenge> {
 		return header.slice(start, position);
 	};
 	while (position < header.length) {
-		skip(/[ \t,]/);
-		const word = take(tokenCharacter);
+		skip(separators);
+		const word = take(tokenText);
 		if (word === '') {
 			// Not a word: a quoted string that belongs to a parameter, or nonsense. Pass over it.
 			if (header.charAt(position) === '"') position = endOfQuotedString(header, position);
@@ -53,18 +57,18 @@ function* readChallenges(header: string): Generator<Challenge> {
 			continue;
 		}
 		const afterWord = position;
-		skip(space);
+		skip(spaces);
 		if (header.charAt(position) === '=') {
 			// `name=value`: a parameter of the challenge before.
 			position++;
-			skip(space);
+			skip(spaces);
 			let value: string;
 			if (header.charAt(position) === '"') {
 				const start = position;
 				position = endOfQuotedString(header, start);
 				value = unquote(header.slice(start, position));
 			} else {
-				value = take(tokenCharacter);
+				value = take(tokenText);
 			}
 			const name = word.toLowerCase();
 			if (challenge?.parameters.has(name) === false) challenge.parameters.set(name, value);
@@ -74,8 +78,8 @@ function* readChallenges(header: string): Generator<Challenge> {
 		challenge = {scheme: word, token: '', parameters: new Map()};
 		if (position === afterWord) continue;
 		const start = position;
-		const candidate = take(token68Character) + take(/=/);
-		skip(space);
+		const candidate = take(token68Text);
+		skip(spaces);
 		// Otherwise what follows the scheme is a parameter, not a token.
 		if (position >= header.length || header.charAt(position) === ',') challenge.token = candidate;
 		else position = start;

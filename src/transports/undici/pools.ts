@@ -126,6 +126,17 @@ export class UndiciPools {
 		const {identity, connectionOwner, proxy} = wanted;
 		const owner =
 			proxy === undefined ? connectionOwner : `${connectionOwner ?? ''} through ${proxy.url.origin}`;
+		// Nothing is made where it is there already, which is so for every request but the first.
+		const known = this.#groups
+			.get(owner === undefined ? none : route.rule)
+			?.get(owner ?? '')
+			?.get(identity ?? none)
+			?.get(route.trust ?? none);
+		return known ?? this.#makeGroup(route, wanted, owner);
+	}
+
+	#makeGroup(route: Route, wanted: Wanted, owner: string | undefined): PoolGroup {
+		const {identity} = wanted;
 		const agents = (url: URL): NodeAgent => agentFor(route, url, wanted, owner, this.#callers);
 		const settings = {connect: connectorOf(agents), allowH2: identity === undefined && owner === undefined};
 		// Nobody will ask for it again, and with it would stay a private key.
