@@ -68,6 +68,8 @@ export interface Route {
 		| undefined;
 	readonly trust?: TrustStore | undefined;
 	readonly events: Events;
+	/** What tells its way out from others: connections are shared with routes of the same one only. */
+	readonly way: object;
 	/** The TLS agent for an identity under this hop's trust store, in the place of the caller's. */
 	agentFor(identity: Identity | undefined, callers?: CallersAgent): Agent;
 	/** The agent for plain http to a URL. */

@@ -68,6 +68,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	#isClosed = false;
 	/** The origins of which {@link tellUnmatched} has told. */
 	readonly #told = new Set<string>();
+	readonly #waysWithin = new WeakMap<object, object>();
 	/** Plans by rule and trust store: there are few, and making one for each request would be waste. */
 	readonly #routes = new Map<BoundRule | undefined, Map<TrustStore | undefined, Route>>();
 
@@ -144,8 +145,17 @@ export class HostRuleRouter implements SwitchableRouter {
 
 	/** What was not allowed to go over plain http to other machines does not, whatever a proxy says. */
 	staysHere(rule: BoundRule | undefined, {protocol, hostname}: Place): boolean {
-		if (protocol !== 'http:' || rule?.carriesCredential !== true) return false;
-		return !rule.info.allowInsecure && isLoopback(hostname);
+		return protocol === 'http:' && rule !== undefined && mustStay(rule) && isLoopback(hostname);
+	}
+
+	/** The same way for rules of which plain http stays on this machine. */
+	#wayWithin(way: object): object {
+		let within = this.#waysWithin.get(way);
+		if (within === undefined) {
+			within = {};
+			this.#waysWithin.set(way, within);
+		}
+		return within;
 	}
 
 	/** From now on every request is an error. */
@@ -200,6 +210,7 @@ export class HostRuleRouter implements SwitchableRouter {
 				rule,
 				trust,
 				events: this.#events,
+				way: rule !== undefined && mustStay(rule) ? this.#wayWithin(way) : way,
 				agentFor: (identity, callers) =>
 					this.#agents.for(identity, trust, {callers, way: this.#ways.besides(callers, way)}),
 				ownAgentFor: (owner, target, identity, through) =>
@@ -224,4 +235,9 @@ export class HostRuleRouter implements SwitchableRouter {
 	carriesCredential(url: URL, method: string): boolean {
 		return this.ruleFor(url, method)?.carriesCredential ?? false;
 	}
+}
+
+/** Whether plain http is allowed only because it does not leave this machine. */
+function mustStay({carriesCredential, info}: BoundRule): boolean {
+	return carriesCredential && !info.allowInsecure;
 }

@@ -10,13 +10,18 @@ export interface Challenge {
 	readonly parameters: ReadonlyMap<string, string>;
 }
 
-// A run of characters each, from where it is looked for: a token of Kerberos has thousands.
-const spaces = /[ \t]*/y;
-const separators = /[ \t,]*/y;
+/** Of the characters of ASCII, those that a pattern takes: a token of Kerberos has thousands to look at. */
+function setOf(pattern: RegExp): Uint8Array {
+	return Uint8Array.from({length: 128}, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
+}
+
+const space = setOf(/[ \t]/);
+const separator = setOf(/[ \t,]/);
+const equalsSign = setOf(/=/);
 /** RFC 9110 section 5.6.2. */
-const tokenText = /[!#$%&'*+.^_`|~\dA-Za-z-]*/y;
+const tokenCharacter = setOf(/[!#$%&'*+.^_`|~\dA-Za-z-]/);
 /** RFC 9110 section 11.2, `token68`: also the characters of base64. */
-const token68Text = /[\w.~+/-]*=*/y;
+const token68Character = setOf(/[\w.~+/-]/);
 
 /** The challenges of a header, of the scheme alone where one is named, in the order of the server. */
 export function parseChallenges(header: string | string[] | undefined, scheme?: string): Challenge[] {
@@ -37,19 +42,17 @@ export function parseParameters(header: string | string[] | undefined): Readonly
 function* readChallenges(header: string): Generator<Challenge> {
 	let position = 0;
 	let challenge: {scheme: string; token: string; parameters: Map<string, string>} | undefined;
-	const skip = (pattern: RegExp): void => {
-		pattern.lastIndex = position;
-		pattern.test(header);
-		position = pattern.lastIndex;
+	const skip = (characters: Uint8Array): void => {
+		while (position < header.length && characters[header.charCodeAt(position)] === 1) position++;
 	};
-	const take = (pattern: RegExp): string => {
+	const take = (characters: Uint8Array): string => {
 		const start = position;
-		skip(pattern);
+		skip(characters);
 		return header.slice(start, position);
 	};
 	while (position < header.length) {
-		skip(separators);
-		const word = take(tokenText);
+		skip(separator);
+		const word = take(tokenCharacter);
 		if (word === '') {
 			// Not a word: a quoted string that belongs to a parameter, or nonsense. Pass over it.
 			if (header.charAt(position) === '"') position = endOfQuotedString(header, position);
@@ -57,18 +60,18 @@ function* readChallenges(header: string): Generator<Challenge> {
 			continue;
 		}
 		const afterWord = position;
-		skip(spaces);
+		skip(space);
 		if (header.charAt(position) === '=') {
 			// `name=value`: a parameter of the challenge before.
 			position++;
-			skip(spaces);
+			skip(space);
 			let value: string;
 			if (header.charAt(position) === '"') {
 				const start = position;
 				position = endOfQuotedString(header, start);
 				value = unquote(header.slice(start, position));
 			} else {
-				value = take(tokenText);
+				value = take(tokenCharacter);
 			}
 			const name = word.toLowerCase();
 			if (challenge?.parameters.has(name) === false) challenge.parameters.set(name, value);
@@ -78,8 +81,8 @@ function* readChallenges(header: string): Generator<Challenge> {
 		challenge = {scheme: word, token: '', parameters: new Map()};
 		if (position === afterWord) continue;
 		const start = position;
-		const candidate = take(token68Text);
-		skip(spaces);
+		const candidate = take(token68Character) + take(equalsSign);
+		skip(space);
 		// Otherwise what follows the scheme is a parameter, not a token.
 		if (position >= header.length || header.charAt(position) === ',') challenge.token = candidate;
 		else position = start;

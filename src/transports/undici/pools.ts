@@ -66,12 +66,15 @@ export class PoolGroup {
 	}
 }
 
+/** The groups of one owner and identity, by trust store and by way out. */
+type ByTrust = Map<unknown, Map<object, PoolGroup>>;
+
 /** Stands for "no rule's own", "no identity" and "the system's roots" among the keys. */
 const none = Symbol('none');
 
 export class UndiciPools {
-	/** By rule and owner, or neither; then by identity and trust store. */
-	readonly #groups = new Map<unknown, Map<string, Map<unknown, Map<unknown, PoolGroup>>>>();
+	/** By rule and owner, or neither; then by identity, trust store and way out. */
+	readonly #groups = new Map<unknown, Map<string, Map<unknown, ByTrust>>>();
 	readonly #retired = new WeakSet<Identity>();
 	readonly #ways: Ways;
 	/** Whose client certificate and limits the connections have. */
@@ -131,7 +134,8 @@ export class UndiciPools {
 			.get(owner === undefined ? none : route.rule)
 			?.get(owner ?? '')
 			?.get(identity ?? none)
-			?.get(route.trust ?? none);
+			?.get(route.trust ?? none)
+			?.get(route.way);
 		return known ?? this.#makeGroup(route, wanted, owner);
 	}
 
@@ -145,7 +149,8 @@ export class UndiciPools {
 		const byOwner = entry(this.#groups, owner === undefined ? none : route.rule, () => new Map());
 		const byIdentity = entry(byOwner, owner ?? '', () => new Map());
 		const byTrust = entry(byIdentity, identity ?? none, () => new Map());
-		return entry(byTrust, route.trust ?? none, () => new PoolGroup({...settings, keeps: true}));
+		const byWay = entry(byTrust, route.trust ?? none, () => new Map());
+		return entry(byWay, route.way, () => new PoolGroup({...settings, keeps: true}));
 	}
 
 	/** Let the connections of `identity` end: idle ones now, those in use when their requests are through. */
@@ -153,7 +158,7 @@ export class UndiciPools {
 		this.#retired.add(identity);
 		for (const pools of this.#living()) pools.retire(identity);
 		for (const byIdentity of this.#identities()) {
-			for (const group of byIdentity.get(identity)?.values() ?? []) group.close().catch(() => {});
+			for (const group of groupsIn(byIdentity.get(identity))) group.close().catch(() => {});
 			byIdentity.delete(identity);
 		}
 	}
@@ -181,15 +186,17 @@ export class UndiciPools {
 		return [...this.#others].map(pools => pools.deref()).filter(pools => pools !== undefined);
 	}
 
-	#identities(): Map<unknown, Map<unknown, PoolGroup>>[] {
+	#identities(): Map<unknown, ByTrust>[] {
 		return [...this.#groups.values()].flatMap(byOwner => [...byOwner.values()]);
 	}
 
 	#all(): PoolGroup[] {
-		return this.#identities().flatMap(byIdentity =>
-			[...byIdentity.values()].flatMap(byTrust => [...byTrust.values()]),
-		);
+		return this.#identities().flatMap(byIdentity => [...byIdentity.values()].flatMap(groupsIn));
 	}
+}
+
+function groupsIn(byTrust: ByTrust | undefined): PoolGroup[] {
+	return [...(byTrust?.values() ?? [])].flatMap(byWay => [...byWay.values()]);
 }
 
 function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
