@@ -12,7 +12,15 @@ export const layers: readonly (readonly string[])[] = [
 	['src/testing/'],
 	['src/cern/'],
 	['src/integrations/'],
-	['src/index.ts', 'src/gatepass.ts', 'src/rule-status.ts', 'src/define-config.ts'],
+	[
+		'src/index.ts',
+		'src/gatepass.ts',
+		'src/configured-gatepass.ts',
+		'src/explain-request.ts',
+		'src/gatepass-interface.ts',
+		'src/rule-status.ts',
+		'src/define-config.ts',
+	],
 	['src/container.ts'],
 	['src/diagnose/'],
 	['src/observability/logger.ts', 'src/observability/telemetry.ts'],
@@ -38,7 +46,13 @@ export const layers: readonly (readonly string[])[] = [
 	['src/x509/'],
 	['src/files/'],
 	['src/name-command.ts'],
-	['src/errors.ts', 'src/version.ts', 'src/observability/redact.ts', 'src/observability/decode-text.ts'],
+	[
+		'src/errors.ts',
+		'src/version.ts',
+		'src/observability/redact.ts',
+		'src/observability/redact-query.ts',
+		'src/observability/decode-text.ts',
+	],
 	['src/diagnostics/'],
 ];
 

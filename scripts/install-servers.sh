@@ -11,7 +11,7 @@ packages=(
 	bind9 bind9-dnsutils python3-certbot-dns-rfc2136
 	libnss3-tools gnutls-bin default-jre-headless oidc-agent-cli bsdutils
 	xrootd-server xrootd-server-plugins xrootd-plugins
-	radosgw ceph-mon ceph-osd
+	radosgw ceph-mon ceph-osd awscli bindfs iproute2
 	python3-requests python3-requests-kerberos
 	wget git libwww-perl liblwp-protocol-https-perl default-jdk-headless davix chromium wrk
 	gfal2-util-scripts python3-gfal2-util gfal2-plugin-http gfal2-plugin-file xrootd-client xrootd-client-http-plugins

@@ -3,19 +3,19 @@
  * registered there takes the place of what would be registered here.
  */
 import 'reflect-metadata';
+import type {Got} from 'got';
 import {type DependencyContainer, type InjectionToken, container as rootContainer} from 'tsyringe';
 import {AuthenticatorFactory, InstallerFactory} from './certificates/factories.ts';
 import {type Certificates, lazyCertificates} from './certificates/lazy.ts';
 import type {Configuration} from './config/configuration.ts';
+import type {LoadedConfiguration} from './config/load.ts';
 import {StrategyNotFoundError} from './errors.ts';
 import {converseWithProxy} from './hop/proxy-rule.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
-import {fileFetcher} from './http/fetch-file.ts';
-import {GotHttpClient} from './http/http-client.ts';
 import type {JudgeChain} from './identities/checks.ts';
-import {IdentityStore} from './identities/identity-store.ts';
+import {lazyIdentities, loadIdentityStore} from './identities/lazy.ts';
 import {Events} from './observability/events.ts';
 import {WorkloadApis as OpenWorkloadApis} from './spiffe/workload-api.ts';
 import {
@@ -36,12 +36,11 @@ import {
 } from './strategy/index.ts';
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
-import {openTlsBy} from './tls/open-tls.ts';
 import {Ways} from './tls/ways.ts';
 import {openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
 import {UndiciPools} from './transports/undici/pools.ts';
-import {TrustStores, usualListFolder} from './trust/trust-stores.ts';
+import {noTrustStores, type TrustLookup} from './trust/no-trust-stores.ts';
 
 /** The strategies that need no registration. Each is loaded when a rule names it. */
 export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyClass>>> = {
@@ -49,8 +48,11 @@ export const builtInStrategies: Readonly<Record<string, () => Promise<StrategyCl
 	chain: async () => (await import('../strategies/chain/index.ts')).ChainStrategy,
 	command: async () => (await import('../strategies/command/index.ts')).CommandStrategy,
 	digest: async () => (await import('../strategies/digest/index.ts')).DigestStrategy,
-	'grid-certificate': async () =>
-		(await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy,
+	'grid-certificate': async () => {
+		// It says in one step how a certificate was chosen.
+		await loadIdentityStore();
+		return (await import('../strategies/grid-certificate/index.ts')).GridCertificateStrategy;
+	},
 	'http-signature': async () => (await import('../strategies/http-signature/index.ts')).HttpSignatureStrategy,
 	kerberos: async () => (await import('../strategies/kerberos/index.ts')).KerberosStrategy,
 	'kerberos-stub': async () => (await import('../strategies/kerberos-stub/index.ts')).KerberosStubStrategy,
@@ -94,12 +96,11 @@ export interface ComposeSettings {
 	readonly events?: Events | undefined;
 }
 
-/** Put together the services and rules of a configuration. */
-export function compose(
-	configuration: Configuration,
-	strategyOf: (name: string) => StrategyClass | undefined,
+/** Put together the services and rules of a configuration. What its rules do not need is not loaded. */
+export async function compose(
+	{configuration, strategyOf, hasOwnStrategies}: LoadedConfiguration,
 	{parent = rootContainer, store, events = new Events()}: ComposeSettings = {},
-): Composition {
+): Promise<Composition> {
 	const {environment, folder, hostRules} = configuration;
 	const container = parent.createChildContainer();
 	const provide = <Service>(token: InjectionToken<Service>, create: () => Service): Service => {
@@ -107,20 +108,17 @@ export function compose(
 		return container.resolve(token);
 	};
 
+	// Of a user's own strategies nobody knows what they ask in one step.
+	if (hasOwnStrategies) await loadIdentityStore();
 	// Loaded at the first request of gatepass's own.
 	const got = async () => (await import('got')).default;
 	const workloadApis = new OpenWorkloadApis();
-	const trust = new TrustStores(configuration.trust, {
-		fetchList: fileFetcher(got),
-		listFolder: usualListFolder(environment),
-		events,
-		workloadApis,
-	});
+	const trust = await openTrustStores(configuration, {got, events, workloadApis});
 	const agents = new TlsAgents();
 	const owned = new OwnedAgents();
 	const ways = new Ways(configuration.proxy, {
 		environment,
-		openTls: openTlsBy(agents, trust),
+		openTls: async url => (await import('./tls/open-tls.ts')).openTlsBy(agents, trust)(url),
 		// The rules are made below, by what is made with the ways.
 		converse(proxy, method, attempt) {
 			const rule = router.ruleForProxy(proxy);
@@ -130,10 +128,19 @@ export function compose(
 	const pools = new UndiciPools(ways);
 	provide(WorkloadApis, () => workloadApis);
 	provide(Environment, () => environment);
-	const http = provide(
-		HttpClient,
-		() => new GotHttpClient(got, trust, agents, configuration.tokenRequest, ways),
-	);
+	const http = provide(HttpClient, (): HttpClient => {
+		const load = async (): Promise<HttpClient> => {
+			const {GotHttpClient} = await import('./http/http-client.ts');
+			return new GotHttpClient(got, trust, agents, configuration.tokenRequest, ways);
+		};
+		let client: Promise<HttpClient> | undefined;
+		return {
+			async fetch(url, init) {
+				client ??= load();
+				return (await client).fetch(url, init);
+			},
+		};
+	});
 	provide(Identities, () => {
 		const passphrases = container.isRegistered(Passphrases, true)
 			? container.resolve(Passphrases)
@@ -145,7 +152,8 @@ export function compose(
 		};
 		const judge: JudgeChain = chain => trust.judgeIdentity(chain);
 		const lineages = configuration.certificates.folder;
-		return new IdentityStore(folder, environment, {events, retire, passphrases, judge, lineages});
+		const services = {events, retire, passphrases, judge, lineages};
+		return lazyIdentities(({IdentityStore}) => new IdentityStore(folder, environment, services), retire);
 	});
 	// What a caller registered is the caller's to close.
 	const ownsTokens = !container.isRegistered(TokenCache, true);
@@ -264,6 +272,25 @@ export function compose(
 			}
 		},
 	};
+}
+
+interface TrustServices {
+	readonly got: () => Promise<Got>;
+	readonly events: Events;
+	readonly workloadApis: OpenWorkloadApis;
+}
+
+async function openTrustStores(
+	{trust, environment}: Configuration,
+	{got, ...services}: TrustServices,
+): Promise<TrustLookup> {
+	if (trust.length === 0) return noTrustStores;
+	const [{TrustStores, usualListFolder}, {fileFetcher}] = await Promise.all([
+		import('./trust/trust-stores.ts'),
+		import('./http/fetch-file.ts'),
+	]);
+	const lists = {fetchList: fileFetcher(got), listFolder: usualListFolder(environment)};
+	return new TrustStores(trust, {...lists, ...services});
 }
 
 /** What goes wrong with one part keeps no other open. */

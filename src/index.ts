@@ -25,13 +25,8 @@ export type {Diagnosis, Stage, StageName} from './diagnose/stage.ts';
 export type {DiagnosticCode} from './diagnostics/codes.ts';
 export type {AnyDiagnosticCode, Diagnostic, Finding, Severity} from './diagnostics/diagnostic.ts';
 export * from './errors.ts';
-export {
-	type Authorization,
-	type AuthorizeOptions,
-	createGatepass,
-	type Gatepass,
-	type GatepassSettings,
-} from './gatepass.ts';
+export {createGatepass} from './gatepass.ts';
+export type {Authorization, AuthorizeOptions, Gatepass, GatepassSettings} from './gatepass-interface.ts';
 export type {Candidate, Explanation} from './host-rules/explain.ts';
 export type {Checkpoint} from './installers/checkpoints.ts';
 export type {DeployedLineage, Enhancements, Installer} from './installers/installer.ts';

@@ -16,6 +16,7 @@ import {AccountKey} from '../issuers/acme/jws.ts';
 import {type StoredAccount, StoredAccounts} from '../lineages/certbot/accounts.ts';
 import type {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
+import {Turns} from './turns.ts';
 
 /** What `register` takes. */
 export interface RegisterOptions {
@@ -40,6 +41,7 @@ const rollover = '.rollover';
 export class AccountKeeper {
 	readonly #parts: ManagerParts;
 	readonly #folder: CertbotFolder;
+	readonly #turns = new Turns();
 
 	constructor(parts: ManagerParts, folder: CertbotFolder) {
 		this.#parts = parts;
@@ -51,7 +53,12 @@ export class AccountKeeper {
 	 *
 	 * @param id which one, where there may be several.
 	 */
-	async find(id: string | undefined, options: RegisterOptions): Promise<FoundAccount> {
+	find(id: string | undefined, options: RegisterOptions): Promise<FoundAccount> {
+		// Two orders at once are not to make two accounts.
+		return this.#turns.take(true, () => this.#find(id, options));
+	}
+
+	async #find(id: string | undefined, options: RegisterOptions): Promise<FoundAccount> {
 		const {settings, connect} = this.#parts;
 		const server = serverOf(this.#parts, options.server);
 		const accounts = new StoredAccounts(this.#folder, server);

@@ -1,7 +1,7 @@
 /** When a certificate is to be renewed. */
-import type {X509Certificate} from 'node:crypto';
 import type {RenewalInformation} from '../issuers/acme/renewal-information.ts';
 import type {ConfigObject} from '../lineages/certbot/config-object.ts';
+import type {CertificateDates} from '../x509/quick-look.ts';
 
 /** What is remembered of a lineage between runs: the section `gatepass` of its configuration. Milliseconds since 1970. */
 export interface RenewalState {
@@ -22,14 +22,19 @@ const [minute, day] = [60_000, 86_400_000];
 const pauses = [minute, 10 * minute, 100 * minute];
 
 export function readState(configuration: ConfigObject): RenewalState {
+	return stateIn(key => configuration.text(section, key));
+}
+
+/** @param text gives the values of the section `gatepass`. */
+export function stateIn(text: (key: string) => string | undefined): RenewalState {
 	const time = (key: string): number | undefined => {
-		const value = Date.parse(configuration.text(section, key) ?? '');
+		const value = Date.parse(text(key) ?? '');
 		return Number.isNaN(value) ? undefined : value;
 	};
 	const [nextAttempt, renewAt, askAgainAt] = ['next_attempt', 'renew_at', 'ask_again_at'].map(time);
-	const serialNumber = configuration.text(section, 'serial_number');
+	const serialNumber = text('serial_number');
 	return {
-		attempts: Number(configuration.text(section, 'attempts')) || 0,
+		attempts: Number(text('attempts')) || 0,
 		...(nextAttempt !== undefined && {nextAttempt}),
 		...(renewAt !== undefined && {renewAt}),
 		...(askAgainAt !== undefined && {askAgainAt}),
@@ -48,7 +53,7 @@ export function writeState(configuration: ConfigObject, state: RenewalState): vo
 }
 
 /** When to renew by lifetime alone: with a third of it left, half where it is under ten days. */
-export function renewalByLifetime({validFromDate, validToDate}: X509Certificate): number {
+export function renewalByLifetime({validFromDate, validToDate}: CertificateDates): number {
 	const lifetime = validToDate.getTime() - validFromDate.getTime();
 	return validToDate.getTime() - lifetime / (lifetime < 10 * day ? 2 : 3);
 }
@@ -59,7 +64,7 @@ export function chooseMoment({start, end}: RenewalInformation, random = Math.ran
 }
 
 /** Whether to ask the server when to renew: at first, for a new certificate, and when it said so, within half a day. */
-export function wantsInformation(state: RenewalState, certificate: X509Certificate, now: number): boolean {
+export function wantsInformation(state: RenewalState, certificate: CertificateDates, now: number): boolean {
 	return (
 		state.serialNumber !== certificate.serialNumber ||
 		state.askAgainAt === undefined ||
@@ -70,7 +75,7 @@ export function wantsInformation(state: RenewalState, certificate: X509Certifica
 /** What the server said, as it is remembered. A moment that was chosen before stays, if it still lies in the window. */
 export function rememberInformation(
 	state: RenewalState,
-	certificate: X509Certificate,
+	certificate: CertificateDates,
 	information: RenewalInformation | undefined,
 	now: number,
 ): RenewalState {
@@ -94,7 +99,7 @@ export function rememberInformation(
 
 /** When a certificate is to be renewed, and why then. Failures put it off. */
 export function dueAt(
-	certificate: X509Certificate,
+	certificate: CertificateDates,
 	state: RenewalState,
 ): {readonly at: number; readonly reason: string} {
 	const isCurrent = state.serialNumber === certificate.serialNumber;

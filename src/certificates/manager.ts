@@ -26,11 +26,19 @@ import {parsePrivateKey} from '../x509/private-keys.ts';
 import {AccountKeeper, type RegisterOptions} from './accounts.ts';
 import {keepCredentials, removeCredentials} from './dns-credentials.ts';
 import {writeState} from './due.ts';
+import {HookRun} from './hook-run.ts';
 import {type ObtainOptions, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
-import {giveKeyUp, type RenewalParameters, readParameters, writeParameters} from './renewal-parameters.ts';
-import {type RenewalResult, Renewing, type RenewOptions} from './renewing.ts';
+import {
+	giveKeyUp,
+	noteRevoked,
+	type RenewalParameters,
+	readParameters,
+	writeParameters,
+} from './renewal-parameters.ts';
+import {type Look, type RenewalResult, Renewing, type RenewOptions} from './renewing.ts';
 import {type LineageStatus, statusesIn, statusOf} from './status.ts';
+import {FolderTurns, Turns} from './turns.ts';
 
 /** A certificate that stands on its own. PEM, each; the key is a secret. */
 export interface IssuedCertificate {
@@ -51,6 +59,11 @@ export interface AdoptedCertificate {
 	readonly lineage: LineageStatus;
 }
 
+const knownEnhancements: readonly string[] = ['redirect', 'hsts', 'stapling', 'headers'];
+
+/** Milliseconds between two looks of `autoRenew`, however soon something is due. */
+const shortestPause = 1000;
+
 /** Obtains, renews, deploys and revokes the certificates of one folder. */
 export class CertificateManager {
 	readonly #parts: ManagerParts;
@@ -59,6 +72,12 @@ export class CertificateManager {
 	readonly #ordering: Ordering;
 	readonly #renewing: Renewing;
 	readonly #checkpoints: Checkpoints;
+	readonly #turns = new FolderTurns(work => this.#locked(work));
+	/** Installers change files of others: one after the other. */
+	readonly #deploying = new Turns();
+	/** Names of lineages that are being made. */
+	readonly #taken = new Set<string>();
+	readonly #naming = new Turns();
 
 	constructor(parts: ManagerParts) {
 		const {folder} = parts.settings;
@@ -120,24 +139,57 @@ export class CertificateManager {
 			});
 		}
 		this.#prepare(options.server);
-		return this.#changing(async () => {
+		return this.#turns.alongside(async () => {
 			const derived = first.value.replace(/^\*\./, '').replaceAll(':', '-');
-			const free = name ?? (await Lineage.freeName(this.#folder, derived));
-			// Looked at before anything is ordered: an order counts.
+			const free = await this.#takeName(name, derived);
+			try {
+				return await this.#enroll(free, identifiers, options);
+			} finally {
+				this.#taken.delete(free);
+			}
+		});
+	}
+
+	/** The name of a new lineage, which is nobody else's from here on. Looked at before anything is ordered: an order counts. */
+	#takeName(name: string | undefined, derived: string): Promise<string> {
+		return this.#naming.take(true, async () => {
+			const free = name ?? (await Lineage.freeName(this.#folder, derived, this.#taken));
+			if (this.#taken.has(free)) throw beingMade(free);
 			await Lineage.checkFree(this.#folder, free);
-			const {key, obtained, account} = await this.#ordering.forLineage(free, identifiers, undefined, options);
+			this.#taken.add(free);
+			return free;
+		});
+	}
+
+	async #enroll(
+		name: string,
+		identifiers: Parameters<Ordering['obtain']>[1],
+		options: ObtainOptions,
+	): Promise<LineageStatus | undefined> {
+		const hooks = new HookRun(this.#parts, false, options.signal);
+		await hooks.before(options);
+		let lineage: Lineage | undefined;
+		try {
+			const {key, obtained, account} = await this.#ordering.forLineage(name, identifiers, undefined, options);
 			if (options.dryRun === true) return undefined;
-			const lineage = await Lineage.create(this.#folder, free, versionFiles(obtained, key), {});
+			lineage = await Lineage.create(this.#folder, name, versionFiles(obtained, key), {});
 			const parameters = this.#parameters(options, account.stored.id);
 			writeParameters(lineage.configuration, {
 				...parameters,
-				authenticator: await keepCredentials(this.#folder, free, parameters.authenticator),
+				authenticator: await keepCredentials(this.#folder, name, parameters.authenticator),
 			});
 			await lineage.save();
-			await this.#ordering.finish(free);
+			await this.#ordering.finish(name);
 			if (this.#parts.settings.installer !== undefined) await this.#deploy(lineage);
-			return statusOf(lineage);
-		});
+			await hooks.deployed(this.#folder.live(name), domainsOf(await lineage.certificate()), options);
+		} catch (error) {
+			hooks.failed(identifiers.map(({value}) => value));
+			throw error;
+		} finally {
+			await hooks.after();
+		}
+		const status = await statusOf(lineage);
+		return {...status, warnings: [...status.warnings, ...hooks.warnings]};
 	}
 
 	/**
@@ -176,7 +228,7 @@ export class CertificateManager {
 
 	/** Renew what is due. A failure of one keeps no other from being renewed. */
 	async renew(options: RenewOptions = {}): Promise<RenewalResult> {
-		return this.#changing(() => this.#renewing.renew(options));
+		return (await this.#look(options)).result;
 	}
 
 	/**
@@ -201,14 +253,16 @@ export class CertificateManager {
 				: (await this.#accounts.find(account, {server})).account;
 			const connection = this.#parts.connect(serverOf(this.#parts, server));
 			await revokeCertificate(connection, certificate, {signer, ...rest});
+			noteRevoked(lineage.configuration, certificate.serialNumber);
 			// Nobody takes it any more: renewed at the next look, unless it is given up.
-			if (rest.reason === 'cessationOfOperation' || rest.reason === 'affiliationChanged') return;
-			writeState(lineage.configuration, {
-				attempts: 0,
-				serialNumber: certificate.serialNumber,
-				renewAt: Date.now(),
-				askAgainAt: Date.now() + 43_200_000,
-			});
+			if (rest.reason !== 'cessationOfOperation' && rest.reason !== 'affiliationChanged') {
+				writeState(lineage.configuration, {
+					attempts: 0,
+					serialNumber: certificate.serialNumber,
+					renewAt: Date.now(),
+					askAgainAt: Date.now() + 43_200_000,
+				});
+			}
 			if (rest.reason === 'keyCompromise') giveKeyUp(lineage.configuration, certificate.serialNumber);
 			await lineage.save();
 		});
@@ -257,12 +311,24 @@ export class CertificateManager {
 		await this.#changing(async () => this.#deploy(await Lineage.open(this.#folder, name), installer));
 	}
 
-	/** Have the web server redirect, announce https and so on, where it shows these names. */
+	/**
+	 * Have the web server redirect, announce https and so on, where it shows these names. What is there already is no error.
+	 *
+	 * @throws {GatepassError} for an enhancement that there is not, or that the installer has not.
+	 */
 	async enhance(
 		domains: readonly string[],
 		enhancements: Enhancements,
 		installer?: InstallerSettings,
 	): Promise<void> {
+		const unknown = Object.keys(enhancements).find(name => !knownEnhancements.includes(name));
+		if (unknown !== undefined) {
+			throw new GatepassError({
+				code: 'setting-unknown',
+				what: `There is no enhancement '${unknown}'`,
+				hint: `There are ${knownEnhancements.join(', ')}`,
+			});
+		}
 		await this.#changing(async () => {
 			const made = this.#installer(installer);
 			if (made.enhance === undefined) {
@@ -328,23 +394,30 @@ export class CertificateManager {
 	/**
 	 * Renew what is due, again and again, inside of this process. It keeps no process alive that has nothing else to do.
 	 *
-	 * @param options `interval`: milliseconds between looks. Default: an hour.
+	 * @param options `interval`: milliseconds between looks at most: what is due before is seen to when it is. Default: an hour.
 	 */
 	autoRenew({interval = 3_600_000}: {readonly interval?: number} = {}): {stop(): void} {
 		const ended = new AbortController();
 		const {signal} = ended;
 		let timer: NodeJS.Timeout | undefined;
 		const look = async (): Promise<void> => {
+			let due: number | undefined;
 			try {
-				const {failed} = await this.renew({signal});
-				for (const {name, error} of failed) {
+				const {result, next} = await this.#look({signal});
+				due = next;
+				for (const {name, error} of result.failed) {
 					this.#parts.report?.({kind: 'failed', name, detail: error.message});
 				}
 			} catch (error) {
 				// Another program is at it, or the folder cannot be read: the next look may go better.
 				if (!signal.aborted) this.#parts.report?.({kind: 'failed', detail: (error as Error).message});
 			}
-			if (!signal.aborted) timer = setTimeout(() => void look(), interval).unref();
+			// A retry in a minute is due in a minute.
+			const pause = Math.min(
+				interval,
+				Math.max((due ?? Number.POSITIVE_INFINITY) - Date.now(), shortestPause),
+			);
+			if (!signal.aborted) timer = setTimeout(() => void look(), pause).unref();
 		};
 		void look();
 		return {
@@ -361,7 +434,9 @@ export class CertificateManager {
 		options: ObtainOptions,
 	): Promise<IssuedCertificate> {
 		this.#prepare(options.server);
-		const {account} = await this.#changing(() => this.#accounts.find(undefined, {server: options.server}));
+		const {account} = await this.#turns.alongside(() =>
+			this.#accounts.find(undefined, {server: options.server}),
+		);
 		const {certificate, chain, fullchain} = await this.#ordering.obtain(account, identifiers, key, options);
 		return {certificate, chain, fullchain};
 	}
@@ -372,7 +447,7 @@ export class CertificateManager {
 	}
 
 	async #deploy(lineage: Lineage, installer?: InstallerSettings): Promise<void> {
-		await this.#installer(installer).deploy(await deployed(lineage));
+		await this.#deploying.take(true, async () => this.#installer(installer).deploy(await deployed(lineage)));
 	}
 
 	#installer(settings = this.#parts.settings.installer) {
@@ -418,22 +493,43 @@ export class CertificateManager {
 			preferredChain: options.preferredChain ?? settings.preferredChain,
 			profile: options.profile ?? settings.profile,
 			deployHook: options.deployHook,
+			preHook: options.preHook,
+			postHook: options.postHook,
+			preferredChallenges: options.preferredChallenges,
+			allowSubset: options.allowSubset,
 		};
 	}
 
-	async #changing<Result>(work: () => Promise<Result>): Promise<Result> {
+	#look(options: RenewOptions): Promise<Look> {
+		return this.#changing(() => this.#renewing.renew(options));
+	}
+
+	/** Alone: also what this manager is told meanwhile waits. */
+	#changing<Result>(work: () => Promise<Result>): Promise<Result> {
+		return this.#turns.alone(work);
+	}
+
+	async #locked(work: () => Promise<void>): Promise<void> {
 		await this.#folder.prepare();
 		const told = (detail: string): void => this.#parts.report?.({kind: 'recovered', detail});
-		return withLock(this.#folder.path, async () =>
+		await withLock(this.#folder.path, async () =>
 			recovering(this.#folder, told, async () => {
 				for (const title of await this.#checkpoints.recover()) {
 					told(`took back '${title}', which was not brought to its end`);
 				}
 				await this.#accounts.settle();
-				return work();
+				await work();
 			}),
 		);
 	}
+}
+
+function beingMade(name: string): GatepassError {
+	return new GatepassError({
+		code: 'lineage-exists',
+		what: `A certificate '${name}' is being obtained already`,
+		hint: 'Choose another name, or wait for that one',
+	});
 }
 
 async function deployed(lineage: Lineage): Promise<DeployedLineage> {

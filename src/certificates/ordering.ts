@@ -1,8 +1,9 @@
 /** Orders certificates as the configuration and the caller say, so that an interrupted order can go on. */
 import {type KeyObject, X509Certificate} from 'node:crypto';
-import type {CertificateSettings} from '../config/certificate-settings.ts';
+import type {AuthenticatorSettings, CertificateSettings} from '../config/certificate-settings.ts';
 import {AcmeError} from '../errors.ts';
 import type {Account} from '../issuers/acme/account.ts';
+import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
 import {generateCertificateKey} from '../issuers/acme/certificate-request.ts';
 import {type ObtainedCertificate, obtainCertificate, type Progress} from '../issuers/acme/obtain.ts';
 import type {Identifier} from '../issuers/acme/order.ts';
@@ -10,6 +11,7 @@ import type {CertbotFolder} from '../lineages/certbot/folder.ts';
 import type {AccountKeeper, FoundAccount} from './accounts.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {PendingOrders} from './pending.ts';
+import {Turns} from './turns.ts';
 import {checkForClients, refusePublicAuthority} from './usable.ts';
 
 /** What a caller says about one certificate, over what the configuration says about all. */
@@ -26,8 +28,13 @@ export interface ObtainOptions
 	readonly allowSubset?: boolean;
 	/** Try it all, and keep nothing. */
 	readonly dryRun?: boolean;
-	/** Run after each renewal: `RENEWED_LINEAGE` and `RENEWED_DOMAINS` say of what. */
+	/** Run once the certificate is there, and after each renewal: `RENEWED_LINEAGE` and `RENEWED_DOMAINS` say of what. */
 	readonly deployHook?: string;
+	/** Run before it is ordered, now and at renewals; and afterwards, whatever came of it. */
+	readonly preHook?: string;
+	readonly postHook?: string;
+	/** Until when it is to last, in milliseconds since 1970, where the authority lets one say so. Not for renewals. */
+	readonly notAfter?: number;
 	readonly onProgress?: (progress: Progress) => void;
 	readonly signal?: AbortSignal;
 }
@@ -52,6 +59,10 @@ export class Ordering {
 	readonly #parts: ManagerParts;
 	readonly #accounts: AccountKeeper;
 	readonly #pending: PendingOrders;
+	/** Those in use, by their settings. */
+	readonly #shared = new Map<string, {readonly authenticator: Authenticator; users: number}>();
+	/** Challenges that are answered by people and commands, one order at a time. */
+	readonly #turns = new Turns();
 
 	constructor(parts: ManagerParts, folder: CertbotFolder, accounts: AccountKeeper) {
 		this.#parts = parts;
@@ -99,6 +110,26 @@ export class Ordering {
 		}
 	}
 
+	/** Orders that say the same at the same time share what answers their challenges, such as a port; others wait. */
+	async #with<Result>(
+		settings: AuthenticatorSettings | undefined,
+		work: (authenticators: readonly Authenticator[]) => Promise<Result>,
+	): Promise<Result> {
+		if (settings === undefined) return work([]);
+		const made = this.#parts.makeAuthenticator(settings);
+		if (made.isShareable !== true) return this.#turns.take(true, () => work([made]));
+		const key = JSON.stringify(settings);
+		const shared = this.#shared.get(key) ?? {authenticator: made, users: 0};
+		this.#shared.set(key, shared);
+		shared.users += 1;
+		try {
+			return await work([shared.authenticator]);
+		} finally {
+			shared.users -= 1;
+			if (shared.users === 0) this.#shared.delete(key);
+		}
+	}
+
 	/** Order with a key, or with a request that somebody else made. */
 	async obtain(
 		account: Account,
@@ -111,7 +142,7 @@ export class Ordering {
 			onOrder?: (orderUrl: string) => Promise<void>;
 		} = {},
 	): Promise<ObtainedCertificate> {
-		const {settings, makeAuthenticator, connect} = this.#parts;
+		const {settings, connect} = this.#parts;
 		const server = serverOf(this.#parts, options.server);
 		if (settings.identityOnly) refusePublicAuthority(server);
 		const connection = connect(server);
@@ -121,20 +152,23 @@ export class Ordering {
 			chosen !== undefined && Object.keys(chosen).length === 1 && settings.authenticator?.name === chosen.name
 				? settings.authenticator
 				: chosen;
-		const obtained = await obtainCertificate(connection, account, {
-			identifiers,
-			key,
-			authenticators: authenticator === undefined ? [] : [makeAuthenticator(authenticator)],
-			preferredChallenges: options.preferredChallenges,
-			preferredChain: options.preferredChain ?? settings.preferredChain,
-			profile: options.profile ?? settings.profile,
-			allowSubset: options.allowSubset,
-			replaces: more.replaces,
-			resume: more.resume,
-			onProgress: options.onProgress,
-			onOrder: ({url}) => more.onOrder?.(url),
-			signal: options.signal,
-		});
+		const obtained = await this.#with(authenticator, authenticators =>
+			obtainCertificate(connection, account, {
+				identifiers,
+				key,
+				authenticators,
+				preferredChallenges: options.preferredChallenges,
+				preferredChain: options.preferredChain ?? settings.preferredChain,
+				profile: options.profile ?? settings.profile,
+				allowSubset: options.allowSubset,
+				replaces: more.replaces,
+				notAfter: options.notAfter,
+				resume: more.resume,
+				onProgress: options.onProgress,
+				onOrder: ({url}) => more.onOrder?.(url),
+				signal: options.signal,
+			}),
+		);
 		if (settings.identityOnly) {
 			const [leaf, ...chain] = certificatesIn(obtained.fullchain);
 			if (leaf !== undefined) checkForClients(leaf, chain, connection.place);

@@ -24,7 +24,8 @@ type Factories<Made> = Readonly<Record<string, (options: never) => Made>>;
 
 const authenticators: Factories<Authenticator> = {
 	'http-01': (options: {address?: string; port?: number}) => new StandaloneAuthenticator(options),
-	webroot: ({path}: {path: string}) => new WebrootAuthenticator(path),
+	webroot: ({path, paths}: {path: string; paths?: Readonly<Record<string, string>>}) =>
+		new WebrootAuthenticator(path, paths),
 	'tls-alpn-01': (options: {address?: string; port?: number}) => new TlsAlpnAuthenticator(options),
 	'dns-command': (options: CommandSettings) => new CommandAuthenticator(options),
 	'dns-update': (options: DnsUpdateSettings) =>
@@ -33,6 +34,7 @@ const authenticators: Factories<Authenticator> = {
 	'dns-persist-01': () => ({
 		name: 'dns-persist-01',
 		challenges: ['dns-persist-01'],
+		isShareable: true,
 		perform: async () => async () => {},
 	}),
 };

@@ -22,6 +22,10 @@ export interface RenewalParameters {
 	readonly preferredChain?: string | undefined;
 	readonly profile?: string | undefined;
 	readonly deployHook?: string | undefined;
+	readonly preHook?: string | undefined;
+	readonly postHook?: string | undefined;
+	readonly preferredChallenges?: readonly string[] | undefined;
+	readonly allowSubset?: boolean | undefined;
 }
 
 export function readParameters(configuration: ConfigObject): Partial<RenewalParameters> {
@@ -42,6 +46,10 @@ export function readParameters(configuration: ConfigObject): Partial<RenewalPara
 		preferredChain: text('preferred_chain'),
 		profile: text('required_profile') ?? text('preferred_profile') ?? configuration.text(own, 'profile'),
 		deployHook: text('renew_hook'),
+		preHook: text('pre_hook'),
+		postHook: text('post_hook'),
+		preferredChallenges: readList(configuration, own, 'preferred_challenges'),
+		...(text('allow_subset_of_names') === 'True' && {allowSubset: true}),
 	};
 }
 
@@ -56,8 +64,13 @@ export function writeParameters(configuration: ConfigObject, parameters: Renewal
 	set('reuse_key', reuseKey === true ? 'True' : undefined);
 	set('preferred_chain', preferredChain);
 	set('renew_hook', deployHook);
+	set('pre_hook', parameters.preHook);
+	set('post_hook', parameters.postHook);
+	set('allow_subset_of_names', parameters.allowSubset === true ? 'True' : undefined);
 	// Not among certbot's: versions before 5 would drop it at a renewal.
 	configuration.set(own, 'profile', profile);
+	// certbot would not read a lineage with challenges that it does not know.
+	configuration.set(own, 'preferred_challenges', parameters.preferredChallenges);
 	if (authenticator !== undefined) writeAuthenticator(configuration, authenticator);
 }
 
@@ -70,9 +83,27 @@ export function isKeyGivenUp(configuration: ConfigObject, serialNumber: string):
 	return configuration.text(own, 'key_given_up') === serialNumber;
 }
 
+/** The certificate with this serial number was revoked. */
+export function noteRevoked(configuration: ConfigObject, serialNumber: string): void {
+	configuration.set(own, 'revoked', serialNumber);
+}
+
+export function isKnownRevoked(configuration: ConfigObject, serialNumber: string): boolean {
+	return configuration.text(own, 'revoked') === serialNumber;
+}
+
 /** Whether certbot can renew it: it has no word for some authenticators. */
 export function isForCertbot(configuration: ConfigObject): boolean {
 	return configuration.text(own, 'authenticator') === undefined;
+}
+
+function readList(
+	configuration: ConfigObject,
+	where: readonly string[],
+	key: string,
+): readonly string[] | undefined {
+	const value = configuration.value(where, key);
+	return value === undefined ? undefined : [value].flat();
 }
 
 function readAuthenticator(configuration: ConfigObject): AuthenticatorSettings | undefined {
@@ -86,16 +117,20 @@ function readAuthenticator(configuration: ConfigObject): AuthenticatorSettings |
 			return {name: 'http-01', ...(port > 0 && {port}), address: text('http01_address') || undefined};
 		}
 		case 'webroot': {
-			const [domain] = configuration.keys(['renewalparams', 'webroot_map']);
-			const mapped =
-				domain === undefined ? undefined : configuration.text(['renewalparams', 'webroot_map'], domain);
-			const path = mapped ?? [configuration.value(section, 'webroot_path') ?? []].flat()[0];
-			return path === undefined ? undefined : {name: 'webroot', path};
+			const map = ['renewalparams', 'webroot_map'];
+			const paths = Object.fromEntries(
+				configuration.keys(map).map(domain => [domain, configuration.text(map, domain) ?? '']),
+			);
+			const [first] = Object.values(paths);
+			const path = first ?? readList(configuration, section, 'webroot_path')?.[0];
+			if (path === undefined) return undefined;
+			const areSame = Object.values(paths).every(one => one === path);
+			return {name: 'webroot', path, ...(!areSame && {paths})};
 		}
 		case 'manual': {
 			const auth = text('manual_auth_hook');
 			if (auth === undefined) return {name: 'manual'};
-			const challenges = [configuration.value(section, 'pref_challs') ?? []].flat();
+			const challenges = readList(configuration, section, 'pref_challs') ?? [];
 			return {
 				name: 'dns-command',
 				auth,
@@ -130,10 +165,12 @@ function writeAuthenticator(configuration: ConfigObject, settings: Authenticator
 		case 'webroot':
 			set('authenticator', 'webroot');
 			set('webroot_path', [String(options.path)]);
+			for (const [domain, path] of Object.entries((options.paths ?? {}) as Record<string, string>))
+				configuration.set([...section, 'webroot_map'], domain, path);
 			break;
 		case 'dns-command':
 			set('authenticator', 'manual');
-			set('pref_challs', ['dns-01']);
+			set('pref_challs', (options.challenges as string[] | undefined) ?? ['dns-01']);
 			set('manual_auth_hook', String(options.auth));
 			if (options.cleanup !== undefined) set('manual_cleanup_hook', String(options.cleanup));
 			break;

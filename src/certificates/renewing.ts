@@ -1,14 +1,24 @@
 /** Renews what is due: hooks around all of it, each lineage on its own, failures remembered. */
 import {createPrivateKey, X509Certificate} from 'node:crypto';
-import {setTimeout as pause} from 'node:timers/promises';
+import {setTimeout as pause, setImmediate as turn} from 'node:timers/promises';
 import type {AcmeError} from '../errors.ts';
-import {hooksIn, runHook} from '../installers/hooks.ts';
 import {identifierOf} from '../issuers/acme/certificate-request.ts';
+import {inLanes} from '../issuers/acme/lanes.ts';
 import type {Progress} from '../issuers/acme/obtain.ts';
 import {fetchRenewalInformation, renewalIdentifier} from '../issuers/acme/renewal-information.ts';
 import type {CertbotFolder} from '../lineages/certbot/folder.ts';
+import {glanceAt} from '../lineages/certbot/glance.ts';
 import {domainsOf, Lineage, versionFiles} from '../lineages/certbot/lineage.ts';
-import {afterFailure, dueAt, readState, rememberInformation, wantsInformation, writeState} from './due.ts';
+import {
+	afterFailure,
+	dueAt,
+	readState,
+	rememberInformation,
+	stateIn,
+	wantsInformation,
+	writeState,
+} from './due.ts';
+import {HookRun} from './hook-run.ts';
 import type {ObtainOptions, Ordered, Ordering} from './ordering.ts';
 import {type ManagerParts, serverOf} from './parts.ts';
 import {isKeyGivenUp, readParameters} from './renewal-parameters.ts';
@@ -38,6 +48,17 @@ export interface RenewalResult {
 	readonly warnings: readonly string[];
 }
 
+/** What came of a look, and when the next one is worth while: milliseconds since 1970. */
+export interface Look {
+	readonly result: RenewalResult;
+	readonly next: number | undefined;
+}
+
+/** Lineages that are renewed at once. Orders of authenticators that are not for several go one by one all the same. */
+const lanes = 6;
+/** After so many quick looks, others get their turn. */
+const looksAtOnce = 64;
+
 export class Renewing {
 	readonly #parts: ManagerParts;
 	readonly #folder: CertbotFolder;
@@ -60,28 +81,63 @@ export class Renewing {
 	}
 
 	/** A failure of one keeps no other from being renewed. */
-	async renew({name, ...options}: RenewOptions): Promise<RenewalResult> {
-		const {signal} = options;
+	async renew({name, ...options}: RenewOptions): Promise<Look> {
+		const {signal, force = false, dryRun = false} = options;
+		const names = name === undefined ? await this.#folder.names() : [name];
 		const run = new Run(this.#parts, this.#told, signal);
-		for (const each of name === undefined ? await this.#folder.names() : [name]) {
+		const open: string[] = [];
+		for (const [index, each] of names.entries()) {
+			if (force || dryRun || !this.#isSurelyNotDue(each, run)) open.push(each);
+			else run.skipped(each);
+			if (index % looksAtOnce === looksAtOnce - 1) await turn();
 			signal?.throwIfAborted();
+		}
+		// Each waits with its hooks for those before it, so that they run in the order of the names.
+		const ends = open.map(() => Promise.withResolvers<void>());
+		await inLanes(open, lanes, async (each, index) => {
+			signal?.throwIfAborted();
+			const before = ends[index - 1]?.promise ?? Promise.resolve();
 			let lineage: Lineage | undefined;
 			try {
 				lineage = await Lineage.open(this.#folder, each);
-				await this.#renewIfDue(lineage, options, run);
+				await this.#renewIfDue(lineage, options, run, before);
 			} catch (error) {
 				if (signal?.aborted === true) throw error;
 				await run.failed(each, error as Error, lineage);
+			} finally {
+				void before.then(ends[index]?.resolve);
 			}
-		}
-		return run.finish();
+		});
+		return run.finish(names);
 	}
 
-	async #renewIfDue(lineage: Lineage, options: Omit<RenewOptions, 'name'>, run: Run): Promise<void> {
+	/** By a quick look: most of many are not. What is unusual, or was not renewed in time, is looked at in full. */
+	#isSurelyNotDue(name: string, run: Run): boolean {
+		const glance = glanceAt(this.#folder, name);
+		if (glance === undefined) return false;
+		const {certificate, remembered} = glance;
+		const state = stateIn(key => remembered.get(key));
+		const now = Date.now();
+		if (state.attempts > 0) return false;
+		if (this.#parts.settings.renewalInformation) {
+			if (wantsInformation(state, certificate, now)) return false;
+			run.next(state.askAgainAt);
+		}
+		const {at} = dueAt(certificate, state);
+		run.next(at);
+		return now < at;
+	}
+
+	async #renewIfDue(
+		lineage: Lineage,
+		options: Omit<RenewOptions, 'name'>,
+		run: Run,
+		before: Promise<void>,
+	): Promise<void> {
 		const {force = false, dryRun = false, jitter = true, onProgress, signal} = options;
 		const {name} = lineage;
 		if (!force && !dryRun) {
-			if (!(await this.#isDue(lineage, signal))) {
+			if (!(await this.#isDue(lineage, signal, run))) {
 				run.skipped(name);
 				// Put off by failures: authorities send no mail any more, so this is who tells.
 				if (readState(lineage.configuration).attempts > 0) await run.late(lineage);
@@ -89,21 +145,25 @@ export class Renewing {
 			}
 			if (jitter) await pause(Math.random() * this.#parts.settings.jitter, undefined, {signal});
 		}
-		await run.begin();
+		await run.begin(lineage);
 		await this.#renew(lineage, {
 			dryRun,
 			...(onProgress !== undefined && {onProgress: progress => onProgress({...progress, name})}),
 			...(signal !== undefined && {signal}),
 		});
+		await before;
 		await run.renewed(lineage, this.#folder.live(name), dryRun);
 	}
 
 	/** Ask the server when to renew, where it is time to ask; then look at the clock. */
-	async #isDue(lineage: Lineage, signal: AbortSignal | undefined): Promise<boolean> {
+	async #isDue(lineage: Lineage, signal: AbortSignal | undefined, run: Run): Promise<boolean> {
 		const certificate = await lineage.certificate();
 		let state = readState(lineage.configuration);
 		const now = Date.now();
-		if (state.attempts > 0 && state.nextAttempt !== undefined && now < state.nextAttempt) return false;
+		if (state.attempts > 0 && state.nextAttempt !== undefined && now < state.nextAttempt) {
+			run.next(state.nextAttempt);
+			return false;
+		}
 		if (this.#parts.settings.renewalInformation && wantsInformation(state, certificate, now)) {
 			const {server} = readParameters(lineage.configuration);
 			const connection = this.#parts.connect(serverOf(this.#parts, server));
@@ -115,7 +175,9 @@ export class Renewing {
 			writeState(lineage.configuration, state);
 			await lineage.save();
 		}
-		return now >= dueAt(certificate, state).at;
+		const {at} = dueAt(certificate, state);
+		run.next(at);
+		return now >= at;
 	}
 
 	async #renew(lineage: Lineage, options: ObtainOptions): Promise<void> {
@@ -164,27 +226,32 @@ export class Renewing {
 class Run {
 	readonly #parts: ManagerParts;
 	readonly #told: Set<string>;
-	readonly #signal: AbortSignal | undefined;
+	readonly #hooks: HookRun;
 	readonly #result = {
 		renewed: [] as string[],
 		failed: [] as {name: string; error: Error}[],
 		skipped: [] as string[],
-		warnings: [] as string[],
 	};
-	readonly #domains = {renewed: [] as string[], failed: [] as string[]};
+	readonly #late: string[] = [];
 	#hasBegun = false;
+	#next: number | undefined;
 
 	constructor(parts: ManagerParts, told: Set<string>, signal: AbortSignal | undefined) {
 		this.#parts = parts;
 		this.#told = told;
-		this.#signal = signal;
+		this.#hooks = new HookRun(parts, true, signal);
+	}
+
+	/** Something is to be done then. */
+	next(time: number | undefined): void {
+		if (time === undefined || time < Date.now()) return;
+		this.#next = Math.min(this.#next ?? time, time);
 	}
 
 	/** Something is renewed: run what comes before, once. */
-	async begin(): Promise<void> {
-		if (this.#hasBegun) return;
+	async begin(lineage: Lineage): Promise<void> {
 		this.#hasBegun = true;
-		await this.#hooks('pre', [this.#parts.settings.hooks.before], {});
+		await this.#hooks.before(readParameters(lineage.configuration));
 	}
 
 	skipped(name: string): void {
@@ -197,12 +264,9 @@ class Run {
 		if (isDryRun) return;
 		const certificate = await lineage.certificate();
 		const domains = domainsOf(certificate);
-		this.#domains.renewed.push(...domains);
 		const notAfter = certificate.validToDate.getTime();
 		this.#parts.report?.({kind: 'renewed', name, detail: `renewed ${name}`, notAfter});
-		const own = readParameters(lineage.configuration).deployHook;
-		const variables = {RENEWED_LINEAGE: live, RENEWED_DOMAINS: domains.join(' ')};
-		await this.#hooks('deploy', [own, this.#parts.settings.hooks.deploy], variables);
+		await this.#hooks.deployed(live, domains, readParameters(lineage.configuration));
 	}
 
 	/** A certificate that should have been renewed by now is told of, once as long as nothing changes. */
@@ -210,7 +274,7 @@ class Run {
 		const certificate = await lineage.certificate();
 		for (const sentence of latenessOf(certificate)) {
 			const detail = `${lineage.name}: ${sentence}`;
-			this.#result.warnings.push(detail);
+			this.#late.push(detail);
 			const key = `${certificate.serialNumber} ${sentence}`;
 			if (this.#told.has(key)) continue;
 			this.#told.add(key);
@@ -222,31 +286,27 @@ class Run {
 	async failed(name: string, error: Error, lineage: Lineage | undefined): Promise<void> {
 		this.#result.failed.push({name, error});
 		const certificate = await lineage?.certificate().catch(() => undefined);
-		this.#domains.failed.push(...(certificate === undefined ? [name] : domainsOf(certificate)));
-		if (lineage !== undefined && certificate !== undefined) await this.late(lineage);
+		this.#hooks.failed(certificate === undefined ? [name] : domainsOf(certificate));
+		if (lineage === undefined || certificate === undefined) return;
+		this.next(readState(lineage.configuration).nextAttempt);
+		await this.late(lineage);
 	}
 
-	async finish(): Promise<RenewalResult> {
-		if (this.#hasBegun) {
-			const {renewed, failed} = this.#domains;
-			const variables = {RENEWED_DOMAINS: renewed.join(' '), FAILED_DOMAINS: failed.join(' ')};
-			await this.#hooks('post', [this.#parts.settings.hooks.after], variables);
-		}
-		return this.#result;
-	}
-
-	async #hooks(
-		kind: 'pre' | 'deploy' | 'post',
-		own: readonly (string | undefined)[],
-		variables: Readonly<Record<string, string>>,
-	): Promise<void> {
-		for (const hook of [...(await hooksIn(this.#parts.settings.folder, kind)), ...own]) {
-			const failure =
-				hook === undefined || hook === '' ? undefined : await runHook(hook, variables, this.#signal);
-			if (failure === undefined) continue;
-			this.#result.warnings.push(failure);
-			this.#parts.report?.({kind: 'hook-failed', detail: failure});
-		}
+	/** @param names in whose order it is told. */
+	async finish(names: readonly string[]): Promise<Look> {
+		if (this.#hasBegun) await this.#hooks.after();
+		const place = new Map(names.map((name, index) => [name, index]));
+		const inOrder = (one: string, other: string): number => (place.get(one) ?? 0) - (place.get(other) ?? 0);
+		const {renewed, failed, skipped} = this.#result;
+		return {
+			result: {
+				renewed: renewed.sort(inOrder),
+				failed: failed.sort((one, other) => inOrder(one.name, other.name)),
+				skipped: skipped.sort(inOrder),
+				warnings: [...this.#late, ...this.#hooks.warnings],
+			},
+			next: this.#next,
+		};
 	}
 }
 

@@ -3,7 +3,7 @@ import type {X509Certificate} from 'node:crypto';
 import type {CertbotFolder} from '../lineages/certbot/folder.ts';
 import {domainsOf, Lineage} from '../lineages/certbot/lineage.ts';
 import {dueAt, readState} from './due.ts';
-import {isForCertbot} from './renewal-parameters.ts';
+import {isForCertbot, isKnownRevoked} from './renewal-parameters.ts';
 
 /** Milliseconds before its end from which on a certificate that was not renewed is told of. */
 const soon = 7 * 86_400_000;
@@ -23,6 +23,8 @@ export interface LineageStatus {
 	readonly paths: Readonly<Record<'cert' | 'chain' | 'fullchain' | 'privkey', string>>;
 	/** Whether certbot could renew it, too. */
 	readonly isForCertbot: boolean;
+	/** Whether gatepass had it revoked. */
+	readonly isRevoked: boolean;
 	/** What needs a person's attention. */
 	readonly warnings: readonly string[];
 }
@@ -32,7 +34,9 @@ export async function statusOf(lineage: Lineage): Promise<LineageStatus> {
 	const state = readState(lineage.configuration);
 	const {at, reason} = dueAt(certificate, state);
 	const [notBefore, notAfter] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()];
+	const isRevoked = isKnownRevoked(lineage.configuration, certificate.serialNumber);
 	const warnings = [
+		...(isRevoked ? ['it is revoked'] : []),
 		...latenessOf(certificate),
 		...(state.attempts > 0 ? [`its renewal failed ${state.attempts} times in a row`] : []),
 	];
@@ -47,6 +51,7 @@ export async function statusOf(lineage: Lineage): Promise<LineageStatus> {
 		version,
 		paths: lineage.paths,
 		isForCertbot: isForCertbot(lineage.configuration),
+		isRevoked,
 		warnings,
 	};
 }
@@ -86,6 +91,7 @@ function damaged(name: string, reason: string): LineageStatus {
 		version: 0,
 		paths: {cert: '', chain: '', fullchain: '', privkey: ''},
 		isForCertbot: false,
+		isRevoked: false,
 		warnings: [reason],
 	};
 }

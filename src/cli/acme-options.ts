@@ -46,6 +46,8 @@ export interface AcmeOptions extends GlobalOptions {
 	readonly profile?: string;
 	readonly dryRun?: boolean;
 	readonly deployHook?: string;
+	readonly preHook?: string;
+	readonly postHook?: string;
 }
 
 /** Where certificates are kept, and the server. */
@@ -110,7 +112,8 @@ function parseSeconds(text: string): number {
 
 /** What the options say of one certificate. */
 export function obtainOptions(options: AcmeOptions): ObtainOptions {
-	const {keyType, preferredChallenges, reuseKey, preferredChain, profile, dryRun, deployHook} = options;
+	const {keyType, preferredChallenges, reuseKey, preferredChain, profile, dryRun} = options;
+	const {deployHook, preHook, postHook} = options;
 	const authenticator = authenticatorOf(options);
 	return {
 		...(keyType !== undefined && {keyType: keyTypeOf(options)}),
@@ -121,6 +124,8 @@ export function obtainOptions(options: AcmeOptions): ObtainOptions {
 		...(profile !== undefined && {profile}),
 		...(dryRun !== undefined && {dryRun}),
 		...(deployHook !== undefined && {deployHook}),
+		...(preHook !== undefined && {preHook}),
+		...(postHook !== undefined && {postHook}),
 	};
 }
 
@@ -218,6 +223,7 @@ export async function withCertificates<Result>(
 		return loadConfiguration({...request, config: {cache: {url: 'memory:'}}});
 	});
 	const binding = bindingOf(options);
+	const authenticator = authenticatorOf(options);
 	const {server, configDir, email, agreeTos} = options;
 	const certificates: CertificateSettings = {
 		...loaded.configuration.certificates,
@@ -226,10 +232,12 @@ export async function withCertificates<Result>(
 		...(email !== undefined && {email}),
 		...(agreeTos === true && {termsOfServiceAgreed: true}),
 		...(binding !== undefined && {externalAccountBinding: binding}),
+		...(authenticator !== undefined && {authenticator}),
 	};
 	const parent = root.createChildContainer();
 	parent.register<AuthenticatorFactory>(token, {useValue: await manualFactory(options.json)});
-	const composition = compose({...loaded.configuration, certificates}, loaded.strategyOf, {parent});
+	const configuration = {...loaded.configuration, certificates};
+	const composition = await compose({...loaded, configuration}, {parent});
 	try {
 		return await work(composition.certificates, certificates);
 	} finally {

@@ -11,6 +11,7 @@ interface EnhanceOptions extends AcmeOptions {
 	readonly redirect?: boolean;
 	readonly hsts?: boolean;
 	readonly stapleOcsp?: boolean;
+	readonly header?: Readonly<Record<string, string>>;
 }
 
 export function addCertDeployCommands(group: Command): void {
@@ -38,17 +39,25 @@ export function addCertDeployCommands(group: Command): void {
 			.requiredOption('-d, --domain <names>', 'the names, with commas')
 			.option('--redirect', 'lead from http to https')
 			.option('--hsts', 'tell browsers to come by https only')
-			.option('--staple-ocsp', "show the authority's word that the certificate is not revoked"),
+			.option('--staple-ocsp', "show the authority's word that the certificate is not revoked")
+			.option('--header <line>', "a header of each answer, such as 'X-Frame-Options: DENY'", collectHeader),
 	)
 		.addHelpText('after', examples('gatepass cert enhance -d www.example.org --redirect --hsts'))
 		.action(async (_own: unknown, own: Command) => {
-			const {domain, redirect, hsts, stapleOcsp, ...options} = optionsOf<EnhanceOptions>(own);
-			if (redirect !== true && hsts !== true && stapleOcsp !== true) {
-				throw new UsageError('Say what to add: --redirect, --hsts or --staple-ocsp');
+			const {
+				domain,
+				redirect,
+				hsts,
+				stapleOcsp,
+				header: headers,
+				...options
+			} = optionsOf<EnhanceOptions>(own);
+			if (redirect !== true && hsts !== true && stapleOcsp !== true && headers === undefined) {
+				throw new UsageError('Say what to add: --redirect, --hsts, --staple-ocsp or --header');
 			}
 			const domains = domain.split(',').map(name => name.trim());
 			await withCertificates(options, async certificates => {
-				await certificates.enhance(domains, {redirect, hsts, stapling: stapleOcsp});
+				await certificates.enhance(domains, {redirect, hsts, stapling: stapleOcsp, headers});
 				if (options.json) printJson({enhanced: domains});
 				else print(`${paint('green', '✔')} enhanced ${domains.join(', ')}`);
 			});
@@ -93,6 +102,17 @@ export function addCertDeployCommands(group: Command): void {
 
 function describe({at, title, files}: Checkpoint): string {
 	return [`${describeTime(at)}  ${title}`, ...files.map(file => `  ${shortPath(file)}`)].join('\n');
+}
+
+function collectHeader(
+	text: string,
+	before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+	// RFC 9110 section 5.
+	const [, name, value] = /^([\w!#$%&'*+.^`|~-]+):\s*([\x20-\x7e]+)$/.exec(text) ?? [];
+	if (name === undefined || value === undefined)
+		throw new InvalidArgumentError("It is no header. Write it as 'Name: value'.");
+	return {...before, [name]: value.trim()};
 }
 
 function parseCount(text: string): number {

@@ -1,12 +1,12 @@
 /** `gatepass cert list`: the identities in the folders where they are kept. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {LineageStatus} from '../certificates/status.ts';
 import type {ListedIdentity} from '../lineages/list.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {type AcmeOptions, withCertificates} from './acme-options.ts';
 import {toOption} from './cert-request.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
+import {describeRenewed, type RenewedCertificate, renewedCertificates} from './renewed-certificates.ts';
 import {examples, optionsOf} from './settings.ts';
 import {renderTable} from './table.ts';
 import {renderTimeline} from './timeline.ts';
@@ -44,29 +44,10 @@ export function addCertListCommand(group: Command): void {
 			const listed = await Promise.all(folders.map(folder => listIdentity(folder)));
 			const identities = listed.filter(identity => identity !== undefined);
 			// Folders that were named are all that is asked for.
-			const renewed = named.length === 0 ? await renewedCertificates(options) : [];
+			const renewed = named.length === 0 ? await withCertificates(options, renewedCertificates) : [];
 			if (json) printJson([...identities, ...renewed]);
 			else print(await describeAll(identities, renewed, folders));
 		});
-}
-
-/** What an ACME server issued, as `--json` shows it beside identities. */
-interface RenewedCertificate extends Omit<LineageStatus, 'due'> {
-	readonly kind: 'lineage';
-	/** Whether it is to be renewed now. */
-	readonly due: boolean;
-	/** When it is, in milliseconds since 1970. */
-	readonly renewAt: number;
-}
-
-async function renewedCertificates(options: AcmeOptions): Promise<RenewedCertificate[]> {
-	const statuses = await withCertificates(options, certificates => certificates.list());
-	return statuses.map(({due, ...status}) => ({
-		kind: 'lineage',
-		...status,
-		due: Date.now() >= due,
-		renewAt: due,
-	}));
 }
 
 async function describeAll(
@@ -86,32 +67,10 @@ async function describeAll(
 	return parts.join('\n\n');
 }
 
-async function describeRenewed(renewed: readonly RenewedCertificate[]): Promise<string> {
-	return renderTable(
-		['  name', 'valid until', 'renewed'],
-		renewed.map(({name, notAfter, renewAt, due, warnings}) => {
-			const sign = warnings.length > 0 ? paint('red', '✖') : due ? paint('yellow', '!') : paint('green', '✔');
-			const isDamaged = notAfter === 0;
-			return [
-				`${sign} ${name}`,
-				isDamaged ? '' : describeTime(notAfter),
-				isDamaged ? '' : describeTime(renewAt),
-			];
-		}),
-		renewed.map(({domains, warnings, isForCertbot}) =>
-			[
-				...(domains.length === 0 ? [] : [domains.join(', ')]),
-				...(isForCertbot || domains.length === 0 ? [] : ['certbot has no authenticator for it']),
-				...warnings,
-			].join('; '),
-		),
-	);
-}
-
 async function describe(identities: readonly ListedIdentity[], folders: readonly string[]): Promise<string> {
 	if (identities.length === 0) {
 		const places = folders.length === 0 ? 'in the usual places' : `in ${folders.map(shortPath).join(', ')}`;
-		return `There is no certificate ${places}. 'gatepass cert import' takes one over, 'gatepass cert request' asks for one.`;
+		return `There is no certificate ${places}. 'gatepass cert import' takes one over, 'gatepass cert request' asks for one, 'gatepass cert obtain' gets one from an ACME server.`;
 	}
 	return renderTable(
 		['  name', 'kind', 'valid until', 'folder'],

@@ -9,9 +9,11 @@ import {type AcmeOptions, addOrderOptions, obtainOptions, withCertificates} from
 import {canAsk} from './cert-questions.ts';
 import {confirmTerms} from './cert-register.ts';
 import {UsageError} from './failure.ts';
+import {interruptible} from './interruption.ts';
 import {ObtainProgress} from './obtain-progress.ts';
-import {describeTime, paint, print, printAsItIs, printJson, shortPath} from './output.ts';
+import {describeTime, note, paint, print, printAsItIs, printJson, shortPath} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
+import {wrap} from './wrap.ts';
 
 interface ObtainCommandOptions extends AcmeOptions {
 	readonly domain?: readonly string[];
@@ -36,7 +38,9 @@ export function addCertObtainCommand(group: Command): void {
 		.option('--cert-path <file>', 'where to write the certificate with its chain, too')
 		.option('--key-path <file>', 'where to write its key, too, for its owner only')
 		.option('--allow-subset-of-names', 'leave out names that cannot be proven')
-		.option('--deploy-hook <command>', 'run after each renewal');
+		.option('--pre-hook <command>', 'run before it is ordered, now and at renewals')
+		.option('--deploy-hook <command>', 'run once it is there, now and after each renewal')
+		.option('--post-hook <command>', 'run afterwards, whatever came of it');
 	addOrderOptions(command)
 		.addHelpText(
 			'after',
@@ -65,7 +69,10 @@ export function addCertObtainCommand(group: Command): void {
 					...(options.allowSubsetOfNames === true && {allowSubset: true}),
 				};
 				if (options.csr === undefined) {
-					const status = await certificates.enroll(options.domain ?? [], options.certName, settings);
+					const {domain = [], certName} = options;
+					const status = await interruptible(signal =>
+						certificates.enroll(domain, certName, {...settings, signal}),
+					);
 					if (status !== undefined) {
 						const {certPath, keyPath} = options;
 						if (certPath !== undefined)
@@ -84,10 +91,12 @@ export function addCertObtainCommand(group: Command): void {
 								`  renewed      ${describeTime(status.due)}`,
 							].join('\n'),
 						);
+						for (const warning of status.warnings) note(wrap(warning, `${paint('yellow', '!')} `));
 					}
 					return;
 				}
-				const issued = await certificates.obtainFromCsr(await readCsr(options.csr), settings);
+				const csr = await readCsr(options.csr);
+				const issued = await interruptible(signal => certificates.obtainFromCsr(csr, {...settings, signal}));
 				if (options.certPath !== undefined) await writeNew(options.certPath, issued.fullchain, 0o644);
 				if (options.json) printJson(issued);
 				else if (options.certPath === undefined) printAsItIs(issued.fullchain.trimEnd());

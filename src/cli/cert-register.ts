@@ -139,7 +139,10 @@ export function addCertAccountCommand(group: Command): void {
 		.description('Print what gatepass calls itself towards ACME servers.')
 		.action(async (_own: unknown, own: Command) => {
 			const {userAgent} = await import('../certificates/user-agent.ts');
-			if (optionsOf(own).json) printJson({userAgent: userAgent()});
-			else print(userAgent());
+			const options = optionsOf<AcmeOptions>(own);
+			// Without a configuration, a sample.
+			const name = await withCertificates(options, async (_, settings) => userAgent(settings));
+			if (options.json) printJson({userAgent: name});
+			else print(name);
 		});
 }

@@ -4,6 +4,7 @@ import type {Command} from 'commander';
 import {resolvePath} from '../strategy/paths.ts';
 import {type AcmeOptions, addServerOptions, isMissing, withCertificates} from './acme-options.ts';
 import {exitCodes} from './exit-codes.ts';
+import {interruptible} from './interruption.ts';
 import {ObtainProgress} from './obtain-progress.ts';
 import {count, note, paint, print, printAsItIs, printJson} from './output.ts';
 import {examples, optionsOf} from './settings.ts';
@@ -54,14 +55,17 @@ export function addCertRenewCommand(group: Command): void {
 			}
 			await withCertificates(options, async certificates => {
 				const {show} = new ObtainProgress(options.json);
-				const {renewed, failed, skipped, warnings} = await certificates.renew({
-					...(certName !== undefined && {name: certName}),
-					force: forceRenewal,
-					dryRun,
-					// A person does not want to wait.
-					jitter: process.stdin.isTTY !== true,
-					onProgress: show,
-				});
+				const {renewed, failed, skipped, warnings} = await interruptible(signal =>
+					certificates.renew({
+						...(certName !== undefined && {name: certName}),
+						force: forceRenewal,
+						dryRun,
+						// A person does not want to wait.
+						jitter: process.stdin.isTTY !== true,
+						onProgress: show,
+						signal,
+					}),
+				);
 				if (failed.length > 0) process.exitCode = exitCodes.failed;
 				if (options.json) {
 					const failures = failed.map(({name, error}) => ({name, message: error.message}));
@@ -70,13 +74,17 @@ export function addCertRenewCommand(group: Command): void {
 				}
 				for (const name of renewed)
 					print(`${paint('green', '✔')} ${dryRun ? 'could renew' : 'renewed'} ${name}`);
-				if (skipped.length > 0)
-					print(`${count(skipped.length, 'certificate')} not due: ${skipped.join(', ')}`);
+				if (skipped.length > 0) print(`${count(skipped.length, 'certificate')} not due${namesOf(skipped)}`);
 				for (const {name, error} of failed) note(wrap(`${name}: ${error.message}`, `${paint('red', '✖')} `));
 				for (const warning of warnings) note(wrap(warning, `${paint('yellow', '!')} `));
 				if (renewed.length + skipped.length + failed.length === 0) print('There is no certificate to renew.');
 			});
 		});
+}
+
+/** Of thousands, nobody reads the names: 'cert list' shows them. */
+function namesOf(skipped: readonly string[]): string {
+	return skipped.length > 20 ? '' : `: ${skipped.join(', ')}`;
 }
 
 /** With the options that say where certificates are, by whole paths: neither runs in this folder. */

@@ -5,7 +5,6 @@ import process from 'node:process';
 import type {Configuration} from '../config/configuration.ts';
 import {storeKindOf} from '../config/store-url.ts';
 import {diagnostic, warning} from '../diagnostics/diagnostic.ts';
-import {checkKeyFile as checkRights} from '../identities/checks.ts';
 import {type Finding, ok, told} from './finding.ts';
 
 /** What nobody but the owner may do. */
@@ -13,12 +12,12 @@ const others = 0o077;
 const writeByOthers = 0o022;
 
 /** A private key: at most 0600, or mounted by root for a group of this user. */
-export function checkKeyFile(file: string): Finding[] {
+export async function checkKeyFile(file: string): Promise<Finding[]> {
 	const rights = rightsOf(file);
 	if (rights === undefined) return [];
 	if ((rights & others) === 0)
 		return [ok('key file', `${inOctal(rights)}: only its owner may read it`, file)];
-	if (isAccepted(file)) {
+	if (await isAccepted(file)) {
 		return [ok('key file', `${inOctal(rights)}: root has it for a group to read, and nobody else`, file)];
 	}
 	const what = `Others may read or change it (${inOctal(rights)})`;
@@ -26,7 +25,8 @@ export function checkKeyFile(file: string): Finding[] {
 	return [told('key file', diagnostic({code: 'key-readable-by-others', what, hint, where: file}))];
 }
 
-function isAccepted(file: string): boolean {
+async function isAccepted(file: string): Promise<boolean> {
+	const {checkKeyFile: checkRights} = await import('../identities/checks.ts');
 	try {
 		checkRights(file, statSync(file));
 		return true;

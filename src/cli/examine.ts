@@ -8,17 +8,13 @@ import {type LoadedConfiguration, loadConfiguration} from '../config/load.ts';
 import {builtInStrategies} from '../container.ts';
 import {type Diagnostic, diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {CertificateError, ConfigurationError, GatepassError} from '../errors.ts';
-import {createGatepass} from '../gatepass.ts';
+import {createFromLoaded} from '../gatepass.ts';
 import type {RuleStatus} from '../rule-status.ts';
 import {definitionOf, Identities, type Passphrases} from '../strategy/index.ts';
-import {createTrustSet} from '../trust/trust-stores.ts';
-import {checkBundles} from './check-bundles.ts';
 import {checkClock} from './check-clock.ts';
 import {checkCacheFiles, checkEnvironmentFile, checkKeyFile} from './check-files.ts';
-import {checkNetwork} from './check-network.ts';
 import {checkNode} from './check-node.ts';
 import {checkRules} from './check-rules.ts';
-import {checkTokens} from './check-tokens.ts';
 import {type Finding, ok, told} from './finding.ts';
 import {WatchedIdentities} from './known-identities.ts';
 import {count, describeTime} from './output.ts';
@@ -51,21 +47,24 @@ export async function examine({config, network, passphrases}: Examination): Prom
 	const {file, folder, hostRules} = configuration;
 	const environmentFile = join(folder, '.env');
 	findings.push(describeConfiguration(configuration), ...checkRules(hostRules));
-	findings.push(...checkBundles(configuration.bundles));
-	findings.push(...checkTrust(configuration), ...checkEnvironmentFile(environmentFile));
+	findings.push(...(await checkBundles(configuration)));
+	findings.push(...(await checkTrust(configuration)), ...checkEnvironmentFile(environmentFile));
 	// Before the cache is opened, which sets its rights right and so would hide what they were.
 	findings.push(...checkCacheFiles(configuration.cache));
 	const identities = new WatchedIdentities(configuration, passphrases);
-	findings.push(...(await checkCredentials(config, identities, network ? loaded : undefined)));
+	findings.push(...(await checkCredentials(loaded, identities, network)));
 	for (const key of identities.keys) {
 		// A key that others may read is not used, which was told above.
 		const isTold = findings.some(({hint}) => hint?.includes(`chmod 600 ${key}'`));
-		if (!isTold) findings.push(...checkKeyFile(key));
+		if (!isTold) findings.push(...(await checkKeyFile(key)));
 	}
 	const used = [...identities.identities].flatMap(({files}) => [files.certificate, files.key]);
 	const written = [process.execPath, environmentFile, ...used, ...(file === undefined ? [] : [file])];
 	findings.push(checkClock(written, Date.now()));
-	if (network) findings.push(...(await checkNetwork(urlsOf(loaded), configuration)));
+	if (network) {
+		const {checkNetwork} = await import('./check-network.ts');
+		findings.push(...(await checkNetwork(urlsOf(loaded), configuration)));
+	}
 	return findings;
 }
 
@@ -80,7 +79,14 @@ function describeConfiguration({file, hostRules, trust}: Configuration): Finding
 	return ok('configuration', `it has ${parts.join(' and ')}`, file);
 }
 
-function checkTrust({trust}: Configuration): Finding[] {
+/** Loaded where there is something to look at. */
+async function checkBundles({bundles}: Configuration): Promise<Finding[]> {
+	return bundles.length === 0 ? [] : (await import('./check-bundles.ts')).checkBundles(bundles);
+}
+
+async function checkTrust({trust}: Configuration): Promise<Finding[]> {
+	if (trust.length === 0) return [];
+	const {createTrustSet} = await import('../trust/trust-stores.ts');
 	return trust.flatMap(entry => {
 		// An agent is asked where its identity is looked at.
 		if (entry.workloadApi !== undefined) return [];
@@ -96,18 +102,20 @@ function checkTrust({trust}: Configuration): Finding[] {
 }
 
 async function checkCredentials(
-	config: string | undefined,
+	loaded: LoadedConfiguration,
 	identities: WatchedIdentities,
-	/** For a look at the network. */
-	asked: LoadedConfiguration | undefined,
+	network: boolean,
 ): Promise<Finding[]> {
 	const container = rootContainer.createChildContainer();
 	container.register(Identities, {useValue: identities});
-	const gatepass = await createGatepass({container, ...(config !== undefined && {config})});
+	const gatepass = await createFromLoaded(loaded, {container});
 	const store = watchTokenStore();
 	try {
-		const findings = (await gatepass.status({verify: asked !== undefined})).flatMap(describeCredential);
-		if (asked !== undefined) findings.push(...(await checkTokens(gatepass, asked)));
+		const findings = (await gatepass.status({verify: network})).flatMap(describeCredential);
+		if (network) {
+			const {checkTokens} = await import('./check-tokens.ts');
+			findings.push(...(await checkTokens(gatepass, loaded)));
+		}
 		for (const {files, notBefore, notAfter} of identities.identities) {
 			if (notAfter - Date.now() > Math.min(soon, (notAfter - notBefore) / 3)) continue;
 			const what = `The certificate ends at ${describeTime(notAfter)}`;

@@ -1,7 +1,7 @@
 /** `gatepass explain URL`: which rule is chosen, and of every other rule why it is not. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {Candidate, Difference, Explanation} from '../host-rules/explain.ts';
+import {type Candidate, type Difference, type Explanation, nearestOf} from '../host-rules/explain.ts';
 import {paint, print, printJson, shortPath} from './output.ts';
 import {examples, optionsOf, parseMethod, parseUrl} from './settings.ts';
 import {renderTable} from './table.ts';
@@ -12,7 +12,7 @@ interface ExplainOptions {
 	readonly all?: boolean;
 }
 
-/** More rules than this that do not match are counted, not listed. */
+/** Of more rules than this that do not match, the nearest are listed, and the others counted. */
 const mostOthers = 10;
 
 /** Columns that patterns are brought to; a longer one pushes what stands behind it. */
@@ -59,9 +59,10 @@ async function describe(
 			? `${subject}\nhas no rule: ${refused ? "as the configuration says 'strict: true', that is an error." : 'it is sent as it is, without a credential.'}`
 			: `${subject}\nuses ${paint('cyan', rule.strategy)} by the rule for ${rule.match} (${shortPath(rule.source)}).`;
 	if (candidates.length === 0) return verdict;
-	const others = candidates.filter(({outcome}) => outcome === 'no-match').length;
-	const hide = !all && others > mostOthers;
-	const shown = hide ? candidates.filter(({outcome}) => outcome !== 'no-match') : candidates;
+	const matching = candidates.filter(({outcome}) => outcome !== 'no-match');
+	const hide = !all && candidates.length - matching.length > mostOthers;
+	const shown = hide ? [...matching, ...nearestOf(candidates, mostOthers)] : candidates;
+	const others = candidates.length - shown.length;
 	const parts = [[verdict, ...notes.map(note => `  ${note}`)].join('\n')];
 	if (shown.length > 0) {
 		const isDrawn = process.stdout.isTTY;

@@ -19,5 +19,10 @@ if (major < oldest[0] || (major === oldest[0] && minor < oldest[1])) {
 	);
 	process.exitCode = 1;
 } else {
-	import('./start.ts').then(({start}) => start(process.argv.slice(2)));
+	import('./compile-cache.ts')
+		.then(({keepCompiled}) => {
+			keepCompiled();
+			return import('./start.ts');
+		})
+		.then(({start}) => start(process.argv.slice(2)));
 }

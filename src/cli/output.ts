@@ -54,7 +54,8 @@ export function describeTime(time: number, now = Date.now()): string {
 	return `${absolute} UTC (${describeDistance(time - now)})`;
 }
 
-function describeDistance(milliseconds: number): string {
+/** `in 23 hours`, `2 days ago`. */
+export function describeDistance(milliseconds: number): string {
 	const minutes = milliseconds / 60_000;
 	const format = new Intl.RelativeTimeFormat('en', {numeric: 'always'});
 	if (Math.abs(minutes) < 90) return format.format(Math.round(minutes), 'minute');

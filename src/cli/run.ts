@@ -3,23 +3,12 @@ import process from 'node:process';
 import {styleText} from 'node:util';
 import {Command, CommanderError} from 'commander';
 import {version} from '../version.ts';
-import {addBundleCommand} from './bundle.ts';
-import {addCertCommand} from './cert.ts';
-import {addDoctorCommand} from './doctor.ts';
 import {exitCodes} from './exit-codes.ts';
-import {addExplainCommand} from './explain.ts';
 import {reportFailure, UsageError} from './failure.ts';
-import {addForgetCommand} from './forget.ts';
-import {addInitCommand} from './init.ts';
-import {addRequestCommand} from './request.ts';
-import {addRunCommand} from './run-command.ts';
-import {addServeCommand} from './serve.ts';
-import {addStatusCommand} from './status.ts';
-import {addTokenCommand} from './token.ts';
 
 /** Run the command line. Resolves with the exit code, whatever happens. */
 export async function run(args: readonly string[]): Promise<number> {
-	const program = createProgram(wantsJson(args));
+	const program = await createProgram(args);
 	try {
 		await program.parseAsync(args, {from: 'user'});
 		return Number(process.exitCode ?? exitCodes.done);
@@ -59,7 +48,8 @@ function missingCommand(group: string): UsageError {
 	return new UsageError(`A command is missing. '${group} --help' lists them`);
 }
 
-function createProgram(json: boolean): Command {
+async function createProgram(args: readonly string[]): Promise<Command> {
+	const json = wantsJson(args);
 	const program = new Command('gatepass')
 		.description(
 			'Sends requests with the credential that the host rules of a configuration choose for each URL.',
@@ -79,21 +69,39 @@ function createProgram(json: boolean): Command {
 		.configureOutput({outputError() {}, ...(json && {writeErr() {}})})
 		.exitOverride()
 		.addHelpText('after', overview);
-	const add = [
-		addRequestCommand,
-		addExplainCommand,
-		addTokenCommand,
-		addStatusCommand,
-		addForgetCommand,
-		addServeCommand,
-		addRunCommand,
-		addDoctorCommand,
-		addInitCommand,
-		addCertCommand,
-		addBundleCommand,
-	];
-	for (const addCommand of add) addCommand(program);
+	for (const addCommand of await loadCommands(args)) addCommand(program);
 	return program;
+}
+
+type AddCommand = (program: Command) => void;
+
+/** By name, in the order of the help. With a command comes what it needs to be described; the rest when it is run. */
+const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
+	request: async () => (await import('./request.ts')).addRequestCommand,
+	explain: async () => (await import('./explain.ts')).addExplainCommand,
+	token: async () => (await import('./token.ts')).addTokenCommand,
+	status: async () => (await import('./status.ts')).addStatusCommand,
+	forget: async () => (await import('./forget.ts')).addForgetCommand,
+	serve: async () => (await import('./serve.ts')).addServeCommand,
+	run: async () => (await import('./run-command.ts')).addRunCommand,
+	doctor: async () => (await import('./doctor.ts')).addDoctorCommand,
+	init: async () => (await import('./init.ts')).addInitCommand,
+	cert: async () => (await import('./cert.ts')).addCertCommand,
+	bundle: async () => (await import('./bundle.ts')).addBundleCommand,
+};
+
+/** The command that is named comes alone; all of them, where it is help that is wanted, or nobody can tell. */
+function loadCommands(args: readonly string[]): Promise<AddCommand[]> {
+	const named = firstWord(args);
+	const chosen =
+		named !== undefined && Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands);
+	return Promise.all(chosen.map(load => (load as () => Promise<AddCommand>)()));
+}
+
+/** The first word that is neither an option nor the value of one. */
+function firstWord(args: readonly string[]): string | undefined {
+	const takeValues = ['-c', '--config'];
+	return args.find((arg, index) => !arg.startsWith('-') && !takeValues.includes(args[index - 1] ?? ''));
 }
 
 const overview = `

@@ -13,6 +13,7 @@ interface ServeOptions extends GlobalOptions {
 	readonly accessLog: string;
 	readonly grace: string;
 	readonly printUnits?: string | true;
+	readonly telemetry?: true;
 }
 
 export function addServeCommand(program: Command): void {
@@ -31,6 +32,7 @@ export function addServeCommand(program: Command): void {
 			'-',
 		)
 		.option('--grace <seconds>', 'how long requests may go on when the proxy is stopped', '30')
+		.option('--telemetry', 'record spans and metrics through @opentelemetry/api, for an SDK that is set up')
 		.option('--print-units [scope]', "print units for systemd ('user' or 'system'), and end")
 		.addHelpText(
 			'after',
@@ -75,7 +77,13 @@ async function serve(options: ServeOptions): Promise<void> {
 	const toldToStop = stopped();
 	const activity = new Activity();
 	const load = (): Promise<ServingGatepass> =>
-		createForServing({...(options.config !== undefined && {config: options.config})}, activity.listener);
+		createForServing(
+			{
+				...(options.config !== undefined && {config: options.config}),
+				...(options.telemetry === true && {telemetry: true}),
+			},
+			activity.listener,
+		);
 	let serving = await load();
 	const settingsOf = ({configuration}: ServingGatepass) => configuration.serve;
 	const listen = options.listen === undefined ? undefined : await parseListen(options.listen, serving);

@@ -1,24 +1,22 @@
 /** `gatepass status`: how the credential of each host rule stands. */
 import process from 'node:process';
 import type {Command} from 'commander';
-import type {LineageStatus} from '../certificates/status.ts';
-import type {Gatepass} from '../gatepass.ts';
 import type {RuleStatus} from '../rule-status.ts';
 import {exitCodes} from './exit-codes.ts';
 import {describeTime, paint, print, printJson, shortPath} from './output.ts';
 import {withProgress} from './progress.ts';
+import {describeRenewed, type RenewedCertificate, renewedCertificates} from './renewed-certificates.ts';
 import {examples, optionsOf, withGatepass} from './settings.ts';
 import {renderTable} from './table.ts';
 import {renderTimeline, type TimelineEntry} from './timeline.ts';
-import {wrap} from './wrap.ts';
 
 export function addStatusCommand(program: Command): void {
 	program
 		.command('status')
 		.summary('show how the credential of each rule stands')
 		.description(
-			'Show for each host rule whether its credential is there, and until when. Asks no server, unless told to ' +
-				'--verify. Exit code 1 when a credential is not available.',
+			'Show for each host rule whether its credential is there, and until when, and the certificates that renew ' +
+				'themselves. Asks no server, unless told to --verify. Exit code 1 when a credential is not available.',
 		)
 		.option(
 			'--verify',
@@ -39,11 +37,12 @@ export function addStatusCommand(program: Command): void {
 				const rules = await withProgress('Looking at credentials', !options.json, () =>
 					gatepass.status({verify}),
 				);
-				if (options.json) printJson(rules);
+				// A folder that cannot be read is for `cert list`.
+				const lineages = await renewedCertificates(gatepass.certificates).catch(() => []);
+				if (options.json) printJson([...rules, ...lineages]);
 				else {
-					const lineages = await lineagesOf(gatepass);
 					print(await describe(rules));
-					for (const warning of lineages.flatMap(warningsOf)) print(warning);
+					if (lineages.length > 0) print(`\n${await describeRenewed(lineages)}`);
 					const timeline = timelineOf(rules, lineages);
 					if (process.stdout.isTTY && timeline !== '') print(`\n${timeline}`);
 				}
@@ -52,18 +51,8 @@ export function addStatusCommand(program: Command): void {
 		});
 }
 
-/** Certificates that renew themselves. A folder that cannot be read is for `cert list`. */
-async function lineagesOf({certificates}: Pick<Gatepass, 'certificates'>): Promise<readonly LineageStatus[]> {
-	return certificates.list().catch(() => []);
-}
-
-/** Where one of them needs a person. */
-function warningsOf({name, warnings}: LineageStatus): string[] {
-	return warnings.map(warning => wrap(`${name}: ${warning}`, `${paint('yellow', '!')} `));
-}
-
 /** What expires when, of rules and of certificates that renew themselves; none for one thing alone. */
-function timelineOf(rules: readonly RuleStatus[], lineages: readonly LineageStatus[]): string {
+function timelineOf(rules: readonly RuleStatus[], lineages: readonly RenewedCertificate[]): string {
 	const entries: TimelineEntry[] = [
 		...rules.flatMap(rule =>
 			// A token of ten minutes is no cause for alarm: gatepass gets the next.
@@ -71,7 +60,7 @@ function timelineOf(rules: readonly RuleStatus[], lineages: readonly LineageStat
 				? []
 				: [{label: rule.match, notAfter: rule.expiresAt, colour: colourOf(rule)}],
 		),
-		...lineages.map(({name, notAfter, due}) => ({label: name, notAfter, renewAt: due})),
+		...lineages.map(({name, notAfter, renewAt}) => ({label: name, notAfter, renewAt})),
 	];
 	return entries.length < 2 ? '' : renderTimeline(entries);
 }

@@ -43,7 +43,12 @@ export interface DnsUpdateSettings {
 /** How challenges are answered. Other names are those of authenticators that were registered. */
 export type AuthenticatorSettings =
 	| {readonly name: 'http-01'; readonly address?: string | undefined; readonly port?: number | undefined}
-	| {readonly name: 'webroot'; readonly path: string}
+	| {
+			readonly name: 'webroot';
+			readonly path: string;
+			/** The folders of names that have one of their own. */
+			readonly paths?: Readonly<Record<string, string>> | undefined;
+	  }
 	| {readonly name: 'tls-alpn-01'; readonly address?: string | undefined; readonly port?: number | undefined}
 	| {readonly name: 'dns-command'; readonly auth: string; readonly cleanup?: string | undefined}
 	| DnsUpdateSettings

@@ -30,6 +30,8 @@ export interface LoadedConfiguration {
 	readonly configuration: Configuration;
 	/** The class of each strategy that a rule names. */
 	readonly strategyOf: (name: string) => StrategyClass | undefined;
+	/** Whether there are strategies besides the built-in ones. */
+	readonly hasOwnStrategies: boolean;
 }
 
 /**
@@ -62,7 +64,11 @@ export async function loadConfiguration(request: LoadRequest): Promise<LoadedCon
 		secretFiles: files,
 	});
 	problems.throwIfAny();
-	return {configuration: withNotes(configuration, problems), strategyOf: name => registry.get(name)};
+	return {
+		configuration: withNotes(configuration, problems),
+		strategyOf: name => registry.get(name),
+		hasOwnStrategies: registry.hasOthers,
+	};
 }
 
 /** What could not be filled in, as a note of its rule. */

@@ -94,7 +94,7 @@ const plugIn = (known: readonly string[]) =>
 
 const authenticators = [
 	z.strictObject({name: z.literal('http-01'), address: text.optional(), port}),
-	z.strictObject({name: z.literal('webroot'), path: text}),
+	z.strictObject({name: z.literal('webroot'), path: text, paths: z.record(text, text).optional()}),
 	z.strictObject({name: z.literal('tls-alpn-01'), address: text.optional(), port}),
 	z.strictObject({name: z.literal('dns-command'), auth: command, cleanup: command.optional()}),
 	z.strictObject({

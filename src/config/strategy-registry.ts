@@ -43,6 +43,11 @@ export class StrategyRegistry {
 		return [...new Set([...Object.keys(this.#builtIn), ...this.#strategies.keys()])].sort();
 	}
 
+	/** Whether there are strategies besides the built-in ones. */
+	get hasOthers(): boolean {
+		return [...this.#strategies.keys()].some(name => !Object.hasOwn(this.#builtIn, name));
+	}
+
 	/** Whether a module could not be loaded, so that names are missing whose lack is no mistake of its own. */
 	get isIncomplete(): boolean {
 		return this.#hasFailed;

@@ -1,19 +1,19 @@
 /** Checks a configuration whole, reports every mistake, and turns it into what the rest of gatepass works with. */
+
+import type {z} from 'zod';
 import type {HostRule} from '../host-rules/host-rule.ts';
-import type {Configuration} from './configuration.ts';
+import type {Configuration, TrustEntry} from './configuration.ts';
 import type {ValidationContext} from './context.ts';
 import type {SecretFile} from './interpolate.ts';
 import {describeIssue} from './issues.ts';
-import {rotatingOptions} from './remake-options.ts';
 import {configurationSchema} from './schema.ts';
-import {salvage} from './settings.ts';
-import {validateBundles} from './validate-bundles.ts';
+import {type Salvaged, salvage} from './settings.ts';
+import type {UsedBundles} from './validate-bundles.ts';
 import {validateCache} from './validate-cache.ts';
 import {validateCertificates} from './validate-certificates.ts';
 import {checkProxy} from './validate-proxy.ts';
 import {validateRule} from './validate-rule.ts';
 import {validateServe} from './validate-serve.ts';
-import {validateTrust} from './validate-trust.ts';
 
 /** Check `value`. Where there are problems, what is returned must not be used. */
 export async function validate(
@@ -35,12 +35,17 @@ export async function validate(
 		if (module !== undefined) await registry.registerModule(module, ['strategies', index]);
 	}
 	checkProxy(input.proxy, ['proxy'], problems);
-	const {bundles, defaults, ...ofBundles} = await validateBundles(input.bundles ?? [], request);
+	const {bundles, defaults, ...ofBundles} =
+		input.bundles === undefined
+			? noBundles
+			: await (await import('./validate-bundles.ts')).validateBundles(input.bundles, request);
 	const context = {...request, defaults};
-	const own = (input.trust ?? []).map((entry, index) => validateTrust(entry ?? {}, index, context));
+	const own = await validateAllTrust(input.trust ?? [], context);
+	// What has no secret in a file is never made again.
+	const remaking = request.secretFiles.length === 0 ? undefined : await import('./remake-options.ts');
 	const hostRules: HostRule[] = [];
 	for (const [index, rule] of (input.hostRules ?? []).entries()) {
-		const rotating = rotatingOptions(index, request.secretFiles, context);
+		const rotating = remaking?.rotatingOptions(index, request.secretFiles, context);
 		const checked = await validateRule(rule ?? {}, index, context);
 		hostRules.push(rotating === undefined ? checked : {...checked, rotating});
 	}
@@ -58,4 +63,15 @@ export async function validate(
 		...(input.proxy !== undefined && {proxy: input.proxy}),
 		hostRules,
 	};
+}
+
+const noBundles: UsedBundles = {bundles: [], trust: [], defaults: new Map()};
+
+async function validateAllTrust(
+	entries: NonNullable<Salvaged<z.output<typeof configurationSchema>>['trust']>,
+	context: ValidationContext,
+): Promise<TrustEntry[]> {
+	if (entries.length === 0) return [];
+	const {validateTrust} = await import('./validate-trust.ts');
+	return entries.map((entry, index) => validateTrust(entry ?? {}, index, context));
 }

@@ -1,7 +1,8 @@
 /** The last stage: the request itself, with all its legs, and what its answer means. */
-import {STATUS_CODES} from 'node:http';
+
 import {parseChallenges} from '../strategy/challenges.ts';
 import type {Evidence} from '../strategy/index.ts';
+import {http} from '../tls/node-http.ts';
 import {explainAnswer} from './answer.ts';
 import {diagnosticsOf} from './failures.ts';
 import {type Sent, sendRequest} from './send.ts';
@@ -50,7 +51,7 @@ function describe({answer, legs}: Sent, {url}: Subject): Evidence {
 	const location = headers.location === undefined ? null : URL.parse(headers.location, url.href);
 	const challenges = parseChallenges(headers['www-authenticate']).map(({scheme}) => scheme);
 	return {
-		answer: `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),
+		answer: `${status} ${http.STATUS_CODES[status] ?? ''}`.trimEnd(),
 		legs: legs.map(leg => `${leg.status} in ${Math.ceil(leg.duration)} ms`),
 		...(headers.server !== undefined && {server: headers.server.slice(0, 100)}),
 		...(challenges.length > 0 && {challenges}),

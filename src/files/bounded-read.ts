@@ -28,6 +28,7 @@ export interface FileContent {
  * - `folder`, `special` (a pipe, a device, a socket): it is no regular file
  * - `too large`; `growing`: somebody writes to it
  * - `unreadable`: the operating system says no
+ * - `silent`: it says nothing, as where a network file system hangs
  */
 export type ReadFailure =
 	| 'missing'
@@ -36,7 +37,8 @@ export type ReadFailure =
 	| 'special'
 	| 'too large'
 	| 'growing'
-	| 'unreadable';
+	| 'unreadable'
+	| 'silent';
 
 /** A file was not read. The message is the rest of a sentence that begins with the file's name. */
 export class FileReadError extends Error {

@@ -1,33 +1,59 @@
-/** Tells how a hop went: `gatepass:request`, once for each hop that has a rule. */
-
+/**
+ * Tells how a hop that has a rule went: `gatepass:leg` for each time that it was sent, and `gatepass:request` once, at
+ * the end.
+ */
+import {redactQuery} from '../observability/redact-query.ts';
 import type {AuthRequest} from '../strategy/index.ts';
 import type {Route} from './request.ts';
 
 export interface HopReport {
-	countLeg(): void;
-	/** Once: with the status that is delivered, or without, where the hop failed. */
-	end(status: number | undefined, request?: Pick<AuthRequest, 'refusal'>): void;
+	/** The request is sent, for the first time or again. */
+	beginLeg(): void;
+	/** The leg was answered. */
+	endLeg(status: number): void;
+	/**
+	 * Once: with the status that is delivered, or without, where the hop failed, and then with the error. A leg that has
+	 * no answer ends with it.
+	 */
+	end(status: number | undefined, request?: Pick<AuthRequest, 'refusal'>, error?: unknown): void;
 }
 
 /** The report of a hop that begins now; `undefined` where nobody listens. */
-export function reportHop({events, rule}: Route, url: URL, method: string): HopReport | undefined {
-	if (!events.isHeard('gatepass:request') || rule === undefined) return undefined;
+export function reportHop(
+	{events, rule}: Pick<Route, 'events' | 'rule'>,
+	url: URL,
+	method: string,
+): HopReport | undefined {
+	const tellsOfLegs = events.isHeard('gatepass:leg');
+	if (rule === undefined || !(tellsOfLegs || events.isHeard('gatepass:request'))) return undefined;
 	const begun = performance.now();
 	const {match, strategy, source} = rule.info;
+	const about = {method, url: url.origin + url.pathname, rule: {match, strategy, source}};
 	let legs = 0;
+	let legBegun: number | undefined;
 	let isOver = false;
+	const tellLeg = (outcome: {readonly status: number} | {readonly failure?: string}): void => {
+		if (legBegun === undefined) return;
+		const duration = performance.now() - legBegun;
+		legBegun = undefined;
+		const query = redactQuery(url.search);
+		events.publish('gatepass:leg', {...about, query, ...outcome, resends: legs - 1, duration});
+	};
 	return {
-		countLeg() {
+		beginLeg() {
 			legs += 1;
+			if (tellsOfLegs) legBegun = performance.now();
 		},
-		end(status, {refusal} = {refusal: undefined}) {
+		endLeg(status) {
+			tellLeg({status});
+		},
+		end(status, {refusal} = {refusal: undefined}, error = undefined) {
 			// An answer that was delivered may break off later: that is the caller's to see.
 			if (isOver) return;
 			isOver = true;
+			tellLeg(status === undefined ? codeOf(error) : {status});
 			events.publish('gatepass:request', {
-				method,
-				url: url.origin + url.pathname,
-				rule: {match, strategy, source},
+				...about,
 				...(status !== undefined && {status}),
 				legs,
 				duration: performance.now() - begun,
@@ -35,4 +61,10 @@ export function reportHop({events, rule}: Route, url: URL, method: string): HopR
 			});
 		},
 	};
+}
+
+/** Codes are few, and hold no secret; messages are neither. */
+function codeOf(error: unknown): {readonly failure?: string} {
+	const {code} = (error ?? {}) as {readonly code?: unknown};
+	return typeof code === 'string' && /^[A-Z][A-Z\d_]{1,60}$/.test(code) ? {failure: code} : {};
 }

@@ -55,7 +55,7 @@ export class RotatingStrategy implements AuthStrategy {
 	}
 
 	async #upToDate(): Promise<AuthStrategy> {
-		const texts = this.#read();
+		const texts = await this.#read();
 		if (texts?.some((text, index) => text !== this.#texts[index])) {
 			this.#renewal ??= this.#renew(texts).finally(() => {
 				this.#renewal = undefined;
@@ -66,9 +66,9 @@ export class RotatingStrategy implements AuthStrategy {
 	}
 
 	/** `undefined` where one cannot be read: it is being replaced. */
-	#read(): readonly string[] | undefined {
+	async #read(): Promise<readonly string[] | undefined> {
 		try {
-			return this.#files.map(file => file.readCurrent());
+			return await Promise.all(this.#files.map(file => file.current()));
 		} catch {
 			return undefined;
 		}

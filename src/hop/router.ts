@@ -10,7 +10,8 @@ import type {TlsAgents} from '../tls/agents.ts';
 import type {OwnedAgents} from '../tls/isolated-agents.ts';
 import type {ProxyServer} from '../tls/way-out.ts';
 import type {Ways} from '../tls/ways.ts';
-import type {TrustStore, TrustStores} from '../trust/trust-stores.ts';
+import type {TrustLookup} from '../trust/no-trust-stores.ts';
+import type {TrustStore} from '../trust/trust-store.ts';
 import type {Place, Route, Router, SwitchableRouter} from './request.ts';
 import {RotatingStrategy} from './rotating-strategy.ts';
 
@@ -59,7 +60,7 @@ export function bindRules(
 export class HostRuleRouter implements SwitchableRouter {
 	readonly #matcher: Matcher<HostRule>;
 	readonly #rules: readonly BoundRule[];
-	readonly #trust: TrustStores;
+	readonly #trust: TrustLookup;
 	readonly #agents: TlsAgents;
 	readonly #owned: OwnedAgents;
 	readonly #ways: Ways;
@@ -84,7 +85,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	constructor(
 		matcher: Matcher<HostRule>,
 		rules: readonly BoundRule[],
-		trust: TrustStores,
+		trust: TrustLookup,
 		agents: TlsAgents,
 		owned: OwnedAgents,
 		ways: Ways,

@@ -51,14 +51,21 @@ export function explain(
 	method: string,
 ): Explanation {
 	const selected = matcher.find(url, method);
-	const candidates = rules
-		.flatMap(rule =>
-			rule.patterns.map(pattern =>
-				describe({pattern, methods: rule.methods, value: rule}, selected, url, method),
-			),
-		)
-		.sort((a, b) => outcomes.indexOf(a.outcome) - outcomes.indexOf(b.outcome));
-	const [first] = candidates;
+	const asked = askedOf(url, method);
+	const matching: Candidate[] = [];
+	const missing: Missing[] = [];
+	for (const rule of rules) {
+		for (const pattern of rule.patterns) {
+			const entry = {pattern, methods: rule.methods, value: rule};
+			const candidate = describe(entry, selected, asked);
+			if (candidate.outcome === 'selected') matching.unshift(candidate);
+			else if (candidate.outcome === 'less-specific') matching.push(candidate);
+			else missing.push({entry, candidate});
+		}
+	}
+	const [first] = matching;
+	const candidates = [...matching, ...missing.map(({candidate}) => candidate)];
+	missed.set(candidates, {asked, missing});
 	return {
 		url: withoutUserInformation(url),
 		method,
@@ -69,69 +76,110 @@ export function explain(
 	};
 }
 
-const outcomes: readonly Candidate['outcome'][] = ['selected', 'less-specific', 'no-match'];
+interface Missing {
+	readonly entry: Entry<HostRule>;
+	readonly candidate: Candidate;
+}
 
-function describe(
-	entry: Entry<HostRule>,
-	selected: Entry<HostRule> | undefined,
-	url: URL,
-	method: string,
-): Candidate {
+/** What {@link nearestOf} goes by. */
+const missed = new WeakMap<
+	readonly Candidate[],
+	{readonly asked: Asked; readonly missing: readonly Missing[]}
+>();
+
+/**
+ * Those that do not match and come nearest, the nearest first: they are for the host that was asked for. Of 10,000 rules,
+ * nobody reads of each why it does not match.
+ *
+ * @param candidates of an explanation.
+ */
+export function nearestOf(candidates: readonly Candidate[], most: number): Candidate[] {
+	const known = missed.get(candidates);
+	if (known === undefined) return [];
+	const {asked, missing} = known;
+	return missing
+		.filter(({entry}) => !differs.host(entry, asked))
+		.map(({entry, candidate}) => ({
+			candidate,
+			differences: differingParts(entry, asked).length,
+			common: commonStart(entry.pattern.path, asked.path),
+		}))
+		.sort((a, b) => a.differences - b.differences || b.common - a.common)
+		.slice(0, most)
+		.map(({candidate}) => candidate);
+}
+
+function describe(entry: Entry<HostRule>, selected: Entry<HostRule> | undefined, asked: Asked): Candidate {
 	const {pattern, value: rule} = entry;
 	const place = {match: pattern.text, strategy: rule.strategy, source: rule.source};
-	const mismatch = whyNot(entry, url, method);
-	if (mismatch !== undefined) return {...place, outcome: 'no-match', ...mismatch};
-	if (selected !== undefined && selected.pattern === pattern) {
-		return {
-			...place,
-			outcome: 'selected',
-			reason: `${describePattern(pattern)} matches, and nothing more specific does`,
-		};
+	const first = parts.find(part => differs[part](entry, asked));
+	if (first !== undefined)
+		return {...place, outcome: 'no-match', differs: first, reason: clauses[first](entry, asked)};
+	if (selected?.pattern === pattern) {
+		const reason = `${describePattern(pattern)} matches, and nothing more specific does`;
+		return {...place, outcome: 'selected', reason};
 	}
 	return {...place, outcome: 'less-specific', reason: selected === undefined ? '' : compare(entry, selected)};
 }
 
-/** The first part of the pattern that differs, or `undefined` where all of it matches. */
-function whyNot(entry: Entry<unknown>, url: URL, method: string): Mismatch | undefined {
-	for (const mismatch of differing(entry, url, method)) return mismatch;
-	return undefined;
+function commonStart(one: string, other: string): number {
+	let length = 0;
+	while (length < one.length && one[length] === other[length]) length++;
+	return length;
 }
 
-/** What differs, with a clause for a person. */
-export interface Mismatch {
-	readonly differs: Difference;
-	readonly reason: string;
+/** What patterns are compared with, taken out of a request once. */
+export interface Asked {
+	readonly scheme: string;
+	readonly host: string;
+	readonly port: string;
+	readonly path: string;
+	readonly method: string;
 }
 
-/** Every part of the pattern that differs from a request. */
-export function differencesOf(entry: Entry<unknown>, url: URL, method: string): Mismatch[] {
-	return [...differing(entry, url, method)];
+export function askedOf(url: URL, method: string): Asked {
+	return {
+		scheme: url.protocol.slice(0, -1),
+		host: withoutTrailingDot(url.hostname),
+		port: url.port,
+		path: decodeUnreserved(url.pathname),
+		method,
+	};
 }
 
-function* differing({pattern, methods}: Entry<unknown>, url: URL, method: string): Generator<Mismatch> {
-	const host = withoutTrailingDot(url.hostname);
-	if (`${pattern.scheme}:` !== url.protocol) {
-		const reason = `the scheme is ${url.protocol.slice(0, -1)}, not ${pattern.scheme}`;
-		yield {differs: 'scheme', reason};
-	}
-	if (pattern.kind === 'exact' && host !== pattern.host) {
-		yield {differs: 'host', reason: `the host is ${host}, not ${pattern.host}`};
-	}
-	if (pattern.kind === 'wildcard' && !isBelow(host, pattern.host)) {
-		yield {differs: 'host', reason: `${host} is not below ${pattern.host}`};
-	}
-	if (pattern.port !== '*' && pattern.port !== url.port) {
-		const reason = `the port is ${url.port || 'the default'}, not ${pattern.port || 'the default'}`;
-		yield {differs: 'port', reason};
-	}
-	const path = decodeUnreserved(url.pathname);
-	if (pattern.path !== '' && path !== pattern.path && !path.startsWith(`${pattern.path}/`)) {
-		yield {differs: 'path', reason: `the path ${path} is not ${pattern.path} or below it`};
-	}
-	if (methods !== undefined && !methods.includes(method)) {
-		yield {differs: 'method', reason: `the method is ${method}, not ${methods.join(' or ')}`};
-	}
+/** In the order in which people read them. */
+const parts: readonly Difference[] = ['scheme', 'host', 'port', 'path', 'method'];
+
+const differs: Readonly<Record<Difference, (entry: Entry<unknown>, asked: Asked) => boolean>> = {
+	scheme: ({pattern}, {scheme}) => pattern.scheme !== scheme,
+	host: ({pattern: {kind, host}}, asked) =>
+		kind === 'exact' ? asked.host !== host : kind === 'wildcard' && !isBelow(asked.host, host),
+	port: ({pattern}, {port}) => pattern.port !== '*' && pattern.port !== port,
+	path: ({pattern}, {path}) =>
+		pattern.path !== '' && path !== pattern.path && !path.startsWith(`${pattern.path}/`),
+	method: ({methods}, {method}) => methods !== undefined && !methods.includes(method),
+};
+
+/** The parts of the pattern that differ from a request. */
+export function differingParts(entry: Entry<unknown>, asked: Asked): Difference[] {
+	return parts.filter(part => differs[part](entry, asked));
 }
+
+/** Every part of the pattern that differs from a request, a clause each. */
+export function differencesOf(entry: Entry<unknown>, asked: Asked): string[] {
+	return differingParts(entry, asked).map(part => clauses[part](entry, asked));
+}
+
+const clauses: Readonly<Record<Difference, (entry: Entry<unknown>, asked: Asked) => string>> = {
+	scheme: ({pattern}, {scheme}) => `the scheme is ${scheme}, not ${pattern.scheme}`,
+	host: ({pattern}, {host}) =>
+		pattern.kind === 'exact'
+			? `the host is ${host}, not ${pattern.host}`
+			: `${host} is not below ${pattern.host}`,
+	port: ({pattern}, {port}) => `the port is ${port || 'the default'}, not ${pattern.port || 'the default'}`,
+	path: ({pattern}, {path}) => `the path ${path} is not ${pattern.path} or below it`,
+	method: ({methods = []}, {method}) => `the method is ${method}, not ${methods.join(' or ')}`,
+};
 
 function isBelow(host: string, suffix: string): boolean {
 	return host.endsWith(`.${suffix}`) && !host.startsWith('[');

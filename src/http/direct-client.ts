@@ -7,7 +7,7 @@ import {isLoopback} from '../strategy/hosts.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import {Ways} from '../tls/ways.ts';
 import {PauseWatch} from '../tokens/steady-clock.ts';
-import type {TrustStores} from '../trust/trust-stores.ts';
+import type {TrustLookup} from '../trust/no-trust-stores.ts';
 import {bareFailure} from './bare-failure.ts';
 import {sendBelow} from './below-got.ts';
 import {largestBody, tooLarge, unpack} from './unpack.ts';
@@ -27,13 +27,13 @@ export interface DirectAnswer {
 }
 
 export class DirectHttpClient {
-	readonly #trust: TrustStores;
+	readonly #trust: TrustLookup;
 	readonly #agents: TlsAgents;
 	readonly #ways: Ways;
 	readonly #timeout: number;
 
 	/** @param settings `timeout`: milliseconds for a request. */
-	constructor(trust: TrustStores, agents: TlsAgents, {timeout}: {timeout: number}, ways = Ways.direct()) {
+	constructor(trust: TrustLookup, agents: TlsAgents, {timeout}: {timeout: number}, ways = Ways.direct()) {
 		this.#trust = trust;
 		this.#agents = agents;
 		this.#timeout = timeout;

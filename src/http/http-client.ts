@@ -5,7 +5,7 @@ import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
 import {Ways} from '../tls/ways.ts';
 import {PauseWatch} from '../tokens/steady-clock.ts';
-import type {TrustStores} from '../trust/trust-stores.ts';
+import type {TrustLookup} from '../trust/no-trust-stores.ts';
 import {bareFailure} from './bare-failure.ts';
 import {sendBelow} from './below-got.ts';
 import {largestBody, tooLarge, unpack} from './unpack.ts';
@@ -21,14 +21,14 @@ const passingStatuses = [502, 503, 504];
 
 export class GotHttpClient implements HttpClient {
 	readonly #got: () => Promise<Got>;
-	readonly #trust: TrustStores;
+	readonly #trust: TrustLookup;
 	readonly #agents: TlsAgents;
 	readonly #ways: Ways;
 	readonly #settings: HttpClientSettings;
 
 	constructor(
 		got: () => Promise<Got>,
-		trust: TrustStores,
+		trust: TrustLookup,
 		agents: TlsAgents,
 		settings: HttpClientSettings,
 		ways = Ways.direct(),

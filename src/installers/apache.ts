@@ -22,6 +22,7 @@ export function apacheInstaller(settings: WebServerSettings, checkpoints: Checkp
 		{
 			testCommand: settings.testCommand ?? 'apache2ctl configtest',
 			reloadCommand: settings.reloadCommand ?? 'apache2ctl graceful',
+			folder: dirname(configuration),
 		},
 		checkpoints,
 	);

@@ -158,7 +158,7 @@ export class Checkpoints {
 			const there = all.length === 0 ? 'There is none' : `There are ${all.length}`;
 			throw new CheckpointError({
 				code: 'nothing-to-roll-back',
-				what: `${count} changes cannot be taken back`,
+				what: `${count === 1 ? '1 change' : `${count} changes`} cannot be taken back`,
 				hint: `${there}: see 'gatepass cert history'`,
 			});
 		}

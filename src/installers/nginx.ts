@@ -25,6 +25,7 @@ export function nginxInstaller(settings: WebServerSettings, checkpoints: Checkpo
 		{
 			testCommand: settings.testCommand ?? `nginx -t -q -c ${quoted}`,
 			reloadCommand: settings.reloadCommand ?? `nginx -s reload -c ${quoted}`,
+			folder: dirname(configuration),
 		},
 		checkpoints,
 	);

@@ -3,6 +3,7 @@
 import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {GatepassError} from '../errors.ts';
+import {withLock} from '../lineages/certbot/lock.ts';
 import type {Checkpoints} from './checkpoints.ts';
 import {runHook} from './hooks.ts';
 import type {DeployedLineage, Enhancements, Installer} from './installer.ts';
@@ -22,6 +23,8 @@ export interface WebServerSettings {
 export interface Commands {
 	readonly testCommand: string;
 	readonly reloadCommand: string;
+	/** Where the configuration is. */
+	readonly folder: string;
 }
 
 /** The new text of each file that is to be changed, by its path. */
@@ -53,20 +56,19 @@ export class WebServerInstaller implements Installer {
 
 	async deploy(lineage: DeployedLineage): Promise<void> {
 		await checkPair(lineage);
-		const changes = await this.#server.deploy(lineage);
 		// Its paths stay the same over renewals, so most often there is nothing to change; but it has to be read again.
-		await this.#apply(changes, `${this.name}: deploy ${lineage.name}`, true);
+		await this.#apply(() => this.#server.deploy(lineage), `${this.name}: deploy ${lineage.name}`, true);
 	}
 
 	async enhance(lineage: DeployedLineage, enhancements: Enhancements): Promise<void> {
 		if (enhancements.stapling === true) await checkStapling(lineage);
-		const changes = await this.#server.enhance(lineage, enhancements);
-		await this.#apply(changes, `${this.name}: enhance ${lineage.domains.join(', ')}`, false);
+		const title = `${this.name}: enhance ${lineage.domains.join(', ')}`;
+		await this.#apply(() => this.#server.enhance(lineage, enhancements), title, false);
 	}
 
-	async #apply(changes: FileChanges, title: string, alwaysReload: boolean): Promise<void> {
-		const {testCommand, reloadCommand} = this.#settings;
-		if (changes.size === 0) {
+	async #apply(changesOf: () => Promise<FileChanges>, title: string, alwaysReload: boolean): Promise<void> {
+		const {reloadCommand, folder} = this.#settings;
+		if ((await changesOf()).size === 0) {
 			if (!alwaysReload) return;
 			const failure = await runHook(reloadCommand, {});
 			if (failure !== undefined)
@@ -77,6 +79,12 @@ export class WebServerInstaller implements Installer {
 				});
 			return;
 		}
+		// certbot's installers lock this folder. What they did until then is seen by a second look.
+		await withLock(folder, async () => this.#write(await changesOf(), title));
+	}
+
+	async #write(changes: FileChanges, title: string): Promise<void> {
+		const {testCommand, reloadCommand} = this.#settings;
 		const change = await this.#checkpoints.begin(title);
 		try {
 			for (const [path, text] of changes) await change.write(path, text);

@@ -80,6 +80,23 @@ export interface EventPayloads {
 		readonly url: string;
 		readonly status: number;
 	};
+	/** A request of a hop that has a rule was sent, and was answered or failed: for each time that it is sent. */
+	readonly 'gatepass:leg': {
+		readonly method: string;
+		/** Without user information, query and fragment. */
+		readonly url: string;
+		/** The caller's query with its question mark, or empty. Values that sign or authenticate are `REDACTED`. */
+		readonly query: string;
+		readonly rule: {readonly match: string; readonly strategy: string; readonly source: string};
+		/** The status of the answer; absent where there was none. */
+		readonly status?: number;
+		/** The code of the error, where it has one, such as `ECONNRESET`. */
+		readonly failure?: string;
+		/** How often the hop was sent before. */
+		readonly resends: number;
+		/** From the sending to the head of the response. */
+		readonly duration: number;
+	};
 	/** A hop that has a rule was answered, or failed. */
 	readonly 'gatepass:request': {
 		readonly method: string;
@@ -101,7 +118,11 @@ export interface EventPayloads {
 export type EventName = keyof EventPayloads;
 
 /** Gets every event of one gatepass. */
-export type EventListener = <Name extends EventName>(name: Name, payload: EventPayloads[Name]) => void;
+export interface EventListener {
+	<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void;
+	/** Those that it does nothing with, and that need not be made for it. */
+	readonly ignores?: readonly EventName[];
+}
 
 const names = [
 	'gatepass:token:issue',
@@ -117,6 +138,7 @@ const names = [
 	'gatepass:trust:error',
 	'gatepass:strategy:notice',
 	'gatepass:request:unmatched',
+	'gatepass:leg',
 	'gatepass:request',
 ] as const satisfies readonly EventName[];
 
@@ -132,7 +154,9 @@ export class Events {
 
 	/** Whether anybody listens: spares the making of a payload on the hot path. */
 	isHeard(name: EventName): boolean {
-		return this.#listeners.length > 0 || channels[name].hasSubscribers;
+		return (
+			channels[name].hasSubscribers || this.#listeners.some(({ignores}) => ignores?.includes(name) !== true)
+		);
 	}
 
 	publish<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {

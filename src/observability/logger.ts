@@ -69,6 +69,8 @@ export function logTo(logger: Logger): EventListener {
 			case 'gatepass:strategy:notice':
 				logger.info(payload, 'gatepass: a strategy has something to say');
 				return;
+			case 'gatepass:leg':
+				return;
 			case 'gatepass:request:unmatched':
 				logger.warn(payload, 'gatepass: a server refused a request that no host rule matches');
 				return;

@@ -57,6 +57,7 @@ function isAboutCertificate(name: EventName): boolean {
 class Recorder {
 	readonly #api: OpenTelemetryApi;
 	readonly #tracer: Tracer;
+	readonly #legs: Histogram;
 	readonly #requests: Histogram;
 	readonly #tokenRequests: Histogram;
 	readonly #tokenEvents: Counter;
@@ -67,6 +68,11 @@ class Recorder {
 		this.#api = api;
 		this.#tracer = api.trace.getTracer('gatepass');
 		const meter: Meter = api.metrics.getMeter('gatepass');
+		this.#legs = meter.createHistogram('http.client.request.duration', {
+			unit: 's',
+			advice,
+			description: 'Duration of HTTP client requests',
+		});
 		this.#requests = meter.createHistogram('gatepass.request.duration', {
 			unit: 's',
 			advice,
@@ -89,7 +95,8 @@ class Recorder {
 	}
 
 	record<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
-		if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
+		if (name === 'gatepass:leg') this.#recordLeg(payload as EventPayloads['gatepass:leg']);
+		else if (name === 'gatepass:request') this.#recordRequest(payload as EventPayloads['gatepass:request']);
 		else if (isAboutCertificate(name))
 			this.#certificateEvents.add(1, {'gatepass.certificate.event': name.slice(certificate.length)});
 		else if (name === 'gatepass:strategy:notice') return;
@@ -97,31 +104,34 @@ class Recorder {
 		else this.#recordToken(name, payload as EventPayloads[TokenEventName]);
 	}
 
+	/** A span for each time that a request is sent, and none around them: the conventions want it so. */
+	#recordLeg({
+		method,
+		url,
+		query,
+		rule,
+		status,
+		failure: code,
+		resends,
+		duration,
+	}: EventPayloads['gatepass:leg']): void {
+		const {isKnown, attributes, failure} = describe(method, url, status, code);
+		this.#legs.record(duration / 1000, attributes);
+		this.#span(isKnown ? method : 'HTTP', duration, failure !== undefined, {
+			...attributes,
+			...(!isKnown && {'http.request.method_original': method}),
+			...(resends > 0 && {'http.request.resend_count': resends}),
+			'url.full': url + query,
+			...ofRule(rule),
+		});
+	}
+
 	#recordRequest({method, url, rule, status, legs, duration}: EventPayloads['gatepass:request']): void {
-		const {hostname, port, protocol} = new URL(url);
-		const isKnown = knownMethods.includes(method);
-		const failure = status === undefined ? '_OTHER' : status >= 400 ? String(status) : undefined;
-		const attributes: Attributes = {
-			'http.request.method': isKnown ? method : '_OTHER',
-			'server.address': hostname,
-			'server.port': port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port),
-			...(status !== undefined && {'http.response.status_code': status}),
-			...(failure !== undefined && {'error.type': failure}),
-			'gatepass.strategy': rule.strategy,
-			'gatepass.rule': rule.match,
-		};
-		this.#requests.record(duration / 1000, attributes);
-		this.#span(
-			'gatepass request',
-			duration,
-			{
-				...attributes,
-				...(!isKnown && {'http.request.method_original': method}),
-				'url.full': url,
-				'gatepass.legs': legs,
-			},
-			failure !== undefined,
-		);
+		const {attributes, failure} = describe(method, url, status, undefined);
+		const all = {...attributes, ...ofRule(rule)};
+		this.#requests.record(duration / 1000, all);
+		// Where nothing was sent, a trace would not show that a request was made.
+		if (legs === 0) this.#span('gatepass request', duration, failure !== undefined, all, 'INTERNAL');
 	}
 
 	#recordToken(name: EventName, payload: EventPayloads[TokenEventName]): void {
@@ -134,18 +144,48 @@ class Recorder {
 			...(error !== undefined && {'error.type': error.code}),
 		};
 		this.#tokenRequests.record(payload.duration / 1000, attributes);
-		this.#span('gatepass token request', payload.duration, attributes, error !== undefined);
+		this.#span('gatepass token request', payload.duration, error !== undefined, attributes);
 	}
 
 	/** What has happened is known at its end only; the span is dated back. `duration`: milliseconds. */
-	#span(name: string, duration: number, attributes: Attributes, failed: boolean): void {
+	#span(
+		name: string,
+		duration: number,
+		failed: boolean,
+		attributes: Attributes,
+		kind: 'CLIENT' | 'INTERNAL' = 'CLIENT',
+	): void {
 		const end = Date.now();
 		const span = this.#tracer.startSpan(name, {
-			kind: this.#api.SpanKind.CLIENT,
+			kind: this.#api.SpanKind[kind],
 			startTime: end - duration,
 			attributes,
 		});
 		if (failed) span.setStatus({code: this.#api.SpanStatusCode.ERROR});
 		span.end(end);
 	}
+}
+
+/** What spans and metrics of a request have in common. */
+function describe(
+	method: string,
+	url: string,
+	status: number | undefined,
+	error: string | undefined,
+): {isKnown: boolean; failure: string | undefined; attributes: Attributes} {
+	const {hostname, port, protocol} = new URL(url);
+	const isKnown = knownMethods.includes(method);
+	const failure = status === undefined ? (error ?? '_OTHER') : status >= 400 ? String(status) : undefined;
+	const attributes = {
+		'http.request.method': isKnown ? method : '_OTHER',
+		'server.address': hostname,
+		'server.port': port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port),
+		...(status !== undefined && {'http.response.status_code': status}),
+		...(failure !== undefined && {'error.type': failure}),
+	};
+	return {isKnown, failure, attributes};
+}
+
+function ofRule({strategy, match}: EventPayloads['gatepass:leg']['rule']): Attributes {
+	return {'gatepass.strategy': strategy, 'gatepass.rule': match};
 }

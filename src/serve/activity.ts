@@ -1,5 +1,5 @@
 /** What the proxy has done lately, for its pages: counters, the last hops, what needs a person's attention. */
-import type {EventListener, EventPayloads} from '../observability/events.ts';
+import type {EventListener, EventName, EventPayloads} from '../observability/events.ts';
 import type {AccessEntry} from './access-log.ts';
 
 /** A hop that has a rule, as the status page shows it. */
@@ -56,13 +56,17 @@ export class Activity {
 	reloads = 0;
 
 	/** Hears every event of a gatepass. */
-	readonly listener: EventListener = (name, payload) => {
+	readonly listener: EventListener = Object.assign(this.#listen.bind(this), {
+		ignores: ['gatepass:leg'] as const,
+	});
+
+	#listen<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
 		if (name === 'gatepass:request') this.#see(payload as EventPayloads['gatepass:request']);
 		else if (name.startsWith('gatepass:token:'))
 			count(this.tokenEvents, name.slice('gatepass:token:'.length));
 		const text = warningOf(name, payload);
 		if (text !== undefined) this.warn(text);
-	};
+	}
 
 	#see({method, url, rule, status, legs, duration, refusal}: EventPayloads['gatepass:request']): void {
 		this.resent += Math.max(0, legs - 1);

@@ -53,8 +53,9 @@ export function childEnvironment(environment: Environment, settings: ChildSettin
 		WGETRC: wgetrc(environment, settings),
 		JAVA_TOOL_OPTIONS: javaOptions(environment.JAVA_TOOL_OPTIONS, noProxy, settings),
 		AWS_CA_BUNDLE: files.bundle,
-		// davix, and with it gfal2, ROOT and xrdcp, knows proxies for HTTP only where it works with libcurl.
-		DAVIX_USE_LIBCURL: '1',
+		// davix, and with it gfal2, ROOT and xrdcp, knows proxies for HTTP only where it works with libcurl. There it takes
+		// files of servers without a rule for empty that speak HTTP/2 (findings/davix-header-case.sh): so there is a way out.
+		DAVIX_USE_LIBCURL: environment.DAVIX_USE_LIBCURL ?? '1',
 	};
 }
 

@@ -1,12 +1,13 @@
 /** The forward form of plain HTTP: a request by its whole URL, and what comes out of a tunnel that was opened. */
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {Duplex} from 'node:stream';
+import {withoutTrailingDot} from '../strategy/hosts.ts';
 import type {AccessEntry} from './access-log.ts';
 import {isAdmitted} from './admission.ts';
 import {type ProxyContext, Visit} from './context.ts';
 import {addressIn, portOf} from './generation.ts';
 import {requestHeaders, withoutCredentials} from './headers.ts';
-import type {Problem} from './problem.ts';
+import {type Problem, refusedProblem} from './problem.ts';
 import {type Outgoing, relay, relayUpgrade} from './relay.ts';
 import {faultOf, splitPath} from './request-target.ts';
 import {badTarget, credentialHeaderOf} from './reverse.ts';
@@ -178,7 +179,8 @@ export function refuseTarget(context: ProxyContext, hostname: string, port: numb
 	}
 	const isNamed = generation.names(hostname, port);
 	const address = addressIn(hostname);
-	const isLocalName = hostname === 'localhost' || hostname.endsWith('.localhost');
+	const name = withoutTrailingDot(hostname);
+	const isLocalName = name === 'localhost' || name.endsWith('.localhost');
 	const why =
 		address !== undefined
 			? refusalOf(address, isNamed)
@@ -186,15 +188,6 @@ export function refuseTarget(context: ProxyContext, hostname: string, port: numb
 				? `${hostname} is this machine, and no host rule names it`
 				: undefined;
 	return why === undefined ? undefined : refusedProblem(why);
-}
-
-export function refusedProblem(why: string): Problem {
-	return {
-		status: 403,
-		code: 'target-refused',
-		detail: `No connection is made: ${why}`,
-		hint: 'Connect without the proxy (NO_PROXY), or add a host rule that names this host',
-	};
 }
 
 export const notForward: Problem = {

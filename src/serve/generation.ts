@@ -9,7 +9,7 @@ import type {Pattern} from '../host-rules/pattern.ts';
 import {withoutTrailingDot} from '../strategy/hosts.ts';
 import type {ProxyServer} from '../tls/way-out.ts';
 import {loadUndici} from '../transports/undici/load.ts';
-import {guardedLookup} from './targets.ts';
+import {guardedLookup, refusalOfName} from './targets.ts';
 
 /** Answers that are remembered: clients choose the hosts, so there is an end to it. */
 const mostRemembered = 10_000;
@@ -88,11 +88,24 @@ export class Generation {
 	}
 
 	/**
+	 * Why nobody is led to what the name in a URL stands for now; `undefined`: nothing speaks against it. Where a proxy
+	 * is on the way out, names are looked up by it.
+	 */
+	async refusalOf(url: URL): Promise<string | undefined> {
+		if (this.names(url.hostname, portOf(url)) || this.#hasProxy(url)) return undefined;
+		return refusalOfName(url.hostname);
+	}
+
+	#hasProxy(url: URL): boolean {
+		return this.#serving.wayFor(url).proxyFor(url) !== undefined;
+	}
+
+	/**
 	 * Sends to servers that clients choose, and so not to every address. Where a proxy is on the way out, names are
 	 * looked up by it.
 	 */
 	guardedDispatcher(url: URL): Dispatcher {
-		if (this.#serving.wayFor(url).proxyFor(url) !== undefined) return this.gatepass.dispatcher;
+		if (this.#hasProxy(url)) return this.gatepass.dispatcher;
 		const isNamed = this.names(url.hostname, portOf(url));
 		let made = this.#guarded.get(isNamed);
 		if (made === undefined) {

@@ -6,6 +6,7 @@ import type {Socket} from 'node:net';
 const local = 1;
 const remote = 2;
 const owner = 7;
+const inode = 9;
 
 /** The user's number; `undefined`: it cannot be told. Of 127.0.0.1 only. */
 export function ownerOf({remotePort, localPort}: Socket): number | undefined {
@@ -30,7 +31,10 @@ function findOwner(file: string, prefix: string, remotePort: number, localPort: 
 		if (!line.includes(theirs)) continue;
 		const fields = line.trim().split(/\s+/);
 		// The table has both ends: theirs is the one whose local place is our remote one.
-		if (fields[local] === theirs && fields[remote] === ours) return Number(fields[owner]);
+		if (fields[local] !== theirs || fields[remote] !== ours) continue;
+		// What nobody has open any more has no inode, and the kernel gives it to user 0: whoever hangs up at once would
+		// be root.
+		return fields[inode] === '0' ? undefined : Number(fields[owner]);
 	}
 	return undefined;
 }

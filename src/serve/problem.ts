@@ -1,5 +1,6 @@
 /** What the proxy answers by itself: problem documents (RFC 9457) that say what happened and what to do. */
-import {type ServerResponse, STATUS_CODES} from 'node:http';
+
+import type {ServerResponse} from 'node:http';
 import type {Duplex} from 'node:stream';
 import {networkHints} from '../diagnostics/network-hints.ts';
 import {
@@ -9,6 +10,8 @@ import {
 	NoRuleError,
 	TokenRequestError,
 } from '../errors.ts';
+import {http} from '../tls/node-http.ts';
+import {targetRefused} from './targets.ts';
 
 /** Why the proxy answers by itself. Holds no secret. */
 export interface Problem {
@@ -37,6 +40,16 @@ const hints: Readonly<Record<string, string | undefined>> = {
 	UND_ERR_SOCKET: networkHints.ECONNRESET,
 };
 
+/** No connection is made to a place. */
+export function refusedProblem(why: string): Problem {
+	return {
+		status: 403,
+		code: 'target-refused',
+		detail: `No connection is made: ${why}`,
+		hint: 'Connect without the proxy (NO_PROXY), or add a host rule that names this host',
+	};
+}
+
 /** What a failed request to `origin` is told to the client. */
 export function problemOf(error: unknown, origin: string): Problem {
 	const {code = 'unknown', message} = error as {code?: string; message?: string};
@@ -50,6 +63,7 @@ export function problemOf(error: unknown, origin: string): Problem {
 			hint: hint || "'gatepass doctor' looks into it",
 		};
 	}
+	if (code === targetRefused) return refusedProblem(message ?? '');
 	if (late.has(code)) {
 		const hint = 'Try again, or check the network between this machine and the server';
 		return {status: 504, code, detail: `${origin} did not answer in time`, hint};
@@ -85,7 +99,7 @@ export function render({status, code, detail, hint, headers}: Problem): {
 	headers: Record<string, string>;
 	body: string;
 } {
-	const title = STATUS_CODES[status] ?? 'Error';
+	const title = http.STATUS_CODES[status] ?? 'Error';
 	const document = {type: `urn:gatepass:error:${code}`, title, status, detail, code, hint};
 	const body = `${JSON.stringify(document, null, '\t')}\n`;
 	return {
@@ -119,7 +133,7 @@ export function refuseConnection(socket: Duplex, problem: Problem): void {
 	const {status, headers, body} = render(problem);
 	const lines = Object.entries({...headers, connection: 'close'}).map(([name, value]) => `${name}: ${value}`);
 	socket.on('error', () => {});
-	socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+	socket.end(`HTTP/1.1 ${status} ${http.STATUS_CODES[status] ?? ''}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
 	// What still comes would keep the connection open: it is read for a moment, so that the answer is, too.
 	socket.resume();
 	const timer = setTimeout(() => socket.destroy(), 1000);

@@ -1,12 +1,8 @@
 /** The local proxy: listens, tells the forms apart, takes up a new configuration, and ends when it is told to. */
+
 import {X509Certificate} from 'node:crypto';
 import {readFileSync} from 'node:fs';
-import {
-	createServer as createHttpServer,
-	type IncomingMessage,
-	type Server,
-	type ServerResponse,
-} from 'node:http';
+import type {IncomingMessage, Server, ServerResponse} from 'node:http';
 import {createServer as createHttpsServer} from 'node:https';
 import type {AddressInfo, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
@@ -14,6 +10,7 @@ import type {ServeSettings} from '../config/serve-settings.ts';
 import {GatepassError} from '../errors.ts';
 import type {ServingGatepass} from '../gatepass.ts';
 import {isLoopback} from '../strategy/hosts.ts';
+import {http} from '../tls/node-http.ts';
 import type {AccessLog} from './access-log.ts';
 import {Activity} from './activity.ts';
 import {Admission, type Listening} from './admission.ts';
@@ -182,7 +179,7 @@ export class LocalProxy implements ProxyContext {
 	#createServer(listening: Listening, tls: ServeSettings['tls']): Server {
 		const server =
 			tls === undefined
-				? createHttpServer(serverSettings)
+				? http.createServer(serverSettings)
 				: (createHttpsServer({
 						...serverSettings,
 						cert: readFileSync(tls.certificate),

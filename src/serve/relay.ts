@@ -26,6 +26,8 @@ export interface Outgoing {
 	readonly rewrite: Rewrite | undefined;
 	/** Told why there is no answer of the server. */
 	readonly onProblem: (problem: Problem) => void;
+	/** Why it is not sent after all; asked before a redirect is followed there. */
+	readonly refusal?: () => Promise<Problem | undefined>;
 	/** Whether a redirect is to be followed, and where to; `undefined`: it is handed back. */
 	readonly follow?: (status: number, location: string) => Outgoing | undefined;
 }
@@ -118,15 +120,13 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 	onResponseEnd(_controller: Controller, trailers: IncomingHttpHeaders): void {
 		this.#finish();
 		if (this.#next !== undefined) {
-			relay(this.#request, this.#response, this.#next);
+			relayNext(this.#request, this.#response, this.#next);
 			return;
 		}
 		if (this.#response.destroyed) return;
 		// Dropped where the client speaks HTTP/1.0 or the length was told (RFC 9112 section 7.1.2).
-		const {trailer} = trailers;
-		if (trailer === undefined && Object.keys(trailers).length > 0) {
-			this.#response.addTrailers(trailers as Record<string, string>);
-		}
+		const kept = responseHeaders(flatten(undefined, trailers), this.#outgoing.rewrite);
+		if (trailers.trailer === undefined && kept.length > 0) this.#response.addTrailers(pairs(kept));
 		this.#response.end();
 	}
 
@@ -143,6 +143,25 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 		this.#response.off('drain', this.#resume);
 		this.#response.off('close', this.#clientGone);
 	}
+}
+
+/** As `addTrailers` takes them. */
+function pairs(flat: FlatHeaders): [string, string][] {
+	const made: [string, string][] = [];
+	for (let index = 0; index < flat.length; index += 2)
+		made.push([flat[index] as string, flat[index + 1] as string]);
+	return made;
+}
+
+/** Send the request on to where a redirect leads. */
+async function relayNext(request: IncomingMessage, response: ServerResponse, next: Outgoing): Promise<void> {
+	const problem = await next.refusal?.();
+	if (problem === undefined) {
+		relay(request, response, next);
+		return;
+	}
+	next.onProblem(problem);
+	answerProblem(response, problem);
 }
 
 /** A reason phrase as Node takes it. */

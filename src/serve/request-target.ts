@@ -48,24 +48,25 @@ export function faultOf(request: IncomingMessage): Problem | undefined {
 		if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
 		else if (name.length === 14 && name.toLowerCase() === 'content-length') lengths += 1;
 	}
-	if (hosts > 1 || lengths > 1 || (lengths > 0 && headers['transfer-encoding'] !== undefined)) {
-		return {
-			status: 400,
-			code: 'request-ambiguous',
-			detail: 'The request has two values for its host or its length',
-			hint: 'Send Host, and one of Content-Length and Transfer-Encoding, once',
-			// Where the next request begins is not certain.
-			headers: {connection: 'close'},
-		};
+	const isChunked = headers['transfer-encoding'] !== undefined;
+	if (hosts > 1 || lengths > 1 || (lengths > 0 && isChunked)) {
+		return ambiguous(
+			'The request has two values for its host or its length',
+			'Send Host, and one of Content-Length and Transfer-Encoding, once',
+		);
 	}
-	if (httpVersionMinor === 0 && headers['transfer-encoding'] !== undefined) {
-		return {
-			status: 400,
-			code: 'request-ambiguous',
-			detail: 'HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1)',
-			hint: 'Send HTTP/1.1, or a Content-Length',
-			headers: {connection: 'close'},
-		};
+	if (isChunked && httpVersionMinor === 0) {
+		return ambiguous(
+			'HTTP/1.0 has no Transfer-Encoding (RFC 9112 section 6.1)',
+			'Send HTTP/1.1, or a Content-Length',
+		);
+	}
+	const hasBody = isChunked || (headers['content-length'] ?? '0') !== '0';
+	if (hasBody && /^websocket$/i.test(headers.upgrade ?? '')) {
+		return ambiguous(
+			'A request for WebSocket has a body, which would be data of that protocol to others',
+			'Send it without one',
+		);
 	}
 	// A server sends back what it was sent, a credential as well (RFC 9110 section 9.3.8).
 	if (method === 'TRACE' || method === 'TRACK') {
@@ -78,4 +79,9 @@ export function faultOf(request: IncomingMessage): Problem | undefined {
 		};
 	}
 	return undefined;
+}
+
+function ambiguous(detail: string, hint: string): Problem {
+	// Where the next request begins is not certain.
+	return {status: 400, code: 'request-ambiguous', detail, hint, headers: {connection: 'close'}};
 }

@@ -8,7 +8,7 @@ import {addressIn, type Generation, portOf} from './generation.ts';
 import {type FlatHeaders, type Rewrite, requestHeaders, withoutCredentials} from './headers.ts';
 import {findRoute, localForm, type Place} from './local-form.ts';
 import {answerOwn} from './pages.ts';
-import type {Problem} from './problem.ts';
+import {type Problem, refusedProblem} from './problem.ts';
 import {type Outgoing, relay, relayUpgrade} from './relay.ts';
 import {faultOf, splitPath} from './request-target.ts';
 import {refusalOf} from './targets.ts';
@@ -143,11 +143,8 @@ function following(
 		// From TLS to plain http is no way to go for what the client asked of the first server.
 		if (url.protocol === 'http:' && place.url.protocol === 'https:') return undefined;
 		const address = addressIn(url.hostname);
-		if (
-			address !== undefined &&
-			refusalOf(address, generation.names(url.hostname, portOf(url))) !== undefined
-		)
-			return undefined;
+		const isNamed = generation.names(url.hostname, portOf(url));
+		if (address !== undefined && refusalOf(address, isNamed) !== undefined) return undefined;
 		url.hash = '';
 		url.username = '';
 		url.password = '';
@@ -161,6 +158,11 @@ function following(
 			headers: kept,
 			rewrite: rewriteFor(generation, url, request, visit, localForm(next)),
 			onProblem: visit.noteProblem,
+			// Over connections of a rule's own, nobody looks at what the name stands for.
+			async refusal() {
+				const why = await generation.refusalOf(url);
+				return why === undefined ? undefined : refusedProblem(why);
+			},
 			follow: following(generation, request, visit, next, kept, left - 1),
 		};
 	};

@@ -9,13 +9,11 @@ const never = new BlockList();
 // Link-local, where clouds have their metadata, and what some of them have elsewhere.
 never.addSubnet('169.254.0.0', 16);
 never.addSubnet('fe80::', 10, 'ipv6');
-never.addAddress('fd00:ec2::254', 'ipv6');
+never.addSubnet('fd00:ec2::', 32, 'ipv6');
+never.addAddress('fd20:ce::254', 'ipv6');
 never.addAddress('100.100.100.200');
 never.addAddress('192.0.0.192');
 never.addAddress('168.63.129.16');
-// The same, wrapped for a translator (RFC 6052) or a tunnel (RFC 3056).
-never.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
-never.addSubnet('2002:a9fe::', 32, 'ipv6');
 // To several at once.
 never.addSubnet('224.0.0.0', 4);
 never.addAddress('255.255.255.255');
@@ -27,21 +25,53 @@ thisMachine.addAddress('::1', 'ipv6');
 // "This host": systems connect to themselves.
 thisMachine.addSubnet('0.0.0.0', 8);
 thisMachine.addAddress('::', 'ipv6');
-thisMachine.addSubnet('64:ff9b::7f00:0', 104, 'ipv6');
-thisMachine.addSubnet('2002:7f00::', 24, 'ipv6');
-
-/** The code of the error of a connection that was not made. */
-export const targetRefused = 'target-refused';
 
 /** Why no connection is made to an address; `undefined`: nothing speaks against it. */
-export function refusalOf(address: string, isNamedByRule: boolean): string | undefined {
+export function refusalOf(written: string, isNamedByRule: boolean): string | undefined {
+	// Behind a percent sign stands the interface (RFC 4007 section 11).
+	const [address = ''] = written.split('%');
 	const family = isIP(address) === 6 ? 'ipv6' : 'ipv4';
 	if (never.check(address, family)) return `${address} is a link-local, metadata or multicast address`;
 	if (!isNamedByRule && thisMachine.check(address, family)) {
 		return `${address} is this machine, and no host rule names it`;
 	}
+	for (const inner of family === 'ipv6' ? addressesWithin(address) : []) {
+		const why = refusalOf(inner, isNamedByRule);
+		if (why !== undefined) return `${address} holds ${why}`;
+	}
 	return undefined;
 }
+
+/** The addresses of IPv4 for which one of IPv6 may stand: what a translator or a tunnel makes of it. */
+function addressesWithin(address: string): string[] {
+	const groups = groupsOf(address);
+	const v4 = (at: number, mask = 0): string =>
+		[groups[at] ?? 0, groups[at + 1] ?? 0]
+			.flatMap(group => [(group ^ mask) >> 8, (group ^ mask) & 255])
+			.join('.');
+	const starts = (...with_: number[]): boolean => with_.every((group, index) => groups[index] === group);
+	// 6to4 (RFC 3056), and Teredo's server and client (RFC 4380 section 4).
+	if (starts(0x2002)) return [v4(1)];
+	if (starts(0x2001, 0)) return [v4(2), v4(6, 0xffff)];
+	// Translated (RFC 6052, RFC 8215), mapped, compatible (RFC 4291 section 2.5.5), and of ISATAP (RFC 5214).
+	const isTranslated = starts(0x64, 0xff9b);
+	const isOld = starts(0, 0, 0, 0) && !starts(0, 0, 0, 0, 0, 0, 0);
+	const isIsatap = (groups[4] ?? 0) % 0x200 === 0 && groups[5] === 0x5efe;
+	return isTranslated || isOld || isIsatap ? [v4(6)] : [];
+}
+
+/** Its eight numbers. */
+function groupsOf(address: string): number[] {
+	const canonical = URL.parse(`http://[${address}]/`)?.hostname.slice(1, -1) ?? '::';
+	const [before = '', after] = canonical.split('::');
+	const numbers = (text = ''): number[] =>
+		text === '' ? [] : text.split(':').map(part => Number.parseInt(part, 16));
+	const [first, last] = [numbers(before), numbers(after)];
+	return [...first, ...new Array(8 - first.length - last.length).fill(0), ...last];
+}
+
+/** The code of the error of a connection that was not made. */
+export const targetRefused = 'target-refused';
 
 /** The error of a connection that is not made. */
 export function refusedTarget(why: string): Error {
@@ -67,4 +97,13 @@ export function guardedLookup(isNamedByRule: boolean): LookupFunction {
 			else callback(null, first?.address ?? '', first?.family);
 		});
 	};
+}
+
+/** Why no connection is made to what a name stands for now; `undefined`: nothing speaks against it, or nobody knows it. */
+export function refusalOfName(hostname: string): Promise<string | undefined> {
+	return new Promise(resolve => {
+		guardedLookup(false)(hostname, {all: true}, error => {
+			resolve(error?.code === targetRefused ? error.message : undefined);
+		});
+	});
 }

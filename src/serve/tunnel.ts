@@ -1,17 +1,19 @@
 /** CONNECT: a tunnel that is left alone byte for byte, or opened where a rule is for its server. */
-import {createServer as createHttpServer, type IncomingMessage, type Server} from 'node:http';
+
+import type {IncomingMessage, Server} from 'node:http';
 import {createServer as createHttpsServer} from 'node:https';
 import {connect, type Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
+import {http} from '../tls/node-http.ts';
 import {isAdmitted} from './admission.ts';
 import {type ProxyContext, Visit} from './context.ts';
-import {notForward, refusedProblem, refuseTarget, serveInside, upgradeInside} from './forward.ts';
+import {notForward, refuseTarget, serveInside, upgradeInside} from './forward.ts';
 import {addressIn} from './generation.ts';
-import {type Problem, problemOf, refuseConnection} from './problem.ts';
+import {type Problem, problemOf, refuseConnection, refusedProblem} from './problem.ts';
 import {join} from './relay.ts';
 import {faultOf, parseAuthority} from './request-target.ts';
 import {serverSettings} from './server-settings.ts';
-import {guardedLookup, targetRefused} from './targets.ts';
+import {guardedLookup} from './targets.ts';
 import {unparsed} from './unparsed.ts';
 
 /** Milliseconds in which a client says its first byte; one that does not lets the server speak first. */
@@ -55,15 +57,23 @@ export class Tunnels {
 			this.#pass(hostname, port, socket, head, visit, true);
 			return;
 		}
-		socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
-		firstBytes(socket, head).then(first => {
-			if (secure && isTls(first)) {
-				this.#hand(new URL(`https://${hostname}:${port}`), socket);
-				visit.end(200);
-			} else if (plain && isHttp(first)) {
-				this.#hand(new URL(`http://${hostname}:${port}`), socket);
-				visit.end(200);
-			} else this.#pass(hostname, port, socket, Buffer.alloc(0), visit, false);
+		const enter = (): void => {
+			socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+			firstBytes(socket, head).then(first => {
+				if (secure && isTls(first)) {
+					this.#hand(new URL(`https://${hostname}:${port}`), socket);
+					visit.end(200);
+				} else if (plain && isHttp(first)) {
+					this.#hand(new URL(`http://${hostname}:${port}`), socket);
+					visit.end(200);
+				} else this.#pass(hostname, port, socket, Buffer.alloc(0), visit, false);
+			});
+		};
+		// Of a rule for many names, their owners choose the address. What it is later is no matter: no server without a
+		// certificate for the name gets a request.
+		generation.refusalOf(new URL(`https://${hostname}:${port}`)).then(why => {
+			if (why === undefined) enter();
+			else visit.refuseConnection(socket, refusedProblem(why));
 		});
 	}
 
@@ -127,10 +137,11 @@ export class Tunnels {
 					if (!asked.has(socket)) this.#tellDistrust(origin, {name: '', message: '', code: 'ECONNRESET'});
 				}),
 			);
-		} else server = createHttpServer(serverSettings);
+		} else server = http.createServer(serverSettings);
 		server.on('request', listener);
 		server.on('checkContinue', listener);
 		server.on('upgrade', (request, socket, head) => upgradeInside(context, origin, request, socket, head));
+		server.on('connect', (_request, socket) => refuseConnection(socket, tunnelWithin));
 		server.on('clientError', (error, socket) => refuseConnection(socket, unparsed(error)));
 		return server;
 	}
@@ -152,10 +163,7 @@ export class Tunnels {
 	#pass(hostname: string, port: number, client: Duplex, head: Buffer, visit: Visit, isAsked: boolean): void {
 		const {generation} = this.#context;
 		const fail = (error: NodeJS.ErrnoException): void => {
-			const problem =
-				error.code === targetRefused
-					? refusedProblem(error.message)
-					: problemOf(error, `${hostname}:${port}`);
+			const problem = problemOf(error, `${hostname}:${port}`);
 			if (isAsked) visit.refuseConnection(client, problem);
 			else {
 				visit.noteProblem(problem);
@@ -228,6 +236,14 @@ export class Tunnels {
 		socket.once('close', () => detached.delete(socket));
 	}
 }
+
+const tunnelWithin: Problem = {
+	status: 405,
+	code: 'method-refused',
+	detail: 'A tunnel leads through no other one',
+	hint: 'Ask the proxy itself for it',
+	headers: {allow: 'GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS'},
+};
 
 /** What the client says first, which stays to be read; empty: nothing, for a while. */
 function firstBytes(socket: Duplex, head: Buffer): Promise<Buffer> {

@@ -88,7 +88,7 @@ async function prepare(strategy: StrategyClass, settings: ConformanceSettings): 
 		strategies: Object.hasOwn(builtInStrategies, name) ? [] : [strategy],
 		builtIn: builtInStrategies,
 	});
-	const composition = compose(loaded.configuration, loaded.strategyOf);
+	const composition = await compose(loaded);
 	return {strategy, composition, url: target, secrets: settings.secrets ?? secretsIn(options)};
 }
 

@@ -3,10 +3,10 @@
  * goes. What it says about verification does not: an agent's options overrule those of each request.
  */
 import {EventEmitter} from 'node:events';
-import {Agent as HttpAgent} from 'node:http';
 import {Agent as HttpsAgent} from 'node:https';
 import type {Duplex} from 'node:stream';
 import {StrategyError} from '../errors.ts';
+import {HttpAgent} from './node-http.ts';
 import type {Destination, Way} from './verifying-agent.ts';
 
 /** The agent of a caller as gatepass uses it. One object for one agent, so it serves as a key. */

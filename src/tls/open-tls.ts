@@ -1,12 +1,12 @@
 /** Opens verified connections to servers of gatepass's own choice, such as proxies that speak TLS. */
 import type {Duplex} from 'node:stream';
 import {TLSSocket} from 'node:tls';
-import type {TrustStores} from '../trust/trust-stores.ts';
+import type {TrustLookup} from '../trust/no-trust-stores.ts';
 import type {TlsAgents} from './agents.ts';
 import {placeOf} from './way-out.ts';
 
 /** A function that opens one to the server of a URL, by its trust store. */
-export function openTlsBy(agents: TlsAgents, trust: TrustStores): (url: URL) => Promise<Duplex> {
+export function openTlsBy(agents: TlsAgents, trust: TrustLookup): (url: URL) => Promise<Duplex> {
 	return url => {
 		const {host, port} = placeOf(url);
 		return new Promise((resolve, reject) => {

@@ -2,18 +2,20 @@
  * Agents for plain http. What goes to this machine goes there directly: names of it are asked of nobody (RFC 6761
  * section 6.3), since whoever answers could name another machine.
  */
-import {Agent, type ClientRequest} from 'node:http';
+import type {ClientRequest} from 'node:http';
 import type {LookupFunction, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
 import {limitIdle, unlimit} from './idle-limit.ts';
+import {HttpAgent} from './node-http.ts';
+import {noteReuse} from './stale.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
 type Options = Record<string, unknown> & {host?: string | null};
 
 /** Connects to where it is told; a name of this machine leads to this machine. */
-export class PlainAgent extends Agent {
+export class PlainAgent extends HttpAgent {
 	readonly #through: {proxy: ProxyServer; way: WayOut} | undefined;
 
 	/** @param through the proxy that all of its connections lead to; absent: directly. */
@@ -31,6 +33,7 @@ export class PlainAgent extends Agent {
 	override reuseSocket(socket: Duplex, request: ClientRequest): void {
 		super.reuseSocket(socket, request);
 		unlimit(socket as Socket);
+		noteReuse(socket as Socket);
 	}
 
 	override createConnection(...parameters: unknown[]): Duplex | null | undefined {

@@ -15,6 +15,7 @@ import type {TrustStore} from '../trust/trust-store.ts';
 import {type Created, connectTls, type RequestedConnection} from './connect-tls.ts';
 import {limitIdle, unlimit} from './idle-limit.ts';
 import {WatchedAgent, type WatchedAgentSettings} from './rejections.ts';
+import {noteReuse} from './stale.ts';
 
 /** Where a connection leads. */
 export interface Destination {
@@ -89,6 +90,7 @@ export class TrustingAgent extends WatchedAgent {
 	override reuseSocket(socket: Duplex, request: ClientRequest): void {
 		super.reuseSocket(socket, request);
 		unlimit(socket as Socket);
+		noteReuse(socket as Socket);
 	}
 
 	/** Node before 24.18.1 and 22.23.2 keeps a connection that one request's own check let pass for the next request. */

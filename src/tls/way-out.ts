@@ -5,12 +5,13 @@
  * have to do it themselves: https through a tunnel (CONNECT, RFC 9110 section 9.3.6), http by asking for the whole URL
  * (RFC 9112 section 3.2.2).
  */
-import {request as requestHttp} from 'node:http';
+
 import {isIPv4} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {GatepassError} from '../errors.ts';
 import type {AuthResponse} from '../strategy/index.ts';
 import type {Environment} from '../strategy/services.ts';
+import {requestHttp} from './node-http.ts';
 import type {Destination, Way} from './verifying-agent.ts';
 
 /** Milliseconds until a proxy has answered. */

@@ -175,7 +175,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 				},
 				error => {
 					this.#failed = {reason: error};
-					this.#report?.end(undefined, this.#request);
+					this.#report?.end(undefined, this.#request, error);
 					this.#wanted.reject(error);
 				},
 			)
@@ -194,6 +194,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		this.#told = undefined;
 		this.withheld = undefined;
 		this.#wanted = Promise.withResolvers();
+		this.#report?.endLeg(answer.status);
 		const withhold = (keepHeaders: readonly string[]): void => {
 			this.withheld = keepHeaders;
 		};
@@ -213,7 +214,7 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 
 	send(request: HopRequest): Promise<ToldAnswer> {
 		if (this.#ended !== undefined) return Promise.reject(this.#ended.reason);
-		this.#report?.countLeg();
+		this.#report?.beginLeg();
 		this.#told = Promise.withResolvers();
 		this.#wanted.resolve(this.#describe(request));
 		return this.#told.promise;

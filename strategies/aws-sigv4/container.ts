@@ -55,7 +55,7 @@ export class ContainerEndpoint {
 		if (url.protocol !== 'https:' && !isLoopback(url.hostname) && !agents.has(url.hostname)) {
 			throw this.#error('would send keys in plain http from another machine', 'Name an https URL');
 		}
-		const authorization = this.#authorization();
+		const authorization = await this.#authorization();
 		let response: Response;
 		try {
 			response = await this.#http.fetch(url, authorization === undefined ? {} : {headers: {authorization}});
@@ -93,12 +93,12 @@ export class ContainerEndpoint {
 	}
 
 	/** Read again each time: the file's token lives for hours. */
-	#authorization(): string | undefined {
+	async #authorization(): Promise<string | undefined> {
 		const {AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE: file} = this.#environment;
 		let text: string | undefined;
 		try {
 			text = file
-				? this.#files.read(file).trim()
+				? (await this.#files.read(file)).trim()
 				: readVariable(this.#environment, 'AWS_CONTAINER_AUTHORIZATION_TOKEN') || undefined;
 		} catch (error) {
 			if (!(error instanceof FileReadError)) throw error;

@@ -28,6 +28,11 @@ const urlLifetime = 300;
 const signedByName = new Set(['content-type', 'content-md5']);
 const none = {};
 
+interface Regional {
+	readonly region: string;
+	readonly signer: Signer;
+}
+
 /**
  * Signs each leg by itself, with the time, what is sent of path and query, `Host`, `Content-Type`, `X-Amz-…` and the bytes of
  * the body. Where the server's clock differs from this machine's, a refused request is signed once more by the server's.
@@ -42,7 +47,7 @@ export class AwsSigv4Strategy implements AuthStrategy {
 	readonly #options: Sigv4Options;
 	readonly #keys: KeySource;
 	readonly #rule: RuleInfo;
-	#signer: {readonly region: string; readonly signer: Signer} | undefined;
+	#signer: Regional | undefined;
 	readonly #clocks = new ServerClocks();
 
 	constructor(
@@ -64,18 +69,22 @@ export class AwsSigv4Strategy implements AuthStrategy {
 	async *authenticate(request: AuthRequest): Conversation {
 		// As it is sent: what is added to it is put behind.
 		const query = request.url.search.slice(1);
+		// Both may be in the same files, which are then looked at once. What is wrong with the key is told first.
+		const known = this.#regional();
+		if (known instanceof Promise) known.catch(() => {});
 		let keys = await this.#keys.get(request.fresh);
+		const {signer} = known instanceof Promise ? await known : known;
 		const payload = this.#isStreamed
 			? await streamedPayload(request, this.#options)
 			: this.#payloadOf(request);
 		for (let isLast = false; ; isLast = true) {
 			const time = this.#clocks.now(request.url.origin);
-			if (this.#options.form === 'query') this.#signUrl(request, query, keys, time, payload.hash);
-			else this.#signHeaders(request, query, keys, time, payload);
+			if (this.#options.form === 'query') this.#signUrl(request, signer, query, keys, time, payload.hash);
+			else this.#signHeaders(request, signer, query, keys, time, payload);
 			const response = yield;
 			if (isLast || !request.replayable) return;
 			if (this.#clocks.learn(request.url.origin, response, time)) continue;
-			if (!saysExpired(response) || !this.#keys.drop(keys)) return;
+			if (!saysExpired(response) || !(await this.#keys.drop(keys))) return;
 			const next = await this.#keys.get();
 			if (next.secretAccessKey === keys.secretAccessKey) return;
 			keys = next;
@@ -84,8 +93,8 @@ export class AwsSigv4Strategy implements AuthStrategy {
 
 	async status(): Promise<CredentialStatus> {
 		const {service} = this.#options;
-		const {place, expiresAt} = this.#keys.describe();
-		const {region} = this.#regional();
+		const {place, expiresAt} = await this.#keys.describe();
+		const {region} = await this.#regional();
 		const detail = `requests to ${service} in ${region} are signed with ${place}`;
 		return {available: true, detail, ...(expiresAt !== undefined && {expiresAt})};
 	}
@@ -105,13 +114,13 @@ export class AwsSigv4Strategy implements AuthStrategy {
 
 	#signHeaders(
 		request: AuthRequest,
+		signer: Signer,
 		query: string,
 		keys: SigningKeys,
 		time: number,
 		{hash: payloadHash, headers: added, chunks}: Payload,
 	): void {
 		const {method, url, headers} = request;
-		const {signer} = this.#regional();
 		const timestamp = timestampOf(time);
 		for (const name in added) headers.set(name, added[name] as string);
 		headers.set('x-amz-date', timestamp);
@@ -136,6 +145,7 @@ export class AwsSigv4Strategy implements AuthStrategy {
 
 	#signUrl(
 		{method, url, headers}: AuthRequest,
+		signer: Signer,
 		query: string,
 		keys: SigningKeys,
 		time: number,
@@ -148,7 +158,6 @@ export class AwsSigv4Strategy implements AuthStrategy {
 				hint: 'Send it without authentication, or leave the signature to the rule',
 			});
 		}
-		const {signer} = this.#regional();
 		const timestamp = timestampOf(time);
 		headers.delete('authorization');
 		if (headers.has('x-amz-security-token')) headers.delete('x-amz-security-token');
@@ -169,8 +178,12 @@ export class AwsSigv4Strategy implements AuthStrategy {
 		for (const [name, value] of Object.entries(added)) url.searchParams.set(name, value);
 	}
 
-	#regional(): {readonly region: string; readonly signer: Signer} {
-		const region = this.#options.region ?? this.#keys.region;
+	#regional(): Regional | Promise<Regional> {
+		const {region} = this.#options;
+		return region === undefined ? this.#keys.region().then(named => this.#in(named)) : this.#in(region);
+	}
+
+	#in(region: string | undefined): Regional {
 		if (region === undefined) {
 			throw new CredentialUnavailableError({
 				code: 'signing-region-missing',

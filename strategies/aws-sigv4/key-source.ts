@@ -40,6 +40,8 @@ interface Asked {
 	dispose(): void;
 }
 
+type Found = SigningKeys | Asked;
+
 export class KeySource {
 	readonly #options: Sigv4Options;
 	readonly #services: KeyServices;
@@ -64,24 +66,26 @@ export class KeySource {
 	 */
 	get(fresh = false): SigningKeys | Promise<SigningKeys> {
 		const found = this.#find();
-		return 'kept' in found ? found.kept.get(fresh) : found;
+		const given = (one: Found) => ('kept' in one ? one.kept.get(fresh) : one);
+		return found instanceof Promise ? found.then(given) : given(found);
 	}
 
 	/** Use these no more, where they came from somebody who can be asked for others. Returns whether there is such. */
-	drop(keys: SigningKeys): boolean {
-		const found = this.#find();
+	async drop(keys: SigningKeys): Promise<boolean> {
+		const found = await this.#find();
 		return 'kept' in found && found.kept.drop(keys);
 	}
 
 	/** The region, where no option says it. */
-	get region(): string | undefined {
+	async region(): Promise<string | undefined> {
 		const {AWS_REGION, AWS_DEFAULT_REGION} = this.#services.environment;
-		return AWS_REGION || AWS_DEFAULT_REGION || this.#files.find(this.#profileName)?.region || undefined;
+		const named = AWS_REGION || AWS_DEFAULT_REGION;
+		return named || (await this.#files.find(this.#profileName))?.region || undefined;
 	}
 
 	/** What there is, for a person; asks nobody. */
-	describe(): {readonly place: string; readonly expiresAt?: number} {
-		const found = this.#find();
+	async describe(): Promise<{readonly place: string; readonly expiresAt?: number}> {
+		const found = await this.#find();
 		if (!('kept' in found)) return {place: `key ${found.accessKeyId}`};
 		const known = found.kept.peek();
 		const expiresAt = known?.expiresAt;
@@ -103,7 +107,8 @@ export class KeySource {
 		return this.#options.credentials?.profile ?? this.#files.usualProfile;
 	}
 
-	#find(): SigningKeys | Asked {
+	/** Files are looked at only where nothing else says it. */
+	#find(): Found | Promise<Found> {
 		const {accessKeyId, secretAccessKey, sessionToken, credentials} = this.#options;
 		if (accessKeyId !== undefined && secretAccessKey !== undefined) {
 			return {accessKeyId, secretAccessKey, sessionToken, expiresAt: undefined};
@@ -113,14 +118,14 @@ export class KeySource {
 			return this.#program(credentials.command, timeout, env);
 		}
 		if (credentials?.container !== undefined) return this.#fromContainer();
-		if (credentials?.profile !== undefined) {
-			const profile = this.#files.find(credentials.profile);
-			if (profile !== undefined) return this.#fromProfile(profile, credentials.profile);
-			throw this.#unavailable(
-				`there is no profile '${credentials.profile}' in ${this.#files.paths.join(' or ')}`,
-			);
-		}
+		if (credentials?.profile !== undefined) return this.#fromNamedProfile(credentials.profile);
 		return this.#fromVariables() ?? this.#fromUsualPlaces();
+	}
+
+	async #fromNamedProfile(name: string): Promise<Found> {
+		const profile = await this.#files.find(name);
+		if (profile !== undefined) return this.#fromProfile(profile, name);
+		throw this.#unavailable(`there is no profile '${name}' in ${this.#files.paths.join(' or ')}`);
 	}
 
 	#fromVariables(): SigningKeys | undefined {
@@ -136,9 +141,9 @@ export class KeySource {
 		};
 	}
 
-	#fromUsualPlaces(): SigningKeys | Asked {
+	async #fromUsualPlaces(): Promise<Found> {
 		const name = this.#files.usualProfile;
-		const profile = this.#files.find(name);
+		const profile = await this.#files.find(name);
 		const hasKeys = profile?.aws_access_key_id !== undefined || profile?.credential_process !== undefined;
 		if (profile !== undefined && hasKeys) return this.#fromProfile(profile, name);
 		if (this.#container.isNamed) return this.#fromContainer();
@@ -149,7 +154,7 @@ export class KeySource {
 		);
 	}
 
-	#fromProfile(profile: Profile, name: string): SigningKeys | Asked {
+	#fromProfile(profile: Profile, name: string): Found {
 		const {aws_access_key_id: accessKeyId, aws_secret_access_key: secretAccessKey} = profile;
 		if (accessKeyId && secretAccessKey) {
 			const sessionToken = profile.aws_session_token || undefined;

@@ -13,6 +13,15 @@ export type Profile = Readonly<Record<string, string | undefined>>;
 export class SharedFiles {
 	readonly #environment: Environment;
 	readonly #files = new TextFiles();
+	/** Taken apart once, as long as the files hold the same. */
+	#last:
+		| {
+				readonly name: string;
+				readonly secrets: string;
+				readonly settings: string;
+				readonly profile: Profile | undefined;
+		  }
+		| undefined;
 
 	constructor(environment: Environment) {
 		this.#environment = environment;
@@ -35,20 +44,19 @@ export class SharedFiles {
 	 *
 	 * @throws {CredentialUnavailableError} where a file is there and cannot be read.
 	 */
-	find(name: string): Profile | undefined {
+	async find(name: string): Promise<Profile | undefined> {
 		const [credentials, configuration] = this.paths;
-		const secret = sectionOf(this.#read(credentials), [name]);
-		const heads = name === 'default' ? ['default', 'profile default'] : [`profile ${name}`];
-		const open = sectionOf(this.#read(configuration), heads);
-		if (secret === undefined && open === undefined) return undefined;
-		// A key and its secret are never taken from two files.
-		const {aws_access_key_id: _, aws_secret_access_key: __, aws_session_token: ___, ...rest} = open ?? {};
-		return {...(secret?.aws_access_key_id === undefined ? open : rest), ...secret};
+		const [secrets, settings] = await Promise.all([this.#read(credentials), this.#read(configuration)]);
+		const last = this.#last;
+		if (last?.name === name && last.secrets === secrets && last.settings === settings) return last.profile;
+		const profile = profileIn(secrets, settings, name);
+		this.#last = {name, secrets, settings, profile};
+		return profile;
 	}
 
-	#read(file: string): string {
+	async #read(file: string): Promise<string> {
 		try {
-			return this.#files.read(file);
+			return await this.#files.read(file);
 		} catch (error) {
 			if (!(error instanceof FileReadError)) throw error;
 			if (error.reason === 'missing' || error.code === 'ENOTDIR') return '';
@@ -62,6 +70,16 @@ export class SharedFiles {
 			);
 		}
 	}
+}
+
+function profileIn(secrets: string, settings: string, name: string): Profile | undefined {
+	const secret = sectionOf(secrets, [name]);
+	const heads = name === 'default' ? ['default', 'profile default'] : [`profile ${name}`];
+	const open = sectionOf(settings, heads);
+	if (secret === undefined && open === undefined) return undefined;
+	// A key and its secret are never taken from two files.
+	const {aws_access_key_id: _, aws_secret_access_key: __, aws_session_token: ___, ...rest} = open ?? {};
+	return {...(secret?.aws_access_key_id === undefined ? open : rest), ...secret};
 }
 
 /** What stands under one of the headings; `undefined`: there is no such heading. */

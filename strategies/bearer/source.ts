@@ -11,7 +11,6 @@ import {
 } from '../../src/strategy/index.ts';
 import {programShape} from '../command/options.ts';
 import {ProgramSource} from '../command/program-source.ts';
-import {readText} from '../command/read-output.ts';
 import {reasonOf, TokenFiles} from './token-files.ts';
 
 /** Milliseconds that a function may take. */
@@ -114,7 +113,7 @@ export function openSource(options: SourceOptions, option: string, services: Sou
 		const files = new TokenFiles();
 		const read = async (): Promise<string> => {
 			try {
-				return checked(files.read(file), file);
+				return checked(await files.read(file), file);
 			} catch (error) {
 				if (error instanceof GatepassError) throw error;
 				throw unavailable(`cannot be read from ${file} (${reasonOf(error)}). Put the token there`, error);
@@ -127,7 +126,10 @@ export function openSource(options: SourceOptions, option: string, services: Sou
 		place: `the output of ${program.name}`,
 		isCheap: false,
 		key: `program ${program.key}`,
-		read: () => program.run(output => readText(output).value),
+		async read() {
+			const {readText} = await import('../command/read-output.ts');
+			return program.run(output => readText(output).value);
+		},
 		dispose: () => program.dispose(),
 	};
 }

@@ -15,13 +15,14 @@ export class TokenFiles {
 	readonly #files = new Map<string, KeptFile<TokenFile>>();
 
 	/**
-	 * The text of a file as it is now. That it has not changed is seen without reading it.
+	 * The text of a file as it is now. That it has not changed is seen without reading it; a file system that hangs holds
+	 * up nobody else.
 	 *
 	 * @param check sees whose the file is, and may throw.
 	 * @throws {CredentialUnavailableError} where it is no regular file, or too large for a token.
 	 * @throws {FileReadError} where it is missing, or the operating system says no.
 	 */
-	read(file: string, check?: (owner: Pick<TokenFile, 'uid'>) => void): string {
+	async read(file: string, check?: (owner: Pick<TokenFile, 'uid'>) => void): Promise<string> {
 		refuseToken(file);
 		let kept = this.#files.get(file);
 		if (kept === undefined) {
@@ -32,24 +33,26 @@ export class TokenFiles {
 			});
 			this.#files.set(file, kept);
 		}
-		const {text, uid} = current(kept);
+		const {text, uid} = await current(kept);
 		check?.({uid});
 		return text;
 	}
 }
 
-function current(kept: KeptFile<TokenFile>): TokenFile {
+async function current(kept: KeptFile<TokenFile>): Promise<TokenFile> {
 	try {
-		return kept.readCurrent();
+		return await kept.current();
 	} catch (error) {
 		if (!(error instanceof FileReadError) || error.code !== undefined) throw error;
 		// Somebody is writing it: what it held before still counts.
-		const before = error.reason === 'growing' ? kept.read() : undefined;
+		const before = error.reason === 'growing' ? kept.last : undefined;
 		if (before !== undefined) return before;
 		const {size, message} = error;
 		const what = size === undefined ? message : `has ${size} bytes, too many for a token`;
+		const hint =
+			error.reason === 'silent' ? 'Wait until it answers, or name a file elsewhere' : 'Name another file';
 		throw new CredentialUnavailableError(
-			{code: 'token-file-unusable', what: `${kept.file} ${what}`, hint: 'Name another file'},
+			{code: 'token-file-unusable', what: `${kept.file} ${what}`, hint},
 			{cause: error},
 		);
 	}

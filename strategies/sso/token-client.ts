@@ -1,5 +1,5 @@
 /** Talks to an authorization server for one rule: token requests, revocation, introspection. The protocol is oauth4webapi's. */
-import * as oauth from 'oauth4webapi';
+import type * as oauth from 'oauth4webapi';
 import {type Diagnostic, diagnostic, warning} from '../../src/diagnostics/diagnostic.ts';
 import {TokenRequestError} from '../../src/errors.ts';
 import type {
@@ -13,19 +13,15 @@ import type {
 } from '../../src/strategy/index.ts';
 import type {AssertionReader, Doubt} from '../bearer/claims.ts';
 import {openSource, type TextSource} from '../bearer/source.ts';
-import {findAuthorizationServer} from './authorization-server.ts';
-import {type ClientIdentity, findClient} from './client-authentication.ts';
-import {describeFailure, type EndpointName, type Exchange} from './describe-failure.ts';
+import type {ClientIdentity} from './client-authentication.ts';
+import type {EndpointName, Exchange} from './describe-failure.ts';
 import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import {ServerClock} from './server-clock.ts';
-import {
-	readToken,
-	refusalAsSuch,
-	refuseRedirect,
-	withoutChallenge,
-	withoutUnusedFields,
-} from './token-response.ts';
+
+type Protocol = typeof import('./protocol.ts');
+
+const loadProtocol = (): Promise<Protocol> => import('./protocol.ts');
 
 /** Milliseconds that clocks may differ without a word. */
 const tellingSkew = 5000;
@@ -47,6 +43,7 @@ export interface Preparation {
 
 /** What a request to the authorization server is made of. */
 interface Connection {
+	readonly protocol: Protocol;
 	readonly server: oauth.AuthorizationServer;
 	readonly client: oauth.Client;
 	readonly authenticate: oauth.ClientAuth;
@@ -130,7 +127,7 @@ export class TokenClient {
 			...(authenticate !== undefined && {authenticate}),
 			secrets: secretsIn(parameters, this.#options),
 			sendsTime: complete !== undefined,
-			send: async ({server, client, authenticate, dpop, options}) => {
+			send: async ({protocol: {oauth}, server, client, authenticate, dpop, options}) => {
 				const form = complete === undefined ? parameters : new URLSearchParams(parameters);
 				const added = await complete?.({audience: server.issuer, issuedAt: this.#clock.issuedAt()});
 				for (const [name, value] of Object.entries(added ?? {})) form.set(name, value);
@@ -141,7 +138,8 @@ export class TokenClient {
 				});
 			},
 			doubts: doubts ?? (() => []),
-			read: async ({server, client, dpop}, response, exchange, sentAt) => {
+			read: async ({protocol, server, client, dpop}, response, exchange, sentAt) => {
+				const {oauth, readToken, withoutUnusedFields} = protocol;
 				const answer = await oauth.processGenericTokenEndpointResponse(
 					server,
 					client,
@@ -168,14 +166,15 @@ export class TokenClient {
 			identity: await this.identity(),
 			signal,
 			secrets: [token],
-			send: ({server, client, authenticate, options}) =>
+			send: ({protocol: {oauth}, server, client, authenticate, options}) =>
 				oauth.revocationRequest(server, client, authenticate, token, {
 					...options,
 					[oauth.allowInsecureRequests]: true,
 					additionalParameters: {token_type_hint: 'access_token'},
 				}),
 			// It says 200 (RFC 7009 section 2.2); what other servers mean with 204 is the same.
-			read: async (_, response) => (response.ok ? undefined : oauth.processRevocationResponse(response)),
+			read: async ({protocol: {oauth}}, response) =>
+				response.ok ? undefined : oauth.processRevocationResponse(response),
 		}).catch(passOverUnsupported);
 	}
 
@@ -191,13 +190,13 @@ export class TokenClient {
 			identity: await this.identity(),
 			signal,
 			secrets: [token],
-			send: ({server, client, authenticate, options}) =>
+			send: ({protocol: {oauth}, server, client, authenticate, options}) =>
 				oauth.introspectionRequest(server, client, authenticate, token, {
 					...options,
 					[oauth.allowInsecureRequests]: true,
 					additionalParameters: {token_type_hint: 'access_token'},
 				}),
-			read: async ({server, client}, response) =>
+			read: async ({protocol: {oauth}, server, client}, response) =>
 				(await oauth.processIntrospectionResponse(server, client, response)).active,
 		}).catch(passOverUnsupported);
 	}
@@ -275,6 +274,7 @@ export class TokenClient {
 		read,
 		authenticate,
 	}: Exchanging<Result>): Promise<Result> {
+		const protocol = await loadProtocol();
 		const server = await this.#findServer(signal);
 		const {client, dpop} = await this.prepare();
 		const {http, rule} = this.#services;
@@ -291,13 +291,14 @@ export class TokenClient {
 			},
 		};
 		const connection: Connection = {
+			protocol,
 			server,
 			client: {client_id: client.clientId},
 			authenticate: authenticate ?? client.authenticate,
 			dpop,
 			options: {
 				signal,
-				[oauth.customFetch]: (url, {method, headers, body}) => {
+				[protocol.oauth.customFetch]: (url, {method, headers, body}) => {
 					if (headers.authorization !== undefined) hidden.push(headers.authorization.replace(/^\S+ /, ''));
 					for (const name of assertionParameters) hidden.push(...(body as URLSearchParams).getAll(name));
 					return http.fetch(url, {method, headers, body, signal, ...(identity !== undefined && {identity})});
@@ -310,30 +311,34 @@ export class TokenClient {
 		try {
 			response = await send(connection);
 			this.#clock.learn(response.headers.get('date'), sentAt, performance.now() - begun);
-			refuseRedirect(response, exchange);
-			const answer = await refusalAsSuch(withoutChallenge(response));
+			protocol.refuseRedirect(response, exchange);
+			const answer = await protocol.refusalAsSuch(protocol.withoutChallenge(response));
 			return await read(connection, answer, exchange, sentAt);
 		} catch (error) {
-			throw describeFailure(error, response, exchange);
+			throw protocol.describeFailure(error, response, exchange);
 		}
 	}
 
 	#findServer(signal: AbortSignal): Promise<oauth.AuthorizationServer> {
 		const {http, rule} = this.#services;
-		this.#server ??= findAuthorizationServer(this.#options, http, rule, signal).catch(error => {
-			this.#server = undefined;
-			throw error;
-		});
+		this.#server ??= loadProtocol()
+			.then(({findAuthorizationServer}) => findAuthorizationServer(this.#options, http, rule, signal))
+			.catch(error => {
+				this.#server = undefined;
+				throw error;
+			});
 		return this.#server;
 	}
 
 	async #makePreparation(): Promise<Preparation> {
 		const {environment, rule} = this.#services;
+		const {findClient} = await loadProtocol();
 		const client = await findClient(this.#options, environment, rule, this.#clock, this.#assertion);
 		return {client, dpop: this.#options.dpop ? await this.#makeDpop() : undefined};
 	}
 
 	async #makeDpop(): Promise<Preparation['dpop']> {
+		const {oauth} = await loadProtocol();
 		const keys = await oauth.generateKeyPair('ES256');
 		const handle = oauth.DPoP({}, keys, {
 			[oauth.modifyAssertion]: (_, proof) => {

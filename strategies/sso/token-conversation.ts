@@ -13,8 +13,6 @@ import type {
 	TokenCache,
 } from '../../src/strategy/index.ts';
 import {tokenKey} from '../../src/strategy/index.ts';
-import {unsentRequest} from '../bearer/nested-token.ts';
-import {showBoundToken} from './dpop-proof.ts';
 import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import type {Preparation, TokenClient} from './token-client.ts';
@@ -76,6 +74,7 @@ export class TokenConversation implements AuthStrategy {
 			const {dpop} = use.preparation;
 			let isRefused: boolean;
 			if (token.type === 'DPoP' && dpop !== undefined) {
+				const {showBoundToken} = await import('./dpop-proof.ts');
 				isRefused = yield* showBoundToken(dpop.handle, token.value, request);
 			} else {
 				request.headers.set('authorization', `Bearer ${token.value}`);
@@ -137,6 +136,7 @@ export class TokenConversation implements AuthStrategy {
 		const {clientId} = (await client.prepare()).client;
 		const asked = {client: clientId, server: this.#server()};
 		try {
+			const {unsentRequest} = await import('../bearer/nested-token.ts');
 			const request = unsentRequest({method: 'GET', url, tenant}, true);
 			const {token} = await this.#obtain(request, true);
 			const evidence = {

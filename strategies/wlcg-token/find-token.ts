@@ -33,10 +33,10 @@ export class TokenFinder {
 	 * @throws {CredentialUnavailableError} where no place has one, a file that was named is missing, or what is found
 	 * is no bearer token.
 	 */
-	find(): FoundToken {
+	async find(): Promise<FoundToken> {
 		if (this.#file !== undefined) {
 			const file = resolvePath(this.#file, this.#folder, this.#environment);
-			const found = this.#fromFile(file, "the option 'file'");
+			const found = await this.#fromFile(file, "the option 'file'");
 			if (found !== undefined) return found;
 			throw new NoValidToken({
 				code: 'token-file-unusable',
@@ -44,7 +44,7 @@ export class TokenFinder {
 				hint: 'Write the token into it',
 			});
 		}
-		const found = this.#fromVariable() ?? this.#fromNamedFile() ?? this.#fromUsualFiles();
+		const found = this.#fromVariable() ?? (await this.#fromNamedFile()) ?? (await this.#fromUsualFiles());
 		if (found !== undefined) return found;
 		throw new NoValidToken({
 			code: 'token-missing',
@@ -58,16 +58,16 @@ export class TokenFinder {
 		return text ? check(text, 'the variable BEARER_TOKEN') : undefined;
 	}
 
-	#fromNamedFile(): FoundToken | undefined {
+	async #fromNamedFile(): Promise<FoundToken | undefined> {
 		const named = this.#environment.BEARER_TOKEN_FILE;
 		return named
 			? this.#fromFile(resolvePath(named, process.cwd(), this.#environment), 'the variable BEARER_TOKEN_FILE')
 			: undefined;
 	}
 
-	#fromUsualFiles(): FoundToken | undefined {
+	async #fromUsualFiles(): Promise<FoundToken | undefined> {
 		for (const file of this.#usualFiles()) {
-			const found = this.#fromFile(file);
+			const found = await this.#fromFile(file);
 			if (found !== undefined) return found;
 		}
 		return undefined;
@@ -85,14 +85,14 @@ export class TokenFinder {
 	}
 
 	/** `namedBy`: who named the file; one that nobody named may be missing. */
-	#fromFile(file: string, namedBy?: string): FoundToken | undefined {
-		const text = this.#readAgain(file, namedBy)?.trim();
+	async #fromFile(file: string, namedBy?: string): Promise<FoundToken | undefined> {
+		const text = (await this.#readAgain(file, namedBy))?.trim();
 		return text ? check(text, file) : undefined;
 	}
 
-	#readAgain(file: string, namedBy: string | undefined): string | undefined {
+	async #readAgain(file: string, namedBy: string | undefined): Promise<string | undefined> {
 		try {
-			return this.#files.read(file, ({uid}) => {
+			return await this.#files.read(file, ({uid}) => {
 				// Everybody may write to /tmp: a file that somebody else put there is not this user's token.
 				if (namedBy === undefined && uid !== process.geteuid?.() && uid !== 0) {
 					throw new CredentialUnavailableError({

@@ -54,7 +54,7 @@ export class WlcgTokenStrategy implements AuthStrategy {
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
-		const found = this.#current();
+		const found = await this.#current();
 		const renewal = this.#renewal?.strategy;
 		if (!('token' in found)) {
 			if (renewal === undefined) throw found;
@@ -65,7 +65,7 @@ export class WlcgTokenStrategy implements AuthStrategy {
 		const response = yield;
 		if (response.status !== 401 || !request.replayable) return;
 		// Whoever renews the file may have done so a moment ago.
-		const renewed = this.#currentOrNone();
+		const renewed = await this.#currentOrNone();
 		if (renewed !== undefined && renewed.token !== found.token) {
 			request.headers.set('authorization', `Bearer ${renewed.token}`);
 			yield;
@@ -79,7 +79,7 @@ export class WlcgTokenStrategy implements AuthStrategy {
 	}
 
 	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
-		const found = this.#current();
+		const found = await this.#current();
 		if ('token' in found) {
 			const {token, place} = found;
 			const expiresAt = jwtExpiry(token);
@@ -99,9 +99,9 @@ export class WlcgTokenStrategy implements AuthStrategy {
 		await this.#renewal?.strategy.forget?.();
 	}
 
-	#currentOrNone(): FoundToken | undefined {
+	async #currentOrNone(): Promise<FoundToken | undefined> {
 		try {
-			const found = this.#current();
+			const found = await this.#current();
 			return 'token' in found ? found : undefined;
 		} catch {
 			return undefined;
@@ -113,10 +113,10 @@ export class WlcgTokenStrategy implements AuthStrategy {
 	 *
 	 * @throws {CredentialUnavailableError} where something is there that no renewal mends.
 	 */
-	#current(): FoundToken | NoValidToken {
+	async #current(): Promise<FoundToken | NoValidToken> {
 		let found: FoundToken;
 		try {
-			found = this.#finder.find();
+			found = await this.#finder.find();
 		} catch (error) {
 			if (error instanceof NoValidToken) return error;
 			throw error;

@@ -2,6 +2,7 @@
 import {cpus} from 'node:os';
 import {parseArgs} from 'node:util';
 import {measureCertificates} from './certificates.ts';
+import {measureCommandLine} from './cli.ts';
 import {measureClients} from './clients.ts';
 import {measureColdCalls} from './cold-calls.ts';
 import {measureFleet} from './fleet.ts';
@@ -40,6 +41,7 @@ const groups: Readonly<Record<string, () => Promise<Row[]>>> = {
 	renewal: measureRenewal,
 	trust: measureTrust,
 	import: measureImports,
+	cli: measureCommandLine,
 	serve: measureServe,
 };
 

@@ -57,7 +57,6 @@ export async function measureServe(): Promise<Row[]> {
 				: [...(await throughputRows(ours, folder, api, `${peer.greeting.fastify}/runs`, fastifyPid))]),
 			await latencyRow(api, `${proxy.url}/api/runs`),
 			await largeRow(peer.greeting, `${proxy.url}/large/`, proxy.child.pid as number),
-			await startRow(folder),
 		];
 		if (mitKdc.whyUnavailable() === undefined && apacheNegotiate.whyUnavailable() === undefined) {
 			rows.push(await pythonRow());
@@ -226,30 +225,6 @@ async function largeRow({large, pipe}: PeerAddresses, through: string, pid: numb
 		theirs: `${count(summarise(direct).median / 1e6)} MB/s direct, ${count(summarise(piped).median / 1e6)} MB/s by a pipe`,
 		verdict: verdictOf((ratio.median >= 0.7 || toPipe.median >= 0.95) && grown < 100),
 		figures: {ratio, toPipe, grown},
-	};
-}
-
-async function startRow(folder: string): Promise<Row> {
-	const timed = async (args: readonly string[]): Promise<number> => {
-		const begun = performance.now();
-		await execute(process.execPath, args, {cwd: folder});
-		return performance.now() - begun;
-	};
-	const run = [main, 'run', '-c', join(folder, 'gatepass.config.json'), '--', 'true'];
-	const [ours = [], bare = []] = await takeTurns([() => timed(run), () => timed(['-e', '0'])], {
-		warmUp: 1,
-		counted: 7,
-	});
-	const ratio = summarise(ours.map((time, index) => time / (bare[index] as number)));
-	return {
-		group: 'serve',
-		name: "'gatepass run -- true' from its start to its end",
-		target: "at most 8 x 'node -e 0'",
-		measured: `${spread(ratio, 1)} x`,
-		ours: `${summarise(ours).median.toFixed(0)} ms`,
-		theirs: `${summarise(bare).median.toFixed(0)} ms`,
-		verdict: verdictOf(ratio.median <= 8),
-		figures: {ratio},
 	};
 }
 

@@ -2,6 +2,7 @@
 import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {existsSync, readFileSync} from 'node:fs';
 import {chmod, cp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
+import {createServer} from 'node:http';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
 import {dueAt} from '../../src/certificates/due.ts';
@@ -14,7 +15,7 @@ import {Lineage} from '../../src/lineages/certbot/lineage.ts';
 import {connectTo, pebbleFor} from '../issuers/acme/stage.ts';
 import {describeWith} from '../servers/availability.ts';
 import {certbot, runCertbot} from '../servers/certbot.ts';
-import {boundAccount, pebble} from '../servers/pebble.ts';
+import {boundAccount, type Pebble, pebble} from '../servers/pebble.ts';
 import {managerAt, temporaryFolder} from './stage.ts';
 
 describeWith(pebble, 'a manager', () => {
@@ -172,6 +173,8 @@ describeWith(pebble, 'a manager', () => {
 		const {renewed, warnings} = await manager.renew({force: true});
 		expect(renewed).toEqual(['a.example.test', 'b.example.test']);
 		expect((await readFile(log, 'utf8')).trim().split('\n')).toEqual([
+			// Those of a certificate run when it is obtained, too, as certbot runs them.
+			'own, with a comma',
 			'from the folder',
 			'before',
 			'own, with a comma',
@@ -181,6 +184,69 @@ describeWith(pebble, 'a manager', () => {
 		]);
 		expect(warnings).toEqual([expect.stringMatching(/ended with 3: no$/)]);
 		expect(events.some(({kind}) => kind === 'hook-failed')).toBe(true);
+	});
+
+	test('the hooks of a certificate run once in a run, however many have the same, and are kept for certbot', async () => {
+		const server = await pebbleFor();
+		const log = join(await temporaryFolder(), 'log');
+		const {manager, folder} = await managerAt(server);
+		const hooks = {preHook: `echo pre >> ${log}`, postHook: `echo "post $RENEWED_DOMAINS" >> ${log}; false`};
+		const enrolled = await manager.enroll(['a.example.test'], undefined, hooks);
+		expect(enrolled?.warnings).toEqual([expect.stringMatching(/ended with 1/)]);
+		await manager.enroll(['b.example.test'], undefined, hooks);
+		expect(await readFile(join(folder, 'renewal/a.example.test.conf'), 'utf8')).toMatch(
+			/^pre_hook = .*^post_hook = /ms,
+		);
+		await writeFile(log, '');
+		expect(await manager.renew({force: true})).toMatchObject({
+			renewed: ['a.example.test', 'b.example.test'],
+			warnings: [expect.stringMatching(/ended with 1/)],
+		});
+		expect(await readFile(log, 'utf8')).toMatch(
+			/^pre\npost (?:a|b)\.example\.test (?:a|b)\.example\.test\n$/,
+		);
+	});
+
+	test('fifty orders at once, of which some want the same name', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager, folder} = await managerAt(server);
+		const names = Array.from({length: 50}, (_, index) => `name-${index % 45}.example.test`);
+		const made = await Promise.all(names.map(name => manager.enroll([name])));
+		expect(new Set(made.map(one => one?.name)).size).toBe(50);
+		expect(made.filter(one => one?.name.endsWith('-0001'))).toHaveLength(5);
+		expect(
+			(await manager.list()).every(({warnings, version}) => warnings.length === 0 && version === 1),
+		).toBe(true);
+		// One account, though all found none.
+		const accounts = new StoredAccounts(new CertbotFolder(folder), server.directoryUrl);
+		expect(await accounts.list()).toHaveLength(1);
+		const all = made.map(one => one?.name);
+		expect((await manager.renew({force: true})).renewed.toSorted()).toEqual(all.toSorted());
+		expect((await manager.list()).every(({version}) => version === 2)).toBe(true);
+		expect(await readdir(join(folder, 'gatepass/pending'))).toEqual([]);
+	}, 60_000);
+
+	test('what is told while something else goes on waits for it', async () => {
+		const server = await pebbleFor();
+		const {manager} = await managerAt(server);
+		const enrolling = manager.enroll(['a.example.test']);
+		const [status, deleted] = await Promise.all([enrolling, manager.delete('a.example.test')]);
+		expect(status?.name).toBe('a.example.test');
+		expect(deleted).toBeUndefined();
+		expect(await manager.list()).toEqual([]);
+	});
+
+	test('the kinds of challenges, and leave to do without a name, are kept for renewals', async () => {
+		const server = await pebbleFor();
+		const {manager, folder} = await managerAt(server);
+		await manager.enroll(['a.example.test'], undefined, {
+			preferredChallenges: ['http-01'],
+			allowSubset: true,
+		});
+		const text = await readFile(join(folder, 'renewal/a.example.test.conf'), 'utf8');
+		expect(text).toMatch(/^allow_subset_of_names = True$/m);
+		expect(text).toMatch(/^\[gatepass\]\n(?:.*\n)*preferred_challenges = http-01,$/m);
+		expect((await manager.renew({force: true})).renewed).toEqual(['a.example.test']);
 	});
 
 	test('a failure keeps what is in use, is remembered, and puts the next try off', async () => {
@@ -318,6 +384,35 @@ describeWith(pebble, 'a manager', () => {
 	});
 });
 
+describeWith(pebble, 'a manager that renews by itself', () => {
+	test('tries again when a failure wants it, however long its interval is', async () => {
+		const server = await pebbleFor();
+		const {manager, folder, events} = await managerAt(server);
+		await manager.enroll(['a.example.test']);
+		const lineage = await Lineage.open(new CertbotFolder(folder), 'a.example.test');
+		const {serialNumber} = await lineage.certificate();
+		const at = (milliseconds: number): string => new Date(Date.now() + milliseconds).toISOString();
+		for (const [key, value] of Object.entries({
+			...{serial_number: serialNumber, renew_at: at(-1000), ask_again_at: at(3_600_000)},
+			...{attempts: '1', next_attempt: at(1500)},
+		})) {
+			lineage.configuration.set(['gatepass'], key, value);
+		}
+		await lineage.save();
+		const renewing = manager.autoRenew();
+		onTestFinished(() => renewing.stop());
+		await expect.poll(() => events.map(({kind}) => kind), {timeout: 20_000}).toContain('renewed');
+		expect((await manager.list())[0]).toMatchObject({version: 2, warnings: []});
+	});
+});
+
+test('what nobody can enhance is an error', async () => {
+	const {manager} = await managerAt({directoryUrl: 'https://localhost:1/dir', ca: ''} as Pebble);
+	await expect(manager.enhance(['a.example.test'], {turbo: true} as never)).rejects.toThrow(
+		/There is no enhancement 'turbo'\. There are redirect, hsts/,
+	);
+});
+
 describeWith([pebble, certbot], 'beside certbot', () => {
 	test('certbot renews what a manager made, with its account and its hook', async () => {
 		const server = await pebbleFor({nonceReject: 0});
@@ -328,7 +423,8 @@ describeWith([pebble, certbot], 'beside certbot', () => {
 		});
 		await runCertbot(folder, server.ca, 'renew', '--force-renewal', '--no-random-sleep-on-renew');
 		expect((await manager.list())[0]).toMatchObject({version: 2, warnings: []});
-		expect(await readFile(log, 'utf8')).toBe('hook, a.example.test\n');
+		// When it was obtained, and by certbot.
+		expect(await readFile(log, 'utf8')).toBe('hook, a.example.test\n'.repeat(2));
 		// What gatepass remembers survived certbot's rewriting.
 		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test']});
 		expect((await manager.list())[0]?.version).toBe(3);
@@ -352,6 +448,62 @@ describeWith([pebble, certbot], 'beside certbot', () => {
 		);
 		expect(await manager.renew({force: true})).toMatchObject({renewed: ['theirs.example.test'], failed: []});
 		expect(await runCertbot(folder, server.ca, 'certificates')).toMatch(/Certificate Name: theirs/);
+	});
+
+	test('hooks, and webroots of their own for each name, that certbot wrote down, are heeded', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager, folder} = await managerAt(server, {authenticator: undefined, server: undefined});
+		const [log, ...roots] = [
+			join(await temporaryFolder(), 'log'),
+			await temporaryFolder(),
+			await temporaryFolder(),
+		];
+		// Each name has its folder, by the Host that the authority asks for.
+		const web = createServer((request, response) => {
+			const root = request.headers.host?.startsWith('a.') ? roots[0] : roots[1];
+			readFile(join(root as string, request.url ?? '')).then(
+				content => response.end(content),
+				() => response.writeHead(404).end(),
+			);
+		}).listen(server.httpPort, '127.0.0.1');
+		onTestFinished(() => {
+			web.close();
+		});
+		await runCertbot(
+			folder,
+			server.ca,
+			...['certonly', '--agree-tos', '-m', 'a@example.org', '--server', server.directoryUrl, '--webroot'],
+			...['-w', roots[0] as string, '-d', 'a.example.test', '-w', roots[1] as string, '-d', 'b.example.test'],
+			...['--pre-hook', `echo pre >> ${log}`, '--post-hook', `echo post >> ${log}`],
+		);
+		await writeFile(log, '');
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], warnings: []});
+		expect(await readFile(log, 'utf8')).toBe('pre\npost\n');
+		// And certbot goes on with what is there.
+		await runCertbot(folder, server.ca, 'renew', '--force-renewal', '--no-random-sleep-on-renew');
+		expect((await manager.list())[0]?.version).toBe(3);
+	});
+
+	test('certbot renews what has folders of its own for each name', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const roots = [await temporaryFolder(), await temporaryFolder()] as const;
+		const web = createServer((request, response) => {
+			const root = roots[request.headers.host?.startsWith('a.') ? 0 : 1];
+			readFile(join(root, request.url ?? '')).then(
+				content => response.end(content),
+				() => response.writeHead(404).end(),
+			);
+		}).listen(server.httpPort, '127.0.0.1');
+		onTestFinished(() => {
+			web.close();
+		});
+		const {manager, folder} = await managerAt(server, {
+			authenticator: {name: 'webroot', path: roots[0], paths: {'b.example.test': roots[1]}},
+		});
+		await manager.enroll(['a.example.test', 'b.example.test']);
+		await runCertbot(folder, server.ca, 'renew', '--force-renewal', '--no-random-sleep-on-renew');
+		expect((await manager.list())[0]?.version).toBe(2);
+		expect((await manager.renew({force: true})).failed).toEqual([]);
 	});
 });
 

@@ -1,8 +1,12 @@
 /** `gatepass cert` with an ACME server, as it is typed: certbot's words, and what people and machines see. */
 import {execFileSync} from 'node:child_process';
 import {X509Certificate} from 'node:crypto';
-import {existsSync, readFileSync, statSync} from 'node:fs';
-import {afterEach, beforeEach, expect, test} from 'vitest';
+import {once} from 'node:events';
+import {existsSync, readdirSync, readFileSync, statSync} from 'node:fs';
+import {mkdir} from 'node:fs/promises';
+import {createServer} from 'node:http';
+import {afterEach, beforeEach, expect, onTestFinished, test} from 'vitest';
+import {programs, writeForeign} from '../lineages/certbot/foreign-layouts.ts';
 import {describeWith} from '../servers/availability.ts';
 import {type Pebble, pebble, startPebble} from '../servers/pebble.ts';
 import {createWorkspace, type Workspace} from './command-line.ts';
@@ -79,6 +83,9 @@ describeWith(pebble, 'with pebble', () => {
 		]);
 		expect(revoked).toMatchObject({code: 0, stdout: '✔ revoked a.example.test\n'});
 		expect(await server.statusOf(again.serialNumber)).toBe('Revoked');
+		expect((await workspace.run(['cert', 'list', ...folder])).stdout).toMatch(
+			/✖ a\.example\.test .* now\n.*it is revoked/,
+		);
 		expect((await workspace.run(['cert', 'delete', '--cert-name', 'a.example.test', ...folder])).code).toBe(
 			0,
 		);
@@ -186,6 +193,110 @@ describeWith(pebble, 'with pebble', () => {
 		);
 	});
 
+	test('folders of other clients are adopted, and renewed from then on', async () => {
+		const options = ['-d', 'a.example.test', '--agree-tos', '--json', '--config-dir', 'elsewhere'];
+		const own = await workspace.run(['cert', 'obtain', ...options, ...standalone.slice(0, -2)]);
+		const {paths} = JSON.parse(own.stdout);
+		const [certificate, chain, fullchain, privateKey] = ['cert', 'chain', 'fullchain', 'privkey'].map(kind =>
+			readFileSync(paths[kind], 'utf8'),
+		) as [string, string, string, string];
+		const contents = {certificate, chain, fullchain, privateKey};
+		for (const [program, lay] of Object.entries(programs)) {
+			await writeForeign(workspace.path(program), lay(contents));
+			const kept = ['--config-dir', `of-${program}`];
+			const adopted = await workspace.run([
+				'cert',
+				'import',
+				program,
+				'--server',
+				server.directoryUrl,
+				...kept,
+			]);
+			expect(adopted.stdout).toMatch(
+				new RegExp(`^✔ adopted a\\.example\\.test of ${program}, until 20\\d\\d-.*\\n  renewed +20\\d\\d-`),
+			);
+			const [listed] = JSON.parse((await workspace.run(['cert', 'list', '--json', ...kept])).stdout);
+			expect(listed).toMatchObject({name: 'a.example.test', domains: ['a.example.test'], version: 1});
+		}
+		const again = ['cert', 'import', 'lego', '--server', server.directoryUrl, '--config-dir', 'of-lego'];
+		expect((await workspace.run(again)).stdout).toBe('All that is there was adopted before.\n');
+		const fresh = await workspace.run([...again.slice(0, 5), '--config-dir', 'of-json', '--json']);
+		expect(JSON.parse(fresh.stdout)).toMatchObject([
+			{program: 'lego', from: workspace.path('lego/certificates/a.example.test.crt')},
+		]);
+		const none = await workspace.run(['cert', 'import', 'of-json/renewal', '--server', server.directoryUrl]);
+		expect(none).toMatchObject({code: 1, stderr: expect.stringMatching(/no certificate with its key in/)});
+	}, 60_000);
+
+	test('status tells of certificates that renew themselves', async () => {
+		await workspace.configure({
+			cache: {url: 'memory:'},
+			trust: [{match: 'https://localhost:*', ca: server.ca}],
+			certificates: {folder: workspace.path('letsencrypt')},
+			hostRules: [{match: 'https://open.example.test', strategy: 'none'}],
+		});
+		const options = ['-d', 'a.example.test', '--agree-tos', ...standalone];
+		expect((await workspace.run(['cert', 'obtain', ...options])).code).toBe(0);
+		const {stdout} = await workspace.run(['status', '--json']);
+		const [rule, lineage] = JSON.parse(stdout);
+		expect(rule).toMatchObject({strategy: 'none', available: true});
+		expect(lineage).toMatchObject({
+			kind: 'lineage',
+			name: 'a.example.test',
+			available: true,
+			due: false,
+			domains: ['a.example.test'],
+		});
+		expect(lineage.renewAt).toBeLessThan(lineage.notAfter);
+		expect((await workspace.run(['status'])).stdout).toMatch(/✔ a\.example\.test {2,}20\d\d-/);
+	});
+
+	test('the name that authorities are told has the plug-ins that were chosen', async () => {
+		await workspace.configure({
+			cache: {url: 'memory:'},
+			certificates: {authenticator: {name: 'http-01'}, installer: {name: 'identity'}},
+		});
+		const {stdout} = await workspace.run(['cert', 'account', 'user-agent']);
+		expect(stdout).toMatch(/^gatepass\/\S+ \(authenticator http-01; installer identity\) node\//);
+	});
+
+	test('interrupted, it takes the answers to challenges away', async () => {
+		await mkdir(workspace.path('www'));
+		// The authority comes and is not answered.
+		const asked = Promise.withResolvers<void>();
+		const silent = createServer(() => asked.resolve()).listen(server.httpPort, '127.0.0.1');
+		onTestFinished(() => {
+			silent.closeAllConnections();
+			silent.close();
+		});
+		const child = workspace.start([
+			...['cert', 'obtain', '-d', 'a.example.test', '-w', 'www', '--agree-tos'],
+			...['--server', server.directoryUrl, ...folder],
+		]);
+		const ended = once(child, 'close');
+		await asked.promise;
+		expect(readdirSync(workspace.path('www/.well-known/acme-challenge'))).toHaveLength(1);
+		child.kill('SIGINT');
+		expect(await ended).toEqual([130, null]);
+		expect(readdirSync(workspace.path('www'))).toEqual([]);
+		expect(existsSync(workspace.path('letsencrypt/.certbot.lock'))).toBe(false);
+	});
+
+	test('on a terminal, an address that the authority refuses is asked for again', async () => {
+		const {stdout, code} = await workspace.runOnTerminal(
+			['cert', 'register', '--agree-tos', '-m', 'not an address', '--server', server.directoryUrl, ...folder],
+			{answers: [['Another address', 'me@example.org\r']]},
+		);
+		expect(stdout).toMatch(/the account is https:/);
+		expect(code).toBe(0);
+		const refused = await workspace.run([
+			...['cert', 'register', '--agree-tos', '-m', 'not an address'],
+			...['--server', server.directoryUrl, '--config-dir', 'other'],
+		]);
+		expect(refused.code).toBe(1);
+		expect(readdirSync(workspace.path('other/accounts'))).toEqual([]);
+	});
+
 	test('on a terminal, the terms are asked for, and names move as they are proven', async () => {
 		const {stdout, code} = await workspace.runOnTerminal(
 			['cert', 'obtain', '-d', 'a.example.test', ...standalone],
@@ -207,6 +318,7 @@ test.each([
 	[['enhance', '-d', 'a.example.org'], /Say what to add/],
 	[['revoke', '--key-path', 'k.pem'], /belongs to --cert-path/],
 	[['obtain', '-d', 'a.example.org', '--dns-rfc2136'], /needs the name server and its key/],
+	[['enhance', '-d', 'a.example.org', '--header', 'none'], /It is no header/],
 	[['rollback', 'all'], /It is no number of changes/],
 ])('gatepass cert %j is a mistake in usage', async (args, message) => {
 	const workspace = await createWorkspace();
@@ -229,7 +341,7 @@ test('without a server, and without a certificate, it says so', async () => {
 		const gone = await workspace.run(['cert', 'delete', '--cert-name', 'a', '--config-dir', 'x']);
 		expect(gone.stderr).toMatch(/There is no certificate 'a'/);
 		const back = await workspace.run(['cert', 'rollback', '--config-dir', 'x']);
-		expect(back.stderr).toMatch(/1 changes cannot be taken back\. There is none/);
+		expect(back.stderr).toMatch(/1 change cannot be taken back\. There is none/);
 	} finally {
 		await workspace.close();
 	}

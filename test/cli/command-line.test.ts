@@ -262,6 +262,19 @@ describe('explain', () => {
 		const all = await workspace.run(['-c', config, 'explain', '--all', 'https://host-7.example.org']);
 		expect(all.stdout.match(/host-\d+\.example\.org +none/g)).toHaveLength(30);
 	});
+
+	test('among 10,000 rules only those that come near have a reason', async () => {
+		const hostRules = Array.from({length: 10_000}, (_, index) => ({
+			match: index < 3 ? `https://near.example.org/${index}` : `https://host-${index}.example.org`,
+			strategy: 'none',
+		}));
+		const config = await workspace.write('ten-thousand.json', JSON.stringify({hostRules}));
+		const {stdout} = await workspace.run(['-c', config, 'explain', 'https://near.example.org/1/x']);
+		expect(stdout).toContain('the path /1/x is not /0 or below it');
+		expect(stdout.match(/the path \/1\/x is not/g)).toHaveLength(2);
+		expect(stdout).not.toContain('the host is');
+		expect(stdout).toContain('9997 other rules do not match. --all lists them.');
+	});
 });
 
 test('a reader that goes away ends the request quietly', async () => {

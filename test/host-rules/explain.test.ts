@@ -1,6 +1,6 @@
 /** What `explain` says of each rule. */
 import {expect, test} from 'vitest';
-import {explain} from '../../src/host-rules/explain.ts';
+import {explain, nearestOf} from '../../src/host-rules/explain.ts';
 import type {HostRule} from '../../src/host-rules/host-rule.ts';
 import {Matcher} from '../../src/host-rules/matcher.ts';
 import {parsePattern} from '../../src/host-rules/pattern.ts';
@@ -116,4 +116,26 @@ test('says so where no rule matches', () => {
 	expect(explanation.candidates).toEqual([
 		candidate(0, '*.example.org', 'no-match', 'example.org is not below example.org', 'host'),
 	]);
+});
+
+test('of 10,000 rules, those that come nearest are found: for the same host, in little else another', () => {
+	const written = Array.from({length: 10_000}, (_, index) => ({
+		match: [index % 2 === 0 ? `host-${index}.example.org` : `api.example.org/runs/${index}`],
+	}));
+	written.push({match: ['api.example.org:8443/runs/45']}, {match: ['http://api.example.org/runs/451']});
+	const {candidates, rule} = explainFor(written, 'https://api.example.org/runs/451/events');
+	expect(rule?.match).toBe('api.example.org/runs/451');
+	expect(candidates).toHaveLength(10_002);
+	const near = nearestOf(candidates, 7);
+	expect(near.map(({match, reason}) => [match, reason])).toEqual([
+		...[4511, 4513, 4515, 4517, 4519].map(run => [
+			`api.example.org/runs/${run}`,
+			`the path /runs/451/events is not /runs/${run} or below it`,
+		]),
+		['http://api.example.org/runs/451', 'the scheme is https, not http'],
+		['api.example.org/runs/45', 'the path /runs/451/events is not /runs/45 or below it'],
+	]);
+	// Half of them are for another host, one is chosen, and one differs in two parts.
+	expect(nearestOf(candidates, 20_000).at(-1)?.match).toBe('api.example.org:8443/runs/45');
+	expect(nearestOf(candidates, 20_000)).toHaveLength(5001);
 });

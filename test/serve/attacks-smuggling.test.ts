@@ -154,6 +154,12 @@ const line =
 	form =>
 		`${written(form)}\r\nHost: ${form.host()}\r\n${form.pass}\r\n`;
 
+/** What stands behind it would be data of the other protocol to one, and a body to the other. */
+const upgrade =
+	(length: string): Written =>
+	form =>
+		`GET ${form.target('/first')} HTTP/1.1\r\nHost: ${form.host()}\r\n${form.pass}Connection: Upgrade\r\nUpgrade: websocket\r\n${length}\r\n${second(form)}`;
+
 const refused: readonly [name: string, request: Written][] = [
 	['two lengths', post('Content-Length: 0\r\nContent-Length: 44\r\n')],
 	['the same length twice', post('Content-Length: 3\r\nContent-Length: 3\r\n', () => 'abc')],
@@ -196,6 +202,8 @@ const refused: readonly [name: string, request: Written][] = [
 	['no version', line(({target}) => `GET ${target('/first')}`)],
 	['a backslash', line(({target}) => `GET ${target('/first\\..\\smuggled')} HTTP/1.1`)],
 	['a fragment', line(({target}) => `GET ${target('/first#/smuggled')} HTTP/1.1`)],
+	['an upgrade with a length', upgrade('Content-Length: 44\r\n')],
+	['an upgrade with chunks', upgrade('Transfer-Encoding: chunked\r\n')],
 	['TRACE', line(({target}) => `TRACE ${target('/first')} HTTP/1.1`)],
 ];
 
@@ -232,7 +240,7 @@ async function send(form: Form, written: string, isOver = false): Promise<Outcom
 	const answer = await text(socket);
 	const seen = await form.recorder().take();
 	return {
-		statuses: [...answer.matchAll(/^HTTP\/1\.1 (\d+)/gm)].map(([, status = '']) => status),
+		statuses: [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status = '']) => status),
 		seen,
 		lines: [...seen.matchAll(/^[A-Z]+ (\S+) HTTP\/[\d.]+\r$/gm)].map(([, path = '']) => path),
 	};
@@ -298,6 +306,20 @@ describe.each(forms)('by $name', form => {
 		expect([statuses, seen]).toEqual(isTunnelled ? [[], written] : [['400'], '']);
 	});
 
+	it('two requests at once are two, in their order', async () => {
+		const first = line(({target}) => `GET ${target('/first')} HTTP/1.1`)(form).replace(
+			'Connection: close\r\n',
+			'',
+		);
+		const next = line(({target}) => `GET ${target('/next')} HTTP/1.1`)(form);
+		const {statuses, seen, lines} = await send(form, first + next);
+		expect([statuses, lines.toSorted()]).toEqual([
+			['200', '200'],
+			['/first', '/next'],
+		]);
+		expect(seen.match(/^authorization: Bearer the-token\r$/gim)?.length).toBe(2);
+	});
+
 	it('encoded line breaks stay encoded', async () => {
 		const path = '/first%0d%0aX-Own:%201%0d%0a%0d%0aGET%20/smuggled?a=%0d%0ab';
 		const {statuses, lines} = await send(form, line(({target}) => `GET ${target(path)} HTTP/1.1`)(form));
@@ -349,6 +371,15 @@ describe('a target that is another than the host', () => {
 			expect(seen).toBe(ask(target, inside.host(), inside.pass));
 		},
 	);
+
+	it('a tunnel within a tunnel is refused', async () => {
+		for (const form of [inside, opened]) {
+			const first = form === inside ? ask('/first', form.host(), '') : '';
+			const asked = `CONNECT ${form.host()} HTTP/1.1\r\nHost: ${form.host()}\r\n\r\n`;
+			const {statuses, lines} = await send(form, first + asked);
+			expect([statuses.at(-1), lines]).toEqual(['405', form === inside ? ['/first'] : []]);
+		}
+	});
 
 	it('//evil.test/first is a path', async () => {
 		for (const form of [inside, opened]) {

@@ -129,7 +129,7 @@ describeWith(chromium, 'a web page', () => {
 			const lines = proxy
 				.lines()
 				.slice(before)
-				.filter(({target}) => !String(target).startsWith('/-/'));
+				.filter(({target}) => String(target).startsWith('/runs/'));
 			// All of them came, and none went further.
 			expect(new Set(lines.map(({target}) => target)).size).toBe(sent + 1);
 			for (const {status, code} of lines) expect([403, 'origin-foreign']).toEqual([status, code]);
@@ -162,6 +162,23 @@ describeWith(chromium, 'a web page', () => {
 			expect([victim.requests.length, upgrades]).toEqual([0, 0]);
 			await context.close();
 		});
+	});
+
+	it('the port at which this user needs no secret is of no use to a page in the browser of this user', async () => {
+		const proxy = proxies.secret as StartedProxy;
+		const port = await proxy.proxy.listenForOwner();
+		const page = await openPage('evil.test', proxy);
+		const before = proxy.lines().length;
+		const sent = (await page.evaluate(`(${attempts})('http://127.0.0.1:${port}')`)) as number;
+		await page.goto(`http://rebound.test:${port}/runs/x`);
+		const lines = proxy
+			.lines()
+			.slice(before)
+			.filter(({target}) => String(target).startsWith('/runs/'));
+		expect(new Set(lines.map(({target}) => target)).size).toBe(sent + 1);
+		for (const {status, code} of lines) expect([421, 'host-unknown']).toEqual([status, code]);
+		expect([victim.requests.length, upgrades]).toEqual([0, 0]);
+		await page.context().close();
 	});
 
 	it('a frame shows no page of the proxy to a page that would have it clicked', async () => {

@@ -24,6 +24,9 @@ import {type Kdc, mitKdc, startKdc} from '../servers/kdc.ts';
 import {stopProcess} from '../servers/process.ts';
 import {type ClientProgram, clientPrograms, type Place} from './programs.ts';
 
+// On a busy machine a program that opens a connection for each of its requests takes its time.
+vi.setConfig({testTimeout: 120_000});
+
 const secret = 's'.repeat(43);
 const folder = mkdtempSync(join(tmpdir(), 'gatepass-programs-'));
 const kinds: readonly Authentication[] = ['certificate', 'negotiate', 'token'];

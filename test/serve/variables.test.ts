@@ -1,6 +1,8 @@
 /** The variables that `gatepass run` sets: each by a program that reads it and is given no other. */
 import {createHash} from 'node:crypto';
-import {mkdtempSync, rmSync} from 'node:fs';
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {createSecureServer} from 'node:http2';
+import type {AddressInfo} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {buffer} from 'node:stream/consumers';
@@ -133,6 +135,44 @@ describe('what a program reads', () => {
 	it('NO_PROXY, no_proxy: all but what leads to a rule', () => {
 		expect(noProxy).toBe('other.test,127.0.0.0/8 other.test,127.0.0.0/8\n');
 	});
+});
+
+describeWith(named('xrdcp').server, 'a file of a server that speaks HTTP/2', () => {
+	it('is copied whole by what finds no length in lower case', async () => {
+		const authority = await createTestAuthority();
+		const {certificate, key} = await authority.issue('server', {
+			subject: 'CN=localhost',
+			hosts: ['localhost'],
+		});
+		const versions = new Set<string>();
+		const server = createSecureServer({cert: readFileSync(certificate), key: readFileSync(key)});
+		server.on('request', ({httpVersion, method}, response) => {
+			versions.add(httpVersion);
+			response.setHeader('content-length', 6);
+			response.end(method === 'HEAD' ? '' : 'whole\n');
+		});
+		await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+		const origin = `https://localhost:${(server.address() as AddressInfo).port}`;
+		const own = await createWorkspace({
+			cache: {url: 'memory:'},
+			trust: [{match: origin, ca: authority.ca, only: true}],
+			hostRules: [{match: origin, strategy: 'static-token', options: {token: 'the-token'}}],
+		});
+		const {stdout} = await own.run(['run', '--', 'xrdcp', '-A', '-s', `${origin}/file`, '-']);
+		expect([stdout, [...versions]]).toEqual(['whole\n', ['2.0']]);
+		await own.close();
+		server.close();
+		await authority.close();
+	});
+});
+
+it('DAVIX_USE_LIBCURL is left as it was, where somebody has set it', async () => {
+	const own = await createWorkspace({});
+	const {stdout} = await own.run(['run', '--', 'printenv', 'DAVIX_USE_LIBCURL'], {
+		env: {DAVIX_USE_LIBCURL: '0'},
+	});
+	expect(stdout).toBe('0\n');
+	await own.close();
 });
 
 describe('NO_PROXY', () => {

@@ -1,7 +1,9 @@
 /** Bodies that `aws-sigv4` sends in chunks: AWS's published values, and what each client sends or cannot. */
 import {createHash} from 'node:crypto';
+import {once} from 'node:events';
 import {Readable} from 'node:stream';
 import {buffer} from 'node:stream/consumers';
+import {getAwsChunkedEncodingStream} from '@smithy/core/serde';
 import got from 'got';
 import {request} from 'undici';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
@@ -96,6 +98,26 @@ test.each([0, 1, 8191, 65_535, 65_536, 65_537, 131_072, 200_000])(
 		}
 	},
 );
+
+test("without signatures, a body is sent as by AWS's own library", async () => {
+	// In pieces of one chunk each: theirs has a chunk for each piece that comes.
+	const pieces = [Buffer.alloc(65_536, 'a'), Buffer.alloc(65_536, 'b'), Buffer.from('the end')];
+	const theirs = getAwsChunkedEncodingStream(Readable.from(pieces), {
+		base64Encoder: (bytes: Uint8Array) => Buffer.from(bytes).toString('base64'),
+		bodyLengthChecker: (piece: Buffer) => piece.length,
+		checksumAlgorithmFn: (() => createHash('sha256')) as never,
+		checksumLocationName: 'x-amz-checksum-sha256',
+		streamHasher: (async (_: unknown, stream: Readable) => {
+			const hash = createHash('sha256');
+			stream.on('data', piece => void hash.update(piece));
+			await once(stream, 'end');
+			return hash.digest();
+		}) as never,
+	});
+	const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+	const ours = encodeChunks(Readable.from(pieces), {length, signer: undefined, checksum: 'sha256'});
+	expect((await buffer(ours)).equals(await buffer(theirs as Readable))).toBe(true);
+});
 
 describe('sent by', () => {
 	let server: TestServer;

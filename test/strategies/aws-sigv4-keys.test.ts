@@ -9,6 +9,8 @@ import {conformance} from '../../src/testing/index.ts';
 import {answerJson, startServer} from '../../src/testing/server.ts';
 import {splitCommand} from '../../strategies/aws-sigv4/command-line.ts';
 import {AwsSigv4Strategy} from '../../strategies/aws-sigv4/index.ts';
+import {describeWith} from '../servers/availability.ts';
+import {awsCli, awsProgram} from '../servers/aws-cli.ts';
 import {failure} from '../transports/scripted-stage.ts';
 
 let folder: string;
@@ -302,6 +304,22 @@ test.each([
 ])('where %s, it is said what to do', async (_, options, env, words) => {
 	const error = await failure(signedWith(await gatepassWith(options, env)));
 	for (const word of words) expect(error.message).toContain(word);
+});
+
+describeWith(awsCli, "AWS's own tool", () => {
+	test('gives keys, as the hint for a profile that takes a role says', async () => {
+		await writeFile(
+			join(folder, 'credentials'),
+			'[kept]\naws_access_key_id = AKTOOL\naws_secret_access_key = canary-secret\naws_session_token = tok\n',
+		);
+		const command = [String(awsProgram()), 'configure', 'export-credentials', '--profile'];
+		const keyed = await gatepassWith({...region, credentials: {command: [...command, 'kept']}});
+		expect(await signedWith(keyed)).toBe('AKTOOL eu-west-3 tok');
+		const missing = await gatepassWith({...region, credentials: {command: [...command, 'nobody']}});
+		const error = await failure(signedWith(missing));
+		expect(error).toBeInstanceOf(TokenRequestError);
+		expect(error.message).toMatch(/ended with \d+: .*nobody.* could not be found/);
+	});
 });
 
 test("a profile that takes a role is left to AWS's own tool, which is named", async () => {

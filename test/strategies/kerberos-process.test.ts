@@ -1,25 +1,17 @@
 /** What Kerberos needs of the process that it runs in: the names that the resolver has, and free descriptors. */
 import {execFile} from 'node:child_process';
-import {globSync} from 'node:fs';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import {describe, test} from 'vitest';
 import {apacheNegotiate} from '../servers/apache-negotiate.ts';
-import {describeWith, type RealServer} from '../servers/availability.ts';
+import {describeWith} from '../servers/availability.ts';
 import {mitKdc} from '../servers/kdc.ts';
+import {environmentWithHosts, nssWrapper} from '../servers/nss-wrapper.ts';
 import {libraries, useRealm} from './kerberos-setup.ts';
 
 const child = fileURLToPath(new URL('kerberos-context-child.ts', import.meta.url));
-
-/** A resolver with a hosts file of one's own. */
-const wrapper = globSync('/usr/lib/*/libnss_wrapper.so')[0];
-const nssWrapper: RealServer = {
-	name: 'nss_wrapper',
-	install: 'apt-get install libnss-wrapper',
-	whyUnavailable: () => (wrapper === undefined ? 'there is no library libnss_wrapper.so' : undefined),
-};
 
 describeWith([mitKdc, apacheNegotiate, nssWrapper], 'the process that Kerberos runs in', () => {
 	const realm = useRealm();
@@ -36,7 +28,7 @@ describeWith([mitKdc, apacheNegotiate, nssWrapper], 'the process that Kerberos r
 				const {stdout} = await promisify(execFile)(
 					process.execPath,
 					[child, library, await realm.kdc.ticket(), 'HTTP@www.gatepass.test', kind],
-					{env: {...process.env, LD_PRELOAD: wrapper, NSS_WRAPPER_HOSTS: hosts}},
+					{env: {...process.env, ...environmentWithHosts(hosts)}},
 				);
 				expect(stdout).toContain(outcome);
 			},

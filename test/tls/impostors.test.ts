@@ -5,6 +5,12 @@
  */
 import {readFile} from 'node:fs/promises';
 import {createServer as createProxy, request as requestPlain, type Server} from 'node:http';
+import {
+	connect as connectHttp2,
+	createSecureServer,
+	type Http2Session,
+	type SecureServerOptions,
+} from 'node:http2';
 import {type AgentOptions, globalAgent, Agent as HttpsAgent} from 'node:https';
 import {type AddressInfo, connect as connectPlain, type Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
@@ -58,6 +64,11 @@ afterAll(async () => {
 	await Promise.all([impostor, another, honest].map(server => server.close()));
 	await Promise.all([right.close(), wrong.close()]);
 });
+
+async function certificateOf(authority: TestAuthority): Promise<SecureServerOptions> {
+	const {certificate, key} = await authority.issue('http2', {subject: 'CN=http2', hosts: ['127.0.0.1']});
+	return {allowHTTP1: true, cert: await readFile(certificate), key: await readFile(key)};
+}
 
 let before: Map<RecordingServer, number>;
 beforeEach(() => {
@@ -175,6 +186,51 @@ describe('what is allowed one request', () => {
 		await trusting.got(another.origin, allowed);
 		await refused(trusting.got(impostor.origin));
 		await refused(trusting.got(another.origin).then(() => expect.unreachable()));
+	});
+
+	test('does not hold for the next request over HTTP/2, nor does a session that is open', async () => {
+		const versions: string[] = [];
+		const server = createSecureServer(await certificateOf(wrong), (incoming, response) => {
+			versions.push(incoming.httpVersion);
+			response.end();
+		});
+		const sessions = new Set<Http2Session>();
+		server.on('session', session => sessions.add(session));
+		await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+		onTestFinished(() => {
+			for (const session of sessions) session.destroy();
+			server.close();
+		});
+		const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+		const plain = got.extend({retry: {limit: 0}, http2: true});
+		await using gatepass = await createGatepass({
+			got: plain,
+			config: {
+				cache: {url: 'memory:'},
+				hostRules: [{match: origin, strategy: 'static-token', options: {token: 'CANARY'}}],
+			},
+		});
+		await gatepass.got(origin, allowed);
+		await gatepass.got(origin, {
+			https: {certificateAuthority: wrongCa, checkServerIdentity: () => undefined},
+		});
+		// Sessions that others have opened without verification.
+		await plain(origin, {https: {rejectUnauthorized: false}});
+		const h2session = connectHttp2(origin, {rejectUnauthorized: false});
+		onTestFinished(() => h2session.destroy());
+		expect(versions).toEqual(['1.1', '1.1', '2.0']);
+		for (const options of [{}, {h2session}, {https: {ciphers: 'DEFAULT'}}]) {
+			await expect(gatepass.got(origin, options)).rejects.toThrow();
+		}
+		const {NODE_TLS_REJECT_UNAUTHORIZED: kept} = process.env;
+		onTestFinished(() => {
+			if (kept === undefined) delete process.env.NODE_TLS_REJECT_UNAUTHORIZED;
+			else process.env.NODE_TLS_REJECT_UNAUTHORIZED = kept;
+		});
+		process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0';
+		await expect(gatepass.got(origin)).rejects.toThrow();
+		await expect(gatepass.got.extend({https: {rejectUnauthorized: false}})(origin)).rejects.toThrow();
+		expect(versions).toEqual(['1.1', '1.1', '2.0']);
 	});
 
 	const ways: Readonly<Record<string, (to: string) => Promise<unknown>>> = {

@@ -220,7 +220,7 @@ function choose(
 	return new GatepassError({
 		code: 'no-common-challenge',
 		what: `The authority offers ${names.join(', ') || 'no challenge'} for ${nameOf(authorization)}, and only ${wanted.join(', ') || 'nothing'} can be answered here`,
-		hint: 'Configure an authenticator for one of them; a name with a star needs dns-01',
+		hint: 'Configure an authenticator for one of them. A name with a star needs dns-01: by dns-update (--dns-rfc2136), or by hand or a hook (--manual)',
 	});
 }
 

@@ -84,18 +84,27 @@ export class ConfigObject {
 		if (header !== undefined) return header.line + 1;
 		if (section.length === 0) return 0;
 		const brackets = '['.repeat(section.length) + section.at(-1) + ']'.repeat(section.length);
-		this.#lines.push(brackets);
-		return this.#lines.length;
+		const place = section.length === 1 ? this.#lines.length : this.#endOfWhole(section.slice(0, -1));
+		this.#lines.splice(place, 0, brackets);
+		this.#read = undefined;
+		return place + 1;
 	}
 
-	#headers(): {path: string; line: number}[] {
+	/** After a section with all that is nested in it. */
+	#endOfWhole(section: readonly string[]): number {
+		const start = this.#endOf(section);
+		const next = this.#headers().find(({line, depth}) => line >= start && depth <= section.length);
+		return next?.line ?? this.#lines.length;
+	}
+
+	#headers(): {path: string; line: number; depth: number}[] {
 		const path: string[] = [];
 		return this.#lines.flatMap((text, line) => {
 			const header = sectionIn(text);
 			if (header === undefined) return [];
 			path.length = header.depth - 1;
 			path.push(header.name);
-			return [{path: path.join('\n'), line}];
+			return [{path: path.join('\n'), line, depth: header.depth}];
 		});
 	}
 

@@ -112,10 +112,19 @@ export class Lineage {
 		return place;
 	}
 
-	/** The first name of this form that is free: `NAME`, `NAME-0001` and so on, as certbot counts. */
-	static async freeName(folder: CertbotFolder, name: string): Promise<string> {
+	/**
+	 * The first name of this form that is free: `NAME`, `NAME-0001` and so on, as certbot counts.
+	 *
+	 * @param taken names that are about to be used.
+	 */
+	static async freeName(
+		folder: CertbotFolder,
+		name: string,
+		taken: ReadonlySet<string> = new Set(),
+	): Promise<string> {
 		for (let number = 0; number < 10_000; number++) {
 			const candidate = number === 0 ? name : `${name}-${String(number).padStart(4, '0')}`;
+			if (taken.has(candidate)) continue;
 			const isFree = await Lineage.checkFree(folder, candidate).then(
 				() => true,
 				() => false,

@@ -15,6 +15,7 @@ import {runHop, type Transport} from '../../hop/run.ts';
 import {detachWhenDone} from '../../http/detach.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {mostResends} from '../../tls/stale.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
@@ -96,9 +97,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#native = native;
 		this.#options = options;
 		this.#send = send;
-		this.#report = route.events.isHeard('gatepass:request')
-			? reportHop(route, url, native.method ?? 'GET')
-			: undefined;
+		this.#report = reportHop(route, url, native.method ?? 'GET');
 		this.#givenUp.promise.catch(() => {});
 	}
 
@@ -141,7 +140,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	async #sendOnce(request: HopRequest): Promise<LegAnswer> {
 		if (this.#standIn?.isOver === true) return this.#givenUp.promise;
 		this.#context.signal?.throwIfAborted();
-		this.#report?.countLeg();
+		this.#report?.beginLeg();
 		this.#standIn?.letGoOfFirst();
 		const unwanted = this.#inHand?.message;
 		if (this.#inHand?.received.isWithheld === false) {
@@ -159,6 +158,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				body: this.#bytes ?? this.#options.body,
 				encoder: request.encoder,
 				onGivenUp: this.#givenUp.reject,
+				isReplayable: () => request.replayable && this.#early === undefined,
 			});
 			this.#open(this.#standIn);
 		} else if (this.#standIn.isOver) {
@@ -168,11 +168,24 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		} else {
 			this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 		}
-		const answer = await Promise.race([this.#standIn.answer(), this.#givenUp.promise]);
+		const answer = await this.#untilAnswered(this.#standIn, request);
+		this.#report?.endLeg(answer.message.statusCode ?? 0);
 		// Nobody has read it to its end meanwhile, so nobody will.
 		if (unwanted?.complete === false) unwanted.destroy();
 		this.#inHand = answer;
 		return answer;
+	}
+
+	/** The answer to the leg that is under way. One that has reached nobody is sent again. */
+	async #untilAnswered(standIn: StandInRequest, request: HopRequest): Promise<LegAnswer> {
+		for (let resends = 0; ; resends += 1) {
+			try {
+				return await Promise.race([standIn.answer(), this.#givenUp.promise]);
+			} catch (error) {
+				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
+				standIn.next(await this.#makeLeg(request), this.#bytes ?? this.#options.body, request.encoder);
+			}
+		}
 	}
 
 	/** Let got have what comes of the hop. */
@@ -188,7 +201,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				this.#report?.end(((await this.opened) as {statusCode?: number}).statusCode);
 				return;
 			}
-			this.#report?.end(undefined, this.#request);
+			this.#report?.end(undefined, this.#request, error);
 			if (this.#standIn === undefined) this.#failToOpen(error);
 			else this.#standIn.fail(error as Error);
 		}

@@ -6,8 +6,9 @@
  * got merges the options of instances and requests into one, and copies them for each hop. So what one request gave
  * itself is marked in its context, whose symbols go along with each copy.
  */
-import {Agent as HttpAgent, type RequestOptions} from 'node:http';
+import type {RequestOptions} from 'node:http';
 import type {NormalizedOptions, OptionsInit} from 'got';
+import {HttpAgent} from '../../tls/node-http.ts';
 
 /** What a caller may give for verification, by got's names and Node's. */
 const verification = {

@@ -1,10 +1,12 @@
 /** Makes the request of one leg from got's options, with the agent for its identity, trust store and proxy. */
-import {type ClientRequest, Agent as HttpAgent, type RequestOptions} from 'node:http';
+import type {ClientRequest, RequestOptions} from 'node:http';
 import {globalAgent} from 'node:https';
 import {isIP} from 'node:net';
+import {checkServerIdentity} from 'node:tls';
 import {type HeaderRecord, type HopContext, type HopRequest, type Route, spelled} from '../../hop/request.ts';
 import {setPath} from '../../http/sent-headers.ts';
 import {callersAgent, callersConnect} from '../../tls/callers-agents.ts';
+import {HttpAgent} from '../../tls/node-http.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
@@ -100,6 +102,7 @@ function overTls(
 		identity === undefined &&
 		route.trust === undefined &&
 		route.proxyFor(url) === undefined &&
+		isUsual(native as TlsOptions) &&
 		!saysHowToVerify(globalAgent);
 	const verified: RequestOptions & {h2session?: unknown} = {
 		...native,
@@ -131,6 +134,13 @@ function withAgent(
 interface TlsOptions {
 	readonly rejectUnauthorized?: boolean;
 	readonly servername?: string;
+	readonly checkServerIdentity?: unknown;
+	readonly ecdhCurve?: unknown;
+}
+
+/** What a caller allows one request is for a connection of its own; and a key on another curve ends Node's process. */
+function isUsual({rejectUnauthorized, checkServerIdentity: own, ecdhCurve}: TlsOptions): boolean {
+	return rejectUnauthorized !== false && (own === undefined || own === checkServerIdentity) && !ecdhCurve;
 }
 
 /** What the caller allowed this request for this origin holds; nobody else has a say. */

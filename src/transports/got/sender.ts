@@ -1,8 +1,9 @@
 /** What would send a request without gatepass: the caller's function, or got's own choice. */
-import http, {type ClientRequest, type IncomingMessage, type RequestOptions} from 'node:http';
+import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import https from 'node:https';
 import type {NormalizedOptions, RequestFunction} from 'got';
 import type {Router} from '../../hop/request.ts';
+import {http} from '../../tls/node-http.ts';
 import type {Send} from './send-leg.ts';
 
 type OnResponse = (response: IncomingMessage) => void;

@@ -13,6 +13,7 @@ import type {Writable} from 'node:stream';
 import {scrubRequest} from '../../http/sent-headers.ts';
 import type {BodyEncoder} from '../../strategy/index.ts';
 import {refusalBehind} from '../../tls/rejections.ts';
+import {reachedNobody} from '../../tls/stale.ts';
 import {chunksOf} from '../body-bytes.ts';
 import {isIterable} from '../reopenable-body.ts';
 import {type LegAnswer, untilAnswered} from './leg-answer.ts';
@@ -34,6 +35,8 @@ export interface StandInSettings {
 	readonly encoder: BodyEncoder | undefined;
 	/** Nobody waits for an answer any more: got gave the request up. */
 	readonly onGivenUp: (reason: Error) => void;
+	/** Whether a leg that has reached nobody can be sent again. */
+	readonly isReplayable: () => boolean;
 }
 
 export class StandInRequest extends EventEmitter {
@@ -48,6 +51,8 @@ export class StandInRequest extends EventEmitter {
 	/** got's `timeout.socket`, in milliseconds: it holds for every leg. */
 	#idleTimeout: number | undefined;
 	#isAnswered = false;
+	/** The first leg has reached nobody: another one has taken its place, with all of the body. */
+	#isReplaced = false;
 	/** got has let go of the first leg, because it sees that it is answered. */
 	#isReleased = false;
 	#isOver = false;
@@ -79,8 +84,22 @@ export class StandInRequest extends EventEmitter {
 		});
 	}
 
+	/** Whether the leg that is under way, and failed so, has reached nobody, and another one may take its place. */
+	reachedNobody(error: Error): boolean {
+		if (this.#isOver || this.#settings.signal?.aborted === true || !this.#settings.isReplayable())
+			return false;
+		const leg = this.#current;
+		if (leg === this.#first && this.#isReplaced) return true;
+		if (!reachedNobody(leg.socket, error)) return false;
+		if (leg === this.#first) this.#isReplaced = true;
+		return true;
+	}
+
 	/** Send another leg in the place of the one before, with the body from its beginning. */
 	next(leg: ClientRequest, body: unknown, encoder: BodyEncoder | undefined): void {
+		if (this.#isReplaced && this.#current === this.#first && !this.#first.writableFinished) {
+			leg.once('finish', () => void this.emit('finish'));
+		}
 		this.#current = leg;
 		this.#watch(leg);
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
@@ -137,15 +156,16 @@ export class StandInRequest extends EventEmitter {
 	}
 
 	get destroyed(): boolean {
-		return this.#first.destroyed || (this.#isOver && this.res === undefined);
+		const isGone = this.#first.destroyed && !this.#isReplaced;
+		return isGone || (this.#isOver && this.res === undefined);
 	}
 
 	get writable(): boolean {
-		return this.#entry.writable;
+		return this.#entry.writable && !this.#isReplaced;
 	}
 
 	get writableEnded(): boolean {
-		return this.#entry.writableEnded;
+		return this.#entry.writableEnded || this.#isReplaced;
 	}
 
 	get writableFinished(): boolean {
@@ -163,15 +183,20 @@ export class StandInRequest extends EventEmitter {
 		// got takes a write that fails for a failure of the request, also once that is answered, and waits for each.
 		const callback: Callback = error => {
 			if (!this.#pending.delete(callback)) return;
-			if (error == null || (this.#isAnswered && isIterable(this.#settings.body))) onWritten?.();
+			const isNoFailure = error == null || (this.#isAnswered && isIterable(this.#settings.body));
+			if (isNoFailure || (this.#current === this.#first && this.reachedNobody(error))) onWritten?.();
 			else onWritten?.(this.#settings.explain(refusalBehind(error, this.#first.socket)) ?? error);
 		};
+		if (this.#isReplaced) {
+			process.nextTick(onWritten ?? (() => {}));
+			return true;
+		}
 		this.#pending.add(callback);
 		return this.#entry.write(chunk, encoding, callback);
 	}
 
 	end(...parameters: unknown[]): this {
-		this.#entry.end(...(parameters as []));
+		if (!this.#isReplaced) this.#entry.end(...(parameters as []));
 		return this;
 	}
 

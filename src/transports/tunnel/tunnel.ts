@@ -3,7 +3,7 @@
  * tunnel (CONNECT, RFC 9110 section 9.3.6). The tunnel has a conversation of its own, so that nothing that is for the
  * proxy reaches the server, nor the other way round.
  */
-import {type Agent, type ClientRequest, type IncomingMessage, request as requestHttp} from 'node:http';
+import type {Agent, ClientRequest, IncomingMessage} from 'node:http';
 import {Agent as TlsAgent} from 'node:https';
 import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
@@ -11,6 +11,7 @@ import {HopRequest} from '../../hop/request.ts';
 import {type Leg, runHop} from '../../hop/run.ts';
 import {scrubRequest} from '../../http/sent-headers.ts';
 import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
+import {requestHttp} from '../../tls/node-http.ts';
 
 interface Target {
 	readonly host?: string | undefined;

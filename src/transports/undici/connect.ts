@@ -8,6 +8,7 @@ import type {Duplex} from 'node:stream';
 import {TLSSocket} from 'node:tls';
 import type {buildConnector} from 'undici';
 import {loadUndici} from './load.ts';
+import {watchReads} from './stale-reads.ts';
 
 /** Milliseconds for a connection, as undici has it. */
 const longestConnect = 10_000;
@@ -93,5 +94,6 @@ function urlOf({protocol, hostname, port}: Target): URL {
 }
 
 function made(socket: Socket): Socket {
+	watchReads(socket);
 	return socket.setNoDelay(true).setKeepAlive(true, keepAliveDelay);
 }

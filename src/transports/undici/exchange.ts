@@ -11,6 +11,7 @@ import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {mostResends} from '../../tls/stale.ts';
 import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
 import {noteLostConnection} from '../lost-connection.ts';
 import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';
@@ -125,7 +126,6 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 
 	#sendOnce(request: HopRequest): Promise<HeldLeg> {
 		if (this.#isOver) return Promise.reject(this.#reason);
-		const {route, target, connections} = this.#settings;
 		const before = this.#leg;
 		if (before !== undefined && this.#ahead !== undefined) {
 			const isSame = showsOnly(request, this.#ahead);
@@ -134,18 +134,31 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 			// What is at hand now is another one by now.
 			before.discard();
 		}
+		const report = this.#report;
+		report?.beginLeg();
+		const answered = this.#dispatch(request, mostResends);
+		if (before === undefined && report === undefined) return answered;
+		return answered.then(leg => {
+			report?.endLeg(leg.response.status);
+			before?.giveUp();
+			return leg;
+		});
+	}
+
+	/** Send a leg; again, where it reaches nobody. A connection that was wanted before the request is for that leg alone. */
+	#dispatch(request: HopRequest, resends: number): Promise<HeldLeg> {
+		const {route, target, connections} = this.#settings;
 		const leg = new HeldLeg(this);
 		this.#leg = leg;
 		this.#legs += 1;
-		this.#report?.countLeg();
 		const ready = this.#ready?.connection;
 		const dispatcher =
 			ready?.isOpen === true ? ready.client : connections.dispatcherFor(route, target, request);
 		dispatcher.dispatch(this.#optionsFor(request), leg);
-		if (before === undefined) return leg.answered;
-		return leg.answered.then(answered => {
-			before.giveUp();
-			return answered;
+		if (resends === 0 || this.#ready !== undefined || !request.replayable) return leg.answered;
+		return leg.answered.catch(error => {
+			if (this.#isOver || !leg.reachedNobody(error as Error)) throw error;
+			return this.#dispatch(request, resends - 1);
 		});
 	}
 
@@ -299,7 +312,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#reason = error;
 		this.#isOver = true;
 		this.#leg?.abort(error);
-		this.#report?.end(undefined, this.#request);
+		this.#report?.end(undefined, this.#request, error);
 		this.#close();
 		handler.onResponseError?.(this, told);
 		this.#forget();

@@ -7,10 +7,12 @@ import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
+import {mostResends} from '../../tls/stale.ts';
 import {noteLostConnection} from '../lost-connection.ts';
 import {Exchange, type ExchangeSettings} from './exchange.ts';
 import {marked, markedRaw, type RawHeaders, withHeader} from './headers.ts';
 import type {HeldLeg, Interim} from './leg.ts';
+import {reachedNobody} from './stale-reads.ts';
 
 type Controller = Dispatcher.DispatchController;
 type Handler = Dispatcher.DispatchHandler;
@@ -32,13 +34,18 @@ export function maySendAhead({
 		!fresh &&
 		(body === null || body === undefined || typeof body === 'string' || body instanceof Uint8Array) &&
 		!upgrade &&
-		!route.events.isHeard('gatepass:request')
+		!route.events.isHeard('gatepass:request') &&
+		!route.events.isHeard('gatepass:leg')
 	);
 }
 
 export class LegAhead implements Controller, Handler {
 	#settings: ExchangeSettings;
 	readonly #credential: CredentialAtHand;
+	/** As undici gets it. */
+	#options: object | undefined;
+	#begun = 0;
+	#resends = 0;
 	/** undici's, once the leg is about to be sent. */
 	#controller: Controller | undefined;
 	#interim: Interim[] | undefined;
@@ -58,26 +65,33 @@ export class LegAhead implements Controller, Handler {
 	}
 
 	begin(): void {
-		const {handler, options, route, target, connections} = this.#settings;
+		const {handler, options, target} = this.#settings;
 		try {
 			handler.onRequestStart?.(this, null);
 			if (this.#isOver) return;
-			const {header, identity} = this.#credential;
-			const wanted = {identity, connectionOwner: undefined, proxy: undefined};
+			const {header} = this.#credential;
 			const headers =
 				header === undefined ? options.headers : withHeader(options.headers, header[0], header[1]);
 			const {origin, path} = target;
-			const leg = {...options, origin, path, query: undefined, headers};
-			connections
-				.dispatcherFor(route, target, wanted)
-				.dispatch(leg as unknown as Dispatcher.DispatchOptions, this);
+			this.#options = {...options, origin, path, query: undefined, headers};
+			this.#dispatch();
 		} catch (error) {
 			this.#fail(error as Error);
 		}
 	}
 
+	#dispatch(): void {
+		const {route, target, connections} = this.#settings;
+		const {identity} = this.#credential;
+		const wanted = {identity, connectionOwner: undefined, proxy: undefined};
+		connections
+			.dispatcherFor(route, target, wanted)
+			.dispatch(this.#options as Dispatcher.DispatchOptions, this);
+	}
+
 	onRequestStart(controller: Controller): void {
 		this.#controller = controller;
+		this.#begun = performance.now();
 		if (this.#isOver) controller.abort(this.#reason as Error);
 		else if (this.#isPaused) controller.pause();
 	}
@@ -142,8 +156,37 @@ export class LegAhead implements Controller, Handler {
 	}
 
 	onResponseError(controller: Controller, error: Error): void {
-		if (this.#next !== undefined) this.#next.leg.onResponseError(controller, error);
-		else this.#fail(error);
+		if (this.#next !== undefined) {
+			this.#next.leg.onResponseError(controller, error);
+		} else if (this.#reachedNobody(error)) {
+			this.#resends += 1;
+			this.#controller = undefined;
+			// undici is still busy with the connection that broke.
+			queueMicrotask(() => this.#resend());
+		} else {
+			this.#fail(error);
+		}
+	}
+
+	/** Whether it can be sent again: its body is in memory. */
+	#reachedNobody(error: Error): boolean {
+		return (
+			!this.#isOver &&
+			!this.#isAnswered &&
+			this.#interim === undefined &&
+			this.#resends < mostResends &&
+			this.#controller !== undefined &&
+			reachedNobody(error, this.#begun)
+		);
+	}
+
+	#resend(): void {
+		if (this.#isOver) return;
+		try {
+			this.#dispatch();
+		} catch (error) {
+			this.#fail(error as Error);
+		}
 	}
 
 	/** The conversation is to see this answer: hold it as one that it asked for. */
@@ -181,6 +224,7 @@ export class LegAhead implements Controller, Handler {
 	/** What the answer's stream holds on to this object for is nothing that is in there. */
 	#forget(): void {
 		this.#settings = over as ExchangeSettings;
+		this.#options = undefined;
 		this.#controller = undefined;
 	}
 

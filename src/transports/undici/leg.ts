@@ -11,6 +11,7 @@ import type {Dispatcher} from 'undici';
 import type {Leg} from '../../hop/run.ts';
 import type {AuthResponse} from '../../strategy/index.ts';
 import type {RawHeaders} from './headers.ts';
+import {reachedNobody} from './stale-reads.ts';
 
 type Controller = Dispatcher.DispatchController;
 
@@ -61,6 +62,7 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 	#kept: readonly string[] | undefined;
 	#chunks: Buffer[] = [];
 	#held = 0;
+	#begun = 0;
 	#isSent = false;
 	#isReceived = false;
 	#trailers: IncomingHttpHeaders = {};
@@ -91,6 +93,11 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 	/** Whether the answer came to its end, so that its connection may be used again. */
 	get isReceived(): boolean {
 		return this.#isReceived;
+	}
+
+	/** Whether it has reached nobody, having failed so. */
+	reachedNobody(error: Error): boolean {
+		return this.#answer === undefined && this.interim.length === 0 && reachedNobody(error, this.#begun);
 	}
 
 	/** Hand over the answer; what follows goes to the receiver, beginning with {@link HeldLeg.flow}. */
@@ -173,6 +180,7 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 
 	onRequestStart(controller: Controller): void {
 		this.#controller = controller;
+		this.#begun = performance.now();
 		if (this.#state === 'unwanted') this.#breakOff();
 		else this.#receiver.started(controller);
 	}

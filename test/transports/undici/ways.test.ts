@@ -5,7 +5,7 @@ import {createGatepass} from '../../../src/index.ts';
 import {startServer, type TestServer} from '../../../src/testing/server.ts';
 
 let servers: TestServer[];
-let shownToProxy: (string | undefined)[];
+let shownToProxy: unknown[];
 
 beforeEach(async () => {
 	shownToProxy = [];
@@ -13,7 +13,7 @@ beforeEach(async () => {
 		shownToProxy.push(headers.authorization);
 		response.end('by the proxy');
 	});
-	const direct = await startServer((_request, response) => response.end('directly'));
+	const direct = await startServer((_request, response) => void response.end('directly'));
 	servers = [proxy, direct];
 });
 afterEach(() => Promise.all(servers.map(server => server.close())));

@@ -31,6 +31,8 @@ export interface Authenticator {
 	readonly name: string;
 	/** The kinds of challenges that it can answer, the first choice first. */
 	readonly challenges: readonly string[];
+	/** Whether it can answer for several orders at once. Default: no, and orders wait for each other. */
+	readonly isShareable?: boolean;
 	/** Have the answer in place when this resolves. Several may be in place at once. */
 	perform(task: ChallengeTask): Promise<CleanUp>;
 }

@@ -40,6 +40,7 @@ const mostAliases = 10;
 
 export class DnsUpdateAuthenticator implements Authenticator {
 	readonly name = 'dns-update';
+	readonly isShareable = true;
 	readonly challenges = dnsChallenges;
 	readonly #load: () => Promise<DnsUpdateSettings>;
 

@@ -10,9 +10,13 @@ import {ChallengeListener, type ListenerKind, type ListenerSettings} from './cha
 
 const path = '/.well-known/acme-challenge/';
 
+/** To put an answer in its folder. */
+const mostAttempts = 5;
+
 /** Listens while challenges are open, and no longer. */
 export class StandaloneAuthenticator implements Authenticator {
 	readonly name = 'standalone';
+	readonly isShareable = true;
 	readonly challenges = ['http-01'];
 	readonly #listener: ChallengeListener<Server, string>;
 
@@ -48,14 +52,19 @@ function hintFor(code: string | undefined): string {
 /** Writes the answers below the folder that a web server shows. */
 export class WebrootAuthenticator implements Authenticator {
 	readonly name = 'webroot';
+	readonly isShareable = true;
 	readonly challenges = ['http-01'];
 	readonly #folder: string;
+	readonly #paths: Readonly<Record<string, string>>;
 
-	constructor(folder: string) {
+	/** @param paths the folders of names that have one of their own. */
+	constructor(folder: string, paths: Readonly<Record<string, string>> = {}) {
 		this.#folder = folder;
+		this.#paths = paths;
 	}
 
-	async perform({token, keyAuthorization}: ChallengeTask): Promise<CleanUp> {
+	async perform({token, keyAuthorization, domain}: ChallengeTask): Promise<CleanUp> {
+		const root = resolve(Object.hasOwn(this.#paths, domain) ? (this.#paths[domain] as string) : this.#folder);
 		// What a server sends becomes a file's name here.
 		if (!/^[\w-]{1,512}$/.test(token)) {
 			throw new GatepassError({
@@ -64,31 +73,41 @@ export class WebrootAuthenticator implements Authenticator {
 				hint: 'Ask whoever runs it',
 			});
 		}
-		const folders = ['.well-known', '.well-known/acme-challenge'].map(part =>
-			join(resolve(this.#folder), part),
-		);
-		const made: string[] = [];
-		for (const folder of folders) {
-			if ((await mkdir(folder, {recursive: false}).catch(ignoreExisting)) !== 'there') made.push(folder);
-		}
+		const folders = ['.well-known', '.well-known/acme-challenge'].map(part => join(root, part));
+		const made = new Set<string>();
 		const file = join(folders[1] as string, token);
-		await replaceFile(file, keyAuthorization, 0o644);
+		for (let attempt = 1; ; attempt++) {
+			try {
+				for (const folder of folders) {
+					if ((await mkdir(folder).catch(ignoreExisting(folder))) !== 'there') made.add(folder);
+				}
+				await replaceFile(file, keyAuthorization, 0o644);
+				break;
+			} catch (error) {
+				// Another order may have taken the folders away that it had made.
+				const {code, cause} = error as NodeJS.ErrnoException;
+				const isGone = [code, (cause as NodeJS.ErrnoException | undefined)?.code].includes('ENOENT');
+				if (!isGone || attempt === mostAttempts) throw error;
+			}
+		}
 		return async () => {
 			await rm(file, {force: true});
 			// Others may have put something in meanwhile.
-			for (const folder of made.reverse()) await rmdir(folder).catch(() => {});
+			for (const folder of [...made].reverse()) await rmdir(folder).catch(() => {});
 		};
 	}
 }
 
-function ignoreExisting(error: NodeJS.ErrnoException): 'there' {
-	if (error.code === 'EEXIST') return 'there';
-	throw new GatepassError(
-		{
-			code: 'challenge-folder-unusable',
-			what: `The folder for challenges cannot be made (${error.code})`,
-			hint: 'Check that the webroot is there, and its rights',
-		},
-		{cause: error},
-	);
+function ignoreExisting(folder: string): (error: NodeJS.ErrnoException) => 'there' {
+	return error => {
+		if (error.code === 'EEXIST') return 'there';
+		throw new GatepassError(
+			{
+				code: 'challenge-folder-unusable',
+				what: `The folder for challenges, ${folder}, cannot be made (${error.code})`,
+				hint: 'Check that the webroot is there, and its rights',
+			},
+			{cause: error},
+		);
+	};
 }

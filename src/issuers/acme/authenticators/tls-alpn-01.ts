@@ -11,6 +11,7 @@ const protocol = 'acme-tls/1';
 /** Listens while challenges are open, and no longer. */
 export class TlsAlpnAuthenticator implements Authenticator {
 	readonly name = 'tls-alpn-01';
+	readonly isShareable = true;
 	readonly challenges = ['tls-alpn-01'];
 	/** Answers by the name that the authority asks for. */
 	readonly #listener: ChallengeListener<Server, SecureContext>;
