@@ -441,9 +441,9 @@ export class CertificateManager {
 		return {certificate, chain, fullchain};
 	}
 
-	/** Speak with the server while the folder is made ready. */
+	/** Speak with the server while the folder is made ready. @throws {GatepassError} where it is of no use. */
 	#prepare(server: string | undefined): void {
-		void this.#parts.connect(serverOf(this.#parts, server)).prepare();
+		void this.#parts.connect(this.#ordering.check(server)).prepare();
 	}
 
 	async #deploy(lineage: Lineage, installer?: InstallerSettings): Promise<void> {

@@ -75,6 +75,13 @@ export class Ordering {
 		await this.#pending.remove(name);
 	}
 
+	/** The server, once it is known that it can issue what is wanted: before it hears of us. */
+	check(named: string | undefined): string {
+		const server = serverOf(this.#parts, named);
+		if (this.#parts.settings.identityOnly) refusePublicAuthority(server);
+		return server;
+	}
+
 	/** Order for a lineage: its key, and then the order, are on disk before the server is asked to issue. */
 	async forLineage(
 		name: string,
@@ -82,7 +89,7 @@ export class Ordering {
 		predecessor: Predecessor | undefined,
 		options: ObtainOptions,
 	): Promise<Ordered> {
-		const server = serverOf(this.#parts, options.server);
+		const server = this.check(options.server);
 		const account = await this.#accounts.find(predecessor?.account, {server});
 		const isKept = options.dryRun !== true;
 		const begun = isKept ? await this.#pending.find(name, server, identifiers) : undefined;
@@ -143,8 +150,7 @@ export class Ordering {
 		} = {},
 	): Promise<ObtainedCertificate> {
 		const {settings, connect} = this.#parts;
-		const server = serverOf(this.#parts, options.server);
-		if (settings.identityOnly) refusePublicAuthority(server);
+		const server = this.check(options.server);
 		const connection = connect(server);
 		const chosen = options.authenticator ?? settings.authenticator;
 		// A lineage remembers only the name of a user's own, for its options may be secrets.

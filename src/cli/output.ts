@@ -57,10 +57,16 @@ export function describeTime(time: number, now = Date.now()): string {
 /** `in 23 hours`, `2 days ago`. */
 export function describeDistance(milliseconds: number): string {
 	const minutes = milliseconds / 60_000;
-	const format = new Intl.RelativeTimeFormat('en', {numeric: 'always'});
-	if (Math.abs(minutes) < 90) return format.format(Math.round(minutes), 'minute');
-	if (Math.abs(minutes) < 48 * 60) return format.format(Math.round(minutes / 60), 'hour');
-	return format.format(Math.round(minutes / 1440), 'day');
+	if (Math.abs(minutes) < 90) return distance(Math.round(minutes), 'minute');
+	if (Math.abs(minutes) < 48 * 60) return distance(Math.round(minutes / 60), 'hour');
+	return distance(Math.round(minutes / 1440), 'day');
+}
+
+/** As Intl.RelativeTimeFormat says it, which takes ten milliseconds to load its words. */
+function distance(amount: number, unit: string): string {
+	const size = Math.abs(amount);
+	const words = `${String(size).replace(/\B(?=(?:\d{3})+$)/g, ',')} ${unit}${size === 1 ? '' : 's'}`;
+	return amount < 0 || Object.is(amount, -0) ? `${words} ago` : `in ${words}`;
 }
 
 /**

@@ -25,6 +25,12 @@ export const hostRuleSchema = z.strictObject({
 		.describe('Keeps the tokens of this rule apart from those of other tenants'),
 	allowInsecure: z.boolean().optional().describe('Leave to send the credential over plain http'),
 	proxy: proxy.optional().describe('The way out to these URLs, instead of the one of the configuration'),
+	connectionBound: z
+		.boolean()
+		.optional()
+		.describe(
+			'The server takes a whole connection for the user of its first request: use one for each credential',
+		),
 });
 
 export const trustSchema = z.strictObject({

@@ -44,6 +44,7 @@ export async function validateRule(
 		allowInsecure,
 		tenant: rule.tenant,
 		...(rule.proxy !== undefined && {proxy: rule.proxy}),
+		...(rule.connectionBound === true && {connectionBound: true}),
 		source: sourceOf(path, source),
 		...(notes.length > 0 && {notes}),
 	};

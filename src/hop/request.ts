@@ -1,4 +1,5 @@
 /** One request to one URL: which rule and trust store it uses, and what its strategy sees and changes of it. */
+import {createHash} from 'node:crypto';
 import type {Agent as HttpAgent} from 'node:http';
 import type {Agent} from 'node:https';
 import {type GatepassError, StrategyError} from '../errors.ts';
@@ -64,6 +65,7 @@ export interface Route {
 				readonly strategy: AuthStrategy;
 				/** Whether its answers are meant for one credential only. */
 				readonly carriesCredential: boolean;
+				readonly isConnectionBound?: boolean | undefined;
 		  }
 		| undefined;
 	readonly trust?: TrustStore | undefined;
@@ -98,6 +100,9 @@ export interface SwitchableRouter extends Router {
 	tellUnmatched(url: URL, status: number): void;
 }
 
+/** What transports set among a strategy's headers. */
+const ofTransport: ReadonlySet<string> = new Set(['content-length', 'cookie', 'proxy-authorization']);
+
 /** Header values as Node takes them, by name as the caller wrote it. */
 export type HeaderRecord = Record<string, string | string[] | number | undefined>;
 
@@ -128,6 +133,8 @@ export class HopRequest implements AuthRequest {
 	encoder: BodyEncoder | undefined;
 	#replayable: boolean;
 	#reading: Promise<void> | undefined;
+	/** The owner that {@link HopRequest.bindConnection} has set. */
+	#bound: string | undefined;
 	readonly #original: URL;
 	#copy: URL | undefined;
 
@@ -196,6 +203,18 @@ export class HopRequest implements AuthRequest {
 	/** Whether the strategy added query parameters. */
 	get addsQuery(): boolean {
 		return this.#copy !== undefined && this.#copy.search !== this.#original.search;
+	}
+
+	/** By what is shown, not by who is meant: what a server makes of it, nobody else knows. */
+	bindConnection(): void {
+		if (this.connectionOwner !== undefined && this.connectionOwner !== this.#bound) return;
+		const {record, changed} = this.headers;
+		const shown = [...new Set(changed)]
+			.filter(name => !ofTransport.has(name.toLowerCase()))
+			.map(name => [name, record[name]]);
+		const text = JSON.stringify([this.tenant, shown, this.addsQuery ? this.target.search : '']);
+		this.#bound = createHash('sha256').update(text).digest('base64url');
+		this.connectionOwner = this.#bound;
 	}
 
 	/** A strategy may add query parameters; with another origin or path, another rule would be right. */

@@ -23,6 +23,8 @@ export interface BoundRule {
 	readonly rule: HostRule;
 	readonly info: RuleInfo;
 	readonly carriesCredential: boolean;
+	/** Whether the server takes a connection for its first user's. */
+	readonly isConnectionBound?: boolean | undefined;
 	/** Built at its first use; always the same instance. */
 	readonly strategy: AuthStrategy;
 }
@@ -46,6 +48,7 @@ export function bindRules(
 			rule,
 			info,
 			carriesCredential: definitionOf(strategyOf(name))?.carriesCredential !== false,
+			isConnectionBound: rule.connectionBound,
 			get strategy() {
 				strategy ??=
 					rule.rotating === undefined

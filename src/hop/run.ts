@@ -17,6 +17,16 @@ export interface Leg {
 export interface LoopRequest extends AuthRequest {
 	/** @throws {StrategyError} where the strategy has changed where the request goes. */
 	checkUrl(rule: RuleInfo): void;
+	/** Use a connection that is for this credential alone. */
+	bindConnection(): void;
+}
+
+/** A rule, as the loop needs it. */
+export interface LoopRule {
+	readonly info: RuleInfo;
+	readonly strategy: AuthStrategy;
+	/** Whether the server takes a connection for its first user's. */
+	readonly isConnectionBound?: boolean | undefined;
 }
 
 /** What sends the legs of a hop. */
@@ -30,7 +40,7 @@ export interface Transport<Request extends LoopRequest, Answer extends Leg> {
  * that the conversation accepts. The generator is finished in every case.
  */
 export async function runHop<Request extends LoopRequest, Answer extends Leg>(
-	rule: {readonly info: RuleInfo; readonly strategy: AuthStrategy},
+	rule: LoopRule,
 	request: Request,
 	transport: Transport<Request, Answer>,
 ): Promise<Answer> {
@@ -43,6 +53,7 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 			const {done} = await (answer === undefined ? conversation.next() : conversation.next(answer.response));
 			isOver = done === true;
 			request.checkUrl(rule.info);
+			if (rule.isConnectionBound === true) request.bindConnection();
 			// A strategy that never yields has prepared the request all the same.
 			if (isOver) return answer ?? (await transport.send(request));
 			// A body that is used up cannot be sent again, so the answer in hand is the last one.

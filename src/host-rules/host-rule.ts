@@ -31,6 +31,8 @@ export interface HostRule {
 	readonly tenant?: string | undefined;
 	/** The way out, in the place of the configuration's. May hold a password. */
 	readonly proxy?: string | undefined;
+	/** Whether the server takes a connection for its first user's: then each credential has connections of its own. */
+	readonly connectionBound?: boolean | undefined;
 	/** `file:line`, or `file`, or `hostRules[n]` where the configuration is an object. */
 	readonly source: string;
 	/** What there is to say about it, a sentence each: which of its options a bundle brought. */

@@ -131,7 +131,7 @@ function warningOf(name: string, payload: object): string | undefined {
 		case 'gatepass:trust:error':
 			return error?.message;
 		case 'gatepass:certificate:expiring':
-			return `The certificate of ${subject} ends in less than ${days} days`;
+			return `The certificate of ${subject} expires in less than ${days} days`;
 		case 'gatepass:certificate:warning':
 			return `${subject}: ${warnings?.join('. ')}`;
 		case 'gatepass:certificate:renewal':

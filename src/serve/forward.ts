@@ -154,6 +154,8 @@ function prepare(
 	visit.rule = rule?.info.match;
 	const isPlain = url.protocol === 'http:';
 	return {
+		generation,
+		isGuarded: isPlain,
 		dispatcher: isPlain ? generation.guardedDispatcher(url) : generation.gatepass.dispatcher,
 		url,
 		path: path.pathname + path.query,

@@ -81,6 +81,11 @@ export class Generation {
 		return this.#serving.proxies.find(({url}) => isWanted(url.hostname, portOf(url)));
 	}
 
+	/** The proxy on the way out to a URL. */
+	proxyFor(url: URL): ProxyServer | undefined {
+		return this.#serving.wayFor(url).proxyFor(url);
+	}
+
 	/** A tunnel through the proxy on the way out; `undefined`: there is none. */
 	openTunnel(hostname: string, port: number): Promise<Duplex> | undefined {
 		const host = addressIn(hostname) ?? hostname;
@@ -92,12 +97,8 @@ export class Generation {
 	 * is on the way out, names are looked up by it.
 	 */
 	async refusalOf(url: URL): Promise<string | undefined> {
-		if (this.names(url.hostname, portOf(url)) || this.#hasProxy(url)) return undefined;
+		if (this.names(url.hostname, portOf(url)) || this.proxyFor(url) !== undefined) return undefined;
 		return refusalOfName(url.hostname);
-	}
-
-	#hasProxy(url: URL): boolean {
-		return this.#serving.wayFor(url).proxyFor(url) !== undefined;
 	}
 
 	/**
@@ -105,7 +106,7 @@ export class Generation {
 	 * looked up by it.
 	 */
 	guardedDispatcher(url: URL): Dispatcher {
-		if (this.#hasProxy(url)) return this.gatepass.dispatcher;
+		if (this.proxyFor(url) !== undefined) return this.gatepass.dispatcher;
 		const isNamed = this.names(url.hostname, portOf(url));
 		let made = this.#guarded.get(isNamed);
 		if (made === undefined) {

@@ -47,7 +47,7 @@ export async function metricsOf(context: ProxyContext): Promise<string> {
 	page.begin(
 		'gatepass_credential_expiry_seconds',
 		'gauge',
-		'When the credential of a rule ends, in seconds since 1970',
+		'When the credential of a rule expires, in seconds since 1970',
 	);
 	for (const [rule, {match, strategy, expiresAt}] of rules.entries()) {
 		if (expiresAt === undefined) continue;

@@ -39,7 +39,7 @@ export interface ProxySettings {
 
 /** Renewals are looked after this often, in milliseconds. */
 const lookEvery = 60_000;
-/** A token is fetched again when it ends within this time, in milliseconds. */
+/** A token is fetched again when it expires within this time, in milliseconds. */
 const renewWithin = 300_000;
 
 export class LocalProxy implements ProxyContext {

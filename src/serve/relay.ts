@@ -5,8 +5,11 @@
 import type {IncomingHttpHeaders, IncomingMessage, ServerResponse} from 'node:http';
 import type {Duplex} from 'node:stream';
 import type {Dispatcher} from 'undici';
+import {type Generation, portOf} from './generation.ts';
 import {type FlatHeaders, flatten, type Rewrite, responseHeaders} from './headers.ts';
 import {answerProblem, type Problem, problemOf, refuseConnection} from './problem.ts';
+import {hasTrailers, sendWithTrailers} from './request-trailers.ts';
+import {guardedLookup} from './targets.ts';
 import {noteBytes} from './young-memory.ts';
 
 type Controller = Dispatcher.DispatchController;
@@ -17,6 +20,9 @@ const mostReplayed = 1024 * 1024;
 /** One request, as it is to be sent. */
 export interface Outgoing {
 	readonly dispatcher: Dispatcher;
+	readonly generation: Generation;
+	/** The client chooses the server: not every address will do. */
+	readonly isGuarded: boolean;
 	/** Where it goes; its query is in `path`. */
 	readonly url: URL;
 	/** Path and query, as the client wrote them. */
@@ -34,8 +40,13 @@ export interface Outgoing {
 
 /** Send a request on. The answer ends up in `response`. */
 export function relay(request: IncomingMessage, response: ServerResponse, outgoing: Outgoing): void {
-	const {dispatcher, url, path, headers} = outgoing;
+	const {dispatcher, url, path, headers, generation, isGuarded} = outgoing;
 	const handler = new ResponseRelay(request, response, outgoing);
+	if (hasTrailers(request, url, generation)) {
+		const lookup = isGuarded ? guardedLookup(generation.names(url.hostname, portOf(url))) : undefined;
+		void sendWithTrailers(request, {generation, url, path, headers, lookup}, handler);
+		return;
+	}
 	const options = {
 		origin: url.origin,
 		path,

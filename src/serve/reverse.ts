@@ -95,6 +95,8 @@ function prepare(
 	};
 	const headers = requestHeaders(request.rawHeaders, secrets);
 	const outgoing: Outgoing = {
+		generation,
+		isGuarded: false,
 		dispatcher: gatepass.dispatcher,
 		url,
 		path: url.pathname + path.query,
@@ -152,6 +154,8 @@ function following(
 		const next = {...place, url};
 		visit.target = url.origin + url.pathname;
 		return {
+			generation,
+			isGuarded: true,
 			dispatcher: generation.guardedDispatcher(url),
 			url,
 			path: url.pathname + url.search,

@@ -23,7 +23,7 @@ export const statusPage = `<!doctype html>
 <section id="reload" hidden><h2>The configuration on disk is not in force</h2><p></p></section>
 <section id="warnings" hidden><h2>Warnings</h2><ul></ul></section>
 <section><h2>Rules</h2><ul id="rules" class="cards"></ul></section>
-<section id="ends" hidden><h2>What ends when</h2><ol></ol></section>
+<section id="expiry" hidden><h2>What expires when</h2><ol></ol></section>
 <section id="routes" hidden><h2>Routes</h2><dl></dl></section>
 <section><h2>Last requests</h2>
 <p id="none">None that a rule was for.</p>
@@ -70,8 +70,8 @@ ul, ol, dl { margin: 0; padding: 0; list-style: none; }
 #reload h2 { margin-top: 0; }
 .cards p { margin: .25rem 0 0; }
 .cards strong { display: block; }
-#ends li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 1rem; margin-bottom: .5rem; }
-#ends progress { grid-column: 1 / -1; width: 100%; height: .5rem; accent-color: var(--bar); }
+#expiry li { display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 1rem; margin-bottom: .5rem; }
+#expiry progress { grid-column: 1 / -1; width: 100%; height: .5rem; accent-color: var(--bar); }
 #routes dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .25rem 1rem; }
 #routes dd { margin: 0; }
 .scroll { overflow-x: auto; }
@@ -116,7 +116,7 @@ const ruleCard = (rule, now) => {
 	const warned = (rule.warnings || []).length > 0;
 	const card = make('li');
 	const state = rule.available ? (warned ? 'usable, with a warning' : 'usable') : 'not usable';
-	const until = rule.expiresAt === undefined ? '' : ', ends ' + distance(rule.expiresAt - now);
+	const until = rule.expiresAt === undefined ? '' : (rule.expiresAt < now ? ', expired ' : ', expires ') + distance(rule.expiresAt - now);
 	card.append(
 		make('strong', rule.match),
 		make('span', state + until, rule.available ? (warned ? 'mild' : 'good') : 'bad'),
@@ -127,7 +127,7 @@ const ruleCard = (rule, now) => {
 	card.append(make('p', rule.strategy + ', ' + rule.source, 'faint'));
 	return card;
 };
-const ending = (rule, now, furthest) => {
+const expiryOf = (rule, now, furthest) => {
 	const line = make('li');
 	const bar = document.createElement('progress');
 	bar.max = Math.max(1, furthest - now);
@@ -168,10 +168,10 @@ const show = status => {
 		return line;
 	}));
 	fill($('#rules'), status.rules.map(rule => ruleCard(rule, now)));
-	const ending_ = status.rules.filter(rule => rule.expiresAt !== undefined).sort((a, b) => a.expiresAt - b.expiresAt);
-	$('#ends').hidden = ending_.length === 0;
-	const furthest = Math.max(...ending_.map(rule => rule.expiresAt));
-	fill($('#ends ol'), ending_.map(rule => ending(rule, now, furthest)));
+	const expiring = status.rules.filter(rule => rule.expiresAt !== undefined).sort((a, b) => a.expiresAt - b.expiresAt);
+	$('#expiry').hidden = expiring.length === 0;
+	const furthest = Math.max(...expiring.map(rule => rule.expiresAt));
+	fill($('#expiry ol'), expiring.map(rule => expiryOf(rule, now, furthest)));
 	$('#routes').hidden = status.routes.length === 0;
 	fill($('#routes dl'), status.routes.flatMap(route => [make('dt', route.prefix), make('dd', route.target)]));
 	$('#none').hidden = status.hops.length > 0;

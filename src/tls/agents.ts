@@ -6,6 +6,7 @@
  * files change, which also spares parsing the CA certificates for each socket.
  */
 import type {KeyObject} from 'node:crypto';
+import type {Agent as HttpAgent} from 'node:http';
 import type {Agent, AgentOptions} from 'node:https';
 import {createSecureContext, type SecureContext, type SecureContextOptions} from 'node:tls';
 import {CertificateError} from '../errors.ts';
@@ -79,6 +80,14 @@ export class TlsAgents {
 		}
 	}
 
+	/** Let all connections end: idle ones now, those in use when their requests are through. */
+	letGo(): void {
+		for (const group of this.#groups()) {
+			for (const byTrust of group.values()) for (const agent of byTrust.values()) keepNoConnections(agent);
+			group.clear();
+		}
+	}
+
 	/** Close all connections. */
 	close(): void {
 		for (const group of this.#groups()) {
@@ -139,7 +148,7 @@ function wayOf(callers: CallersAgent, way: Way): object {
 }
 
 /** Node closes the connections in use once their requests are through; the idle ones are closed here. */
-function keepNoConnections(agent: Agent): void {
+export function keepNoConnections(agent: HttpAgent): void {
 	(agent as {keepAlive?: boolean}).keepAlive = false;
 	for (const socket of Object.values(agent.freeSockets).flat()) socket?.destroy();
 }

@@ -11,6 +11,18 @@ interface Agents {
 	readonly tls: TlsAgents;
 }
 
+/** Owners of one rule whose connections are kept: renewed tokens and tenants come and go. */
+export const mostOwners = 500;
+
+function letGoOfOldest(byOwner: Map<string, Agents>): void {
+	for (const [owner, {http, tls}] of byOwner) {
+		byOwner.delete(owner);
+		http.letGo();
+		tls.letGo();
+		return;
+	}
+}
+
 export class OwnedAgents {
 	/** By rule, then by owner. */
 	readonly #agents = new Map<unknown, Map<string, Agents>>();
@@ -33,10 +45,11 @@ export class OwnedAgents {
 			this.#agents.set(rule, byOwner);
 		}
 		let agents = byOwner.get(owner);
-		if (agents === undefined) {
-			agents = {http: new PlainAgents(), tls: new TlsAgents({keepSessions: false})};
-			byOwner.set(owner, agents);
-		}
+		agents ??= {http: new PlainAgents(), tls: new TlsAgents({keepSessions: false})};
+		// The one that was used last stands last.
+		byOwner.delete(owner);
+		byOwner.set(owner, agents);
+		if (byOwner.size > mostOwners) letGoOfOldest(byOwner);
 		return url.protocol === 'https:'
 			? agents.tls.for(identity, trust, {way})
 			: agents.http.for(way?.proxyFor(url), way);

@@ -6,9 +6,9 @@ import type {ClientRequest} from 'node:http';
 import type {LookupFunction, Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {isLoopback} from '../strategy/hosts.ts';
-import {limitIdle, unlimit} from './idle-limit.ts';
+import {keepNoConnections} from './agents.ts';
+import {limitIdle, useAgain} from './idle-connections.ts';
 import {HttpAgent} from './node-http.ts';
-import {noteReuse} from './stale.ts';
 import {type ProxyServer, placeOf, type WayOut} from './way-out.ts';
 
 type Created = (error: Error | null, socket?: Duplex) => void;
@@ -32,8 +32,7 @@ export class PlainAgent extends HttpAgent {
 
 	override reuseSocket(socket: Duplex, request: ClientRequest): void {
 		super.reuseSocket(socket, request);
-		unlimit(socket as Socket);
-		noteReuse(socket as Socket);
+		useAgain(socket as Socket);
 	}
 
 	override createConnection(...parameters: unknown[]): Duplex | null | undefined {
@@ -85,6 +84,11 @@ export class PlainAgents {
 			this.#byProxy.set(proxy.url.origin, agent);
 		}
 		return agent;
+	}
+
+	/** Let all connections end: idle ones now, those in use when their requests are through. */
+	letGo(): void {
+		for (const agent of [this.#direct, ...this.#byProxy.values()]) keepNoConnections(agent);
 	}
 
 	/** Close all connections. */

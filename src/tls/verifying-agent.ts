@@ -13,9 +13,8 @@ import type {Duplex} from 'node:stream';
 import type {ConnectionOptions, SecureContext, SecureContextOptions} from 'node:tls';
 import type {TrustStore} from '../trust/trust-store.ts';
 import {type Created, connectTls, type RequestedConnection} from './connect-tls.ts';
-import {limitIdle, unlimit} from './idle-limit.ts';
+import {limitIdle, useAgain} from './idle-connections.ts';
 import {WatchedAgent, type WatchedAgentSettings} from './rejections.ts';
-import {noteReuse} from './stale.ts';
 
 /** Where a connection leads. */
 export interface Destination {
@@ -89,8 +88,7 @@ export class TrustingAgent extends WatchedAgent {
 
 	override reuseSocket(socket: Duplex, request: ClientRequest): void {
 		super.reuseSocket(socket, request);
-		unlimit(socket as Socket);
-		noteReuse(socket as Socket);
+		useAgain(socket as Socket);
 	}
 
 	/** Node before 24.18.1 and 22.23.2 keeps a connection that one request's own check let pass for the next request. */

@@ -18,7 +18,7 @@ function describe(method: string, {host, origin, pathname}: URL): Diagnostic {
 	return diagnostic({
 		code: 'connection-lost',
 		what: `${host} ended the connection before it answered a ${method}. Most often it was one that was kept from an earlier request, and the server's time for idle connections was over just then`,
-		hint: `Send it again where it does no harm; it may have been executed. Have the server keep idle connections longer than its clients do. If it lasts, run 'gatepass doctor ${origin}${pathname}'`,
+		hint: `It was not sent again by itself, as its body cannot be, or as it may have been executed: do so where that does no harm. Have the server keep idle connections longer than its clients do. If it lasts, run 'gatepass doctor ${origin}${pathname}'`,
 		where: origin + pathname,
 	});
 }

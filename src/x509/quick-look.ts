@@ -25,10 +25,11 @@ export function quickLook(pem: string): CertificateDates | undefined {
 	const [from, to] = childrenOf(bytes, validity).map(({tag, begin: start, end: stop}) =>
 		timeIn(tag, bytes.toString('latin1', start, stop)),
 	);
-	const serialNumber = bytes.toString('hex', serial.begin, serial.end).replace(/^(?:00)+(?=..)/, '');
+	const digits = bytes.toString('hex', serial.begin, serial.end).replace(/^(?:00)+(?=..)/, '');
 	if (from === undefined || to === undefined || (bytes[serial.begin] ?? 0) >= 0x80) return undefined;
 	return {
-		serialNumber: serialNumber.toUpperCase(),
+		// As OpenSSL writes zero.
+		serialNumber: digits === '00' ? '0' : digits.toUpperCase(),
 		validFromDate: new Date(from),
 		validToDate: new Date(to),
 	};

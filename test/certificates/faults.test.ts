@@ -1,5 +1,5 @@
 /** What goes wrong on the way to a certificate: between a manager and pebble, and on the disk. The one in use stays in use. */
-import {X509Certificate} from 'node:crypto';
+import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {readFile, rm, symlink, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
@@ -69,6 +69,47 @@ describeWith(pebble, 'between a manager and its authority', () => {
 		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
 		expect(failed.size).toBeGreaterThan(3);
 		expect(await serial()).not.toBe(before);
+	});
+
+	test('a directory and a nonce that are answered with 500 once are asked for again', async () => {
+		const {manager, meet} = await stage();
+		const failed = new Set<string>();
+		meet(url => {
+			if (!/\/dir$|nonce/.test(url) || failed.has(url)) return undefined;
+			failed.add(url);
+			return Promise.resolve(problem(500, 'serverInternal'));
+		});
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		expect(failed.size).toBe(2);
+	});
+
+	test('a server that does not know at once that an order is ready is asked until it does', async () => {
+		const {manager, meet} = await stage();
+		let refused = 0;
+		meet(url => {
+			if (!/finalize/.test(url) || refused > 0) return undefined;
+			refused += 1;
+			return Promise.resolve(problem(403, 'orderNotReady'));
+		});
+		expect(await manager.renew({force: true})).toMatchObject({renewed: ['a.example.test'], failed: []});
+		expect(refused).toBe(1);
+	});
+
+	test('an authority whose profile takes RSA only gets it, and that is told', async () => {
+		const {manager, meet} = await stage();
+		let refused = 0;
+		meet(url => {
+			if (!/finalize/.test(url) || refused > 0) return undefined;
+			refused += 1;
+			return Promise.resolve(problem(400, 'badPublicKey'));
+		});
+		const told: (string | undefined)[] = [];
+		const enrolled = await manager.enroll(['rsa.example.test'], undefined, {
+			onProgress: ({detail}) => told.push(detail),
+		});
+		const key = createPrivateKey(await readFile(enrolled?.paths.privkey as string));
+		expect(key.asymmetricKeyType).toBe('rsa');
+		expect(told).toContain('the authority takes no ECDSA key; trying RSA');
 	});
 
 	test('a limit is told with the time until when, and heeded by the next runs', async () => {

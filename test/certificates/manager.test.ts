@@ -5,7 +5,7 @@ import {chmod, cp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import {join} from 'node:path';
 import {describe, expect, onTestFinished, test} from 'vitest';
-import {dueAt} from '../../src/certificates/due.ts';
+import {afterFailure, dueAt, type RenewalState, rememberInformation} from '../../src/certificates/due.ts';
 import {makeAuthenticator} from '../../src/certificates/plug-ins.ts';
 import {changeAccountKey} from '../../src/issuers/acme/account.ts';
 import {AccountKey} from '../../src/issuers/acme/jws.ts';
@@ -353,7 +353,7 @@ describeWith(pebble, 'a manager', () => {
 
 	test('a certificate that servers would refuse from a client is not put into use', async () => {
 		const server = await pebbleFor();
-		const {manager} = await managerAt(server, {identityOnly: true});
+		const {manager, folder} = await managerAt(server, {identityOnly: true});
 		const enrolling = manager.enroll(['a.example.test']);
 		// pebble 2.4 issues for clients, too; later ones do not.
 		const outcome = await enrolling.then(
@@ -363,7 +363,11 @@ describeWith(pebble, 'a manager', () => {
 		expect(outcome).toMatch(/^issued$|is not for clients .*lacks clientAuth/);
 		await expect(
 			manager.enroll(['a.example.test'], 'other', {server: 'https://acme-v02.api.letsencrypt.org/directory'}),
-		).rejects.toThrow();
+		).rejects.toThrow(
+			/Let's Encrypt .* issues no certificates for clients \(since 2026-02-11 .* private authority/,
+		);
+		// It has not heard of us.
+		expect(await readdir(join(folder, 'accounts'))).toEqual([new URL(server.directoryUrl).host]);
 	});
 
 	test('renews by itself, until it is stopped', async () => {
@@ -508,6 +512,45 @@ describeWith([pebble, certbot], 'beside certbot', () => {
 });
 
 describe('when to renew', () => {
+	test('after failures in 1, 10 and 100 minutes, then daily, for as long as it takes', () => {
+		let state: RenewalState = {attempts: 0};
+		const pauses: number[] = [];
+		for (let time = 0; time < 31 * 86_400_000; time = state.nextAttempt as number) {
+			state = afterFailure(state, time);
+			pauses.push(((state.nextAttempt as number) - time) / 60_000);
+		}
+		expect(pauses.slice(0, 5)).toEqual([1, 10, 100, 1440, 1440]);
+		expect(pauses).toHaveLength(34);
+		expect((afterFailure(state, 0, 3 * 86_400_000).nextAttempt as number) / 86_400_000).toBe(3);
+	});
+
+	test.each([
+		[undefined, 6],
+		[{retryAfter: 60_000}, 1 / 60],
+		[{retryAfter: 86_400_000}, 12],
+	])('the authority is asked again after %j: in %d hours, twice a day at least', (answer, hours) => {
+		const information = answer && {start: 1000, end: 2000, ...answer};
+		const {askAgainAt = 0, renewAt} = rememberInformation({attempts: 0}, lasting(90), information, 0);
+		expect(askAgainAt / 3_600_000).toBeCloseTo(hours);
+		if (answer !== undefined) expect(renewAt).toBeGreaterThanOrEqual(1000);
+		// And a moment that was drawn stays, as long as the window has it.
+		const again = rememberInformation(
+			{attempts: 0, serialNumber: '01', renewAt: 1500},
+			lasting(90),
+			information,
+			0,
+		);
+		expect(again.renewAt).toBe(answer === undefined ? undefined : 1500);
+	});
+
+	test('the jitter is for what is due by itself, not for what is forced', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager} = await managerAt(server, {jitter: 2_000_000_000});
+		await manager.enroll(['a.example.test']);
+		// Weeks, if it waited.
+		expect((await manager.renew({force: true})).renewed).toEqual(['a.example.test']);
+	});
+
 	const lasting = (days: number) => {
 		const now = Date.UTC(2026, 0, 1);
 		return {

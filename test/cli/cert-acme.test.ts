@@ -5,6 +5,7 @@ import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, statSync} from 'node:fs';
 import {mkdir} from 'node:fs/promises';
 import {createServer} from 'node:http';
+import {stripVTControlCharacters} from 'node:util';
 import {afterEach, beforeEach, expect, onTestFinished, test} from 'vitest';
 import {programs, writeForeign} from '../lineages/certbot/foreign-layouts.ts';
 import {describeWith} from '../servers/availability.ts';
@@ -249,6 +250,28 @@ describeWith(pebble, 'with pebble', () => {
 		});
 		expect(lineage.renewAt).toBeLessThan(lineage.notAfter);
 		expect((await workspace.run(['status'])).stdout).toMatch(/✔ a\.example\.test {2,}20\d\d-/);
+	});
+
+	test('machines see each name move; people see what expires when, with identities beside it', async () => {
+		const obtained = await workspace.run([
+			...['cert', 'obtain', '-d', 'a.example.test', '--agree-tos', '--json', ...standalone],
+		]);
+		const states = obtained.stderr
+			.trim()
+			.split('\n')
+			.map(line => JSON.parse(line).progress)
+			.map(({domain, state}) => [domain, state]);
+		expect(states).toEqual(
+			['pending', 'challenge', 'valid', 'issued'].map(state => ['a.example.test', state]),
+		);
+		const {paths} = JSON.parse(obtained.stdout);
+		await workspace.write('.globus/usercert.pem', readFileSync(paths.fullchain, 'utf8'));
+		await workspace.write('.globus/userkey.pem', readFileSync(paths.privkey, 'utf8'));
+		const listed = await workspace.runOnTerminal(['cert', 'list', ...folder], {columns: 80});
+		const lines = stripVTControlCharacters(listed.stdout).split(/\r?\n/);
+		expect(lines.filter(line => /━.*(?:days|years)$/.test(line))).toHaveLength(2);
+		expect(lines.some(line => /┃/.test(line))).toBe(true);
+		expect(Math.max(...lines.map(line => line.length))).toBeLessThanOrEqual(80);
 	});
 
 	test('the name that authorities are told has the plug-ins that were chosen', async () => {

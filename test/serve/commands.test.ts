@@ -6,6 +6,7 @@ import {createServer} from 'node:net';
 import {text} from 'node:stream/consumers';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
+import {describeWith, findProgram} from '../servers/availability.ts';
 import {type StartedServer, startServer} from './start-proxy.ts';
 
 const secret = 'x'.repeat(40);
@@ -225,7 +226,7 @@ describe('gatepass serve', () => {
 		}
 	});
 
-	it('takes the socket that systemd hands over, and tells when it is ready', async () => {
+	it('takes the socket that systemd hands over', async () => {
 		const script = `
 import os, socket, sys
 s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()
@@ -246,6 +247,39 @@ os.execv(sys.argv[1], sys.argv[1:])`;
 		const [, place = ''] = /serves (http:\S+)/.exec(stderr) ?? [];
 		expect(await (await fetch(`${place}/api/`, {headers: bearer})).text()).toBe('Bearer the-token');
 		await stop(child);
+	});
+});
+
+const systemdNotify = {
+	name: 'systemd-notify',
+	install: 'apt-get install systemd',
+	whyUnavailable: () =>
+		findProgram('systemd-notify') === undefined ? 'there is no program systemd-notify' : undefined,
+};
+
+describeWith(systemdNotify, 'a service of the type notify', () => {
+	it('tells systemd when clients can connect, and when it stops', async () => {
+		const {spawn} = await import('node:child_process');
+		const path = workspace.path('notify');
+		const script = `
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print('bound', flush=True)
+while True: print(s.recv(4096).decode(), flush=True)`;
+		const listener = spawn('python3', ['-c', script, path], {stdio: ['ignore', 'pipe', 'ignore']});
+		let heard = '';
+		listener.stdout.on('data', data => {
+			heard += data;
+		});
+		await expect.poll(() => heard, {timeout: 15_000}).toContain('bound');
+		const {child, place} = await startService([], {GATEPASS_SECRET: secret, NOTIFY_SOCKET: path});
+		await expect.poll(() => heard, {timeout: 15_000}).toMatch(/READY=1/);
+		expect(heard).toContain(`STATUS=Serving ${place}`);
+		expect(heard).toContain(`MAINPID=${child.pid}`);
+		await stop(child);
+		expect(heard).toContain('STOPPING=1');
+		const ended = once(listener, 'exit');
+		listener.kill('SIGKILL');
+		await ended;
 	});
 });
 

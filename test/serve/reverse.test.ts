@@ -77,6 +77,41 @@ describe('what goes through', () => {
 		]);
 	});
 
+	it('sends announced trailers of requests, but for credentials in them', async () => {
+		answer = async (request, response) => {
+			const body = await text(request);
+			response.writeHead(200, {trailer: 'x-sum'});
+			response.write(`${body} ${JSON.stringify(request.trailers)}`);
+			response.addTrailers({'x-sum': 'answered'});
+			response.end();
+		};
+		const request = requestHttp({
+			host: '127.0.0.1',
+			port: proxy.port,
+			path: "/runs/trailed?a='b'",
+			method: 'PUT',
+			headers: {...bearer, trailer: 'X-Checksum', 'transfer-encoding': 'chunked'},
+		});
+		request.write('content');
+		request.addTrailers({'X-Checksum': 'abc', Authorization: 'Bearer smuggled'});
+		request.end();
+		const [response] = (await once(request, 'response')) as [IncomingMessage];
+		expect([response.statusCode, await text(response)]).toEqual([200, 'content {"x-checksum":"abc"}']);
+		expect(response.trailers).toEqual({'x-sum': 'answered'});
+		const seen = server.requests.at(-1);
+		expect([seen?.url, seen?.headers.authorization]).toEqual(["/base/trailed?a='b'", 'Bearer the-token']);
+		const gone = requestHttp({
+			host: '127.0.0.1',
+			port: proxy.port,
+			path: '/gone/x',
+			method: 'PUT',
+			headers: {...bearer, trailer: 'X-Checksum', 'transfer-encoding': 'chunked'},
+		});
+		gone.end('content');
+		const [failed] = (await once(gone, 'response')) as [IncomingMessage];
+		expect([failed.statusCode, JSON.parse(await text(failed)).code]).toEqual([502, 'ECONNREFUSED']);
+	});
+
 	it('sends a body again where the server wants a credential first', async () => {
 		const {startNegotiateServer} = await import('../../src/testing/index.ts');
 		const negotiate = await startNegotiateServer();

@@ -44,7 +44,7 @@ describeWith(chromium, 'the status page', () => {
 		for (const path of ['/agg/api/v1', '/agg/api/v1/runs', '/forbidden', '/%3Cb%3Ex%3Cscript%3E']) {
 			await (await fetch(`${proxy.url}/runs${path}`, {headers})).text();
 		}
-		proxy.proxy.activity.warn('The certificate of CN=Robot: <b>runs</b> ends in less than 10 days');
+		proxy.proxy.activity.warn('The certificate of CN=Robot: <b>runs</b> expires in less than 10 days');
 	});
 	afterAll(async () => {
 		await browser?.close();
@@ -77,7 +77,7 @@ describeWith(chromium, 'the status page', () => {
 		expect(faults.filter(fault => !/401/.test(fault))).toEqual([]);
 		expect(asked.filter(url => !url.startsWith(proxy.url) && !url.startsWith('data:'))).toEqual([]);
 		await page.getByText('/run/user/1000/bt_u1000').first().waitFor();
-		expect(await page.locator('#ends li').innerText()).toMatch(/eos\.example\.org\s+in 5 hours/);
+		expect(await page.locator('#expiry li').innerText()).toMatch(/eos\.example\.org\s+in 5 hours/);
 		expect(await page.locator('#hops tbody tr').count()).toBe(4);
 		expect(await page.locator('#warnings li').innerText()).toContain('<b>runs</b>');
 		expect(await page.locator('main b, main script, main img').count()).toBe(0);

@@ -45,6 +45,8 @@ export interface PebbleSettings {
 	readonly demandsBinding?: boolean;
 	/** Percent of the authorizations that it gives again without a challenge. Default: 0. */
 	readonly authorizationReuse?: number;
+	/** How many roots it has besides its first: it offers a chain to each. Default: 0. */
+	readonly alternateRoots?: number;
 	/** Takes every challenge for answered. */
 	readonly alwaysValid?: boolean;
 	/** The port of the name server to ask on 127.0.0.1. Default: that of its own pebble-challtestsrv. */
@@ -70,6 +72,8 @@ export interface Pebble {
 	readonly tlsPort: number;
 	/** What the management interface says of a certificate, by its serial number in hexadecimal digits. */
 	statusOf(serialNumber: string): Promise<string>;
+	/** The CA certificate (PEM) of one of its roots. */
+	root(index: number): Promise<string>;
 	/** Have it answer so when it is asked when to renew a certificate (PEM). pebble-next only. */
 	setRenewalInformation(certificate: string, window: {start: Date; end: Date}): Promise<void>;
 	/** Change what the DNS says: `set-txt`, `clear-txt`, `add-a` and so on of pebble-challtestsrv. */
@@ -109,6 +113,7 @@ async function start({
 	demandsBinding = false,
 	authorizationReuse = 0,
 	alwaysValid = false,
+	alternateRoots = 0,
 	dnsPort,
 	program = 'pebble',
 	more = {},
@@ -161,6 +166,7 @@ async function start({
 					PEBBLE_VA_NOSLEEP: '1',
 					PEBBLE_WFE_NONCEREJECT: String(nonceReject),
 					PEBBLE_AUTHZREUSE: String(authorizationReuse),
+					PEBBLE_ALTERNATE_ROOTS: String(alternateRoots),
 					...(alwaysValid && {PEBBLE_VA_ALWAYS_VALID: '1'}),
 				},
 			},
@@ -187,6 +193,10 @@ async function start({
 				const path = `cert-status-by-serial/${serialNumber.toLowerCase().replace(/^0+/, '')}`;
 				const https = {certificateAuthority: await readFile(ca, 'utf8')};
 				return (await got(`${managementOrigin}/${path}`, {https}).json<{Status: string}>()).Status;
+			},
+			async root(index) {
+				const https = {certificateAuthority: await readFile(ca, 'utf8')};
+				return got(`${managementOrigin}/roots/${index}`, {https}).text();
 			},
 			async setRenewalInformation(certificate, window) {
 				const https = {certificateAuthority: await readFile(ca, 'utf8')};

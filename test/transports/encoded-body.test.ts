@@ -4,6 +4,7 @@ import {mkdtemp, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Readable} from 'node:stream';
+import {setImmediate as immediate} from 'node:timers/promises';
 import got, {type Got} from 'got';
 import {afterEach, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
 import {createGatepass, defineStrategy, type Gatepass} from '../../src/index.ts';
@@ -15,10 +16,17 @@ let server: TestServer;
 let statuses: number[];
 let lengths: (number | undefined)[];
 let canEncode: boolean[];
+/** Whether the next request is broken off. */
+let isStale: boolean;
 
 beforeEach(async () => {
 	[statuses, lengths, canEncode] = [[], [], []];
-	server = await startServer((_request, response) => void response.writeHead(statuses.shift() ?? 200).end());
+	isStale = false;
+	server = await startServer((_request, response) => {
+		if (isStale) response.socket?.resetAndDestroy();
+		else response.writeHead(statuses.shift() ?? 200).end();
+		isStale = false;
+	});
 });
 afterEach(() => server.close());
 
@@ -113,6 +121,16 @@ describe.each(Object.entries(senders))('over %s', (name, send) => {
 		statuses = [401];
 		await send(await open(), text);
 		expect(bodies()).toEqual([`1:${text.toUpperCase()}`, `2:${text.toUpperCase()}`]);
+	});
+
+	test('a leg that has reached nobody is encoded again', async () => {
+		const gatepass = await open();
+		await send(gatepass, 'first');
+		// The server closes the connection as the next request is on its way.
+		isStale = true;
+		await immediate();
+		await send(gatepass, text);
+		expect(bodies().slice(-2)).toEqual([`1:${text.toUpperCase()}`, `1:${text.toUpperCase()}`]);
 	});
 
 	test('no body has no bytes', async () => {

@@ -15,7 +15,7 @@ import {runHop, type Transport} from '../../hop/run.ts';
 import {detachWhenDone} from '../../http/detach.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {mostResends} from '../../tls/stale.ts';
+import {mostResends} from '../../tls/idle-connections.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
@@ -97,7 +97,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#native = native;
 		this.#options = options;
 		this.#send = send;
-		this.#report = reportHop(route, url, native.method ?? 'GET');
+		const {events} = route;
+		const isHeard = events.isHeard('gatepass:leg') || events.isHeard('gatepass:request');
+		this.#report = isHeard ? reportHop(route, url, native.method ?? 'GET') : undefined;
 		this.#givenUp.promise.catch(() => {});
 	}
 
@@ -183,7 +185,13 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				return await Promise.race([standIn.answer(), this.#givenUp.promise]);
 			} catch (error) {
 				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
-				standIn.next(await this.#makeLeg(request), this.#bytes ?? this.#options.body, request.encoder);
+				const leg = await this.#makeLeg(request);
+				if (standIn.isOver) {
+					leg.on('error', () => {});
+					leg.destroy();
+					return this.#givenUp.promise;
+				}
+				standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {mostResends} from '../../tls/stale.ts';
+import {mostResends} from '../../tls/idle-connections.ts';
 import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
 import {noteLostConnection} from '../lost-connection.ts';
 import {isForm, ownForm, type PreparedBody, prepareBody} from './bodies.ts';

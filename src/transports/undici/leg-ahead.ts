@@ -7,7 +7,7 @@ import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
-import {mostResends} from '../../tls/stale.ts';
+import {mostResends} from '../../tls/idle-connections.ts';
 import {noteLostConnection} from '../lost-connection.ts';
 import {Exchange, type ExchangeSettings} from './exchange.ts';
 import {marked, markedRaw, type RawHeaders, withHeader} from './headers.ts';
@@ -32,6 +32,8 @@ export function maySendAhead({
 	const {body, upgrade} = options;
 	return (
 		!fresh &&
+		// Whose connection it goes over is then said by the conversation.
+		route.rule.isConnectionBound !== true &&
 		(body === null || body === undefined || typeof body === 'string' || body instanceof Uint8Array) &&
 		!upgrade &&
 		!route.events.isHeard('gatepass:request') &&

@@ -7,6 +7,7 @@ import type {Agent, Dispatcher} from 'undici';
 import type {HopRequest, Route} from '../../hop/request.ts';
 import type {Identity} from '../../strategy/index.ts';
 import type {CallersAgent} from '../../tls/callers-agents.ts';
+import {mostOwners} from '../../tls/isolated-agents.ts';
 import type {Ways} from '../../tls/ways.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 import {type Connector, connectorOf} from './connect.ts';
@@ -129,14 +130,13 @@ export class UndiciPools {
 		const {identity, connectionOwner, proxy} = wanted;
 		const owner =
 			proxy === undefined ? connectionOwner : `${connectionOwner ?? ''} through ${proxy.url.origin}`;
+		if (owner !== undefined) return this.#makeGroup(route, wanted, owner);
 		// Nothing is made where it is there already, which is so for every request but the first.
-		const known = this.#groups
-			.get(owner === undefined ? none : route.rule)
-			?.get(owner ?? '')
-			?.get(identity ?? none)
-			?.get(route.trust ?? none)
-			?.get(route.way);
-		return known ?? this.#makeGroup(route, wanted, owner);
+		const byTrust = this.#groups
+			.get(none)
+			?.get('')
+			?.get(identity ?? none);
+		return byTrust?.get(route.trust ?? none)?.get(route.way) ?? this.#makeGroup(route, wanted, owner);
 	}
 
 	#makeGroup(route: Route, wanted: Wanted, owner: string | undefined): PoolGroup {
@@ -148,6 +148,7 @@ export class UndiciPools {
 			return new PoolGroup({...settings, keeps: false});
 		const byOwner = entry(this.#groups, owner === undefined ? none : route.rule, () => new Map());
 		const byIdentity = entry(byOwner, owner ?? '', () => new Map());
+		if (owner !== undefined) keepRecent(byOwner, owner, byIdentity);
 		const byTrust = entry(byIdentity, identity ?? none, () => new Map());
 		const byWay = entry(byTrust, route.trust ?? none, () => new Map());
 		return entry(byWay, route.way, () => new PoolGroup({...settings, keeps: true}));
@@ -206,6 +207,22 @@ function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): V
 		map.set(key, value);
 	}
 	return value;
+}
+
+/** Connections of owners that nobody asked for lately end; see `tls/isolated-agents.ts`. */
+function keepRecent(
+	byOwner: Map<string, Map<unknown, ByTrust>>,
+	owner: string,
+	groups: Map<unknown, ByTrust>,
+): void {
+	byOwner.delete(owner);
+	byOwner.set(owner, groups);
+	const [oldest] = byOwner;
+	if (byOwner.size <= mostOwners || oldest === undefined) return;
+	byOwner.delete(oldest[0]);
+	for (const byTrust of oldest[1].values()) {
+		for (const group of groupsIn(byTrust)) group.close().catch(() => {});
+	}
 }
 
 /** It only opens connections: its pool is not used. */

@@ -3,7 +3,7 @@
  * that was answered in part. undici reads by `read` alone; what it hands over, and HTTP/2, is read by others.
  */
 import type {Socket} from 'node:net';
-import {isStale} from '../../tls/stale.ts';
+import {isStale} from '../../tls/idle-connections.ts';
 
 interface Reads {
 	/** By the monotonic clock; `undefined`: never. */
@@ -25,7 +25,7 @@ export function watchReads(socket: Socket): void {
 	socket.prependListener('error', (error: Error) => behind.set(error, reads));
 }
 
-/** Whether the request that was begun then, and failed so, has reached nobody: see `tls/stale.ts`. */
+/** Whether the request that was begun then, and failed so, has reached nobody: see `tls/idle-connections.ts`. */
 export function reachedNobody(error: Error, begun: number): boolean {
 	const last = behind.get(error)?.last;
 	return last !== undefined && last <= begun && isStale(error, begun);

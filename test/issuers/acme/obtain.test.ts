@@ -5,7 +5,7 @@ import {existsSync} from 'node:fs';
 import {mkdtemp, readdir, readFile, rm} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {tmpdir} from 'node:os';
+import {networkInterfaces, tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {expect, onTestFinished, test} from 'vitest';
 import {AcmeError} from '../../../src/errors.ts';
@@ -24,6 +24,7 @@ import {type ObtainSettings, obtainCertificate, type Progress} from '../../../sr
 import {Orders} from '../../../src/issuers/acme/order.ts';
 import {revokeCertificate} from '../../../src/issuers/acme/revoke.ts';
 import {describeWith} from '../../servers/availability.ts';
+import {freePorts} from '../../servers/free-port.ts';
 import {type Pebble, pebble} from '../../servers/pebble.ts';
 import {accountAt, connectTo, pebbleFor} from './stage.ts';
 
@@ -195,6 +196,20 @@ describeWith(pebble, 'pebble', () => {
 		expect(leaf.subjectAltName).toBe('DNS:foreign.example.test');
 	});
 
+	test('the chain to the issuer that is wanted, of several; without it, the usual one', async () => {
+		const server = await pebbleFor({alternateRoots: 2, nonceReject: 0});
+		const names = await Promise.all(
+			[0, 1, 2].map(async index => new X509Certificate(await server.root(index)).subject.replace('CN=', '')),
+		);
+		expect(new Set(names).size).toBe(3);
+		for (const [index, wanted] of [...names, 'nobody'].entries()) {
+			const {chain} = await obtain(server, ['chain.example.test'], {preferredChain: wanted});
+			const [intermediate] = chain.match(/-----BEGIN[^-]+-----[^-]+-----END[^-]+-----/g) ?? [];
+			const issuer = new X509Certificate(intermediate as string).issuer.replace('CN=', '');
+			expect(issuer).toBe(names[index] ?? names[0]);
+		}
+	});
+
 	test.each([50, 90])('with %i percent of the nonces refused', async nonceReject => {
 		const server = await pebbleFor({nonceReject});
 		const {leaf} = await obtain(server, ['nonce.example.test']);
@@ -360,4 +375,24 @@ test('a hook that fails is told with its last words', async () => {
 	);
 	const slow = new CommandAuthenticator({auth: 'sleep 60', timeout: 50});
 	await expect(slow.perform(task)).rejects.toThrow(/did not end within 50 ms/);
+});
+
+test('http-01 by a server of its own is answered over IPv4 and IPv6', async () => {
+	const hasIpv6 = Object.values(networkInterfaces()).some(list =>
+		list?.some(({address}) => address === '::1'),
+	);
+	const [port = 0] = await freePorts(1);
+	const takeAway = await new StandaloneAuthenticator({port}).perform({
+		...{domain: 'a.example.test', wildcard: false, type: 'http-01', token: 'a-token', accountUrl: ''},
+		...{keyAuthorization: 'a-token.thumbprint', allDomains: ['a.example.test'], remaining: 0},
+	});
+	try {
+		for (const host of hasIpv6 ? ['127.0.0.1', '[::1]'] : ['127.0.0.1']) {
+			const answer = await fetch(`http://${host}:${port}/.well-known/acme-challenge/a-token`);
+			expect(await answer.text()).toBe('a-token.thumbprint');
+		}
+	} finally {
+		await takeAway();
+	}
+	await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow();
 });

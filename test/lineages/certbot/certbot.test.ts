@@ -17,7 +17,7 @@ import {
 } from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {describe, expect, onTestFinished, test} from 'vitest';
+import {describe, expect, onTestFinished, test, vi} from 'vitest';
 import {findAccount} from '../../../src/issuers/acme/account.ts';
 import {StandaloneAuthenticator} from '../../../src/issuers/acme/authenticators/http-01.ts';
 import {generateCertificateKey, identifierOf} from '../../../src/issuers/acme/certificate-request.ts';
@@ -27,6 +27,7 @@ import {StoredAccounts} from '../../../src/lineages/certbot/accounts.ts';
 import {CertbotFolder} from '../../../src/lineages/certbot/folder.ts';
 import {domainsOf, Lineage, type VersionFiles, versionFiles} from '../../../src/lineages/certbot/lineage.ts';
 import {withLock} from '../../../src/lineages/certbot/lock.ts';
+import * as nativeLock from '../../../src/lineages/certbot/native-lock.ts';
 import {createTestAuthority} from '../../../src/testing/authority.ts';
 import {accountAt, connectTo, pebbleFor} from '../../issuers/acme/stage.ts';
 import {describeWith} from '../../servers/availability.ts';
@@ -137,7 +138,12 @@ describeWith([pebble, certbot], 'with certbot', () => {
 		expect(await runCertbot(folder.path, server.ca, 'certificates')).toMatch(/No certificates found/);
 	});
 
-	test('neither changes the folder while the other does', async () => {
+	/** Each way to lock, as the machine has koffi or has it not. */
+	test.each(['koffi', 'Python'])('neither changes the folder while the other does, by %s', async way => {
+		const found = vi.spyOn(nativeLock, 'findLockCall');
+		onTestFinished(() => found.mockRestore());
+		if (way === 'Python') found.mockResolvedValue(undefined);
+		else expect(await nativeLock.findLockCall()).toBeDefined();
 		const [server, folder] = [await pebbleFor(), await newFolder()];
 		await withLock(folder.path, async () => {
 			await expect(runCertbot(folder.path, server.ca, 'certificates')).rejects.toThrow(

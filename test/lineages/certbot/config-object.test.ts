@@ -71,6 +71,26 @@ test.each([
 	expect(() => new ConfigObject(text, file)).toThrow(message);
 });
 
+test('what later versions of certbot write stays, and a nested section goes into its parent', () => {
+	const text = [
+		...['version = 5.5.0', 'cert = /etc/letsencrypt/live/a/cert.pem', '', '[renewalparams]', 'account = 1'],
+		...['required_profile = shortlived', '[acme_renewal_info]', 'ari_retry_after = 2026-11-28T12:00:00', ''],
+	].join('\n');
+	const config = new ConfigObject(text, 'a.conf');
+	config.set(['gatepass'], 'attempts', '1');
+	config.set(['renewalparams', 'webroot_map'], 'a.example.org', '/srv/a');
+	config.set(['renewalparams', 'webroot_map'], 'b.example.org', '/srv/b');
+	const lines = config.toString().split('\n');
+	expect(lines.filter(line => !text.split('\n').includes(line))).toEqual([
+		...['[[webroot_map]]', 'a.example.org = /srv/a', 'b.example.org = /srv/b', '[gatepass]', 'attempts = 1'],
+	]);
+	for (const line of text.split('\n')) expect(lines).toContain(line);
+	const again = new ConfigObject(config.toString(), 'a.conf');
+	expect(again.keys(['renewalparams', 'webroot_map'])).toEqual(['a.example.org', 'b.example.org']);
+	expect(again.text(['acme_renewal_info'], 'ari_retry_after')).toBe('2026-11-28T12:00:00');
+	expect(again.keys(['gatepass'])).toEqual(['attempts']);
+});
+
 test('a circle of references is told', () => {
 	const config = new ConfigObject('a = %(b)s\nb = %(a)s\n', file);
 	expect(() => config.text([], 'a')).toThrow(/leads in a circle/);

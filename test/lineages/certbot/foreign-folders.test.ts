@@ -3,6 +3,7 @@ import {X509Certificate} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
+import {createGatepass} from '../../../src/index.ts';
 import {findForeign} from '../../../src/lineages/certbot/foreign-folders.ts';
 import {managerAt, temporaryFolder} from '../../certificates/stage.ts';
 import {pebbleFor} from '../../issuers/acme/stage.ts';
@@ -20,6 +21,26 @@ describeWith(pebble, 'a folder', () => {
 			const files = lay(obtained as Contents);
 			const theirs = await temporaryFolder();
 			await writeForeign(theirs, files);
+			// They can be named as they are, too.
+			const [pair] = await findForeign(theirs);
+			const gatepass = await createGatepass({
+				config: {
+					cache: {url: 'memory:'},
+					hostRules: [
+						{
+							match: 'https://api.example.test',
+							strategy: 'grid-certificate',
+							options: {certificate: pair?.certificate, key: pair?.key},
+						},
+					],
+				} as never,
+			});
+			const [status] = await gatepass.status();
+			expect(status).toMatchObject({
+				available: true,
+				detail: expect.stringContaining(pair?.certificate ?? ''),
+			});
+			await gatepass.close();
 			const adopted = await manager.adopt(theirs);
 			expect(adopted.map(({program: name, lineage}) => [name, lineage.name, lineage.domains])).toEqual([
 				[program, 'a.example.test', ['a.example.test']],

@@ -47,6 +47,7 @@ export const programs: Readonly<Record<string, (one: Contents) => Record<string,
 export async function writeForeign(folder: string, files: Record<string, string>): Promise<void> {
 	for (const [file, content] of Object.entries(files)) {
 		await mkdir(dirname(join(folder, file)), {recursive: true});
-		await writeFile(join(folder, file), content);
+		// As all of them do: a key is for its owner alone.
+		await writeFile(join(folder, file), content, {mode: content.includes('PRIVATE KEY') ? 0o600 : 0o644});
 	}
 }

@@ -181,6 +181,18 @@ describe('a conversation is held from the beginning', () => {
 		expect(told).toEqual([200]);
 	});
 
+	test('where the server takes a connection for its first user', async () => {
+		await using bound = await createGatepass({
+			strategies: [strategy()],
+			config: {
+				cache: {url: 'memory:'},
+				hostRules: [{match: origin, strategy: 'ready', connectionBound: true}],
+			},
+		});
+		await text(await send({dispatcher: bound.dispatcher}));
+		expect(told).toEqual([200]);
+	});
+
 	test('where nothing is at hand', async () => {
 		atHand = () => undefined;
 		await text(await send());

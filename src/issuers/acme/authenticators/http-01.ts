@@ -1,8 +1,9 @@
 /** Answers http-01 (RFC 8555 section 8.3) by a server of its own, or by files in the folder of one that runs already. */
 
 import {mkdir, rm, rmdir} from 'node:fs/promises';
-import {createServer, type Server} from 'node:http';
+import type {Server} from 'node:http';
 import {join, resolve} from 'node:path';
+import process from 'node:process';
 import {GatepassError} from '../../../errors.ts';
 import {replaceFile} from '../../../files/durable.ts';
 import type {Authenticator, ChallengeTask, CleanUp} from './authenticator.ts';
@@ -32,8 +33,9 @@ export class StandaloneAuthenticator implements Authenticator {
 const standalone: ListenerKind<Server, string> = {
 	challenge: 'http-01',
 	usualPort: 80,
+	// An import of the module would have Node load its `fetch`, for names that nobody uses.
 	create: answers =>
-		createServer((request, response) => {
+		process.getBuiltinModule('node:http').createServer((request, response) => {
 			const answer = answers.get(request.url ?? '');
 			response.writeHead(answer === undefined ? 404 : 200, {'content-type': 'application/octet-stream'});
 			response.end(answer);

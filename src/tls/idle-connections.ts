@@ -1,12 +1,19 @@
 /**
- * Connections that the server had closed while they were idle, which is seen only once the next request is on its way:
- * that one has reached nobody, and can be sent again, whatever its method (RFC 9112 section 9.3.1).
+ * Connections of a pool: how long they may be idle, and what the server may have done to them meanwhile.
  *
- * What can be seen is this: the connection was used before, it breaks before a byte of an answer, and it does so within
- * the time that a close which crossed the request on its way needs at most. A server that takes the request, and dies
- * within that time without a byte, looks the same; browsers and curl send again there, too, and without any limit of time.
+ * Idle connections are kept as long as Node's own agents keep them. The clock runs while they are idle only: Node's
+ * timers hold on to each other, so by one on a connection in use, one would come to the requests of others.
+ *
+ * A server closes connections that are idle, and that is seen only once the next request is on its way: that one has
+ * reached nobody, and can be sent again, whatever its method (RFC 9112 section 9.3.1). What can be seen is this: the
+ * connection was used before, it breaks before a byte of an answer, and it does so within the time that a close which
+ * crossed the request on its way needs at most. A server that takes the request, and dies within that time without a
+ * byte, looks the same; browsers and curl send again there, too, and without any limit of time.
  */
 import type {Socket} from 'node:net';
+
+/** Milliseconds. What lies between forgets connections later. */
+const longestIdle = 5000;
 
 /** Milliseconds: longer than any way to a server and back. What breaks later may have been worked on. */
 const longestRoundTrip = 1000;
@@ -26,8 +33,15 @@ interface Reuse {
 
 const reuses = new WeakMap<Socket, Reuse>();
 
+/** To be called with a connection that is given back. Node ends it when its time is over. */
+export function limitIdle(socket: Socket): void {
+	// Unless the server said that it keeps it for less, or the agent has a limit of its own.
+	if ((socket.timeout ?? 0) === 0) socket.setTimeout(longestIdle);
+}
+
 /** To be called with a connection that is used again. */
-export function noteReuse(socket: Socket): void {
+export function useAgain(socket: Socket): void {
+	socket.setTimeout(0);
 	const {bytesRead: read} = socket;
 	const at = performance.now();
 	const known = reuses.get(socket);
