@@ -27,7 +27,6 @@ export class ConfiguredGatepass implements Gatepass {
 	readonly #loaded: LoadedConfiguration;
 	readonly #composition: Composition;
 	readonly #base: Got | undefined;
-	#got: Got | undefined;
 	#dispatcher: GatepassDispatcher | undefined;
 	#closing: Promise<void> | undefined;
 
@@ -40,8 +39,10 @@ export class ConfiguredGatepass implements Gatepass {
 	}
 
 	get got(): Got {
-		this.#got ??= this.extend(this.#base ?? loadGot());
-		return this.#got;
+		const got = this.extend(this.#base ?? loadGot());
+		// From now on a property of its own: it is always the same.
+		Object.defineProperty(this, 'got', {value: got, configurable: true});
+		return got;
 	}
 
 	/** Also without its object: it is handed on as a function. */

@@ -12,6 +12,7 @@ import type {LoadedConfiguration} from './config/load.ts';
 import {StrategyNotFoundError} from './errors.ts';
 import {converseWithProxy} from './hop/proxy-rule.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
+import {sendOwn} from './hop/send-own.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
 import type {JudgeChain} from './identities/checks.ts';
@@ -134,12 +135,16 @@ export async function compose(
 			return new GotHttpClient(got, trust, agents, configuration.tokenRequest, ways);
 		};
 		let client: Promise<HttpClient> | undefined;
-		return {
+		const standIn: HttpClient = {
 			async fetch(url, init) {
 				client ??= load();
-				return (await client).fetch(url, init);
+				const loaded = await client;
+				// From now on without the way through here.
+				standIn.fetch = loaded.fetch.bind(loaded);
+				return loaded.fetch(url, init);
 			},
 		};
+		return standIn;
 	});
 	provide(Identities, () => {
 		const passphrases = container.isRegistered(Passphrases, true)
@@ -209,7 +214,12 @@ export async function compose(
 				},
 			},
 		});
-		scope.register<Strategies>(Strategies, {useValue: {build: nested => build(nested, info)}});
+		scope.register<Strategies>(Strategies, {
+			useValue: {
+				build: nested => build(nested, info),
+				send: (strategy, request) => sendOwn({info, strategy}, http, request),
+			},
+		});
 		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.
 		const wanted = strategyOf(strategy);
 		if (wanted === undefined) {

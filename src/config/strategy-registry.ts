@@ -1,4 +1,5 @@
 /** The strategies by name: built in, handed over by the caller, or exported by the modules of the configuration. */
+import {statSync} from 'node:fs';
 import {createRequire, findPackageJSON} from 'node:module';
 import {dirname, isAbsolute, join} from 'node:path';
 import {pathToFileURL} from 'node:url';
@@ -112,6 +113,14 @@ export class StrategyRegistry {
 				const what = `the strategy module '${specifier}' ${reason}, so it is not loaded`;
 				const hint = 'Make it yours, or name the configuration with -c';
 				this.#problems.add(path, what, hint, 'configuration-unsafe');
+				return;
+			}
+			// Node would wait for a pipe for ever, and read a device without end.
+			const stats = statSync(file, {throwIfNoEntry: false});
+			if (stats !== undefined && !stats.isFile() && !stats.isDirectory()) {
+				this.#hasFailed = true;
+				const what = `the strategy module '${specifier}' is not a file`;
+				this.#problems.add(path, what, 'Name the file itself', 'strategy-not-loaded');
 				return;
 			}
 			exported = await import(pathToFileURL(file).href);

@@ -3,8 +3,9 @@ import {type Agent, type IncomingMessage, request as requestHttp} from 'node:htt
 import {request as requestHttps} from 'node:https';
 import {HopRequest} from '../hop/request.ts';
 import {type Leg, runHop, type Transport} from '../hop/run.ts';
-import {scrubRequest} from '../http/sent-headers.ts';
+import {readAhead} from '../http/read-ahead.ts';
 import {OwnedAgents} from '../tls/isolated-agents.ts';
+import {scrubRequest} from '../tls/requests-apart.ts';
 import {throughProxy} from '../transports/tunnel/tunnel.ts';
 import type {Subject} from './stage.ts';
 
@@ -111,18 +112,24 @@ function sendLeg(
 function answerOf(response: IncomingMessage, duration: number): SentLeg {
 	const {statusCode: status = 0, headers} = response;
 	response.on('error', () => {});
+	let content = response;
 	return {
 		status,
 		duration,
 		headers,
-		response: {status, headers, withhold() {}},
+		response: {status, headers, body: undefined, withhold() {}},
+		async readBody(most) {
+			const read = await readAhead(response, most);
+			content = read.content;
+			return read.bytes;
+		},
 		async discard() {
-			response.resume();
+			content.resume();
 		},
 		async body() {
 			const chunks: Buffer[] = [];
 			let size = 0;
-			for await (const chunk of response as AsyncIterable<Buffer>) {
+			for await (const chunk of content as AsyncIterable<Buffer>) {
 				chunks.push(chunk);
 				size += chunk.length;
 				if (size > mostOfBody) break;

@@ -30,14 +30,15 @@ export async function converseWithProxy<Answer extends ProxyAnswer>(
 	const {answer} = await runHop<HopRequest, Leg & {readonly answer: Answer}>(rule, request, {
 		async send({headers}) {
 			const answer = await attempt(headers.get('authorization'));
-			return {response: ofServer(answer.response), discard: () => answer.discard(), answer};
+			const readBody = async (most: number) => answer.readBody?.(most);
+			return {response: ofServer(answer.response), readBody, discard: () => answer.discard(), answer};
 		},
 	});
 	return answer;
 }
 
 /** The answer as the server that the proxy is would give it (RFC 9110 section 11.7). */
-function ofServer({status, headers, withhold}: AuthResponse): AuthResponse {
+function ofServer({status, headers, body, withhold}: AuthResponse): AuthResponse {
 	const {
 		'proxy-authenticate': challenge,
 		'proxy-authentication-info': info,
@@ -53,6 +54,7 @@ function ofServer({status, headers, withhold}: AuthResponse): AuthResponse {
 			...(challenge !== undefined && {'www-authenticate': challenge}),
 			...(info !== undefined && {'authentication-info': info}),
 		},
+		body,
 		withhold,
 	};
 }

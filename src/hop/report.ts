@@ -24,8 +24,9 @@ export function reportHop(
 	url: URL,
 	method: string,
 ): HopReport | undefined {
-	const tellsOfLegs = events.isHeard('gatepass:leg');
-	if (rule === undefined || !(tellsOfLegs || events.isHeard('gatepass:request'))) return undefined;
+	const tellsOfLegs = events.audience['gatepass:leg'].hasSubscribers;
+	if (rule === undefined || !(tellsOfLegs || events.audience['gatepass:request'].hasSubscribers))
+		return undefined;
 	const begun = performance.now();
 	const {match, strategy, source} = rule.info;
 	const about = {method, url: url.origin + url.pathname, rule: {match, strategy, source}};

@@ -72,10 +72,16 @@ export interface Route {
 	readonly events: Events;
 	/** What tells its way out from others: connections are shared with routes of the same one only. */
 	readonly way: object;
+	/** What holds for every request to the origin, decided once; absent where its paths or methods have several routes. */
+	readonly ofOrigin?: {
+		readonly proxy: ProxyServer | undefined;
+		/** The agent for plain http; absent for https. */
+		readonly plainAgent: HttpAgent | undefined;
+	};
 	/** The TLS agent for an identity under this hop's trust store, in the place of the caller's. */
 	agentFor(identity: Identity | undefined, callers?: CallersAgent): Agent;
 	/** The agent for plain http to a URL. */
-	plainAgentFor(url: URL): HttpAgent;
+	plainAgentFor(url: Place): HttpAgent;
 	/** Whether plain http to a URL is safe only because it does not leave this machine. */
 	staysHere(url: Place): boolean;
 	/** The proxy for a URL, by the configuration or the environment. */

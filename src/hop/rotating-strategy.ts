@@ -11,6 +11,7 @@ import type {AuthRequest, AuthStrategy, Conversation} from '../strategy/index.ts
 const mostFormer = 10;
 
 export class RotatingStrategy implements AuthStrategy {
+	readonly requiresResponseBody: boolean;
 	declare readonly status?: NonNullable<AuthStrategy['status']>;
 	declare readonly examine?: NonNullable<AuthStrategy['examine']>;
 	declare readonly forget?: NonNullable<AuthStrategy['forget']>;
@@ -33,6 +34,7 @@ export class RotatingStrategy implements AuthStrategy {
 		this.#files = rotating.files.map(({file}) => new KeptFile(file, {largest, parse, interval: 0}));
 		this.#texts = rotating.files.map(({text}) => text);
 		this.#current = build(options);
+		this.requiresResponseBody = this.#current.requiresResponseBody === true;
 		// What the strategy lacks, this one lacks too.
 		const {status, examine, forget, explain} = this.#current;
 		const define = (name: string, value: unknown): void => void Object.defineProperty(this, name, {value});

@@ -2,7 +2,7 @@
 
 import {ClosedError, InsecureTransportError, NoRuleError} from '../errors.ts';
 import type {HostRule} from '../host-rules/host-rule.ts';
-import type {Matcher} from '../host-rules/matcher.ts';
+import {type Matcher, ownCopy} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
 import {isLoopback, withoutTrailingDot} from '../strategy/hosts.ts';
 import {type AuthStrategy, definitionOf, type RuleInfo, type StrategyClass} from '../strategy/index.ts';
@@ -17,6 +17,8 @@ import {RotatingStrategy} from './rotating-strategy.ts';
 
 /** More origins than a person reads about. */
 const mostTold = 1000;
+/** So many origins are known by their one route; a service that speaks to more begins anew. */
+const mostOrigins = 1000;
 
 /** A rule with the strategy that serves it. */
 export interface BoundRule {
@@ -73,8 +75,12 @@ export class HostRuleRouter implements SwitchableRouter {
 	/** The origins of which {@link tellUnmatched} has told. */
 	readonly #told = new Set<string>();
 	readonly #waysWithin = new WeakMap<object, object>();
-	/** Plans by rule and trust store: there are few, and making one for each request would be waste. */
+	/** Routes by rule and trust store: there are few, and making one for each request would be waste. */
 	readonly #routes = new Map<BoundRule | undefined, Map<TrustStore | undefined, Route>>();
+
+	/** The routes of origins that have one for all paths and methods, by host and port. */
+	readonly #settledHttp = new Map<string, Route>();
+	readonly #settledHttps = new Map<string, Route>();
 
 	/** For requests that the caller wants sent without authentication: their servers are verified all the same. */
 	readonly withoutRules: Router = {
@@ -120,13 +126,34 @@ export class HostRuleRouter implements SwitchableRouter {
 
 	route(url: Place, method: string): Route | undefined {
 		this.checkOpen();
+		const settled = (url.protocol === 'https:' ? this.#settledHttps : this.#settledHttp).get(url.host);
+		if (settled !== undefined && (url.protocol === 'https:' || url.protocol === 'http:')) return settled;
 		const rule = this.ruleFor(url, method);
 		if (rule === undefined && this.#strict) {
 			throw new NoRuleError(
 				`No host rule matches ${method} ${url.origin}${url.pathname}, and the configuration says 'strict: true'. Add a rule; 'gatepass explain' says why none matches`,
 			);
 		}
-		return this.#routeFor(rule, url);
+		const route = this.#routeFor(rule, url);
+		return route && this.#settle(route, url);
+	}
+
+	/** Where every request to the origin has this route, what else depends on the origin alone is decided with it. */
+	#settle(route: Route, url: Place): Route {
+		if (!/^https?:$/.test(url.protocol)) return route;
+		const isForAll = this.#matcher.findForAll(url) !== undefined && this.#trust.findForAll(url) !== undefined;
+		if (!isForAll) return route;
+		const settled: Route = {
+			...route,
+			ofOrigin: {
+				proxy: route.proxyFor(url),
+				plainAgent: url.protocol === 'http:' ? route.plainAgentFor(url) : undefined,
+			},
+		};
+		const byHost = url.protocol === 'https:' ? this.#settledHttps : this.#settledHttp;
+		if (byHost.size === mostOrigins) byHost.clear();
+		byHost.set(ownCopy(url.host), settled);
+		return settled;
 	}
 
 	/**
@@ -179,7 +206,7 @@ export class HostRuleRouter implements SwitchableRouter {
 			return;
 		this.#told.add(url.origin);
 		const name = 'gatepass:request:unmatched';
-		if (this.#events.isHeard(name)) {
+		if (this.#events.audience[name].hasSubscribers) {
 			this.#events.publish(name, {url: `${url.origin}${url.pathname}`, status});
 			return;
 		}

@@ -1,14 +1,14 @@
 /** Runs a strategy's conversation for one hop. Knows no HTTP library: a transport sends and asks what to do next. */
 import {GatepassError, StrategyError} from '../errors.ts';
 import {nameCommand} from '../name-command.ts';
-import type {AuthRequest, AuthResponse, AuthStrategy, Conversation, RuleInfo} from '../strategy/index.ts';
+import type {AuthRequest, AuthStrategy, Conversation, RuleInfo} from '../strategy/index.ts';
+import {type ReadableAnswer, withBody} from './response-body.ts';
 
 /** More legs than any scheme needs; a conversation that goes on is broken. */
 const mostYields = 10;
 
 /** The answer to one leg. */
-export interface Leg {
-	readonly response: AuthResponse;
+export interface Leg extends ReadableAnswer {
 	/** Nobody wants it: read it to its end, or break it off. */
 	discard(): void | Promise<void>;
 }
@@ -46,11 +46,13 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 ): Promise<Answer> {
 	if (rule.strategy.requiresRequestBody === true) await request.readBody();
 	const conversation = conversationOf(rule, request);
+	const readsAnswers = rule.strategy.requiresResponseBody === true;
 	let answer: Answer | undefined;
 	let isOver = false;
 	try {
 		for (let legs = 0; ; legs += 1) {
-			const {done} = await (answer === undefined ? conversation.next() : conversation.next(answer.response));
+			const response = answer !== undefined && readsAnswers ? await withBody(answer) : answer?.response;
+			const {done} = await (response === undefined ? conversation.next() : conversation.next(response));
 			isOver = done === true;
 			request.checkUrl(rule.info);
 			if (rule.isConnectionBound === true) request.bindConnection();

@@ -72,23 +72,20 @@ export class Matcher<Value> {
 		const {protocol} = url;
 		const table = protocol === 'https:' ? this.#https : protocol === 'http:' ? this.#http : undefined;
 		if (table === undefined) return undefined;
-		const {exact, wildcard} = table;
 		// Mostly the rule is for the exact host, and `url.host` is its key as it stands: the shortest way there is.
-		const paths = exact.paths.get(url.host);
+		const paths = table.exact.paths.get(url.host);
 		const entry = paths === undefined ? undefined : findInPaths(paths, url, method);
-		if (entry !== undefined) return entry;
-		const host = withoutTrailingDot(url.hostname);
-		const inExact = findAtHost(exact, host, url, method);
-		if (inExact !== undefined || wildcard.paths.size === 0) return inExact;
-		if (!host.startsWith('[')) {
-			// From the longest suffix that any entry has to shorter ones.
-			const start = Math.max(0, host.length - wildcard.longest - 1);
-			for (let dot = host.indexOf('.', start); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-				const found = findAtHost(wildcard, host.slice(dot + 1), url, method);
-				if (found !== undefined) return found;
-			}
-		}
-		return findAtHost(wildcard, '', url, method);
+		return entry ?? findAtHosts(table, url, paths => findInPaths(paths, url, method));
+	}
+
+	/** What {@link find} gives for every path and method of the URL's origin; `undefined` where that differs. */
+	findForAll(url: Place): {readonly entry: Entry<Value> | undefined} | undefined {
+		const {protocol} = url;
+		const table = protocol === 'https:' ? this.#https : protocol === 'http:' ? this.#http : undefined;
+		const first = table && findAtHosts(table, url, paths => paths);
+		if (first === undefined) return {entry: undefined};
+		const isForAll = first.only === undefined && first.byPath === undefined && first.byMethod === undefined;
+		return isForAll ? {entry: first.anyMethod} : undefined;
 	}
 
 	#add(entry: Entry<Value>): void {
@@ -141,18 +138,40 @@ function addToMethods<Value>(table: MethodTable<Value>, entry: Entry<Value>): vo
 	for (const method of entry.methods) table.byMethod.set(method, entry);
 }
 
-function findAtHost<Value>(
+type Find<Value, Found> = (paths: PathTable<Value>) => Found | undefined;
+
+/** What is found first, from the exact host to the pattern `*`. */
+function findAtHosts<Value, Found>(
+	{exact, wildcard}: SchemeTable<Value>,
+	{hostname, port}: Place,
+	find: Find<Value, Found>,
+): Found | undefined {
+	const host = withoutTrailingDot(hostname);
+	const inExact = findAtHost(exact, host, port, find);
+	if (inExact !== undefined || wildcard.paths.size === 0) return inExact;
+	if (!host.startsWith('[')) {
+		// From the longest suffix that any entry has to shorter ones.
+		const start = Math.max(0, host.length - wildcard.longest - 1);
+		for (let dot = host.indexOf('.', start); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+			const found = findAtHost(wildcard, host.slice(dot + 1), port, find);
+			if (found !== undefined) return found;
+		}
+	}
+	return findAtHost(wildcard, '', port, find);
+}
+
+function findAtHost<Value, Found>(
 	table: HostTable<Value>,
 	host: string,
-	url: Place,
-	method: string,
-): Entry<Value> | undefined {
+	port: string,
+	find: Find<Value, Found>,
+): Found | undefined {
 	if (host.length > table.longest) return undefined;
-	const paths = table.paths.get(hostKey(host, url.port));
-	const entry = paths === undefined ? undefined : findInPaths(paths, url, method);
-	if (entry !== undefined || !table.hasAnyPort) return entry;
+	const paths = table.paths.get(hostKey(host, port));
+	const found = paths === undefined ? undefined : find(paths);
+	if (found !== undefined || !table.hasAnyPort) return found;
 	const onAnyPort = table.paths.get(hostKey(host, '*'));
-	return onAnyPort === undefined ? undefined : findInPaths(onAnyPort, url, method);
+	return onAnyPort === undefined ? undefined : find(onAnyPort);
 }
 
 function findInPaths<Value>(table: PathTable<Value>, url: Place, method: string): Entry<Value> | undefined {
@@ -199,6 +218,6 @@ function getOrCreate<Value>(map: Map<string, Value>, key: string, create: () => 
  * What `URL` gives are slices of its whole text. As keys they would keep that text in memory, and each comparison
  * would go by way of it: a quarter of the time of a look-up among 10,000.
  */
-function ownCopy(text: string): string {
+export function ownCopy(text: string): string {
 	return Buffer.from(text).toString();
 }

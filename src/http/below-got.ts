@@ -5,9 +5,8 @@
 import {type ClientRequest, request as requestHttp} from 'node:http';
 import {request as requestHttps} from 'node:https';
 import type {RequestFunction} from 'got';
+import {detachWhenDone, scrubRequest} from '../tls/requests-apart.ts';
 import type {ProxyServer} from '../tls/way-out.ts';
-import {detachWhenDone} from './detach.ts';
-import {scrubRequest} from './sent-headers.ts';
 
 /** A function for got's option `request`, which sends these headers and this body. */
 export function sendBelow(

@@ -1,11 +1,14 @@
 /** HTTP for the strategies' own requests, such as those to token endpoints. The semantics stand at `HttpClient`. */
+import type {Agent as HttpAgent} from 'node:http';
 import type {Got, Method, RequestError} from 'got';
 import {isLoopback} from '../strategy/hosts.ts';
 import type {HttpClient, Identity} from '../strategy/services.ts';
 import type {TlsAgents} from '../tls/agents.ts';
+import type {ProxyServer, WayOut} from '../tls/way-out.ts';
 import {Ways} from '../tls/ways.ts';
 import {PauseWatch} from '../tokens/steady-clock.ts';
 import type {TrustLookup} from '../trust/no-trust-stores.ts';
+import type {TrustStore} from '../trust/trust-store.ts';
 import {bareFailure} from './bare-failure.ts';
 import {sendBelow} from './below-got.ts';
 import {largestBody, tooLarge, unpack} from './unpack.ts';
@@ -19,12 +22,27 @@ export interface HttpClientSettings {
 /** The server is there but cannot answer now: worth another try. Others mean what they say. */
 const passingStatuses = [502, 503, 504];
 
+/** How an origin is reached. */
+interface WayThere {
+	readonly trust: TrustStore | undefined;
+	readonly way: WayOut | undefined;
+	/** Of plain http. */
+	readonly proxy: ProxyServer | undefined;
+	readonly plainAgent: HttpAgent | undefined;
+}
+
+/** So many origins are known at once. */
+const mostOrigins = 1000;
+
 export class GotHttpClient implements HttpClient {
 	readonly #got: () => Promise<Got>;
 	readonly #trust: TrustLookup;
 	readonly #agents: TlsAgents;
 	readonly #ways: Ways;
 	readonly #settings: HttpClientSettings;
+	#loaded: Got | undefined;
+	/** By origin, where its paths make no difference. */
+	readonly #known = new Map<string, WayThere>();
 
 	constructor(
 		got: () => Promise<Got>,
@@ -53,14 +71,29 @@ export class GotHttpClient implements HttpClient {
 		}
 	}
 
+	#wayTo(url: URL): WayThere {
+		const known = this.#known.get(url.origin);
+		if (known !== undefined) return known;
+		const isPlain = url.protocol === 'http:';
+		// A token endpoint over plain http is on this machine, or was allowed: then there is no need for a proxy, either.
+		const way = isPlain && isLoopback(url.hostname) ? undefined : this.#ways.for();
+		const found: WayThere = {
+			trust: this.#trust.find(url),
+			way,
+			proxy: isPlain ? way?.proxyFor(url) : undefined,
+			plainAgent: isPlain ? this.#ways.plainAgentFor(url, way) : undefined,
+		};
+		if (this.#known.size === mostOrigins) this.#known.clear();
+		if (this.#trust.findForAll(url) !== undefined) this.#known.set(url.origin, found);
+		return found;
+	}
+
 	async #fetch(input: string | URL, init: RequestInit & {identity?: Identity}): Promise<Response> {
 		const url = new URL(input);
 		const {timeout, retries} = this.#settings;
-		const got = await this.#got();
-		const trust = this.#trust.find(url);
-		// A token endpoint over plain http is on this machine, or was allowed: then there is no need for a proxy, either.
-		const way = url.protocol === 'http:' && isLoopback(url.hostname) ? undefined : this.#ways.for();
-		const proxy = url.protocol === 'http:' ? way?.proxyFor(url) : undefined;
+		this.#loaded ??= await this.#got();
+		const got = this.#loaded;
+		const {trust, way, proxy, plainAgent} = this.#wayTo(url);
 		const limit = new AbortController();
 		const signals = [AbortSignal.timeout(timeout), limit.signal, ...(init.signal ? [init.signal] : [])];
 		const request = got(url, {
@@ -68,9 +101,9 @@ export class GotHttpClient implements HttpClient {
 			request: sendBelow(headersOf(init.headers), bodyText(init.body), proxy),
 			// Never Node's own, whose options overrule those of a request.
 			agent:
-				url.protocol === 'https:'
+				plainAgent === undefined
 					? {https: this.#agents.for(init.identity, trust, {way})}
-					: {http: this.#ways.plainAgentFor(url, way)},
+					: {http: plainAgent},
 			// Said aloud, since the environment could switch it off.
 			https: {rejectUnauthorized: true},
 			followRedirect: false,
@@ -96,7 +129,11 @@ export class GotHttpClient implements HttpClient {
 		try {
 			const {statusCode, headers, rawBody} = await request;
 			const hasBody = ![204, 205, 304].includes(statusCode) && statusCode >= 200;
-			const body = hasBody ? unpack(rawBody, headers) : null;
+			const body = hasBody
+				? headers['content-encoding'] === undefined
+					? rawBody
+					: unpack(rawBody, headers)
+				: null;
 			return new Response(body === null ? null : new Uint8Array(body), {
 				status: statusCode,
 				headers: toHeaders(headers),

@@ -142,21 +142,25 @@ const names = [
 	'gatepass:request',
 ] as const satisfies readonly EventName[];
 
+/** Whether anybody hears of an event. */
+type Audience = Pick<Channel, 'hasSubscribers'>;
+
 const channels = Object.fromEntries(names.map(name => [name, channel(name)])) as Record<EventName, Channel>;
+const always: Audience = {hasSubscribers: true};
 
 /** The events of one gatepass. The channels are the process's, the listeners are its own. */
 export class Events {
 	readonly #listeners: readonly EventListener[];
+	/** Who listens, by event: to be asked on the hot path, where the making of a payload is to be spared. */
+	readonly audience: Readonly<Record<EventName, Audience>>;
 
 	constructor(listeners: readonly EventListener[] = []) {
 		this.#listeners = listeners;
-	}
-
-	/** Whether anybody listens: spares the making of a payload on the hot path. */
-	isHeard(name: EventName): boolean {
-		return (
-			channels[name].hasSubscribers || this.#listeners.some(({ignores}) => ignores?.includes(name) !== true)
-		);
+		const isHeard = (name: EventName): boolean =>
+			listeners.some(({ignores}) => ignores?.includes(name) !== true);
+		this.audience = Object.fromEntries(
+			names.map(name => [name, isHeard(name) ? always : channels[name]]),
+		) as Record<EventName, Audience>;
 	}
 
 	publish<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {

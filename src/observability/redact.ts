@@ -5,6 +5,7 @@
  * The text is decoded, as often as it can be, and looked through at each stage for pieces of the secrets: so it does not
  * matter how the secret is written, nor which part of it. The work grows with the length of the text alone.
  */
+import {decodeDumps} from './decode-dumps.ts';
 import {type DecodedText, decodeOnce, plainText} from './decode-text.ts';
 
 /** Fewer characters tell nothing, and would be found in every sentence. */
@@ -39,6 +40,7 @@ export class Redactor {
 		for (let layer = 0; layer <= mostLayers && decoded !== undefined; layer++) {
 			hideJwts(decoded, isHidden);
 			this.#hideSecrets(decoded, isHidden);
+			for (const dumped of decodeDumps(decoded)) this.#hideSecrets(dumped, isHidden);
 			decoded = decodeOnce(decoded);
 		}
 		return withoutHidden(cut, isHidden);
@@ -85,6 +87,8 @@ function* formsOf(secret: string): Generator<string> {
 	yield secret.replace(/^[a-z][a-z\d+.-]*:\/\/?(?=[^/].{3})/i, '');
 	const bytes = Buffer.from(secret);
 	yield bytes.toString('hex');
+	// As a dump of bytes is read.
+	if (bytes.length > secret.length) yield bytes.toString('latin1');
 	for (const offset of [0, 1, 2]) {
 		const encoded = Buffer.concat([Buffer.alloc(offset), bytes])
 			.toString('base64')

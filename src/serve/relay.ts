@@ -114,8 +114,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 		// Without it Node takes an answer to HEAD for one of no length.
 		if (statusText) response.writeHead(status, printable(statusText), flat);
 		else response.writeHead(status, flat);
-		// Somebody may wait for the head alone, as with events.
-		response.flushHeaders();
+		// Somebody may wait for the head alone, as with events. Where content came along with it, as it mostly does, both
+		// go out in one write: another one takes a fifth of the proxy's time.
+		process.nextTick(flush, response);
 	}
 
 	onResponseData(controller: Controller, chunk: Buffer): void {
@@ -173,6 +174,10 @@ async function relayNext(request: IncomingMessage, response: ServerResponse, nex
 	}
 	next.onProblem(problem);
 	answerProblem(response, problem);
+}
+
+function flush(response: ServerResponse): void {
+	if (!response.destroyed && !response.writableEnded) response.flushHeaders();
 }
 
 /** A reason phrase as Node takes it. */

@@ -121,6 +121,8 @@ export interface HopProxy {
 	readonly url: URL;
 	/** Milliseconds for one request for a tunnel. */
 	readonly timeout: number;
+	/** As {@link AuthStrategy}'s, for the conversation over the request for a tunnel. */
+	readonly requiresResponseBody?: boolean;
 	/** For https URLs: the conversation over the request for a tunnel to the server (CONNECT, RFC 9110 section 9.3.6). */
 	authenticate(request: AuthRequest): Conversation;
 }
@@ -131,12 +133,18 @@ export interface Connection {
 	readonly serverCertificate?: Uint8Array;
 }
 
-/** What a server answered, as a strategy sees it. The body stays unread, for the caller. */
+/** What a server answered, as a strategy sees it. The body is the caller's, whoever reads it before. */
 export interface AuthResponse {
 	/** The HTTP status code (RFC 9110 section 15). */
 	readonly status: number;
 	/** By lower-case name; a header that came more than once is a list where Node keeps it as one. */
 	readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+	/**
+	 * The bytes of the body, unpacked (RFC 9110 section 8.4), for a strategy that
+	 * {@link (AuthStrategy:interface).requiresResponseBody}. `undefined` for others; where there are more than 1,048,576
+	 * bytes; where it broke off; and where `gatepass.flow` was not given it.
+	 */
+	readonly body: Uint8Array | undefined;
 	/**
 	 * Let the caller have this response without its body and with only the headers named: for a response whose
 	 * sender is not proven.
@@ -197,6 +205,11 @@ export interface AuthStrategy {
 	 * leg. A body that is not in memory and has more than 67,108,864 bytes is then an error. Default: `false`.
 	 */
 	readonly requiresRequestBody?: boolean;
+	/**
+	 * Have the body of each response read before the conversation sees it, up to 1,048,576 bytes, so that `response.body`
+	 * is its bytes. The caller gets the response whole all the same, only later. Default: `false`.
+	 */
+	readonly requiresResponseBody?: boolean;
 	/** The conversation for one hop. */
 	authenticate(request: AuthRequest): Conversation;
 	/**
@@ -227,10 +240,37 @@ export interface NestedStrategy {
 	readonly options?: unknown;
 }
 
-/** Builds the strategies that stand inside of another one's options (`nested` in its definition names them). */
+/** A request that a strategy makes for itself, to get what it shows. */
+export interface OwnRequest {
+	readonly url: URL;
+	/** Default: `GET`. */
+	readonly method?: string;
+	/** By name as it is sent; the strategy that authenticates it adds to them. */
+	readonly headers?: Readonly<Record<string, string>>;
+	readonly body?: string;
+	/** Whose tokens to use. Default: the rule's `tenant`. */
+	readonly tenant?: string | undefined;
+	readonly signal?: AbortSignal;
+}
+
+/** The answer to an {@link OwnRequest}. */
+export interface OwnAnswer {
+	readonly response: Response;
+	/** What was shown for it: texts that must not stand in a message. */
+	readonly secrets: readonly string[];
+}
+
+/** The strategies that stand inside of another one's options (`nested` in its definition names them). */
 export interface Strategies {
 	/** Build one; its options were checked with the configuration. */
 	build(nested: NestedStrategy): AuthStrategy;
+	/**
+	 * Send a request of the strategy's own that `strategy` authenticates, in as many legs as that one wants, over
+	 * {@link (HttpClient:interface)}. Gives the answer that it accepts.
+	 *
+	 * @throws {GatepassError} what `strategy` throws where it has no credential; and what the HTTP client throws.
+	 */
+	send(strategy: AuthStrategy, request: OwnRequest): Promise<OwnAnswer>;
 }
 /** Inject this to get {@link (Strategies:interface)}. */
 export const Strategies: InjectionToken<Strategies> = Symbol.for('gatepass.Strategies');
@@ -282,6 +322,8 @@ export interface StrategyServices<Options> {
 	readonly tokens: TokenCache;
 	/** For the strategy's own requests. */
 	readonly http: HttpClient;
+	/** Strategies inside of the options. */
+	readonly strategies: Strategies;
 	/** Client certificates. */
 	readonly identities: Identities;
 	/** Variables. */
@@ -294,6 +336,8 @@ export interface StrategyServices<Options> {
 export interface PlainStrategy<Schema extends StandardSchemaV1> extends StrategyDefinition<Schema> {
 	/** As {@link AuthStrategy}'s. */
 	readonly requiresRequestBody?: boolean;
+	/** As {@link AuthStrategy}'s. */
+	readonly requiresResponseBody?: boolean;
 	/** As {@link AuthStrategy}'s, with the services as the second argument. */
 	authenticate(
 		request: AuthRequest,
@@ -328,6 +372,7 @@ export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStra
 	class PlainStrategyClass implements AuthStrategy {
 		readonly #services: Services;
 		readonly requiresRequestBody = plain.requiresRequestBody === true;
+		readonly requiresResponseBody = plain.requiresResponseBody === true;
 		declare readonly status?: NonNullable<AuthStrategy['status']>;
 		declare readonly explain?: NonNullable<AuthStrategy['explain']>;
 		declare readonly forget?: NonNullable<AuthStrategy['forget']>;
@@ -339,8 +384,10 @@ export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStra
 			identities: Identities,
 			environment: Environment,
 			rule: RuleInfo,
+			strategies: Strategies,
 		) {
-			this.#services = {options: options as Services['options'], tokens, http, identities, environment, rule};
+			const given = {tokens, http, identities, environment, rule, strategies};
+			this.#services = {options: options as Services['options'], ...given};
 			// A verb that the plain object lacks, the strategy lacks too.
 			for (const verb of ['status', 'explain', 'forget'] as const) {
 				if (plain[verb] === undefined) continue;
@@ -354,7 +401,7 @@ export function defineStrategy<Schema extends StandardSchemaV1>(plain: PlainStra
 		}
 	}
 
-	const services = [StrategyOptions, TokenCache, HttpClient, Identities, Environment, RuleInfo];
+	const services = [StrategyOptions, TokenCache, HttpClient, Identities, Environment, RuleInfo, Strategies];
 	for (const [index, service] of services.entries()) inject(service)(PlainStrategyClass, undefined, index);
 	authStrategy(plain)(PlainStrategyClass as unknown as StrategyClass);
 	return PlainStrategyClass as unknown as StrategyClass;

@@ -62,6 +62,16 @@ export const checks: Readonly<Record<string, Check>> = {
 		}
 	},
 
+	'it takes a body of any kind, and one that cannot be read': async subject => {
+		for (const body of [null, '', '{"error": "expired"}', '<html>', '\0\x01']) {
+			const {failure} = await converse(subject, [401, 200, 200], 'GET', body);
+			assert.ok(
+				failure === undefined || failure instanceof GatepassError,
+				`at ${body === null ? 'a body that cannot be read' : inspect(body)} it threw ${describe(failure)}`,
+			);
+		}
+	},
+
 	'it leaves method, origin and path alone': async subject => {
 		const {request} = await converse(subject, [200, 200, 200], 'POST');
 		assert.equal(request.method, 'POST');
@@ -145,6 +155,7 @@ class NoMoreAnswers extends Error {}
 
 interface PlayedAnswer {
 	readonly response: AuthResponse;
+	readBody(): Promise<Uint8Array | undefined>;
 	discard(): void;
 }
 
@@ -160,12 +171,21 @@ function hold(
 }
 
 /** Hold a conversation in which the server answers with these statuses, one after the other. */
-async function converse(subject: Subject, statuses: readonly number[], method = 'GET'): Promise<Held> {
+async function converse(
+	subject: Subject,
+	statuses: readonly number[],
+	method = 'GET',
+	body: string | null = '{}',
+): Promise<Held> {
 	const answers = statuses.values();
 	const {request, outcome} = hold(subject, method, async () => {
 		const {value: status, done} = answers.next();
 		if (done === true) throw new NoMoreAnswers();
-		return {response: respond(status), discard: () => {}};
+		return {
+			response: respond(status),
+			readBody: async () => (body === null ? undefined : Buffer.from(body)),
+			discard: () => {},
+		};
 	});
 	try {
 		await outcome;
@@ -178,7 +198,7 @@ async function converse(subject: Subject, statuses: readonly number[], method = 
 }
 
 function respond(status: number): AuthResponse {
-	return {status, headers: {date: new Date().toUTCString()}, withhold: () => {}};
+	return {status, headers: {date: new Date().toUTCString()}, body: undefined, withhold: () => {}};
 }
 
 function describe(error: Error | undefined): string {

@@ -6,15 +6,13 @@
  * keep no connection for them. See docs/decisions/0009-trust-sets.md.
  */
 
-import type {ClientRequest} from 'node:http';
 import type {Agent} from 'node:https';
-import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import type {ConnectionOptions, SecureContext, SecureContextOptions} from 'node:tls';
 import type {TrustStore} from '../trust/trust-store.ts';
 import {type Created, connectTls, type RequestedConnection} from './connect-tls.ts';
-import {limitIdle, useAgain} from './idle-connections.ts';
 import {WatchedAgent, type WatchedAgentSettings} from './rejections.ts';
+import {keepingApart} from './requests-apart.ts';
 
 /** Where a connection leads. */
 export interface Destination {
@@ -56,7 +54,7 @@ const contextOptions = [
 	'sigalgs',
 ] as const;
 
-export class TrustingAgent extends WatchedAgent {
+export class TrustingAgent extends keepingApart(WatchedAgent) {
 	readonly #trust: TrustStore | undefined;
 	readonly #makeContext: TrustingAgentSettings['makeContext'];
 	readonly #way: Way;
@@ -78,17 +76,6 @@ export class TrustingAgent extends WatchedAgent {
 		);
 		this.#version = trust?.version();
 		this.#context = makeContext({});
-	}
-
-	override keepSocketAlive(socket: Duplex): boolean {
-		const isKept = super.keepSocketAlive(socket) !== (false as unknown);
-		if (isKept) limitIdle(socket as Socket);
-		return isKept;
-	}
-
-	override reuseSocket(socket: Duplex, request: ClientRequest): void {
-		super.reuseSocket(socket, request);
-		useAgain(socket as Socket);
 	}
 
 	/** Node before 24.18.1 and 22.23.2 keeps a connection that one request's own check let pass for the next request. */

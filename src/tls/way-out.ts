@@ -12,6 +12,7 @@ import {GatepassError} from '../errors.ts';
 import type {AuthResponse} from '../strategy/index.ts';
 import type {Environment} from '../strategy/services.ts';
 import {requestHttp} from './node-http.ts';
+import {readRefusal} from './tunnel-refusal.ts';
 import type {Destination, Way} from './verifying-agent.ts';
 
 /** Milliseconds until a proxy has answered. */
@@ -30,6 +31,8 @@ export interface ProxyServer {
 /** What a proxy answers to one try. */
 export interface ProxyAnswer {
 	readonly response: AuthResponse;
+	/** Read its body, up to so many bytes; `undefined`: it cannot be had. */
+	readBody?(most: number): Promise<Uint8Array | undefined>;
 	/** Nobody wants it. */
 	discard(): void | Promise<void>;
 }
@@ -160,8 +163,10 @@ export class WayOut implements Way {
 				// Whoever uses it is told.
 				socket.on('error', () => {});
 				// Nobody sees a proxy's answer but the strategy.
-				const response = {status, headers, withhold: () => {}};
-				resolve({response, socket, head, discard: () => void socket.destroy()});
+				const response = {status, headers, body: undefined, withhold: () => {}};
+				const readBody = (most: number) =>
+					readRefusal({statusCode: status, headers}, {socket, head}, most, longestTunnel);
+				resolve({response, readBody, socket, head, discard: () => void socket.destroy()});
 			});
 			request.on('error', error => reject(unreachable(proxy, error)));
 			request.end();

@@ -1,8 +1,9 @@
 /** The ways out of one gatepass: the configuration's, and those of rules that have one of their own. */
 import type {HostRule} from '../host-rules/host-rule.ts';
 import type {CallersAgent} from './callers-agents.ts';
-import {type PlainAgent, PlainAgents} from './plain-agent.ts';
-import {type CommonSettings, ProxyVariables, WayOut} from './way-out.ts';
+import {PlainAgents} from './plain-agent.ts';
+import type {DirectAgent} from './requests-apart.ts';
+import {type CommonSettings, ProxyVariables, type Target, WayOut} from './way-out.ts';
 
 export class Ways {
 	readonly #settings: CommonSettings;
@@ -55,8 +56,8 @@ export class Ways {
 	}
 
 	/** The agent for plain http to a URL. @param way absent: directly. */
-	plainAgentFor(url: URL, way?: WayOut): PlainAgent {
-		return this.#plain.for(way?.proxyFor(url), way);
+	plainAgentFor(url: Target, way?: WayOut): DirectAgent {
+		return this.#plain.for(way?.proxyFor(url), way, url);
 	}
 
 	/** Close all connections. */

@@ -19,10 +19,11 @@ interface RememberedBackoff {
 }
 
 export class IssuerBackoffs {
-	readonly #store: TokenStore;
+	readonly #store: TokenStore | undefined;
 	readonly #known = new ExpiringMap<RememberedBackoff>(mostBackoffs);
 
-	constructor(store: TokenStore) {
+	/** @param store absent: they are known to this process only. */
+	constructor(store: TokenStore | undefined) {
 		this.#store = store;
 	}
 
@@ -58,7 +59,7 @@ export class IssuerBackoffs {
 			...(errorDescription !== undefined && {errorDescription}),
 		};
 		this.#remember(key, backoff, bounded);
-		await this.#store.setBackoff(key, backoff, bounded);
+		await this.#store?.setBackoff(key, backoff, bounded);
 	}
 
 	/** Forget it, in memory: the store forgets it together with the token. */
@@ -71,7 +72,7 @@ export class IssuerBackoffs {
 	}
 
 	async #readStore(key: string): Promise<RememberedBackoff | undefined> {
-		const backoff = await this.#store.getBackoff(key);
+		const backoff = await this.#store?.getBackoff(key);
 		return backoff && this.#remember(key, backoff, boundedBackoff(backoff.until - Date.now()));
 	}
 

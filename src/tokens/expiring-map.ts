@@ -9,7 +9,8 @@ const sweepSpan = 1000;
 /** Longer, and `setTimeout` would not wait at all. */
 const longestTimer = 3_600_000;
 
-interface Entry<Value> {
+/** What is kept for a key. */
+export interface Kept<Value> {
 	readonly value: Value;
 	readonly until: number;
 	/** Since it was last looked at for making room. */
@@ -17,7 +18,7 @@ interface Entry<Value> {
 }
 
 export class ExpiringMap<Value> {
-	readonly #entries = new Map<string, Entry<Value>>();
+	readonly #entries = new Map<string, Kept<Value>>();
 	readonly #limit: number;
 	/** Which keys a sweep is for, by its time: it looks at those alone. */
 	readonly #sweeps = new Map<number, Set<string>>();
@@ -30,6 +31,11 @@ export class ExpiringMap<Value> {
 
 	get size(): number {
 		return this.#entries.size;
+	}
+
+	/** All that is kept, for a look-up without a call: whoever uses an entry says so there. */
+	get entries(): ReadonlyMap<string, Kept<Value>> {
+		return this.#entries;
 	}
 
 	/** What is kept for the key, also where it expired a moment ago. */

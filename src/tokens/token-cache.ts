@@ -7,14 +7,14 @@
 import {type KeyObject, randomUUID} from 'node:crypto';
 import {setTimeout as delay} from 'node:timers/promises';
 import {GatepassError, TokenCacheError, TokenRequestError} from '../errors.ts';
-import {Events} from '../observability/events.ts';
+import {type EventName, type EventPayloads, Events} from '../observability/events.ts';
 import type {Token, TokenCache} from '../strategy/services.ts';
 import {boundedBackoff, IssuerBackoffs} from './backoffs.ts';
 import {SingleFlight, unlessCalledOff, untilWanted} from './single-flight.ts';
 import {steadyNow} from './steady-clock.ts';
 import type {StorageOpener} from './storage.ts';
-import {checkToken, type StoredToken} from './stored-token.ts';
-import {type RememberedToken, TokenMemory} from './token-memory.ts';
+import type {StoredToken} from './stored-token.ts';
+import {checkToken, type RememberedToken, TokenMemory} from './token-memory.ts';
 import {TokenStore} from './token-store.ts';
 
 export interface TokenCacheSettings {
@@ -33,6 +33,11 @@ const closingPatience = 2000;
 /** How long those wait who look whether the holder of a lease has put a token into the store. */
 const pollInterval = 50;
 
+/**
+ * Milliseconds for which a look at the steady clock is good, by the machine's clock: less than those two may drift apart.
+ */
+const longestSureness = 1000;
+
 type Issue = (signal: AbortSignal) => Promise<Token>;
 
 /** A token that is to be fetched. */
@@ -47,8 +52,12 @@ interface Order {
 
 export class PersistentTokenCache implements TokenCache {
 	readonly #memory = new TokenMemory();
-	readonly #store: TokenStore;
-	readonly #backoffs: IssuerBackoffs;
+	/** What is in memory, for the one look-up that every request makes. */
+	readonly #remembered = this.#memory.entries;
+	/** Absent: tokens are kept in memory only. */
+	readonly #store: TokenStore | undefined;
+	/** Absent: nobody can have asked to be left alone yet. */
+	#backoffs: IssuerBackoffs | undefined;
 	readonly #events: Events;
 	readonly #leaseDuration: number;
 	/** Look-ups and issues under way: whoever comes later waits for the same one. */
@@ -66,6 +75,7 @@ export class PersistentTokenCache implements TokenCache {
 		this.#events = events;
 		this.#leaseDuration = leaseDuration;
 		const report = (error: TokenCacheError): void => events.publish('gatepass:token:error', {error});
+		if (storage === undefined) return;
 		this.#store = new TokenStore(storage, {keys, report});
 		this.#backoffs = new IssuerBackoffs(this.#store);
 	}
@@ -74,12 +84,13 @@ export class PersistentTokenCache implements TokenCache {
 		if (options?.fresh === true) {
 			return untilWanted(() => this.#issues.run(key, signal => this.#fetch({key, issue, signal})));
 		}
-		const entry = this.#memory.get(key);
-		if (entry !== undefined) {
-			const now = steadyNow();
-			if (now < entry.usableUntil) {
-				if (now >= entry.renewAfter) this.#renew(key, issue, entry, now);
-				if (this.#events.isHeard('gatepass:token:hit'))
+		const kept = this.#remembered.get(key);
+		if (kept !== undefined) {
+			kept.isUsed = true;
+			const entry = kept.value;
+			const sinceLook = Date.now() - entry.lookedAt;
+			if ((sinceLook >= 0 && sinceLook < entry.sureFor) || this.#isUsable(key, issue, entry)) {
+				if (this.#events.audience['gatepass:token:hit'].hasSubscribers)
 					this.#events.publish('gatepass:token:hit', {key, from: 'memory'});
 				return entry.ready;
 			}
@@ -89,7 +100,7 @@ export class PersistentTokenCache implements TokenCache {
 
 	atHand(key: string): Token | undefined {
 		const entry = this.#memory.get(key);
-		if (entry === undefined || this.#events.isHeard('gatepass:token:hit')) return undefined;
+		if (entry === undefined || this.#events.audience['gatepass:token:hit'].hasSubscribers) return undefined;
 		const now = steadyNow();
 		return now < entry.usableUntil && now < entry.renewAfter ? entry.token : undefined;
 	}
@@ -104,8 +115,8 @@ export class PersistentTokenCache implements TokenCache {
 	async invalidate(key: string, token: Token): Promise<void> {
 		this.#closing.signal.throwIfAborted();
 		if (this.#memory.isBraked(key, token)) return;
-		if (this.#memory.refuse(key, token)) this.#events.publish('gatepass:token:invalidate', {key});
-		await this.#store.deleteIf(key, token);
+		if (this.#memory.refuse(key, token)) this.#publish('gatepass:token:invalidate', {key});
+		await this.#store?.deleteIf(key, token);
 	}
 
 	async delete(key: string): Promise<void> {
@@ -114,8 +125,8 @@ export class PersistentTokenCache implements TokenCache {
 		this.#lookups.callOff(key);
 		this.#issues.callOff(key);
 		this.#memory.delete(key);
-		this.#backoffs.delete(key);
-		await this.#write(key, () => this.#store.delete(key));
+		this.#backoffs?.delete(key);
+		await this.#write(key, store => store.delete(key));
 	}
 
 	close(): Promise<void> {
@@ -131,9 +142,9 @@ export class PersistentTokenCache implements TokenCache {
 		});
 		this.#closing.abort(reason);
 		this.#memory.clear();
-		this.#backoffs.clear();
+		this.#backoffs?.clear();
 		await this.#issues.end(reason, closingPatience);
-		await this.#store.close();
+		await this.#store?.close();
 	}
 
 	async #lookUp({key, issue, signal}: Order): Promise<Token> {
@@ -142,8 +153,18 @@ export class PersistentTokenCache implements TokenCache {
 		if (stored === undefined) {
 			return this.#issues.run(key, signal => this.#issueUnderLease({key, issue, signal}));
 		}
-		this.#events.publish('gatepass:token:hit', {key, from: 'store'});
+		this.#publish('gatepass:token:hit', {key, from: 'store'});
 		return stored;
+	}
+
+	/** By the steady clock, which is then good for a moment; a renewal that is due begins. */
+	#isUsable(key: string, issue: Issue, entry: RememberedToken): boolean {
+		const now = steadyNow();
+		if (now >= entry.usableUntil) return false;
+		if (now >= entry.renewAfter) this.#renew(key, issue, entry, now);
+		entry.lookedAt = Date.now();
+		entry.sureFor = Math.min(longestSureness, entry.renewAfter - now);
+		return true;
 	}
 
 	/** Renew in the background. Whatever comes of it, the token at hand stays in use until its end. */
@@ -161,17 +182,20 @@ export class PersistentTokenCache implements TokenCache {
 			);
 			const asked = error instanceof TokenRequestError ? boundedBackoff(error.retryAfter ?? 0) : 0;
 			entry.renewAfter = steadyNow() + Math.max(pause, asked);
+			entry.sureFor = 0;
 		});
 	}
 
 	/** Fetch a token while holding the lease for its key, or take the one that another process has fetched meanwhile. */
 	async #issueUnderLease(order: Order): Promise<Token> {
 		const {key, known, signal} = order;
+		const store = this.#store;
+		if (store === undefined) return this.#fetch(order);
 		const holder = randomUUID();
 		// Longer than one holder may take; after that, two tokens are better than none.
 		const deadline = steadyNow() + 2 * this.#leaseDuration;
 		while (steadyNow() < deadline) {
-			const lease = await this.#store.lease(key, holder, this.#leaseDuration);
+			const lease = await store.lease(key, holder, this.#leaseDuration);
 			if (lease === undefined) break;
 			const stored = await this.#take(key, signal);
 			const isNews = stored !== undefined && stored.value !== known?.value;
@@ -191,7 +215,7 @@ export class PersistentTokenCache implements TokenCache {
 
 	async #fetch({key, issue, known, signal}: Order): Promise<Token> {
 		this.#closing.signal.throwIfAborted();
-		await this.#backoffs.heed(key);
+		await this.#backoffs?.heed(key);
 		signal.throwIfAborted();
 		const begun = steadyNow();
 		try {
@@ -200,7 +224,7 @@ export class PersistentTokenCache implements TokenCache {
 			if (signal.aborted) return token;
 			const duration = steadyNow() - begun;
 			await this.#keep(key, this.#memory.rememberIssued(key, token, begun).token);
-			this.#events.publish(known === undefined ? 'gatepass:token:issue' : 'gatepass:token:refresh', {
+			this.#publish(known === undefined ? 'gatepass:token:issue' : 'gatepass:token:refresh', {
 				key,
 				duration,
 				...(token.expiresAt !== undefined && {expiresAt: token.expiresAt}),
@@ -208,16 +232,19 @@ export class PersistentTokenCache implements TokenCache {
 			return token;
 		} catch (error) {
 			if (error instanceof GatepassError) {
-				this.#events.publish('gatepass:token:error', {key, error, duration: steadyNow() - begun});
+				this.#publish('gatepass:token:error', {key, error, duration: steadyNow() - begun});
 			}
-			if (error instanceof TokenRequestError && !signal.aborted) await this.#backoffs.note(key, error);
+			if (error instanceof TokenRequestError && !signal.aborted) {
+				this.#backoffs ??= new IssuerBackoffs(this.#store);
+				await this.#backoffs.note(key, error);
+			}
 			throw error;
 		}
 	}
 
 	async #keep(key: string, token: StoredToken): Promise<void> {
 		const remaining = this.#memory.remaining(key, token);
-		if (remaining > 0) await this.#write(key, () => this.#store.set(key, token, remaining));
+		if (remaining > 0) await this.#write(key, store => store.set(key, token, remaining));
 	}
 
 	/** The token that the store has, to be used from now on, or a better one that is in memory. */
@@ -236,20 +263,28 @@ export class PersistentTokenCache implements TokenCache {
 
 	/** The valid token that the store has, unless a server has refused it. */
 	async #readStore(key: string): Promise<StoredToken | undefined> {
+		if (this.#store === undefined) return undefined;
 		await this.#writes.get(key);
 		const stored = await this.#store.get(key);
 		if (stored === undefined || this.#memory.isRefused(key, stored)) return undefined;
 		return this.#memory.remaining(key, stored) > 0 ? stored : undefined;
 	}
 
-	#write(key: string, write: () => Promise<void>): Promise<void> {
-		const written = (this.#writes.get(key) ?? Promise.resolve()).then(write);
+	async #write(key: string, write: (store: TokenStore) => Promise<void>): Promise<void> {
+		const store = this.#store;
+		if (store === undefined) return;
+		const written = (this.#writes.get(key) ?? Promise.resolve()).then(() => write(store));
 		const settled = written
 			.catch(() => {})
 			.then(() => {
 				if (this.#writes.get(key) === settled) this.#writes.delete(key);
 			});
 		this.#writes.set(key, settled);
-		return written;
+		await written;
+	}
+
+	/** Most of it is heard by nobody. */
+	#publish<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
+		if (this.#events.audience[name].hasSubscribers) this.#events.publish(name, payload);
 	}
 }

@@ -3,8 +3,9 @@
  * one a server has refused.
  */
 import {createHash} from 'node:crypto';
+import {StrategyError} from '../errors.ts';
 import type {Token} from '../strategy/services.ts';
-import {ExpiringMap} from './expiring-map.ts';
+import {ExpiringMap, type Kept} from './expiring-map.ts';
 import {steadyNow} from './steady-clock.ts';
 import type {StoredToken} from './stored-token.ts';
 
@@ -33,6 +34,9 @@ export interface RememberedToken {
 	renewAfter: number;
 	/** How often its renewal has failed. */
 	failures: number;
+	/** When it was last held against the steady clock, by the machine's, and for how long that is good: milliseconds. */
+	lookedAt: number;
+	sureFor: number;
 }
 
 /** What a server did with the tokens of a key. */
@@ -49,6 +53,11 @@ export class TokenMemory {
 	/** Milliseconds that an issuer's clock is ahead of this machine's, by key, where it was told. */
 	readonly #skews = new ExpiringMap<number>(mostNotes);
 	readonly #rejections = new ExpiringMap<Rejections>(mostNotes);
+
+	/** All entries, also those that have expired a moment ago. */
+	get entries(): ReadonlyMap<string, Kept<RememberedToken>> {
+		return this.#entries.entries;
+	}
 
 	/** The entry for the key, also one that has expired a moment ago. */
 	get(key: string): RememberedToken | undefined {
@@ -86,6 +95,8 @@ export class TokenMemory {
 			usableUntil: now + Math.min(remaining, Math.max(remaining - leeway, shortestUse)),
 			renewAfter: now + Math.max(remaining * share, isSame ? shortestUse : 0),
 			failures: 0,
+			lookedAt: 0,
+			sureFor: 0,
 		};
 		this.#entries.set(key, entry, entry.usableUntil);
 		return entry;
@@ -149,6 +160,44 @@ export class TokenMemory {
 	#note(key: string, rejections: Rejections, remaining: number): void {
 		this.#rejections.set(key, rejections, steadyNow() + Math.max(remaining, 2 * longestBrake));
 	}
+}
+
+/** What is a token: a store may hold anything, and a strategy may issue anything. */
+export function isToken(value: unknown): value is StoredToken {
+	if (typeof value !== 'object' || value === null) return false;
+	const {value: text, type, expiresAt, issuedAt, skew} = value as Record<keyof StoredToken, unknown>;
+	return (
+		typeof text === 'string' &&
+		text !== '' &&
+		(type === 'Bearer' || type === 'DPoP') &&
+		isTimeOrAbsent(expiresAt) &&
+		isTimeOrAbsent(issuedAt) &&
+		isTimeOrAbsent(skew)
+	);
+}
+
+/** @throws {StrategyError} where what a strategy issued is no token, or none that could be used. */
+export function checkToken(token: Token): Token {
+	if (!isToken(token)) {
+		throw new StrategyError({
+			code: 'token-malformed',
+			what: 'What the strategy issued is no token',
+			hint: 'It takes {value, type, expiresAt?}, with expiresAt in milliseconds',
+		});
+	}
+	const {expiresAt, issuedAt = Date.now()} = token;
+	if (expiresAt !== undefined && expiresAt <= issuedAt) {
+		throw new StrategyError({
+			code: 'token-expired',
+			what: 'The strategy issued a token that has already expired',
+			hint: 'Its expiresAt is in milliseconds since 1970; leave it out where the issuer does not say',
+		});
+	}
+	return token;
+}
+
+function isTimeOrAbsent(value: unknown): boolean {
+	return value === undefined || (typeof value === 'number' && Number.isFinite(value));
 }
 
 /** The token itself would take much of the memory. */

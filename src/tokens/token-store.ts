@@ -11,7 +11,8 @@ import type {Token} from '../strategy/services.ts';
 import {CircuitBreaker} from './circuit-breaker.ts';
 import {Sealer} from './encryption.ts';
 import type {Storage, StorageOpener} from './storage.ts';
-import {type Backoff, isBackoff, isToken, type StoredToken} from './stored-token.ts';
+import {type Backoff, isBackoff, type StoredToken} from './stored-token.ts';
+import {isToken} from './token-memory.ts';
 
 /** What came of asking for a lease: one that can be given back, `held` by somebody else, or the store could not say. */
 export type LeaseAnswer = {readonly giveBack: () => Promise<void>} | 'held' | undefined;

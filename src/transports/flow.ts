@@ -34,6 +34,11 @@ export interface FlowResponse {
 	readonly statusCode?: number | undefined;
 	/** By name, or as an iterable of names and values, such as fetch's `Headers`. */
 	readonly headers: object;
+	/**
+	 * For a strategy that {@link (AuthStrategy:interface).requiresResponseBody}: bytes or text. The `Response` of a `fetch`
+	 * is read as a copy.
+	 */
+	readonly body?: unknown;
 }
 
 /** One conversation. Its own properties are what the first leg is to have. */
@@ -198,7 +203,8 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 		const withhold = (keepHeaders: readonly string[]): void => {
 			this.withheld = keepHeaders;
 		};
-		told.resolve({status: answer.status, response: {...answer, withhold}, discard() {}});
+		const readBody = (most: number) => bytesGiven(response, most);
+		told.resolve({status: answer.status, response: {...answer, withhold}, readBody, discard() {}});
 		return this.#untilWanted();
 	}
 
@@ -259,7 +265,40 @@ function readAnswer(response: FlowResponse): Omit<AuthResponse, 'withhold'> {
 		const values = Array.isArray(value) ? value.map(String) : String(value);
 		lowerCase[key] = known === undefined ? values : [known, values].flat();
 	}
-	return {status: code, headers: lowerCase};
+	return {status: code, headers: lowerCase, body: undefined};
+}
+
+/** The body, where it was given: as bytes or text, or in a `Response` of `fetch`, which its user can still read. */
+async function bytesGiven(response: FlowResponse, most: number): Promise<Uint8Array | undefined> {
+	const {body, bodyUsed, clone} = response as FlowResponse & Partial<Response>;
+	if (typeof clone === 'function' && bodyUsed === false) {
+		return bytesUpTo((clone.call(response) as Response).body, most);
+	}
+	const isGiven = typeof body === 'string' || body instanceof ArrayBuffer || ArrayBuffer.isView(body);
+	const bytes = isGiven ? await bytesOf(body) : undefined;
+	return bytes !== undefined && bytes.byteLength <= most ? bytes : undefined;
+}
+
+async function bytesUpTo(
+	body: ReadableStream<Uint8Array> | null,
+	most: number,
+): Promise<Uint8Array | undefined> {
+	const reader = body?.getReader();
+	const chunks: Uint8Array[] = [];
+	let length = 0;
+	try {
+		while (length <= most) {
+			const {value, done} = (await reader?.read()) ?? {done: true};
+			if (done) return Buffer.concat(chunks, length);
+			chunks.push(value);
+			length += value.byteLength;
+		}
+	} catch {
+		// It broke off: whoever reads the other copy is told.
+	}
+	// Not waited for: it ends when that copy is read, too.
+	reader?.cancel().catch(() => {});
+	return undefined;
 }
 
 function entriesOf(headers: object): Iterable<[string, unknown]> {

@@ -22,10 +22,10 @@ const fields: Readonly<Record<string, 'boolean' | 'string'>> = {fresh: 'boolean'
 export function checkSetting(value: unknown, place: string): GatepassContext {
 	if (value === undefined) return {};
 	if (value === false) return false;
-	if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+	if (!isPlainObject(value)) {
 		throw new StrategyError({
 			code: 'context-invalid',
-			what: `${place} is ${value === null ? 'null' : `a value of type ${Array.isArray(value) ? 'array' : typeof value}`}`,
+			what: `${place} is ${value === null ? 'null' : `a value of type ${typeOf(value)}`}`,
 			hint: "Set it to false, or to an object with 'fresh' and 'tenant', or leave it out",
 		});
 	}
@@ -38,13 +38,28 @@ export function checkSetting(value: unknown, place: string): GatepassContext {
 				hint: "It takes 'fresh' and 'tenant'",
 			});
 		}
-		if (field !== undefined && typeof field !== type) {
+		if (field !== undefined && (typeof field !== type || field === '')) {
 			throw new StrategyError({
 				code: 'context-invalid',
-				what: `${place}.${name} is no ${type}`,
-				hint: 'Make it one, or leave it out',
+				what: `${place}.${name} is ${field === '' ? 'empty' : `no ${type}`}`,
+				hint: field === '' ? 'Name the tenant, or leave it out' : 'Make it one, or leave it out',
 			});
 		}
 	}
 	return value as GatepassContext;
+}
+
+/** Of any realm. What is made by a class, `new Boolean(false)` among them, says something else than its fields do. */
+export function isPlainObject(value: unknown): value is object {
+	if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+	const prototype = Object.getPrototypeOf(value);
+	return (
+		prototype === null ||
+		(Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
+	);
+}
+
+function typeOf(value: unknown): string {
+	if (Array.isArray(value)) return 'array';
+	return typeof value === 'object' && value !== null ? (value.constructor?.name ?? 'object') : typeof value;
 }

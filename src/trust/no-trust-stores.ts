@@ -9,6 +9,7 @@ export const noTrustStores: TrustLookup = {
 	isEmpty: true,
 	all: [],
 	find: () => undefined,
+	findForAll: () => ({store: undefined}),
 	ready: async () => {},
 	judgeIdentity: () => ({outcome: 'unknown'}),
 	close() {},

@@ -85,6 +85,12 @@ export class TrustStores {
 		return this.isEmpty ? undefined : this.#matcher.find(url, 'GET')?.value;
 	}
 
+	/** What {@link find} gives for every path of the URL's origin; `undefined` where that differs. */
+	findForAll(url: Place): {readonly store: TrustStore | undefined} | undefined {
+		const found = this.isEmpty ? {entry: undefined} : this.#matcher.findForAll(url);
+		return found && {store: found.entry?.value};
+	}
+
 	/** Judge the chain of an identity, leaf first. A trust store that cannot be read says nothing. */
 	judgeIdentity(chain: readonly X509Certificate[]): IdentityVerdict {
 		let best: IdentityVerdict = {outcome: 'unknown'};

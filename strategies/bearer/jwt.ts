@@ -7,7 +7,5 @@ export function jwtExpiry(token: string): number | undefined {
 	return typeof exp === 'number' && Number.isFinite(exp) ? exp * 1000 : undefined;
 }
 
-/** Whether the text can stand behind `Bearer` (RFC 6750 section 2.1, `b64token`). */
-export function isBearerToken(text: string): boolean {
-	return /^[\w.~+/-]+=*$/.test(text);
-}
+/** What can stand behind `Bearer` (RFC 6750 section 2.1, `b64token`). */
+export const bearerToken = /^[\w.~+/-]+=*$/;

@@ -1,5 +1,5 @@
-/** The bearer token that another strategy shows. */
-import type {AuthRequest, AuthStrategy} from '../../src/strategy/index.ts';
+/** What another strategy shows: its bearer token, its certificate. */
+import type {AuthRequest, AuthStrategy, Identity} from '../../src/strategy/index.ts';
 
 type Asked = Pick<AuthRequest, 'method' | 'url' | 'tenant'>;
 
@@ -9,11 +9,23 @@ export async function bearerTokenOf(
 	asked: Asked,
 	fresh: boolean,
 ): Promise<string | undefined> {
-	const request = unsentRequest(asked, fresh);
+	const {authorization = ''} = await firstShown(strategy, unsentRequest(asked, fresh));
+	return /^Bearer (.+)$/.exec(authorization)?.[1];
+}
+
+/** What a strategy shows in the first leg of a conversation. All of it is secret. */
+export interface FirstShown {
+	readonly identity: Identity | undefined;
+	readonly authorization: string | undefined;
+}
+
+/** What the strategy would show, without a request. */
+export async function firstShown(strategy: AuthStrategy, request: AuthRequest): Promise<FirstShown> {
+	if (strategy.requiresRequestBody === true) await request.readBody();
 	const conversation = strategy.authenticate(request);
 	await conversation.next();
 	await conversation.return();
-	return /^Bearer (.+)$/.exec(request.headers.get('authorization') ?? '')?.[1];
+	return {identity: request.identity, authorization: request.headers.get('authorization')};
 }
 
 /** A request that nobody sends: for what a strategy would do with one. */

@@ -39,6 +39,8 @@ type ChainOptions = z.output<typeof chainOptions>;
 	nested: ({of}) => of.map((_, index) => ['of', index]),
 })
 export class ChainStrategy implements AuthStrategy {
+	/** Whether any of them does: which one serves is known only in the conversation. */
+	readonly requiresResponseBody: boolean;
 	readonly #links: readonly Link[];
 	readonly #goesOn: boolean;
 	readonly #rule: RuleInfo;
@@ -53,6 +55,7 @@ export class ChainStrategy implements AuthStrategy {
 			strategy: strategies.build(nested),
 			state: {kind: 'not tried'},
 		}));
+		this.requiresResponseBody = this.#links.some(({strategy}) => strategy.requiresResponseBody === true);
 		this.#goesOn = goOnAfter === 'failure';
 		this.#rule = rule;
 	}

@@ -1,5 +1,5 @@
 /** What programs print that give credentials, in the four forms that there are. None of it is repeated in a message. */
-import {isBearerToken, jwtExpiry} from '../bearer/jwt.ts';
+import {bearerToken, jwtExpiry} from '../bearer/jwt.ts';
 import {UnreadableOutput} from './program-source.ts';
 
 /** A text to be shown. */
@@ -32,7 +32,7 @@ export function readText(output: string, isBearer = true): PrintedToken {
 	if (value === '') {
 		throw new UnreadableOutput('printed nothing', 'Have it print the credential on its standard output');
 	}
-	if (isBearer ? !isBearerToken(value) : !/^[\x20-\x7E]+$/.test(value)) {
+	if (isBearer ? !bearerToken.test(value) : !/^[\x20-\x7E]+$/.test(value)) {
 		const isJson = value.startsWith('{');
 		throw new UnreadableOutput(
 			isJson
@@ -52,7 +52,7 @@ export function readText(output: string, isBearer = true): PrintedToken {
 export function readJson(output: string, askedAt: number): PrintedToken {
 	const answer = parseObject(output);
 	const value = firstText(answer, ['access_token', 'accessToken', 'token']);
-	if (value === undefined || !isBearerToken(value)) {
+	if (value === undefined || !bearerToken.test(value)) {
 		throw new UnreadableOutput(
 			value === undefined
 				? "printed JSON without 'access_token'"
@@ -101,7 +101,7 @@ export function readExecCredential(output: string): ExecCredential {
 			'Run it by hand to see why',
 		);
 	}
-	if (token !== undefined && !isBearerToken(token)) {
+	if (token !== undefined && !bearerToken.test(token)) {
 		throw new UnreadableOutput('printed a token that has characters no token may have', 'Run it by hand');
 	}
 	return notExpired({

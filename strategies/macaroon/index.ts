@@ -7,8 +7,9 @@ import {
 	authStrategy,
 	type Conversation,
 	type CredentialStatus,
-	HttpClient,
 	inject,
+	type OwnAnswer,
+	type OwnRequest,
 	RuleInfo,
 	Strategies,
 	StrategyOptions,
@@ -17,13 +18,16 @@ import {
 	tokenKey,
 } from '../../src/strategy/index.ts';
 import {claimsOf} from '../bearer/claims.ts';
+import {type FirstShown, firstShown, unsentRequest} from '../bearer/nested-token.ts';
 import {printable} from '../bearer/printable.ts';
-import {type FirstShown, firstShown, type NestedRequest, sendAuthenticated} from './nested-request.ts';
 import {type MacaroonOptions, macaroonOptions} from './options.ts';
 import {readMacaroon} from './read-macaroon.ts';
 
 /** Macaroons for more paths than this are not remembered for `forget`. */
 const mostKeys = 10_000;
+
+/** What the storage is asked for a macaroon by. */
+type MacaroonRequest = OwnRequest & Required<Pick<OwnRequest, 'method' | 'body' | 'tenant'>>;
 
 /**
  * Shows a macaroon, which the storage gives for one path, for the activities that are named, in exchange for what another
@@ -34,9 +38,9 @@ const mostKeys = 10_000;
 @authStrategy<typeof macaroonOptions>({name: 'macaroon', options: macaroonOptions, nested: () => [['of']]})
 export class MacaroonStrategy implements AuthStrategy {
 	readonly #options: MacaroonOptions;
+	readonly #strategies: Strategies;
 	readonly #nested: AuthStrategy;
 	readonly #tokens: TokenCache;
-	readonly #http: HttpClient;
 	readonly #rule: RuleInfo;
 	/** For a credential that does not say whose it is. */
 	readonly #own = randomUUID();
@@ -47,19 +51,18 @@ export class MacaroonStrategy implements AuthStrategy {
 		@inject(StrategyOptions) options: MacaroonOptions,
 		@inject(Strategies) strategies: Strategies,
 		@inject(TokenCache) tokens: TokenCache,
-		@inject(HttpClient) http: HttpClient,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
 		this.#options = options;
+		this.#strategies = strategies;
 		this.#nested = strategies.build(options.of);
 		this.#tokens = tokens;
-		this.#http = http;
 		this.#rule = rule;
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
 		const asked = this.#requestFor(request);
-		const whose = this.#whoseIs(await firstShown(this.#nested, asked));
+		const whose = this.#whoseIs(await this.#firstShown(asked));
 		const key = this.#keyFor(asked, whose);
 		// XRootD takes a connection for its user's from the first macaroon on.
 		request.connectionOwner = whose;
@@ -94,7 +97,7 @@ export class MacaroonStrategy implements AuthStrategy {
 	}
 
 	/** dCache's form, which XRootD knows, too. */
-	#requestFor({url, tenant}: AuthRequest): NestedRequest {
+	#requestFor({url, tenant}: AuthRequest): MacaroonRequest {
 		const {activities, validity, path} = this.#options;
 		const target = new URL(path ?? url.pathname, url.origin);
 		return {
@@ -110,7 +113,7 @@ export class MacaroonStrategy implements AuthStrategy {
 		};
 	}
 
-	#keyFor({url, body, tenant}: NestedRequest, whose: string): string {
+	#keyFor({url, body, tenant}: MacaroonRequest, whose: string): string {
 		const key = tokenKey({
 			strategy: 'macaroon',
 			tenant,
@@ -136,16 +139,22 @@ export class MacaroonStrategy implements AuthStrategy {
 			.digest('base64url');
 	}
 
-	async #fetch(asked: NestedRequest, signal: AbortSignal): Promise<Token> {
+	async #fetch(asked: MacaroonRequest, signal: AbortSignal): Promise<Token> {
 		const askedAt = Date.now();
 		const {response, secrets} = await this.#send(asked, signal);
 		const exchange = {url: asked.url, rule: this.#rule, secrets};
 		return {...(await readMacaroon(response, askedAt + this.#options.validity, exchange)), type: 'Bearer'};
 	}
 
-	async #send(asked: NestedRequest, signal: AbortSignal): ReturnType<typeof sendAuthenticated> {
+	#firstShown(asked: MacaroonRequest): Promise<FirstShown> {
+		const body = Buffer.from(asked.body);
+		const request = unsentRequest(asked, false, new Headers(asked.headers));
+		return firstShown(this.#nested, {...request, body, readBody: async () => body});
+	}
+
+	async #send(asked: MacaroonRequest, signal: AbortSignal): Promise<OwnAnswer> {
 		try {
-			return await sendAuthenticated(this.#nested, this.#http, asked, signal);
+			return await this.#strategies.send(this.#nested, {...asked, signal});
 		} catch (cause) {
 			if (cause instanceof GatepassError) throw cause;
 			const {url} = asked;

@@ -1,7 +1,7 @@
 /** What a storage answers to a request for a macaroon. */
 import {TokenRequestError} from '../../src/errors.ts';
 import type {RuleInfo} from '../../src/strategy/index.ts';
-import {isBearerToken} from '../bearer/jwt.ts';
+import {bearerToken} from '../bearer/jwt.ts';
 import {printable} from '../bearer/printable.ts';
 
 export interface MacaroonExchange {
@@ -73,7 +73,7 @@ function firstLine(text: string): string {
 function macaroonIn(text: string): string | undefined {
 	try {
 		const {macaroon} = (JSON.parse(text) ?? {}) as {macaroon?: unknown};
-		return typeof macaroon === 'string' && isBearerToken(macaroon) ? macaroon : undefined;
+		return typeof macaroon === 'string' && bearerToken.test(macaroon) ? macaroon : undefined;
 	} catch {
 		return undefined;
 	}

@@ -1,7 +1,7 @@
 /** What oidc-agent answers, and what its failures mean to a person. */
 import {CredentialUnavailableError, type GatepassError, TokenRequestError} from '../../src/errors.ts';
 import type {RuleInfo} from '../../src/strategy/index.ts';
-import {isBearerToken} from '../bearer/jwt.ts';
+import {bearerToken} from '../bearer/jwt.ts';
 import {printable} from '../bearer/printable.ts';
 import type {SilenceReason} from './ask-agent.ts';
 
@@ -39,7 +39,7 @@ interface AgentAnswer {
 export function readAnswer(text: string, question: AgentQuestion): AgentToken {
 	const answer = parse(text);
 	const {status, access_token: value, expires_at: seconds, error} = answer ?? {};
-	if (status === 'success' && typeof value === 'string' && isBearerToken(value)) {
+	if (status === 'success' && typeof value === 'string' && bearerToken.test(value)) {
 		const isTold = typeof seconds === 'number' && seconds > 0;
 		return {value, ...(isTold && {expiresAt: seconds * 1000})};
 	}

@@ -1,13 +1,7 @@
 /** `sso-client-credentials`: a token by the client credentials grant (RFC 6749 section 4.4). */
 import {
-	type AuthRequest,
-	type AuthStrategy,
 	authStrategy,
-	type Conversation,
-	type CredentialAtHand,
-	type CredentialStatus,
 	Environment,
-	type Examination,
 	HttpClient,
 	Identities,
 	inject,
@@ -16,7 +10,6 @@ import {
 	StrategyOptions,
 	TokenCache,
 } from '../../src/strategy/index.ts';
-import type {Grant} from '../sso/grant.ts';
 import {endpointsOf, type SsoOptions} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
 import {commonParameters, TokenConversation} from '../sso/token-conversation.ts';
@@ -30,10 +23,7 @@ import {ssoOptions} from './options.ts';
  * client is not named, and with an `InsecureTransportError` where an issuer's metadata names a plain http endpoint.
  */
 @authStrategy({name: 'sso-client-credentials', options: ssoOptions, endpoints: endpointsOf})
-export class SsoClientCredentialsStrategy implements AuthStrategy {
-	readonly #conversation: TokenConversation;
-	readonly #client: TokenClient;
-
+export class SsoClientCredentialsStrategy extends TokenConversation {
 	constructor(
 		@inject(StrategyOptions) options: SsoOptions,
 		@inject(TokenCache) tokens: TokenCache,
@@ -43,39 +33,13 @@ export class SsoClientCredentialsStrategy implements AuthStrategy {
 		@inject(Notices) notices: Notices,
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
-		this.#client = new TokenClient(options, {http, identities, environment, notices, rule});
-		const grant: Grant = {type: 'client_credentials', parameters: commonParameters(options)};
-		this.#conversation = new TokenConversation({
+		super({
 			strategy: 'sso-client-credentials',
 			options,
 			tokens,
-			client: this.#client,
+			client: new TokenClient(options, {http, identities, environment, notices, rule}),
 			tenant: rule.tenant,
-			grants: {for: () => grant, known: () => grant, only: grant},
+			grants: {type: 'client_credentials', parameters: commonParameters(options)},
 		});
-	}
-
-	dispose(): void {
-		this.#client.dispose();
-	}
-
-	authenticate(request: AuthRequest): Conversation {
-		return this.#conversation.authenticate(request);
-	}
-
-	atHand({tenant}: Pick<AuthRequest, 'tenant'>): CredentialAtHand | undefined {
-		return this.#conversation.atHand({tenant});
-	}
-
-	status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
-		return this.#conversation.status(settings);
-	}
-
-	examine(url: URL): Promise<Examination> {
-		return this.#conversation.examine(url);
-	}
-
-	forget(): Promise<void> {
-		return this.#conversation.forget();
 	}
 }

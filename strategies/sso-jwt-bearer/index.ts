@@ -1,12 +1,7 @@
 /** `sso-jwt-bearer`: a token by an assertion (RFC 7523 section 2.1), as service accounts get it. */
 import {
-	type AuthRequest,
-	type AuthStrategy,
 	authStrategy,
-	type Conversation,
-	type CredentialStatus,
 	Environment,
-	type Examination,
 	HttpClient,
 	Identities,
 	inject,
@@ -35,12 +30,8 @@ const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 	options: jwtBearerOptions,
 	endpoints: options => endpointsOf({...options, endpointInRealm}),
 })
-export class SsoJwtBearerStrategy implements AuthStrategy {
-	readonly #conversation: TokenConversation;
-	readonly #client: TokenClient;
+export class SsoJwtBearerStrategy extends TokenConversation {
 	readonly #assertions: Assertions;
-	readonly #parameters: URLSearchParams;
-	#last: {readonly part: AssertionPart; readonly grant: Grant} | undefined;
 
 	constructor(
 		@inject(StrategyOptions) given: JwtBearerOptions,
@@ -52,46 +43,31 @@ export class SsoJwtBearerStrategy implements AuthStrategy {
 		@inject(RuleInfo) rule: RuleInfo,
 	) {
 		const options = {...clientOptions(given, environment), endpointInRealm};
-		this.#parameters = commonParameters(options);
-		this.#assertions = assertionsOf(given, {environment, notices, rule});
-		this.#client = new TokenClient(options, {http, identities, environment, notices, rule});
-		this.#conversation = new TokenConversation({
+		const assertions = assertionsOf(given, {environment, notices, rule});
+		const grant = grantBy(assertions, commonParameters(options));
+		super({
 			strategy: 'sso-jwt-bearer',
 			options,
 			tokens,
-			client: this.#client,
+			client: new TokenClient(options, {http, identities, environment, notices, rule}),
 			tenant: rule.tenant,
-			grants: {for: () => this.#grant(), known: () => this.#grant()},
+			grants: {for: grant, known: grant},
 		});
+		this.#assertions = assertions;
 	}
 
-	authenticate(request: AuthRequest): Conversation {
-		return this.#conversation.authenticate(request);
-	}
-
-	status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
-		return this.#conversation.status(settings);
-	}
-
-	examine(url: URL): Promise<Examination> {
-		return this.#conversation.examine(url);
-	}
-
-	forget(): Promise<void> {
-		return this.#conversation.forget();
-	}
-
-	dispose(): void {
+	override dispose(): void {
 		this.#assertions.dispose();
-		this.#client.dispose();
+		super.dispose();
 	}
+}
 
-	/** The same object as long as the assertion speaks for the same one, so that nothing is hashed again. */
-	async #grant(): Promise<Grant> {
-		const part = await this.#assertions.part();
-		if (this.#last?.part !== part) {
-			this.#last = {part, grant: {type: jwtBearerGrant, parameters: this.#parameters, ...part}};
-		}
-		return this.#last.grant;
-	}
+/** Gives the same object as long as the assertion speaks for the same one, so that nothing is hashed again. */
+function grantBy(assertions: Assertions, parameters: URLSearchParams): () => Promise<Grant> {
+	let last: {readonly part: AssertionPart; readonly grant: Grant} | undefined;
+	return async () => {
+		const part = await assertions.part();
+		if (last?.part !== part) last = {part, grant: {type: jwtBearerGrant, parameters, ...part}};
+		return last.grant;
+	};
 }

@@ -1,12 +1,8 @@
 /** `sso-token-exchange`: a token for a token (RFC 8693), to act as somebody or on somebody's behalf. */
 import {
-	type AuthRequest,
-	type AuthStrategy,
 	authStrategy,
-	type Conversation,
 	type CredentialStatus,
 	Environment,
-	type Examination,
 	HttpClient,
 	Identities,
 	inject,
@@ -21,7 +17,7 @@ import {printable} from '../bearer/printable.ts';
 import type {Grant} from '../sso/grant.ts';
 import {keycloaksEndpoint as endpointInRealm, endpointsOf} from '../sso/options.ts';
 import {TokenClient} from '../sso/token-client.ts';
-import {commonParameters, type Grants, TokenConversation} from '../sso/token-conversation.ts';
+import {commonParameters, TokenConversation} from '../sso/token-conversation.ts';
 import {type TokenExchangeOptions, tokenExchangeOptions} from './options.ts';
 import {type TokenSource, tokenSource} from './token-source.ts';
 
@@ -42,13 +38,9 @@ const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 			.filter(name => typeof options[name] === 'object' && 'rule' in options[name])
 			.map(name => [name, 'rule']),
 })
-export class SsoTokenExchangeStrategy implements AuthStrategy {
-	readonly #options: TokenExchangeOptions;
+export class SsoTokenExchangeStrategy extends TokenConversation {
 	readonly #subject: TokenSource;
 	readonly #actor: TokenSource | undefined;
-	readonly #conversation: TokenConversation;
-	readonly #client: TokenClient;
-	#last: {readonly subject: string; readonly actor: string | undefined; readonly grant: Grant} | undefined;
 
 	constructor(
 		@inject(StrategyOptions) given: TokenExchangeOptions,
@@ -63,73 +55,63 @@ export class SsoTokenExchangeStrategy implements AuthStrategy {
 		const options = {...given, endpointInRealm};
 		const services = {environment, strategies, notices, rule};
 		const {subjectToken, actorToken} = options;
-		this.#subject = tokenSource(subjectToken, 'subjectToken', services);
-		this.#actor = actorToken === undefined ? undefined : tokenSource(actorToken, 'actorToken', services);
-		this.#options = options;
-		const grants: Grants = {
-			for: async (request, fresh) =>
-				this.#grantFor(await this.#subject.read(request, fresh), await this.#actor?.read(request, fresh)),
-			known: async () => {
-				const [subject, actor] = [await this.#subject.known(), await this.#actor?.known()];
-				const isKnown = subject !== undefined && (this.#actor === undefined || actor !== undefined);
-				return isKnown ? this.#grantFor(subject, actor) : undefined;
-			},
-		};
-		this.#client = new TokenClient(options, {http, identities, environment, notices, rule});
-		this.#conversation = new TokenConversation({
+		const subject = tokenSource(subjectToken, 'subjectToken', services);
+		const actor = actorToken === undefined ? undefined : tokenSource(actorToken, 'actorToken', services);
+		const grantFor = grantsBy(options);
+		super({
 			strategy: 'sso-token-exchange',
 			options,
 			tokens,
-			client: this.#client,
+			client: new TokenClient(options, {http, identities, environment, notices, rule}),
 			tenant: rule.tenant,
-			grants,
+			grants: {
+				for: async (request, fresh) =>
+					grantFor(await subject.read(request, fresh), await actor?.read(request, fresh)),
+				known: async () => {
+					const [known, knownActor] = [await subject.known(), await actor?.known()];
+					const isKnown = known !== undefined && (actor === undefined || knownActor !== undefined);
+					return isKnown ? grantFor(known, knownActor) : undefined;
+				},
+			},
 		});
+		this.#subject = subject;
+		this.#actor = actor;
 	}
 
-	dispose(): void {
-		this.#client.dispose();
-	}
-
-	authenticate(request: AuthRequest): Conversation {
-		return this.#conversation.authenticate(request);
-	}
-
-	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
+	override async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
 		for (const source of [this.#subject, this.#actor]) {
 			const status = await source?.strategy?.status?.(settings);
 			if (status?.available === false) return status;
 		}
-		return this.#conversation.status(settings);
+		return super.status(settings);
 	}
 
-	examine(url: URL): Promise<Examination> {
-		return this.#conversation.examine(url);
-	}
-
-	async forget(): Promise<void> {
-		await this.#conversation.forget();
+	override async forget(): Promise<void> {
+		await super.forget();
 		await this.#subject.strategy?.forget?.();
 		await this.#actor?.strategy?.forget?.();
 	}
+}
 
-	/** The same object for the same tokens, so that nothing is hashed for them again. */
-	#grantFor(subject: string, actor: string | undefined): Grant {
-		if (this.#last?.subject === subject && this.#last.actor === actor) return this.#last.grant;
-		const {subjectTokenType, actorTokenType, requestedTokenType} = this.#options;
+/** Gives the same object for the same tokens, so that nothing is hashed for them again. */
+function grantsBy(options: TokenExchangeOptions): (subject: string, actor: string | undefined) => Grant {
+	const {subjectTokenType, actorTokenType, requestedTokenType} = options;
+	let last: {readonly subject: string; readonly actor: string | undefined; readonly grant: Grant} | undefined;
+	return (subject, actor) => {
+		if (last?.subject === subject && last.actor === actor) return last.grant;
 		const own = {
 			subject_token: subject,
 			subject_token_type: subjectTokenType,
 			...(actor !== undefined && {actor_token: actor, actor_token_type: actorTokenType}),
 			...(requestedTokenType !== undefined && {requested_token_type: requestedTokenType}),
 		};
-		const parameters = commonParameters(this.#options);
+		const parameters = commonParameters(options);
 		for (const [name, value] of Object.entries(own)) parameters.set(name, value);
 		// Another subject is another token, however alike the rest is.
 		const doubts = ({clientId}: {clientId: string}) => doubtsAboutSubject(subject, clientId);
-		const grant = {type: tokenExchangeGrant, parameters, distinguishing: own, doubts};
-		this.#last = {subject, actor, grant};
-		return grant;
-	}
+		last = {subject, actor, grant: {type: tokenExchangeGrant, parameters, distinguishing: own, doubts}};
+		return last.grant;
+	};
 }
 
 /** Keycloak gives whoever exchanges a token a new one only where the token is meant for that client. */

@@ -8,12 +8,15 @@ import type {SsoOptions} from './options.ts';
 import type {ServerClock} from './server-clock.ts';
 import {importParametersOf, readSigningKey} from './signing-key.ts';
 
+/** Adds the proof to a request; or is the header that always holds it. */
+type Proof = oauth.ClientAuth | {readonly authorization: string};
+
 /** The client of a rule: its name, and what adds the proof to a request. */
 export interface ClientIdentity {
 	readonly clientId: string;
-	readonly authenticate: oauth.ClientAuth;
+	readonly authenticate: Proof;
 	/** The same as a server takes it that does not decode, where that is another text. */
-	readonly unencoded?: oauth.ClientAuth;
+	readonly unencoded?: Proof;
 	/** Texts that must not show up in a message. */
 	readonly secrets: readonly string[];
 	/** What a server may not like about what was shown last. */
@@ -62,9 +65,11 @@ export async function findClient(
 		default:
 			return {
 				clientId,
-				authenticate: basic(secret()),
+				authenticate: basic(formEncoded(clientId), formEncoded(secret())),
 				secrets: [secret()],
-				...(formEncoded(clientId + secret()) !== clientId + secret() && {unencoded: asItIs(secret())}),
+				...(formEncoded(clientId + secret()) !== clientId + secret() && {
+					unencoded: basic(clientId, secret()),
+				}),
 			};
 	}
 }
@@ -89,18 +94,8 @@ function handOver(source: TextSource): Omit<ClientIdentity, 'clientId'> {
  * than forms do, such as the hyphen, and some servers, glewlwyd among them, take the header as it is. Encoded as in a
  * form, what usual secrets are made of stays as it is, so that both kinds of servers understand it.
  */
-function basic(clientSecret: string): oauth.ClientAuth {
-	return (_, {client_id}, __, headers) => {
-		const credentials = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
-		headers.set('authorization', `Basic ${Buffer.from(credentials).toString('base64')}`);
-	};
-}
-
-/** Some servers take the header as it is, and so another secret than they know. */
-function asItIs(clientSecret: string): oauth.ClientAuth {
-	return (_, {client_id}, __, headers) => {
-		headers.set('authorization', `Basic ${Buffer.from(`${client_id}:${clientSecret}`).toString('base64')}`);
-	};
+function basic(clientId: string, clientSecret: string): Proof {
+	return {authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`};
 }
 
 /** As a value stands in a form (https://url.spec.whatwg.org/#urlencoded-serializing). */

@@ -149,7 +149,7 @@ export class TokenClient {
 						...(parameters.has('requested_token_type') && {recognizedTokenTypes: {n_a: () => {}}}),
 					},
 				);
-				return readToken(answer, this.#clock.toServers(sentAt), dpop !== undefined, exchange);
+				return readToken(answer, sentAt + this.#clock.skew, dpop !== undefined, exchange);
 			},
 		});
 	}
@@ -228,7 +228,7 @@ export class TokenClient {
 		const {unencoded} = (await this.prepare()).client;
 		if (unencoded === undefined) return [];
 		try {
-			await this.request(grant, identity, AbortSignal.timeout(10_000), unencoded);
+			await this.request(grant, identity, AbortSignal.timeout(10_000), proofOf(unencoded));
 		} catch {
 			return [];
 		}
@@ -286,7 +286,7 @@ export class TokenClient {
 			secrets: hidden,
 			doubts: error => {
 				const names = [...new Set([server.issuer, server.token_endpoint ?? server.issuer])];
-				const reader = {names, now: this.#clock.toServers(Date.now()), clientId: client.clientId, error};
+				const reader = {names, now: Date.now() + this.#clock.skew, clientId: client.clientId, error};
 				return [...(client.doubts?.(reader) ?? []), ...(doubts?.(reader) ?? [])];
 			},
 		};
@@ -294,7 +294,7 @@ export class TokenClient {
 			protocol,
 			server,
 			client: {client_id: client.clientId},
-			authenticate: authenticate ?? client.authenticate,
+			authenticate: authenticate ?? proofOf(client.authenticate),
 			dpop,
 			options: {
 				signal,
@@ -310,7 +310,8 @@ export class TokenClient {
 		const begun = performance.now();
 		try {
 			response = await send(connection);
-			this.#clock.learn(response.headers.get('date'), sentAt, performance.now() - begun);
+			const skew = skewIn(response, sentAt, performance.now() - begun);
+			if (skew !== this.#clock.skew) this.#clock.learn(skew ?? this.#clock.skew);
 			protocol.refuseRedirect(response, exchange);
 			const answer = await protocol.refusalAsSuch(protocol.withoutChallenge(response));
 			return await read(connection, answer, exchange, sentAt);
@@ -356,6 +357,25 @@ export class TokenClient {
 		const isRefusal = error instanceof TokenRequestError && status >= 400 && status < 500;
 		return Boolean(sendsTime) && isRefusal && retryAfter === undefined;
 	}
+}
+
+/**
+ * The milliseconds by which the server's clock differs, as the `Date` of an answer tells it; `undefined`: it tells nothing.
+ *
+ * @param requestedAt when it was asked for, by this machine's clock.
+ * @param duration milliseconds from then to the answer, by a clock that is not set.
+ */
+function skewIn({headers}: Response, requestedAt: number, duration: number): number | undefined {
+	const skew = Date.parse(headers.get('date') ?? '') - requestedAt;
+	if (Number.isNaN(skew)) return undefined;
+	// The header has whole seconds, and the answer took its time: less than that is no difference.
+	return Math.abs(skew) > duration + 2000 ? skew : 0;
+}
+
+/** What adds the proof of a client to a request. */
+function proofOf(proof: ClientIdentity['authenticate']): oauth.ClientAuth {
+	if (typeof proof === 'function') return proof;
+	return (_server, _client, _body, headers) => headers.set('authorization', proof.authorization);
 }
 
 /** They are made, or read, for each request. */

@@ -17,14 +17,12 @@ import type {Grant} from './grant.ts';
 import {type SsoOptions, tokenEndpointOf} from './options.ts';
 import type {Preparation, TokenClient} from './token-client.ts';
 
-/** Where the grants of a rule come from. The same object is given as long as nothing in it has changed. */
+/** Where the grants of a rule come from that can change. The same object is given as long as nothing in it has changed. */
 export interface Grants {
 	/** The grant for a request. `fresh`: what it is made of is to be had again, where it can be. */
-	for(request: AuthRequest, fresh: boolean): Grant | Promise<Grant>;
+	for(request: AuthRequest, fresh: boolean): Promise<Grant>;
 	/** What the next request's grant will be, as far as it is known without asking any server. */
-	known(): Grant | undefined | Promise<Grant | undefined>;
-	/** The grant for all requests, where it is always the same. */
-	readonly only?: Grant;
+	known(): Promise<Grant | undefined>;
 }
 
 /** A grant with all that is made from it once. */
@@ -50,18 +48,31 @@ export interface TokenConversationSettings {
 	readonly client: TokenClient;
 	/** Whose tokens a request uses that does not say. */
 	readonly tenant: string | undefined;
-	readonly grants: Grants;
+	/** The one grant, where it is always the same. */
+	readonly grants: Grant | Grants;
 }
 
+/** What the strategies extend that get a token by a grant. */
 export class TokenConversation implements AuthStrategy {
 	readonly #settings: TokenConversationSettings;
+	readonly #grants: Grants;
+	/** Whether one use serves all requests of a tenant: its grant is always the same, and no certificate can change. */
+	readonly #isLasting: boolean;
 	/** The last use: for a grant that is always the same, a warm token costs neither a key nor a closure. */
 	#last: Use | undefined;
 	/** The keys of all tokens that were used here. */
 	readonly #keys = new Set<string>();
 
 	constructor(settings: TokenConversationSettings) {
+		const {grants, options} = settings;
 		this.#settings = settings;
+		this.#grants = 'for' in grants ? grants : {for: async () => grants, known: async () => grants};
+		this.#isLasting = !('for' in grants) && options.identity === undefined;
+	}
+
+	/** End what runs. */
+	dispose(): void {
+		this.#settings.client.dispose();
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
@@ -92,11 +103,11 @@ export class TokenConversation implements AuthStrategy {
 
 	/** What was prepared for the last use still holds where neither grant nor tenant is another, and no certificate is asked for. */
 	atHand({tenant}: Pick<AuthRequest, 'tenant'>): CredentialAtHand | undefined {
-		const {tokens, options, grants} = this.#settings;
+		const {tokens} = this.#settings;
 		const last = this.#last;
-		if (last === undefined || last.grant !== grants.only || last.tenant !== tenant) return undefined;
-		// It may have been renewed, and its file would have to be looked at; a proof is made for each request.
-		if (options.identity !== undefined || last.preparation.dpop !== undefined) return undefined;
+		if (last === undefined || !this.#isLasting || last.tenant !== tenant) return undefined;
+		// A proof is made for each request.
+		if (last.preparation.dpop !== undefined) return undefined;
 		const token = tokens.atHand?.(last.key);
 		if (token === undefined) return undefined;
 		if (last.shown?.token !== token) {
@@ -113,9 +124,9 @@ export class TokenConversation implements AuthStrategy {
 	}
 
 	async #tokenStatus({verify = false}: {verify?: boolean} = {}): Promise<CredentialStatus> {
-		const {tokens, client, tenant, grants} = this.#settings;
+		const {tokens, client, tenant} = this.#settings;
 		const {client: identified} = await client.prepare();
-		const grant = await grants.known();
+		const grant = await this.#grants.known();
 		const token = grant && (await tokens.peek((await this.#use(grant, tenant)).key));
 		const source = `for client ${identified.clientId} from ${this.#server()}`;
 		if (token === undefined) {
@@ -148,7 +159,7 @@ export class TokenConversation implements AuthStrategy {
 		} catch (error) {
 			if (!(error instanceof GatepassError)) throw error;
 			const isClient = error instanceof TokenRequestError && error.error === 'invalid_client';
-			const grant = isClient ? await this.#settings.grants.known() : undefined;
+			const grant = isClient ? await this.#grants.known() : undefined;
 			const encoding = grant === undefined ? [] : await client.encodingDoubts(grant, await client.identity());
 			const diagnostics = [...encoding, ...error.diagnostics, ...client.clockDoubts()];
 			return {of: 'authorization server', evidence: asked, diagnostics};
@@ -156,9 +167,9 @@ export class TokenConversation implements AuthStrategy {
 	}
 
 	async forget(): Promise<void> {
-		const {tokens, client, tenant, grants} = this.#settings;
+		const {tokens, client, tenant} = this.#settings;
 		// What it is made of may be gone; the tokens are dropped all the same.
-		const grant = await (async () => grants.known())().catch(() => undefined);
+		const grant = await this.#grants.known().catch(() => undefined);
 		const keys = new Set(this.#keys);
 		if (grant !== undefined) keys.add((await this.#use(grant, tenant)).key);
 		const dropped: Token[] = [];
@@ -178,14 +189,18 @@ export class TokenConversation implements AuthStrategy {
 	}
 
 	async #obtain(request: AuthRequest, fresh: boolean): Promise<{token: Token; use: Use}> {
-		const {tokens, grants} = this.#settings;
-		const use = await this.#use(await grants.for(request, fresh), request.tenant);
+		const {tokens} = this.#settings;
+		const last = this.#last;
+		const use =
+			this.#isLasting && last !== undefined && last.tenant === request.tenant
+				? last
+				: await this.#use(await this.#grants.for(request, fresh), request.tenant);
 		try {
 			return {use, token: await tokens.get(use.key, use.issue, {fresh})};
 		} catch (error) {
 			// What the grant is made of may have been revoked: one more try, where it can be had again.
 			if (fresh || !isRefusedGrant(error)) throw error;
-			const renewed = await this.#use(await grants.for(request, true), request.tenant);
+			const renewed = await this.#use(await this.#grants.for(request, true), request.tenant);
 			if (renewed.grant === use.grant) throw error;
 			return {use: renewed, token: await tokens.get(renewed.key, renewed.issue)};
 		}

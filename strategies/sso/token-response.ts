@@ -2,7 +2,7 @@
 import type {TokenEndpointResponse} from 'oauth4webapi';
 import type {TokenRequestError} from '../../src/errors.ts';
 import type {Token} from '../../src/strategy/index.ts';
-import {isBearerToken} from '../bearer/jwt.ts';
+import {bearerToken} from '../bearer/jwt.ts';
 import {type Exchange, refusal} from './describe-failure.ts';
 
 /** Seconds. Servers say "for ever" in numbers of their own, up to 2^31 and beyond; ten years are as good. */
@@ -91,7 +91,7 @@ export function readToken(
 			{code: 'token-answer-unusable', what, hint: 'Ask whoever runs the server'},
 			{status: 200},
 		);
-	if (!isBearerToken(value)) throw fail('answered with a token that has characters no token may have');
+	if (!bearerToken.test(value)) throw fail('answered with a token that has characters no token may have');
 	if (isBound && type === 'bearer')
 		throw fail("answered with a token that is not bound to the key of 'dpop'");
 	if (!isBound && type === 'dpop') throw fail("answered with a token bound to a key, without 'dpop'");

@@ -2,7 +2,7 @@
 import {join} from 'node:path';
 import {CredentialUnavailableError} from '../../src/errors.ts';
 import {type Environment, readVariable, resolvePath} from '../../src/strategy/index.ts';
-import {isBearerToken} from '../bearer/jwt.ts';
+import {bearerToken} from '../bearer/jwt.ts';
 import {reasonOf, TokenFiles} from '../bearer/token-files.ts';
 
 export interface FoundToken {
@@ -125,7 +125,7 @@ function fileName(): string {
 }
 
 function check(token: string, place: string): FoundToken {
-	if (isBearerToken(token)) return {token, place};
+	if (bearerToken.test(token)) return {token, place};
 	throw new CredentialUnavailableError({
 		code: 'token-malformed',
 		what: `What ${place} holds is no bearer token: it has characters that none may have (RFC 6750 section 2.1)`,

@@ -71,6 +71,14 @@ describeWith(pebble, 'a manager', () => {
 		expect(await readdir(join(folder, 'archive'))).toEqual([]);
 	});
 
+	test('until when it is to last, where the authority lets one say so', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		const {manager} = await managerAt(server);
+		const notAfter = Date.UTC(2030, 0, 2, 3, 4, 5);
+		const {certificate} = await manager.obtain(['short.example.test'], {notAfter});
+		expect(new X509Certificate(certificate).validToDate.getTime()).toBe(notAfter);
+	});
+
 	test('without leave to agree to the terms, nothing is registered and no key is kept', async () => {
 		const server = await pebbleFor();
 		const {manager, folder} = await managerAt(server, {termsOfServiceAgreed: false});

@@ -205,6 +205,15 @@ test('a .env that is a named pipe, or too large, is a mistake at once', async ()
 	expect((await problemsOf({cwd}))[0]?.message).toBe(`${cwd}/.env is not a file but a device`);
 });
 
+test('a strategy module that is a named pipe or a device is a mistake at once', async () => {
+	const cwd = folderWith({'gatepass.config.yaml': 'strategies: [./pipe.js, /dev/zero]\n'});
+	execFileSync('mkfifo', [join(cwd, 'pipe.js')]);
+	expect((await problemsOf({cwd})).map(({message}) => message)).toEqual([
+		"the strategy module './pipe.js' is not a file",
+		"the strategy module '/dev/zero' is not a file",
+	]);
+});
+
 test('a .env that is a folder is none of ours', async () => {
 	const cwd = folderWith({'gatepass.config.yaml': rule('a.example.org'), '.env/bin/python': ''});
 	expect(await problemsOf({cwd})).toEqual([]);

@@ -44,13 +44,13 @@ describe('the built-in strategies pass', () => {
 	});
 
 	test('none', async () => {
-		await expect(conformance(NoneStrategy)).resolves.toHaveLength(12);
+		await expect(conformance(NoneStrategy)).resolves.toHaveLength(13);
 	});
 
 	test('grid-certificate', async () => {
 		await expect(
 			conformance(GridCertificateStrategy, {options: {...mtlsServer.client}}),
-		).resolves.toHaveLength(12);
+		).resolves.toHaveLength(13);
 	});
 
 	test('sso-client-credentials', async () => {
@@ -58,7 +58,7 @@ describe('the built-in strategies pass', () => {
 		const passed = await conformance(SsoClientCredentialsStrategy, {
 			options: {clientId: 'client', clientSecret: 'canary-of-the-client', tokenEndpoint},
 		});
-		expect(passed).toHaveLength(12);
+		expect(passed).toHaveLength(13);
 		expect(tokenServer.issued).toBeGreaterThan(0);
 	});
 
@@ -71,19 +71,19 @@ describe('the built-in strategies pass', () => {
 			},
 			configuration: {tokenRequest: {retries: 0}},
 		});
-		expect(passed).toHaveLength(12);
+		expect(passed).toHaveLength(13);
 	});
 
 	test.each([{}, {preemptive: true}, {mutualAuthentication: 'optional'}])(
 		'kerberos-stub with %j',
 		async options => {
-			await expect(conformance(KerberosStubStrategy, {options})).resolves.toHaveLength(12);
+			await expect(conformance(KerberosStubStrategy, {options})).resolves.toHaveLength(13);
 		},
 	);
 });
 
 test('a strategy of a user passes, as a class and as a plain object', async () => {
-	await expect(conformance(ApiKeyStrategy, {options: {key: 'canary-key'}})).resolves.toHaveLength(12);
+	await expect(conformance(ApiKeyStrategy, {options: {key: 'canary-key'}})).resolves.toHaveLength(13);
 	const plain = defineStrategy({
 		name: 'plain-key',
 		options,
@@ -92,7 +92,7 @@ test('a strategy of a user passes, as a class and as a plain object', async () =
 			yield;
 		},
 	});
-	await expect(conformance(plain, {options: {key: 'canary-key'}})).resolves.toHaveLength(12);
+	await expect(conformance(plain, {options: {key: 'canary-key'}})).resolves.toHaveLength(13);
 });
 
 describe('a broken strategy fails, and the failure names the check', () => {
@@ -126,6 +126,18 @@ describe('a broken strategy fails, and the failure names the check', () => {
 			yield;
 		});
 		await expect(failure).rejects.toThrow(/x-key has a name or value that HTTP does not allow/);
+	});
+
+	test('one that takes every body for JSON', async () => {
+		const strategy = defineStrategy({
+			name: 'broken',
+			requiresResponseBody: true,
+			async *authenticate() {
+				const {body} = yield;
+				JSON.parse(Buffer.from(body ?? []).toString());
+			},
+		});
+		await expect(conformance(strategy)).rejects.toThrow(/takes a body of any kind.*SyntaxError/);
 	});
 
 	test('one that throws an error of its own, with the secret in it', async () => {

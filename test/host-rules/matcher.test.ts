@@ -246,6 +246,24 @@ function writeUrl({scheme, labels, port, segments}: UrlParts, style: number): UR
 	return new URL(`${scheme}://${authority}/${encoded}${style % 11 === 0 ? '?q=/x' : ''}`);
 }
 
+test.each<[string, boolean, readonly (string | Written)[]]>([
+	['no rule', true, []],
+	['one for the host', true, ['a.example.org']],
+	['one for hosts below another', true, ['*.example.org', 'b.example.org']],
+	['one for a path', false, ['a.example.org/x']],
+	['one for a path of all hosts, behind one for the host', true, ['a.example.org', '*/x']],
+	['one for the host, and one for a path of it', false, ['a.example.org', 'a.example.org/x']],
+	['one for some methods', false, [{match: 'a.example.org', methods: ['GET']}]],
+	[
+		'one for some methods of hosts below, before one for all',
+		false,
+		['*', {match: '*.example.org', methods: ['GET']}],
+	],
+])('whether one entry is for all of an origin: %s: %s', (_, isForAll, rules) => {
+	const found = matcherOf(rulesOf(rules)).findForAll(new URL('https://a.example.org/x/y'));
+	expect(found !== undefined).toBe(isForAll);
+});
+
 test('find chooses as an oracle that looks at every rule, and explain agrees', () => {
 	fc.assert(
 		fc.property(
@@ -263,6 +281,8 @@ test('find chooses as an oracle that looks at every rule, and explain agrees', (
 					const url = writeUrl(parts, style);
 					const expected = chosenByOracle(patterns, parts);
 					expect(matcher.find(url, parts.method)?.value.index).toBe(expected);
+					const forAll = matcher.findForAll(url);
+					if (forAll !== undefined) expect(forAll.entry?.value.index).toBe(expected);
 
 					const {rule, candidates} = explain(rules, matcher, url, parts.method);
 					expect(rule?.source).toBe(expected === undefined ? undefined : `rules:${expected}`);

@@ -10,6 +10,9 @@ const each = (text: string, write: (code: number) => string) =>
 	Array.from(text, character => write(character.codePointAt(0) ?? 0)).join('');
 const base64 = (text: string, encoding: BufferEncoding = 'base64') => Buffer.from(text).toString(encoding);
 
+const bytesOf = (text: string, base: number): string[] =>
+	[...Buffer.from(text)].map(byte => byte.toString(base).padStart(2, '0'));
+
 describe('a secret is hidden', () => {
 	test.each<[string, string]>([
 		['as it is', secret],
@@ -37,6 +40,27 @@ describe('a secret is hidden', () => {
 		['in base64url', base64(`me:${secret}`, 'base64url')],
 		['in base64, percent-encoded', encodeURIComponent(base64(secret))],
 		['in hexadecimal digits', base64(secret, 'hex')],
+		['in hexadecimal digits with colons', bytesOf(secret, 16).join(':')],
+		['as a dump', bytesOf(secret, 16).join(' ').toUpperCase()],
+		[
+			'as bytes of a program',
+			bytesOf(secret, 16)
+				.map(digits => `0x${digits}`)
+				.join(', '),
+		],
+		['as a list of bytes', JSON.stringify([...Buffer.from(secret)])],
+		[
+			'in octal',
+			bytesOf(secret, 8)
+				.map(digits => `\\${digits.padStart(3, '0')}`)
+				.join(''),
+		],
+		[
+			'quoted-printable',
+			bytesOf(secret, 16)
+				.map(digits => `=${digits.toUpperCase()}`)
+				.join(''),
+		],
 		['in capitals', secret.toUpperCase()],
 		['its beginning', secret.slice(0, 12)],
 		['its end', secret.slice(-12)],

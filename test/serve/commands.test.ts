@@ -87,6 +87,24 @@ describe('gatepass serve', () => {
 		expect(stdout()).not.toMatch(/the-token|query|xxxx/);
 	});
 
+	it('records spans through OpenTelemetry, where it is told to and an SDK is set up', async () => {
+		const sdk = new URL('printed-spans.mjs', import.meta.url).href;
+		const env = {GATEPASS_SECRET: secret, NODE_OPTIONS: `--import ${sdk}`};
+		const {child, place, stderr} = await startService(['--telemetry'], env);
+		await (await fetch(`${place}/api/x?color=blue&sig=hidden`, {headers: bearer})).text();
+		await expect.poll(stderr).toMatch(/^span .*/m);
+		const [, span = ''] = /^span (.*)$/m.exec(stderr()) ?? [];
+		expect(JSON.parse(span)).toMatchObject({
+			name: 'GET',
+			attributes: {
+				'url.full': `${server.origin}/x?color=blue&sig=REDACTED`,
+				'http.response.status_code': 200,
+				'gatepass.rule': server.origin,
+			},
+		});
+		await stop(child);
+	});
+
 	it('makes a secret and shows it once', async () => {
 		const {child, place, said, stderr} = await startService([], {});
 		await said(/not shown again/);

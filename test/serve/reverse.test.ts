@@ -164,6 +164,21 @@ describe('what goes through', () => {
 		expect(received).toBe(size);
 	});
 
+	it('hands on the head of an answer whose content is still to come', async () => {
+		const waiting = Promise.withResolvers<void>();
+		answer = async (_request, response) => {
+			response.writeHead(200, {'content-type': 'text/event-stream'}).flushHeaders();
+			await waiting.promise;
+			response.end('data: 1');
+		};
+		const request = requestHttp({host: '127.0.0.1', port: proxy.port, path: '/runs/events', headers: bearer});
+		request.end();
+		const [response] = (await once(request, 'response')) as [IncomingMessage];
+		expect(response.headers['content-type']).toBe('text/event-stream');
+		waiting.resolve();
+		expect(await text(response)).toBe('data: 1');
+	});
+
 	it('breaks off at the server when the client goes away, and at the client when the server does', async () => {
 		const closed = Promise.withResolvers<void>();
 		answer = (request, response) => {

@@ -317,6 +317,6 @@ test('the conformance kit passes', async () => {
 			env: {CI: 'canary-assertion'},
 			secrets: ['canary-assertion'],
 		}),
-	).resolves.toHaveLength(12);
+	).resolves.toHaveLength(13);
 	await close();
 });

@@ -1,6 +1,6 @@
 /** What a caller says to gatepass about one request of got, merged field by field. */
 import type {OptionsInit} from 'got';
-import {checkSetting, type GatepassContext} from '../request-setting.ts';
+import {checkSetting, type GatepassContext, isPlainObject} from '../request-setting.ts';
 
 /** The setting of one request in got's `context`; see {@link checkSetting}. */
 export const checkContext = (value: unknown): GatepassContext => checkSetting(value, 'context.gatepass');
@@ -11,10 +11,6 @@ export function keepFieldsOfInstance(
 	{context: instance}: {context: Record<string, unknown>},
 ): void {
 	const [ours, before] = [request.context?.gatepass, instance.gatepass];
-	if (!isObject(ours) || !isObject(before)) return;
+	if (!isPlainObject(ours) || !isPlainObject(before)) return;
 	request.context = {...request.context, gatepass: {...before, ...ours}};
-}
-
-function isObject(value: unknown): value is object {
-	return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

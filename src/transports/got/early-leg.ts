@@ -7,7 +7,7 @@ import {TLSSocket} from 'node:tls';
 import type {HopRequest} from '../../hop/request.ts';
 import type {Connection} from '../../strategy/index.ts';
 import {certificatesOf} from '../../tls/peer-certificates.ts';
-import {addChanges} from './send-leg.ts';
+import {addChanges} from './leg.ts';
 
 export class EarlyLeg {
 	readonly #make: (request: HopRequest) => ClientRequest | Promise<ClientRequest>;

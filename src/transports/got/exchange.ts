@@ -6,21 +6,21 @@
  * socket, which outlives it, and a socket hangs on many an error.
  */
 import {once} from 'node:events';
-import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
+import type {ClientRequest, Agent as HttpAgent, IncomingMessage, RequestOptions} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
 import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
-import {detachWhenDone} from '../../http/detach.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {mostResends} from '../../tls/idle-connections.ts';
+import {detachWhenDone} from '../../tls/requests-apart.ts';
 import {type CookieOptions, keepCookies} from './cookies.ts';
 import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
-import type {LegAnswer} from './leg-answer.ts';
-import {type Send, sendPlain, sendWhole, withTls} from './send-leg.ts';
+import {addChanges, type LegAnswer, sendByNode} from './leg.ts';
+import {type Send, sendWhole, withTls} from './leg-options.ts';
 import {StandInRequest} from './stand-in.ts';
 
 const bodiless = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -36,11 +36,13 @@ export function exchange(
 ): ClientRequest | Promise<ClientRequest> {
 	const {rule} = route;
 	const hasBody = options.body !== undefined || !bodiless.has(native.method ?? 'GET');
-	// Without a rule there is nothing to hold back; and without a body, no write that could need an explanation.
-	const needsNoHop = url.protocol === 'https:' ? !hasBody : route.proxyFor(url) === undefined;
-	if (rule === undefined && needsNoHop) {
-		const sent = send(url, withTls(route, native, url));
-		return sent instanceof Promise ? sent.then(detach) : detach(sent);
+	if (rule === undefined) {
+		// There is nothing to hold back; and without a body, no write that could need an explanation.
+		const needsNoHop = url.protocol === 'https:' ? !hasBody : route.proxyFor(url) === undefined;
+		if (needsNoHop) {
+			const sent = send(url, withTls(route, native, url));
+			return sent instanceof Promise ? sent.then(detach) : detach(sent);
+		}
 	}
 	const hop = new GotHop(route, context, url, native, options, send);
 	if (rule === undefined)
@@ -70,6 +72,8 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	#bytes: Uint8Array | undefined;
 	readonly #send: Send;
 	readonly #report: HopReport | undefined;
+	/** The agent for a hop that goes over plain http and has nothing special about it. */
+	readonly #plainAgent: HttpAgent | undefined;
 	#early: EarlyLeg | undefined;
 	#standIn: StandInRequest | undefined;
 	/** Ends the wait for an answer, once got has given the request up. */
@@ -97,10 +101,13 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#native = native;
 		this.#options = options;
 		this.#send = send;
-		const {events} = route;
-		const isHeard = events.isHeard('gatepass:leg') || events.isHeard('gatepass:request');
+		const {audience} = route.events;
+		const isHeard = audience['gatepass:request'].hasSubscribers || audience['gatepass:leg'].hasSubscribers;
 		this.#report = isHeard ? reportHop(route, url, native.method ?? 'GET') : undefined;
 		this.#givenUp.promise.catch(() => {});
+		const isPlain =
+			send === sendByNode && saysNothingOfConnection(native) && route.ofOrigin?.proxy === undefined;
+		this.#plainAgent = isPlain ? route.ofOrigin?.plainAgent : undefined;
 	}
 
 	/** The request as the strategy sees it. */
@@ -127,7 +134,9 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 
 	/** One leg to the server; it may take several to the proxy in between. */
 	send(request: HopRequest): Promise<LegAnswer> {
-		const through = request.proxy === undefined ? this.#route.proxyRuleFor(this.#url) : undefined;
+		// What is sent plainly goes through no proxy.
+		const isDirect = this.#plainAgent !== undefined || request.proxy !== undefined;
+		const through = isDirect ? undefined : this.#route.proxyRuleFor(this.#url);
 		if (through === undefined) return this.#sendOnce(request);
 		const {method, replayable} = request;
 		const asked = {url: through.proxy.url, method, replayable};
@@ -145,7 +154,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#report?.beginLeg();
 		this.#standIn?.letGoOfFirst();
 		const unwanted = this.#inHand?.message;
-		if (this.#inHand?.received.isWithheld === false) {
+		if (this.#options.cookieJar !== undefined && this.#inHand?.received.isWithheld === false) {
 			await keepCookies(this.#options, unwanted?.headers['set-cookie'], this.#url, request);
 		}
 		const leg = await (this.#early?.isOpen === true ? this.#early.complete(request) : this.#makeLeg(request));
@@ -226,6 +235,13 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	#makeLeg(request: HopRequest): ClientRequest | Promise<ClientRequest> {
 		const native = this.#native;
 		this.#context.shown = request.identity;
+		if (
+			this.#plainAgent !== undefined &&
+			request.proxy === undefined &&
+			request.connectionOwner === undefined
+		) {
+			return detach(addChanges(sendByNode(this.#url, native, this.#plainAgent), request));
+		}
 		// For the proxy that this very request asks; one that makes tunnels is shown it there.
 		const proxy = this.#url.protocol === 'http:' ? this.#route.proxyFor(this.#url) : undefined;
 		if (proxy?.authorization !== undefined && request.proxy === undefined) {
@@ -235,10 +251,25 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		// With `Expect`, Node writes the head as soon as the request is made.
 		const expects = native.headers !== undefined && 'expect' in native.headers;
 		const needsWhole = this.#context.sender === 'caller' || native.headers === undefined || expects;
-		const sendBy = needsWhole ? sendWhole : sendPlain;
-		const leg = sendBy(request, this.#context, this.#url, options, this.#send);
-		return leg instanceof Promise ? leg.then(detach) : detach(leg);
+		if (!needsWhole) return this.#finish(this.#send(this.#url, options), request);
+		return sendWhole(request, this.#context, this.#url, options, this.#send).then(detach);
 	}
+
+	#finish(
+		leg: ClientRequest | Promise<ClientRequest>,
+		request: HopRequest,
+	): ClientRequest | Promise<ClientRequest> {
+		if (leg instanceof Promise) return leg.then(made => detach(addChanges(made, request)));
+		return detach(addChanges(leg, request));
+	}
+}
+
+/** Whether the caller leaves it to gatepass how the server is reached, and when the head is written. */
+function saysNothingOfConnection(native: RequestOptions): boolean {
+	const {agent, createConnection, socketPath, lookup, headers} = native;
+	if (agent !== undefined || createConnection !== undefined || socketPath != null || lookup !== undefined)
+		return false;
+	return headers !== undefined && !('expect' in headers);
 }
 
 /** Milliseconds to read an unwanted response to its end. */

@@ -5,7 +5,7 @@
  * strategy adds goes into that copy only: it never enters got's own options, so it cannot follow a redirect to
  * the next hop, nor show up in got's errors and events. See docs/decisions/0002-below-got.md.
  */
-import type {ClientRequest, IncomingMessage} from 'node:http';
+import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
 import type {Got, NormalizedOptions, RequestError, RequestFunction} from 'got';
 import {GatepassError} from '../../errors.ts';
 import type {HopContext, Route, Router, SwitchableRouter} from '../../hop/request.ts';
@@ -15,8 +15,9 @@ import {canBeSentAgain, makeReopenable} from '../reopenable-body.ts';
 import {checkContext, keepFieldsOfInstance} from './context.ts';
 import {exchange} from './exchange.ts';
 import {makeFormReopenable} from './form-body.ts';
-import {keepToOrigin, markGiven, settleOrigins} from './per-origin.ts';
-import {type RequestParameters, senderOf} from './sender.ts';
+import {sendByNode} from './leg.ts';
+import {given, holders, journey, keepToOrigin, type Marks, markGiven, settleOrigins} from './per-origin.ts';
+import {type RequestParameters, type Sender, senderOf} from './sender.ts';
 
 /** The request function that gatepass put into got's options, and what stood there before. */
 interface Installed {
@@ -37,20 +38,26 @@ const installed = new WeakMap<RequestFunction, Installed>();
 /** Extend a got instance so that its requests are authenticated. */
 export function extendGot(got: Got, router: SwitchableRouter): Got {
 	const takeOver = (options: NormalizedOptions): void => {
-		settleOrigins(options);
+		const isBare = beginsBare(options);
+		if (!isBare) settleOrigins(options);
 		const callers = currentCallers(options, router);
 		if (options.request !== callers) options.request = callers;
+		const isSentByNode = callers === undefined && options.http2 !== true && options.h2session === undefined;
 		const {gatepass: said} = options.context;
 		const setting = said === undefined ? {} : checkContext(said);
 		const chosen: Router = setting === false ? router.withoutRules : router;
 		const {fresh, tenant} = setting === false ? {} : setting;
 		const record: Installed = {callers, options, router, isOurs: setting !== false};
 		const request = ((...parameters: RequestParameters) => {
-			const {url, native, send, onResponse} = senderOf(options, callers, chosen, parameters);
+			const {url, native, send, onResponse} =
+				isSentByNode && parameters[0] instanceof URL
+					? plainSender(parameters as [URL, RequestOptions])
+					: senderOf(options, callers, chosen, parameters);
 			const route = chosen.route(url, native.method ?? 'GET');
 			record.route = route;
 			const isVerified = route?.rule !== undefined || route?.trust !== undefined;
-			const isChanged = keepToOrigin(native, url, options, isVerified);
+			const isAtHome = isBare && url.protocol === 'http:' && url.origin === originOf(options);
+			const isChanged = !isAtHome && keepToOrigin(native, url, options, isVerified);
 			// Where got makes no error of it, nobody else sees a refusal.
 			const isTold = route?.rule === undefined && setting !== false && options.throwHttpErrors !== true;
 			const tell = isTold
@@ -104,6 +111,28 @@ export function extendGot(got: Got, router: SwitchableRouter): Got {
 			beforeError: [explainFailure],
 		},
 	});
+}
+
+/**
+ * Whether this is the first hop of a request for which nothing was given that is for one origin only. Where it began is
+ * noted all the same, for the hops to come.
+ */
+function beginsBare({url, headers, context}: NormalizedOptions): boolean {
+	const marks = context as Marks;
+	const begun = marks[journey];
+	if (begun?.origin !== undefined || (begun && holders.get(begun)?.url instanceof URL)) return false;
+	if (marks[given] !== undefined || !(url instanceof URL)) return false;
+	if (headers.authorization !== undefined || headers.cookie !== undefined) return false;
+	if (headers['proxy-authorization'] !== undefined) return false;
+	marks[journey] = {origin: url.origin};
+	return true;
+}
+
+const originOf = ({context}: NormalizedOptions): string | undefined => (context as Marks)[journey]?.origin;
+
+/** Most requests are for Node to send, by its options as they are. */
+function plainSender([url, native]: [url: URL, native: RequestOptions]): Sender {
+	return {url, native, send: sendByNode};
 }
 
 /** Who else is to see the response: got's cache, which waits for it by itself, and who tells of refusals. */

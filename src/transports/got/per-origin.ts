@@ -47,21 +47,22 @@ interface Holder {
 	readonly context: object;
 }
 
-const given: unique symbol = Symbol('gatepass.given');
-const journey: unique symbol = Symbol('gatepass.journey');
+export const given: unique symbol = Symbol('gatepass.given');
+export const journey: unique symbol = Symbol('gatepass.journey');
 
-interface Marks {
+/** What is noted in got's context. */
+export interface Marks {
 	[given]?: Given;
 	[journey]?: Journey;
 }
 
 /** What nobody is to print: whose the marks are, and what was given. */
-const holders = new WeakMap<Given | Journey, Holder>();
+export const holders = new WeakMap<Given | Journey, Holder>();
 const givenValues = new WeakMap<Given, Readonly<Record<string, unknown>>>();
 const headersAtHome = new WeakMap<Journey, Readonly<Record<string, unknown>>>();
 
 const isOfRequest = (mark: Given | Journey | undefined): boolean =>
-	mark !== undefined && holders.get(mark)?.url instanceof URL;
+	mark !== undefined && (mark.origin !== undefined || holders.get(mark)?.url instanceof URL);
 
 /** What got calls as its `init` hook, for instances as for requests. */
 export function markGiven(request: OptionsInit, options: Holder): void {

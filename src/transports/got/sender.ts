@@ -1,10 +1,8 @@
-/** What would send a request without gatepass: the caller's function, or got's own choice. */
+/** What would send a request without gatepass, where that is not Node: the caller's function, got's cache, HTTP/2. */
 import type {ClientRequest, IncomingMessage, RequestOptions} from 'node:http';
-import https from 'node:https';
 import type {NormalizedOptions, RequestFunction} from 'got';
 import type {Router} from '../../hop/request.ts';
-import {http} from '../../tls/node-http.ts';
-import type {Send} from './send-leg.ts';
+import type {Send} from './leg-options.ts';
 
 type OnResponse = (response: IncomingMessage) => void;
 type SendFunction = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
@@ -35,10 +33,6 @@ export function senderOf(
 		return cacheSender(options, callers, url, first, listener);
 	}
 	const native = second as RequestOptions;
-	// What got itself would do.
-	if (callers === undefined && options.http2 !== true && options.h2session === undefined) {
-		return {url: first, native, send: sendByNode};
-	}
 	const send = (url: URL, sent: RequestOptions) => (functionOf(options, callers) as SendFunction)(url, sent);
 	if (options.http2 !== true) return {url: first, native, send};
 	// To a function of its own, got hands only what is for HTTP/1.1.
@@ -48,23 +42,6 @@ export function senderOf(
 		native: whole,
 		send: (url, sent) => send(url, sent.agent === whole.agent ? sent : overHttp1(sent)),
 	};
-}
-
-const sendByNode: Send = (url, native) =>
-	(url.protocol === 'https:' ? https : http).request(url, withoutUndefined(native));
-
-/**
- * got names every option that Node has, and most are `undefined`, which means the same as not to name them. Node copies
- * the options several times for each request; without those it takes 8 % less of the processor's time.
- */
-function withoutUndefined(native: RequestOptions): RequestOptions {
-	const all = native as Record<string, unknown>;
-	const named: Record<string, unknown> = {};
-	for (const name in all) {
-		// Of these alone, the URL says something too: here `undefined` means none.
-		if (all[name] !== undefined || name === 'auth') named[name] = all[name];
-	}
-	return named;
 }
 
 /** An agent of gatepass speaks HTTP/1.1: sessions of HTTP/2 are pooled without regard to identities. */

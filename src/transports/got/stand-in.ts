@@ -10,13 +10,13 @@ import {EventEmitter} from 'node:events';
 import type {ClientRequest, IncomingMessage} from 'node:http';
 import type {Socket} from 'node:net';
 import type {Writable} from 'node:stream';
-import {scrubRequest} from '../../http/sent-headers.ts';
 import type {BodyEncoder} from '../../strategy/index.ts';
 import {reachedNobody} from '../../tls/idle-connections.ts';
 import {refusalBehind} from '../../tls/rejections.ts';
+import {scrubRequest} from '../../tls/requests-apart.ts';
 import {chunksOf} from '../body-bytes.ts';
 import {isIterable} from '../reopenable-body.ts';
-import {type LegAnswer, untilAnswered} from './leg-answer.ts';
+import {type LegAnswer, untilAnswered} from './leg.ts';
 import {encodingEntry, upload} from './upload.ts';
 
 type Callback = (error?: Error | null) => void;
@@ -104,13 +104,13 @@ export class StandInRequest extends EventEmitter {
 		this.#watch(leg);
 		if (this.#idleTimeout !== undefined) leg.setTimeout(this.#idleTimeout);
 		if (encoder !== undefined) upload(encoder(chunksOf(body)), leg, error => leg.destroy(error));
-		else if (isIterable(body)) upload(body, leg, error => leg.destroy(error));
+		else if (body !== undefined && isIterable(body)) upload(body, leg, error => leg.destroy(error));
 		else leg.end(body as string | Uint8Array | undefined);
 	}
 
 	/** Before another leg: what is still to be uploaded of a stream would hold up the one that is opened now. */
 	letGoOfFirst(): void {
-		const isUploading = isIterable(this.#settings.body) && !this.#first.writableEnded;
+		const isUploading = !this.#first.writableEnded && isIterable(this.#settings.body);
 		if (this.#isReleased || isUploading) this.#first.destroy();
 	}
 
@@ -127,9 +127,9 @@ export class StandInRequest extends EventEmitter {
 		}
 		this.#isOver = true;
 		if (this.#isReleased && this.#current === this.#first) {
-			message.once('close', () => this.#first.destroy());
+			received.content.once('close', () => this.#first.destroy());
 		}
-		message.once('close', () => this.emit('close'));
+		received.content.once('close', () => this.emit('close'));
 		const response = received.deliver();
 		this.res = response;
 		this.emit('response', response);

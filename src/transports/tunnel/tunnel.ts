@@ -9,9 +9,10 @@ import type {Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
 import {HopRequest} from '../../hop/request.ts';
 import {type Leg, runHop} from '../../hop/run.ts';
-import {scrubRequest} from '../../http/sent-headers.ts';
 import type {HopProxy, RuleInfo} from '../../strategy/index.ts';
 import {requestHttp} from '../../tls/node-http.ts';
+import {scrubRequest} from '../../tls/requests-apart.ts';
+import {readRefusal} from '../../tls/tunnel-refusal.ts';
 
 interface Target {
 	readonly host?: string | undefined;
@@ -58,7 +59,8 @@ async function openTunnel({host = '', port = 443}: Target, proxy: HopProxy, rule
 		{fresh: false, replayable: true},
 		rule,
 	);
-	const strategy = {authenticate: () => proxy.authenticate(request)};
+	const {requiresResponseBody = false} = proxy;
+	const strategy = {requiresResponseBody, authenticate: () => proxy.authenticate(request)};
 	const {message, socket} = await runHop({info: rule, strategy}, request, {
 		send: () => askForTunnel(authority, request, proxy),
 	});
@@ -97,7 +99,13 @@ async function askForTunnel(path: string, {headers}: HopRequest, {url, timeout}:
 				socket.on('error', () => {});
 				resolve({
 					// Nobody sees a proxy's answer but the strategy.
-					response: {status: message.statusCode ?? 0, headers: message.headers, withhold: () => {}},
+					response: {
+						status: message.statusCode ?? 0,
+						headers: message.headers,
+						body: undefined,
+						withhold: () => {},
+					},
+					readBody: most => readRefusal(message, {socket}, most, timeout),
 					message,
 					socket,
 					discard: () => void socket.destroy(),

@@ -36,8 +36,8 @@ export function maySendAhead({
 		route.rule.isConnectionBound !== true &&
 		(body === null || body === undefined || typeof body === 'string' || body instanceof Uint8Array) &&
 		!upgrade &&
-		!route.events.isHeard('gatepass:request') &&
-		!route.events.isHeard('gatepass:leg')
+		!route.events.audience['gatepass:request'].hasSubscribers &&
+		!route.events.audience['gatepass:leg'].hasSubscribers
 	);
 }
 

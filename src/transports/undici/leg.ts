@@ -68,6 +68,8 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 	#trailers: IncomingHttpHeaders = {};
 	#failure: Error | undefined;
 	#onDone: (() => void) | undefined;
+	/** Bytes that are held before the flow is stopped: more, where the conversation wants to read them. */
+	#most = mostHeld;
 	readonly interim: Interim[] = [];
 
 	constructor(receiver: Receiver) {
@@ -84,6 +86,7 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 		return {
 			status,
 			headers,
+			body: undefined,
 			withhold: keepHeaders => {
 				this.#kept = keepHeaders;
 			},
@@ -93,6 +96,19 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 	/** Whether the answer came to its end, so that its connection may be used again. */
 	get isReceived(): boolean {
 		return this.#isReceived;
+	}
+
+	async readBody(most: number): Promise<Uint8Array | undefined> {
+		this.#most = most;
+		if (!this.#isReceived && this.#failure === undefined && this.#held <= most) {
+			const done = new Promise<void>(resolve => {
+				this.#onDone = resolve;
+			});
+			this.#controller?.resume();
+			await done;
+		}
+		const isWhole = this.#isReceived && this.#held <= most && this.#answer?.upgraded === undefined;
+		return isWhole ? Buffer.concat(this.#chunks) : undefined;
 	}
 
 	/** Whether it has reached nobody, having failed so. */
@@ -247,7 +263,10 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 			if (this.#held > mostUnwanted) this.#breakOff();
 		} else if (this.#state !== 'over') {
 			this.#chunks.push(chunk);
-			if (this.#held > mostHeld) controller.pause();
+			if (this.#held > this.#most) {
+				controller.pause();
+				this.#onDone?.();
+			}
 		}
 	}
 
@@ -260,7 +279,6 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 	}
 
 	onResponseError(_controller: Controller, error: Error): void {
-		this.#onDone?.();
 		if (this.#state === 'asked') {
 			this.#state = 'over';
 			this.#answered.reject(error);
@@ -269,5 +287,6 @@ export class HeldLeg implements Leg, Dispatcher.DispatchHandler {
 		} else {
 			this.#failure = error;
 		}
+		this.#onDone?.();
 	}
 }

@@ -1,30 +1,15 @@
-/** Makes the request of one leg from got's options, with the agent for its identity, trust store and proxy. */
+/** The options of a leg that is not sent as plainly as most: over TLS, through a proxy, with an agent of the caller's. */
 import type {ClientRequest, RequestOptions} from 'node:http';
 import {globalAgent} from 'node:https';
 import {isIP} from 'node:net';
 import {checkServerIdentity} from 'node:tls';
-import {type HeaderRecord, type HopContext, type HopRequest, type Route, spelled} from '../../hop/request.ts';
-import {setPath} from '../../http/sent-headers.ts';
+import type {HeaderRecord, HopContext, HopRequest, Route} from '../../hop/request.ts';
 import {callersAgent, callersConnect} from '../../tls/callers-agents.ts';
 import {HttpAgent} from '../../tls/node-http.ts';
 import {throughProxy} from '../tunnel/tunnel.ts';
 
+/** Makes a request from got's options. */
 export type Send = (url: URL, options: RequestOptions) => ClientRequest | Promise<ClientRequest>;
-
-/**
- * Make the request of one leg from got's options as they are, and give what the strategy changed to the request alone.
- * To copy the options, and to take the credential out of the copy, takes 2 to 5 % more of the processor's time.
- */
-export function sendPlain(
-	request: HopRequest,
-	_context: HopContext,
-	url: URL,
-	options: RequestOptions,
-	send: Send,
-): ClientRequest | Promise<ClientRequest> {
-	const leg = send(url, options);
-	return leg instanceof Promise ? leg.then(made => addChanges(made, request)) : addChanges(leg, request);
-}
 
 /**
  * Make the request of one leg from complete options, and take the credential out of them as soon as it is made: for
@@ -42,7 +27,7 @@ export async function sendWhole(
 	// The URL becomes part of Node's options, where a query that the strategy added must not be.
 	const leg = await send(sender === 'caller' ? target : url, {...options, headers: sent});
 	for (const name of headers.changed) delete sent[name];
-	if (request.addsQuery && sender !== 'caller') setPath(leg, pathFor(leg, target));
+	if (request.addsQuery && sender !== 'caller') setTarget(leg, target);
 	return leg;
 }
 
@@ -164,25 +149,14 @@ function saysHowToVerify({options}: {options: object}): boolean {
 	);
 }
 
-/** Gives a request that is made, and not sent yet, what the strategy changed. */
-export function addChanges(leg: ClientRequest, {headers, target, addsQuery}: HopRequest): ClientRequest {
-	try {
-		for (const name of headers.changed) {
-			const value = headers.record[name];
-			if (value === undefined) leg.removeHeader(name);
-			else leg.setHeader(spelled(name), value);
-		}
-	} catch (error) {
-		// A value that cannot stand in a header. Nobody else knows of the request as yet.
-		leg.on('error', () => {});
-		leg.destroy();
-		throw error;
-	}
-	if (addsQuery) setPath(leg, pathFor(leg, target));
-	return leg;
-}
-
-/** A proxy is asked for the whole URL. */
-function pathFor({path}: ClientRequest, {origin, pathname, search}: URL): string {
-	return /^http:\/\//i.test(path) ? origin + pathname + search : pathname + search;
+/** Give a request that is made, and not sent yet, another query than its URL has. */
+export function setTarget(leg: ClientRequest, {origin, pathname, search}: URL): void {
+	const {isGotHttp2Request, headers} = leg as {
+		isGotHttp2Request?: boolean;
+		headers?: Record<string, unknown>;
+	};
+	// A proxy is asked for the whole URL.
+	const path = /^http:\/\//i.test(leg.path) ? origin + pathname + search : pathname + search;
+	if (isGotHttp2Request === true && headers !== undefined) headers[':path'] = path;
+	else leg.path = path;
 }
