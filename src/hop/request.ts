@@ -47,6 +47,9 @@ export interface HopContext {
 	shown?: Identity | undefined;
 }
 
+/** What a route is chosen by: a URL, or what takes less than one to make. */
+export type Place = Pick<URL, 'protocol' | 'host' | 'hostname' | 'port' | 'pathname' | 'origin'>;
+
 /** The rule that names a proxy, in use. */
 export interface ProxyRule {
 	readonly info: RuleInfo;
@@ -67,6 +70,8 @@ export interface Route {
 		| undefined;
 	readonly trust?: TrustStore | undefined;
 	readonly events: Events;
+	/** What tells its way out from others: connections are shared with routes of the same one only. */
+	readonly way: object;
 	/** What holds for every request to the origin, decided once; absent where its paths or methods have several routes. */
 	readonly ofOrigin?: {
 		readonly proxy: ProxyServer | undefined;
@@ -76,20 +81,20 @@ export interface Route {
 	/** The TLS agent for an identity under this hop's trust store, in the place of the caller's. */
 	agentFor(identity: Identity | undefined, callers?: CallersAgent): Agent;
 	/** The agent for plain http to a URL. */
-	plainAgentFor(url: URL): HttpAgent;
+	plainAgentFor(url: Place): HttpAgent;
 	/** Whether plain http to a URL is safe only because it does not leave this machine. */
-	staysHere(url: URL): boolean;
+	staysHere(url: Place): boolean;
 	/** The proxy for a URL, by the configuration or the environment. */
-	proxyFor(url: URL): ProxyServer | undefined;
+	proxyFor(url: Place): ProxyServer | undefined;
 	/** Where that is asked for whole URLs, and wants what a host rule that names it says: the rule. */
-	proxyRuleFor(url: URL): {readonly proxy: ProxyServer; readonly rule: ProxyRule} | undefined;
+	proxyRuleFor(url: Place): {readonly proxy: ProxyServer; readonly rule: ProxyRule} | undefined;
 	/** The same for connections that belong to one owner within the rule, or go through a proxy that its strategy names. */
 	ownAgentFor(owner: string, url: URL, identity: Identity | undefined, through?: HopProxy): HttpAgent;
 }
 
 /** Decides routes. `undefined`: the hop is none of gatepass's business. */
 export interface Router {
-	route(url: URL, method: string): Route | undefined;
+	route(url: Place, method: string): Route | undefined;
 	/** Whether the answer is meant for one credential only. */
 	carriesCredential(url: URL, method: string): boolean;
 }
@@ -232,7 +237,7 @@ export class HopRequest implements AuthRequest {
 	}
 }
 
-class HopHeaders implements AuthHeaders {
+export class HopHeaders implements AuthHeaders {
 	/** For the transport: all headers, the caller's among them. */
 	readonly record: HeaderRecord;
 	/** The names that the strategy has set or deleted, as they stand in the record. */

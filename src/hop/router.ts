@@ -12,7 +12,7 @@ import type {ProxyServer} from '../tls/way-out.ts';
 import type {Ways} from '../tls/ways.ts';
 import type {TrustLookup} from '../trust/no-trust-stores.ts';
 import type {TrustStore} from '../trust/trust-store.ts';
-import type {Route, Router, SwitchableRouter} from './request.ts';
+import type {Place, Route, Router, SwitchableRouter} from './request.ts';
 import {RotatingStrategy} from './rotating-strategy.ts';
 
 /** More origins than a person reads about. */
@@ -74,6 +74,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	#isClosed = false;
 	/** The origins of which {@link tellUnmatched} has told. */
 	readonly #told = new Set<string>();
+	readonly #waysWithin = new WeakMap<object, object>();
 	/** Routes by rule and trust store: there are few, and making one for each request would be waste. */
 	readonly #routes = new Map<BoundRule | undefined, Map<TrustStore | undefined, Route>>();
 
@@ -111,7 +112,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	}
 
 	/** The rule for a URL, in use. */
-	ruleFor(url: URL, method: string): BoundRule | undefined {
+	ruleFor(url: Place, method: string): BoundRule | undefined {
 		const entry = this.#matcher.find(url, method);
 		return entry === undefined ? undefined : this.#rules[entry.value.index];
 	}
@@ -123,7 +124,7 @@ export class HostRuleRouter implements SwitchableRouter {
 		return [...chosen].filter(rule => rule !== undefined);
 	}
 
-	route(url: URL, method: string): Route | undefined {
+	route(url: Place, method: string): Route | undefined {
 		this.checkOpen();
 		const settled = (url.protocol === 'https:' ? this.#settledHttps : this.#settledHttp).get(url.host);
 		if (settled !== undefined && (url.protocol === 'https:' || url.protocol === 'http:')) return settled;
@@ -138,7 +139,7 @@ export class HostRuleRouter implements SwitchableRouter {
 	}
 
 	/** Where every request to the origin has this route, what else depends on the origin alone is decided with it. */
-	#settle(route: Route, url: URL): Route {
+	#settle(route: Route, url: Place): Route {
 		if (!/^https?:$/.test(url.protocol)) return route;
 		const isForAll = this.#matcher.findForAll(url) !== undefined && this.#trust.findForAll(url) !== undefined;
 		if (!isForAll) return route;
@@ -174,9 +175,18 @@ export class HostRuleRouter implements SwitchableRouter {
 	}
 
 	/** What was not allowed to go over plain http to other machines does not, whatever a proxy says. */
-	staysHere(rule: BoundRule | undefined, {protocol, hostname}: URL): boolean {
-		if (protocol !== 'http:' || rule?.carriesCredential !== true) return false;
-		return !rule.info.allowInsecure && isLoopback(hostname);
+	staysHere(rule: BoundRule | undefined, {protocol, hostname}: Place): boolean {
+		return protocol === 'http:' && rule !== undefined && mustStay(rule) && isLoopback(hostname);
+	}
+
+	/** The same way for rules of which plain http stays on this machine. */
+	#wayWithin(way: object): object {
+		let within = this.#waysWithin.get(way);
+		if (within === undefined) {
+			within = {};
+			this.#waysWithin.set(way, within);
+		}
+		return within;
 	}
 
 	/** From now on every request is an error. */
@@ -206,7 +216,7 @@ export class HostRuleRouter implements SwitchableRouter {
 		);
 	}
 
-	#routeFor(rule: BoundRule | undefined, url: URL): Route | undefined {
+	#routeFor(rule: BoundRule | undefined, url: Place): Route | undefined {
 		const trust = this.#trust.find(url);
 		// What the configuration says about the way out holds where nothing else is said, too.
 		if (rule === undefined && trust === undefined && !this.#ways.isSet) return undefined;
@@ -226,11 +236,12 @@ export class HostRuleRouter implements SwitchableRouter {
 		let route = byTrust.get(trust);
 		if (route === undefined) {
 			const way = this.#ways.for(rule?.rule);
-			const staysHere = (target: URL): boolean => this.staysHere(rule, target);
+			const staysHere = (target: Place): boolean => this.staysHere(rule, target);
 			route = {
 				rule,
 				trust,
 				events: this.#events,
+				way: rule !== undefined && mustStay(rule) ? this.#wayWithin(way) : way,
 				agentFor: (identity, callers) =>
 					this.#agents.for(identity, trust, {callers, way: this.#ways.besides(callers, way)}),
 				ownAgentFor: (owner, target, identity, through) =>
@@ -255,4 +266,9 @@ export class HostRuleRouter implements SwitchableRouter {
 	carriesCredential(url: URL, method: string): boolean {
 		return this.ruleFor(url, method)?.carriesCredential ?? false;
 	}
+}
+
+/** Whether plain http is allowed only because it does not leave this machine. */
+function mustStay({carriesCredential, info}: BoundRule): boolean {
+	return carriesCredential && !info.allowInsecure;
 }

@@ -16,6 +16,9 @@ export interface Entry<Value> {
 	readonly value: Value;
 }
 
+/** What an entry is found by: a URL, or the same parts of one. */
+export type Place = Pick<URL, 'protocol' | 'host' | 'hostname' | 'port' | 'pathname'>;
+
 /** Entries that differ by method only. */
 interface MethodTable<Value> {
 	byMethod: Map<string, Entry<Value>> | undefined;
@@ -65,7 +68,7 @@ export class Matcher<Value> {
 	}
 
 	/** The most specific entry, or `undefined` where none matches. */
-	find(url: URL, method: string): Entry<Value> | undefined {
+	find(url: Place, method: string): Entry<Value> | undefined {
 		const {protocol} = url;
 		const table = protocol === 'https:' ? this.#https : protocol === 'http:' ? this.#http : undefined;
 		if (table === undefined) return undefined;
@@ -76,7 +79,7 @@ export class Matcher<Value> {
 	}
 
 	/** What {@link find} gives for every path and method of the URL's origin; `undefined` where that differs. */
-	findForAll(url: URL): {readonly entry: Entry<Value> | undefined} | undefined {
+	findForAll(url: Place): {readonly entry: Entry<Value> | undefined} | undefined {
 		const {protocol} = url;
 		const table = protocol === 'https:' ? this.#https : protocol === 'http:' ? this.#http : undefined;
 		const first = table && findAtHosts(table, url, paths => paths);
@@ -140,7 +143,7 @@ type Find<Value, Found> = (paths: PathTable<Value>) => Found | undefined;
 /** What is found first, from the exact host to the pattern `*`. */
 function findAtHosts<Value, Found>(
 	{exact, wildcard}: SchemeTable<Value>,
-	{hostname, port}: URL,
+	{hostname, port}: Place,
 	find: Find<Value, Found>,
 ): Found | undefined {
 	const host = withoutTrailingDot(hostname);
@@ -171,7 +174,7 @@ function findAtHost<Value, Found>(
 	return onAnyPort === undefined ? undefined : find(onAnyPort);
 }
 
-function findInPaths<Value>(table: PathTable<Value>, url: URL, method: string): Entry<Value> | undefined {
+function findInPaths<Value>(table: PathTable<Value>, url: Place, method: string): Entry<Value> | undefined {
 	const {only} = table;
 	if (only !== undefined) {
 		const path = decodeUnreserved(url.pathname);

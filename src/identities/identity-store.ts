@@ -41,6 +41,10 @@ export class IdentityStore implements Identities {
 		return (this.#bySource.get(source) ?? this.#watch(source)).load();
 	}
 
+	atHand(source: IdentitySource): Identity | undefined {
+		return this.#bySource.get(source)?.atHand;
+	}
+
 	explain(source: IdentitySource): readonly string[] {
 		const complaint = this.#watch(source).complaint;
 		const keeps = complaint === undefined ? [] : [`The certificate read before stays in use: ${complaint}`];

@@ -28,6 +28,7 @@ export function lazyIdentities(
 	};
 	return {
 		load: (source: IdentitySource) => current()?.load(source) ?? open().then(one => one.load(source)),
+		atHand: source => current()?.atHand(source),
 		adopt: async text => (await open()).adopt(text),
 		explain: source => current()?.explain(source) ?? [],
 		release: retire,

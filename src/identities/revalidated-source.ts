@@ -43,13 +43,21 @@ export class WatchedSource {
 	load(): Promise<Identity> {
 		const now = Date.now();
 		const held = this.#held;
-		if (held?.ready !== undefined && held.isUsable(now) && Math.abs(now - this.#lookedAt) < lookInterval) {
-			return held.ready;
-		}
+		if (held?.ready !== undefined && this.#isFresh(held, now)) return held.ready;
 		this.#looking ??= this.#look(now).finally(() => {
 			this.#looking = undefined;
 		});
 		return this.#looking;
+	}
+
+	/** What {@link load} gives, where it need not look at any file. */
+	get atHand(): Identity | undefined {
+		const held = this.#held;
+		return held?.ready !== undefined && this.#isFresh(held, Date.now()) ? held.identity : undefined;
+	}
+
+	#isFresh(held: WatchedIdentity, now: number): boolean {
+		return held.isUsable(now) && Math.abs(now - this.#lookedAt) < lookInterval;
 	}
 
 	/** What is wrong with the files while the identity read before is in use. */

@@ -10,11 +10,18 @@ export interface Challenge {
 	readonly parameters: ReadonlyMap<string, string>;
 }
 
-const space = /[ \t]/;
+/** Of the characters of ASCII, those that a pattern takes: a token of Kerberos has thousands to look at. */
+function setOf(pattern: RegExp): Uint8Array {
+	return Uint8Array.from({length: 128}, (_, code) => (pattern.test(String.fromCharCode(code)) ? 1 : 0));
+}
+
+const space = setOf(/[ \t]/);
+const separator = setOf(/[ \t,]/);
+const equalsSign = setOf(/=/);
 /** RFC 9110 section 5.6.2. */
-const tokenCharacter = /[!#$%&'*+.^_`|~\dA-Za-z-]/;
+const tokenCharacter = setOf(/[!#$%&'*+.^_`|~\dA-Za-z-]/);
 /** RFC 9110 section 11.2, `token68`: also the characters of base64. */
-const token68Character = /[\w.~+/-]/;
+const token68Character = setOf(/[\w.~+/-]/);
 
 /** The challenges of a header, of the scheme alone where one is named, in the order of the server. */
 export function parseChallenges(header: string | string[] | undefined, scheme?: string): Challenge[] {
@@ -35,16 +42,16 @@ export function parseParameters(header: string | string[] | undefined): Readonly
 function* readChallenges(header: string): Generator<Challenge> {
 	let position = 0;
 	let challenge: {scheme: string; token: string; parameters: Map<string, string>} | undefined;
-	const skip = (pattern: RegExp): void => {
-		while (position < header.length && pattern.test(header.charAt(position))) position++;
+	const skip = (characters: Uint8Array): void => {
+		while (position < header.length && characters[header.charCodeAt(position)] === 1) position++;
 	};
-	const take = (pattern: RegExp): string => {
+	const take = (characters: Uint8Array): string => {
 		const start = position;
-		skip(pattern);
+		skip(characters);
 		return header.slice(start, position);
 	};
 	while (position < header.length) {
-		skip(/[ \t,]/);
+		skip(separator);
 		const word = take(tokenCharacter);
 		if (word === '') {
 			// Not a word: a quoted string that belongs to a parameter, or nonsense. Pass over it.
@@ -74,7 +81,7 @@ function* readChallenges(header: string): Generator<Challenge> {
 		challenge = {scheme: word, token: '', parameters: new Map()};
 		if (position === afterWord) continue;
 		const start = position;
-		const candidate = take(token68Character) + take(/=/);
+		const candidate = take(token68Character) + take(equalsSign);
 		skip(space);
 		// Otherwise what follows the scheme is a parameter, not a token.
 		if (position >= header.length || header.charAt(position) === ',') challenge.token = candidate;

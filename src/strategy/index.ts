@@ -190,6 +190,14 @@ export interface Examination {
 	readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What a conversation shows on its first leg, and nothing besides. Best made once for a credential, not for a request. */
+export interface CredentialAtHand {
+	/** A header: its name in lower case, and its value. */
+	readonly header?: readonly [name: string, value: string];
+	/** The client certificate to show. */
+	readonly identity?: Identity;
+}
+
 /** Knows one way to authenticate a request. One instance serves one host rule, so it holds no state of a request. */
 export interface AuthStrategy {
 	/**
@@ -204,6 +212,13 @@ export interface AuthStrategy {
 	readonly requiresResponseBody?: boolean;
 	/** The conversation for one hop. */
 	authenticate(request: AuthRequest): Conversation;
+	/**
+	 * What the conversation would show on its first leg, where that is known at once. A transport that can do so sends
+	 * the leg right away, and holds the conversation only where the answer is a 401: then its first `yield` gives that
+	 * answer, provided that it shows the same. So it is for speed alone, and for a conversation that has nothing to do
+	 * with any other answer. `undefined`: there is something to wait for, to write down or to tell.
+	 */
+	atHand?(request: Pick<AuthRequest, 'method' | 'tenant'>): CredentialAtHand | undefined;
 	/** For `gatepass status`. Asks no server, unless told to `verify`: authorization servers (RFC 7662), KDCs. */
 	status?(settings?: {verify?: boolean}): Promise<CredentialStatus>;
 	/**

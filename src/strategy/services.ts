@@ -49,6 +49,11 @@ export interface TokenCache {
 		issue: (signal: AbortSignal) => Promise<Token>,
 		options?: {fresh?: boolean},
 	): Promise<Token>;
+	/**
+	 * The token that `get` would give from memory, where there is nothing to do besides: it is not due for renewal, and
+	 * nobody listens. For {@link (AuthStrategy:interface).atHand}.
+	 */
+	atHand?(key: string): Token | undefined;
 	/** The valid token kept for `key`, if there is one; never issues. */
 	peek(key: string): Promise<Token | undefined>;
 	/**
@@ -148,6 +153,8 @@ export interface Identities {
 	 * @throws {CertificateError} where there is one that cannot be used.
 	 */
 	load(source: IdentitySource): Promise<Identity>;
+	/** The same where it is known and its files need not be looked at now. For {@link (AuthStrategy:interface).atHand}. */
+	atHand?(source: IdentitySource): Identity | undefined;
 	/** Where the identity is, and why each place before was passed over: a sentence each. Asks no server. */
 	explain?(source: IdentitySource): readonly string[];
 	/**

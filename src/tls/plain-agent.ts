@@ -42,7 +42,8 @@ function isOfThisMachine({host, socketPath}: Options): boolean {
 	return socketPath == null && typeof host === 'string' && isLoopback(host.toLowerCase());
 }
 
-const isAddress = ({hostname}: URL): boolean => isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0;
+const isAddress = ({hostname}: Pick<URL, 'hostname'>): boolean =>
+	isIP(hostname.replace(/^\[(.*)\]$/, '$1')) !== 0;
 
 /** The addresses of this machine, for its names. */
 const lookUpHere: LookupFunction = (_hostname, {all, family}, callback) => {
@@ -66,7 +67,7 @@ export class PlainAgents {
 	readonly #byProxy = new Map<string, PlainAgent>();
 
 	/** @param url what all requests over the agent go to; absent: they may go anywhere. */
-	for(proxy?: ProxyServer, way?: WayOut, url?: URL): DirectAgent {
+	for(proxy?: ProxyServer, way?: WayOut, url?: Pick<URL, 'hostname'>): DirectAgent {
 		if (proxy === undefined && url !== undefined && isAddress(url)) return this.#toAddresses;
 		if (proxy === undefined || way === undefined) return this.#direct;
 		let agent = this.#byProxy.get(proxy.url.origin);

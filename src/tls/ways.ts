@@ -3,7 +3,7 @@ import type {HostRule} from '../host-rules/host-rule.ts';
 import type {CallersAgent} from './callers-agents.ts';
 import {PlainAgents} from './plain-agent.ts';
 import type {DirectAgent} from './requests-apart.ts';
-import {type CommonSettings, ProxyVariables, WayOut} from './way-out.ts';
+import {type CommonSettings, ProxyVariables, type Target, WayOut} from './way-out.ts';
 
 export class Ways {
 	readonly #settings: CommonSettings;
@@ -56,7 +56,7 @@ export class Ways {
 	}
 
 	/** The agent for plain http to a URL. @param way absent: directly. */
-	plainAgentFor(url: URL, way?: WayOut): DirectAgent {
+	plainAgentFor(url: Target, way?: WayOut): DirectAgent {
 		return this.#plain.for(way?.proxyFor(url), way, url);
 	}
 

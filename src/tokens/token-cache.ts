@@ -98,6 +98,13 @@ export class PersistentTokenCache implements TokenCache {
 		return untilWanted(() => this.#lookups.run(key, signal => this.#lookUp({key, issue, signal})));
 	}
 
+	atHand(key: string): Token | undefined {
+		const entry = this.#memory.get(key);
+		if (entry === undefined || this.#events.audience['gatepass:token:hit'].hasSubscribers) return undefined;
+		const now = steadyNow();
+		return now < entry.usableUntil && now < entry.renewAfter ? entry.token : undefined;
+	}
+
 	async peek(key: string): Promise<Token | undefined> {
 		this.#closing.signal.throwIfAborted();
 		const entry = this.#memory.get(key);

@@ -2,7 +2,7 @@
 import type {X509Certificate} from 'node:crypto';
 import {join} from 'node:path';
 import type {TrustEntry} from '../config/configuration.ts';
-import {Matcher} from '../host-rules/matcher.ts';
+import {Matcher, type Place} from '../host-rules/matcher.ts';
 import type {Events} from '../observability/events.ts';
 import type {WorkloadApis} from '../spiffe/workload-api.ts';
 import {homeFolder} from '../strategy/paths.ts';
@@ -81,12 +81,12 @@ export class TrustStores {
 	}
 
 	/** The most specific entry for the URL; `undefined`: the system's roots. */
-	find(url: URL): TrustStore | undefined {
+	find(url: Place): TrustStore | undefined {
 		return this.isEmpty ? undefined : this.#matcher.find(url, 'GET')?.value;
 	}
 
 	/** What {@link find} gives for every path of the URL's origin; `undefined` where that differs. */
-	findForAll(url: URL): {readonly store: TrustStore | undefined} | undefined {
+	findForAll(url: Place): {readonly store: TrustStore | undefined} | undefined {
 		const found = this.isEmpty ? {entry: undefined} : this.#matcher.findForAll(url);
 		return found && {store: found.entry?.value};
 	}

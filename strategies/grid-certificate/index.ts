@@ -4,6 +4,7 @@ import {
 	type AuthStrategy,
 	authStrategy,
 	type Conversation,
+	type CredentialAtHand,
 	type CredentialStatus,
 	Identities,
 	type IdentitySource,
@@ -22,6 +23,7 @@ import {gridCertificateOptions} from './options.ts';
 export class GridCertificateStrategy implements AuthStrategy {
 	readonly #source: IdentitySource;
 	readonly #identities: Identities;
+	#shown: CredentialAtHand | undefined;
 
 	constructor(@inject(StrategyOptions) options: IdentitySource, @inject(Identities) identities: Identities) {
 		this.#source = options;
@@ -31,6 +33,13 @@ export class GridCertificateStrategy implements AuthStrategy {
 	async *authenticate(request: AuthRequest): Conversation {
 		request.identity = await this.#identities.load(this.#source);
 		yield;
+	}
+
+	atHand(): CredentialAtHand | undefined {
+		const identity = this.#identities.atHand?.(this.#source);
+		if (identity === undefined) return undefined;
+		if (this.#shown?.identity !== identity) this.#shown = {identity};
+		return this.#shown;
 	}
 
 	async status(): Promise<CredentialStatus> {

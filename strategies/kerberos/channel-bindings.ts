@@ -5,6 +5,14 @@ import type {AuthRequest, RuleInfo} from '../../src/strategy/index.ts';
 import type {KerberosOptions} from './options.ts';
 import {signatureHash} from './signature-hash.ts';
 
+/** Whether a token is made for one connection, which has to be there before. */
+export function isTied(
+	{url}: Pick<AuthRequest, 'url'>,
+	{channelBindings, proxy}: Pick<KerberosOptions, 'channelBindings' | 'proxy'>,
+): boolean {
+	return channelBindings !== false && !proxy && url.protocol === 'https:';
+}
+
 /** What ties the exchange to the connection that the next leg uses; nothing over plain http, or where it is off. */
 export async function bindingsFor(
 	request: Pick<AuthRequest, 'url' | 'openConnection'>,

@@ -6,7 +6,7 @@
  */
 import {KerberosExchangeError} from '../../src/errors.ts';
 import type {AuthRequest, AuthResponse, Conversation, RuleInfo} from '../../src/strategy/index.ts';
-import {bindingsFor} from './channel-bindings.ts';
+import {bindingsFor, isTied} from './channel-bindings.ts';
 import {checkDelegation} from './delegation.ts';
 import type {GssContext, GssProvider} from './gss-provider.ts';
 import type {Known, KnownServers} from './known-servers.ts';
@@ -46,20 +46,22 @@ export async function* negotiate(request: AuthRequest, negotiation: Negotiation)
 		});
 	}
 	if (typeof proxy !== 'string') {
-		await claimConnection(request, negotiation);
 		// A rule that names a proxy, asked for a tunnel.
 		yield* converse(request, request.method === 'CONNECT' ? withoutProof(negotiation) : negotiation);
 		return;
 	}
 	const url = new URL(proxy);
 	const ofThisProxy = {...negotiation, options: {...options, hostname: options.hostname ?? hostOf(url)}};
-	await claimConnection(request, ofThisProxy);
 	const authenticate = (tunnel: AuthRequest): Conversation =>
 		converse(tunnel, {...withoutProof(ofThisProxy), owner: request.connectionOwner});
 	request.proxy = {url, timeout: options.timeout, authenticate};
+	if (!isSecure) {
+		yield* converse(request, ofThisProxy);
+		return;
+	}
 	// What goes through the tunnel is between the caller and the server, which proves itself by TLS.
-	if (isSecure) yield;
-	else yield* converse(request, ofThisProxy);
+	await claimConnection(request, ofThisProxy);
+	yield;
 }
 
 /** A connection may count for the server as the principal's from the first token on. */
@@ -102,6 +104,7 @@ async function* converse(request: AuthRequest, negotiation: Negotiation): Conver
 		// A body that can be sent only once cannot wait for a challenge, nor can a request that may not get one.
 		const isExpected = hasToProve && mayBeSilent(known.get(server), request);
 		if (options.preemptive || !request.replayable || isExpected) await authorize();
+		else if (negotiation.owner === undefined) await claimConnection(request, negotiation);
 		for (;;) {
 			const response = yield;
 			const proof = await proofIn(response, kind, context);
@@ -141,11 +144,10 @@ async function beginContext(
 ): Promise<GssContext> {
 	const {options, provider, rule} = negotiation;
 	try {
+		const {owner} = negotiation;
+		const isTiedToConnection = isTied(request, options);
 		for (let tries = 0; tries < mostAttempts; tries++) {
-			const {owner} = negotiation;
-			if (owner === undefined && (challenge !== undefined || tries > 0)) {
-				await claimConnection(request, negotiation);
-			}
+			if (owner === undefined && isTiedToConnection) await claimConnection(request, negotiation);
 			const context = await provider.createContext({
 				...serviceOf(request, options),
 				mechanism: options.mechanism,
@@ -155,13 +157,14 @@ async function beginContext(
 				renew,
 			});
 			const {principal} = context;
-			if (
-				options.proxy === true ||
-				principal === undefined ||
-				principal === (owner ?? request.connectionOwner)
-			) {
+			if (options.proxy === true) return context;
+			// It goes over a connection of whoever it is for, which is still to be chosen.
+			if (owner === undefined && !isTiedToConnection) {
+				if (principal === undefined) await claimConnection(request, negotiation);
+				else request.connectionOwner = principal;
 				return context;
 			}
+			if (principal === undefined || principal === (owner ?? request.connectionOwner)) return context;
 			context.dispose();
 		}
 	} catch (error) {

@@ -5,6 +5,7 @@ import type {
 	AuthRequest,
 	AuthStrategy,
 	Conversation,
+	CredentialAtHand,
 	CredentialStatus,
 	Examination,
 	Identity,
@@ -32,6 +33,8 @@ interface Use {
 	readonly tenant: string | undefined;
 	readonly key: string;
 	readonly issue: (signal: AbortSignal) => Promise<Token>;
+	/** What was shown last without a wait. */
+	shown?: {readonly token: Token; readonly credential: CredentialAtHand};
 }
 
 /** Tokens of more grants than this, such as those of many users, are not remembered for `forget`. */
@@ -96,6 +99,21 @@ export class TokenConversation implements AuthStrategy {
 			({token, use} = await this.#obtain(request, false));
 			if (token.value === refused) request.refusal = this.#sameTokenAgain();
 		}
+	}
+
+	/** What was prepared for the last use still holds where neither grant nor tenant is another, and no certificate is asked for. */
+	atHand({tenant}: Pick<AuthRequest, 'tenant'>): CredentialAtHand | undefined {
+		const {tokens} = this.#settings;
+		const last = this.#last;
+		if (last === undefined || !this.#isLasting || last.tenant !== tenant) return undefined;
+		// A proof is made for each request.
+		if (last.preparation.dpop !== undefined) return undefined;
+		const token = tokens.atHand?.(last.key);
+		if (token === undefined) return undefined;
+		if (last.shown?.token !== token) {
+			last.shown = {token, credential: {header: ['authorization', `Bearer ${token.value}`]}};
+		}
+		return last.shown.credential;
 	}
 
 	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {

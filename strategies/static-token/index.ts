@@ -6,6 +6,7 @@ import {
 	type AuthStrategy,
 	authStrategy,
 	type Conversation,
+	type CredentialAtHand,
 	type CredentialStatus,
 	inject,
 	RuleInfo,
@@ -24,12 +25,14 @@ export class StaticTokenStrategy implements AuthStrategy {
 	readonly #rule: RuleInfo;
 	readonly #expiresAt: number | undefined;
 	readonly #add: (request: AuthRequest) => void;
+	readonly #atHand: CredentialAtHand | undefined;
 
 	constructor(@inject(StrategyOptions) options: StaticTokenOptions, @inject(RuleInfo) rule: RuleInfo) {
 		this.#options = options;
 		this.#rule = rule;
 		this.#expiresAt = options.token === undefined ? undefined : jwtExpiry(options.token);
 		this.#add = adderFor(options);
+		this.#atHand = headerFor(options);
 	}
 
 	async *authenticate(request: AuthRequest): Conversation {
@@ -37,6 +40,10 @@ export class StaticTokenStrategy implements AuthStrategy {
 		if (expired !== undefined) throw new CredentialUnavailableError(expired);
 		this.#add(request);
 		yield;
+	}
+
+	atHand(): CredentialAtHand | undefined {
+		return this.#expired() === undefined ? this.#atHand : undefined;
 	}
 
 	async status(): Promise<CredentialStatus> {
@@ -62,17 +69,26 @@ export class StaticTokenStrategy implements AuthStrategy {
 
 /** How the secret is shown, worked out once. */
 function adderFor(options: StaticTokenOptions): (request: AuthRequest) => void {
-	const {token, header = '', query = '', value = '', username = '', password = ''} = options;
+	const {query = '', value = ''} = options;
+	const [name, text] = headerFor(options)?.header ?? [];
+	return name === undefined || text === undefined
+		? request => request.url.searchParams.set(query, value)
+		: request => request.headers.set(name, text);
+}
+
+/** The header that shows it; `undefined`: it stands in the query. */
+function headerFor(options: StaticTokenOptions): CredentialAtHand | undefined {
+	const {token, header = '', value = '', username = '', password = ''} = options;
 	switch (formOf(options)) {
 		case 'token':
-			return request => request.headers.set('authorization', `Bearer ${token}`);
+			return {header: ['authorization', `Bearer ${token}`]};
 		case 'header':
-			return request => request.headers.set(header, value);
+			return {header: [header.toLowerCase(), value]};
 		case 'query':
-			return request => request.url.searchParams.set(query, value);
+			return undefined;
 		default: {
 			const credentials = Buffer.from(`${username}:${password}`).toString('base64');
-			return request => request.headers.set('authorization', `Basic ${credentials}`);
+			return {header: ['authorization', `Basic ${credentials}`]};
 		}
 	}
 }

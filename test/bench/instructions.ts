@@ -20,9 +20,12 @@ const pairs: readonly (readonly [Side, Side, number])[] = [
 	['gatepass.fetch', 'bare fetch', 1 / 0.95],
 	['gatepass', 'bare got', 1 / 0.97],
 ];
-/** Until V8 has compiled most of what it is going to compile. valgrind takes some 50 times as long as the processor. */
-const warmUp = 500;
-const counted = 500;
+/**
+ * Until V8 has compiled most of what it is going to compile. Of a run under valgrind, which takes some 50 times as long
+ * as the processor, the start takes most: more requests cost little.
+ */
+const warmUp = 1000;
+const counted = 1000;
 /** One thread for V8, which else compiles and collects when it likes to. */
 const steadily = ['--single-threaded'];
 
@@ -51,7 +54,7 @@ async function compare(addresses: ServerAddresses, ours: Side, theirs: Side, mos
 		name: `${ours === 'gatepass' ? 'gatepass.got' : ours}, cached token, 50 at a time`,
 		target: `at most ${most.toFixed(2)} x`,
 		measured: `${ratio.toFixed(3)} x`,
-		ours: `${count(own)} instructions`,
+		ours: `${count(own)} instructions in user space (callgrind)`,
 		theirs: `${count(other)} for ${theirs}`,
 		verdict: verdictOf(ratio <= most),
 		figures: {ratio, ours: own, theirs: other},

@@ -30,6 +30,8 @@ const api = createServer((request, response) => {
 	response.writeHead(200, {'content-type': 'application/json', 'content-length': Buffer.byteLength(body)});
 	response.end(body);
 });
+// Under valgrind, a client may come back to a connection after the five seconds for which Node keeps it.
+api.keepAliveTimeout = 600_000;
 await new Promise<void>(resolve => api.listen(0, '127.0.0.1', resolve));
 const url = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
 const negotiate = await startNegotiateServer();

@@ -51,8 +51,8 @@ export class OwnConnections implements Connections {
 		return route === undefined ? this.#pools.plain : this.#pools.groupFor(route, wanted).agent;
 	}
 
-	proxyFor(route: Route, {url}: Target): ProxyServer | undefined {
-		return url.protocol === 'http:' ? route.proxyFor(url) : undefined;
+	proxyFor(route: Route, target: Target): ProxyServer | undefined {
+		return target.protocol === 'http:' ? route.proxyFor(target) : undefined;
 	}
 
 	readyFor(route: Route, _target: Target, wanted: Wanted): ReadyConnections {
@@ -89,8 +89,8 @@ export class CallersConnections implements Connections {
 
 	proxyFor(route: Route, target: Target, wanted: Wanted): ProxyServer | undefined {
 		// The caller's own decides by itself how it gets there.
-		if (target.url.protocol !== 'http:' || this.#serves(route, target, wanted)) return undefined;
-		return route.proxyFor(target.url);
+		if (target.protocol !== 'http:' || this.#serves(route, target, wanted)) return undefined;
+		return route.proxyFor(target);
 	}
 
 	readyFor(route: Route, target: Target, wanted: Wanted): ReadyConnections | undefined {

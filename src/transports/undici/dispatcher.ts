@@ -4,15 +4,17 @@
  */
 import type {Dispatcher} from 'undici';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';
+import type {CredentialAtHand} from '../../strategy/index.ts';
 import type {ProxyServer} from '../../tls/way-out.ts';
 import {checkSetting, type GatepassContext} from '../request-setting.ts';
 import {CallersConnections, type Connections, OwnConnections} from './connections.ts';
-import {Exchange} from './exchange.ts';
+import {Exchange, type ExchangeSettings} from './exchange.ts';
 import {ExplainingHandler} from './explaining-handler.ts';
 import {toRecord} from './headers.ts';
+import {LegAhead, maySendAhead} from './leg-ahead.ts';
 import {isLegacy, modernHandler} from './legacy-handler.ts';
 import {loadUndici} from './load.ts';
-import type {UndiciPools} from './pools.ts';
+import type {UndiciPools, Wanted} from './pools.ts';
 import {type Target, targetOf} from './target.ts';
 
 type Options = Dispatcher.DispatchOptions & {
@@ -56,6 +58,13 @@ export function createDispatcher({router, pools, callers: any}: DispatcherSettin
 /** By whose rules a dispatcher of gatepass authenticates. */
 const routers = new WeakMap<object, SwitchableRouter>();
 
+type RouteWithRule = ExchangeSettings['route'];
+
+/** What a caller says who says nothing. */
+const nothingSaid: GatepassContext = {};
+/** What any connection to the server has. */
+const nothingWanted: Wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
+
 /** What is done with a dispatched request. */
 class Authentication {
 	readonly #router: SwitchableRouter;
@@ -67,33 +76,33 @@ class Authentication {
 	}
 
 	dispatch(given: Options, handler: Handler): boolean {
-		// undici 7 leaves its own name for this dispatcher among the options, which undici 8 does not take.
-		const {gatepass, dispatcher: _, ...options} = given;
-		const setting = checkSetting(gatepass, 'gatepass');
+		const {gatepass} = given;
+		const setting = gatepass === undefined ? nothingSaid : checkSetting(gatepass, 'gatepass');
+		const modern = modernHandler(handler);
+		const options = optionsFor(given, isLegacy(modern));
 		const target = targetOf(options, handler, this.#connections.origin);
 		const router = setting === false || target === undefined ? this.#router.withoutRules : this.#router;
-		const route = target && router.route(target.url, target.method);
-		const modern = modernHandler(handler);
-		// What these ask for comes from a client that knows HTTP/1.1 only.
-		if (isLegacy(modern)) (options as {allowH2?: boolean}).allowH2 = false;
+		const route = target && router.route(target, target.method);
 		if (route === undefined) {
-			const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
-			const dispatcher = this.#connections.dispatcherFor(undefined, target, wanted);
+			const dispatcher = this.#connections.dispatcherFor(undefined, target, nothingWanted);
 			return dispatcher.dispatch(
 				options,
 				setting === false ? modern : this.#watching(modern, undefined, target),
 			);
 		}
 		if (route.rule === undefined) return this.#verify(route, target as Target, options, modern);
-		new Exchange({
-			route: route as Route & {rule: NonNullable<Route['rule']>},
+		const settings = {
+			route: route as RouteWithRule,
 			target: target as Target,
 			options,
 			handler: modern,
 			connections: this.#connections,
 			fresh: setting !== false && setting.fresh === true,
 			tenant: setting === false ? undefined : setting.tenant,
-		}).begin();
+		};
+		const credential = credentialAtHand(settings);
+		if (credential !== undefined) new LegAhead(settings, credential).begin();
+		else new Exchange(settings).begin();
 		return true;
 	}
 
@@ -107,9 +116,8 @@ class Authentication {
 
 	/** Only the server is to be verified, by the trust store of its URL. */
 	#verify(route: Route, target: Target, options: Options, handler: Handler): boolean {
-		const wanted = {identity: undefined, connectionOwner: undefined, proxy: undefined};
 		const watching = this.#watching(handler, route, target);
-		const proxy = this.#connections.proxyFor(route, target, wanted);
+		const proxy = this.#connections.proxyFor(route, target, nothingWanted);
 		if (proxy !== undefined && route.proxyRuleFor(target.url) !== undefined) {
 			// It may want to be asked more than once.
 			const connections = this.#connections;
@@ -118,7 +126,7 @@ class Authentication {
 			new Exchange({...begun, fresh: false, tenant: undefined, isReported: false}).begin();
 			return true;
 		}
-		const dispatcher = this.#connections.dispatcherFor(route, target, wanted);
+		const dispatcher = this.#connections.dispatcherFor(route, target, nothingWanted);
 		return dispatcher.dispatch(viaProxy(proxy, target, options), watching);
 	}
 }
@@ -134,12 +142,31 @@ const withoutRule: NonNullable<Route['rule']> = {
 	carriesCredential: false,
 };
 
+/** undici 7 leaves its own name for this dispatcher among the options, which undici 8 does not take. */
+function optionsFor(given: Options, isLegacy: boolean): Options {
+	if (!isLegacy && given.gatepass === undefined && given.dispatcher === undefined) return given;
+	const {gatepass: _, dispatcher: __, ...options} = given;
+	// What these ask for comes from a client that knows HTTP/1.1 only.
+	return isLegacy ? ({...options, allowH2: false} as Options) : options;
+}
+
+/** What the first leg is to show, where that is known at once and nothing stands in between. */
+function credentialAtHand(settings: ExchangeSettings): CredentialAtHand | undefined {
+	const {route, target, tenant, connections} = settings;
+	const {strategy, info} = route.rule;
+	if (strategy.atHand === undefined || !maySendAhead(settings)) return undefined;
+	if (target.protocol === 'http:' && connections.proxyFor(route, target, nothingWanted) !== undefined) {
+		return undefined;
+	}
+	return strategy.atHand({method: target.method, tenant: tenant ?? info.tenant});
+}
+
 /** RFC 9112 section 3.2.2: a proxy is asked for the whole URL. */
-function viaProxy(proxy: ProxyServer | undefined, {url, path}: Target, options: Options): Options {
+function viaProxy(proxy: ProxyServer | undefined, {origin, path}: Target, options: Options): Options {
 	if (proxy === undefined) return options;
 	const headers = toRecord(options.headers);
 	if (proxy.authorization !== undefined) headers['proxy-authorization'] = proxy.authorization;
-	return {...options, path: url.origin + path, query: undefined, headers} as unknown as Options;
+	return {...options, path: origin + path, query: undefined, headers} as unknown as Options;
 }
 
 type DispatcherClass = new (
@@ -168,15 +195,14 @@ function classOfDispatchers(): DispatcherClass {
 		}
 
 		override dispatch(options: Options, handler: Handler): boolean {
-			const {ClientClosedError, InvalidArgumentError} = loadUndici().errors;
 			if (typeof handler !== 'object' || handler === null) {
-				throw new InvalidArgumentError('handler must be an object');
+				throw new (loadUndici().errors.InvalidArgumentError)('handler must be an object');
 			}
 			try {
 				if (typeof options !== 'object' || options === null) {
-					throw new InvalidArgumentError('opts must be an object.');
+					throw new (loadUndici().errors.InvalidArgumentError)('opts must be an object.');
 				}
-				if (this.#isClosed) throw new ClientClosedError();
+				if (this.#isClosed) throw new (loadUndici().errors.ClientClosedError)();
 				return this.#authentication.dispatch(options, handler);
 			} catch (error) {
 				modernHandler(handler).onResponseError?.(

@@ -9,7 +9,7 @@ import {converseWithProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
-import type {Connection} from '../../strategy/index.ts';
+import type {Connection, CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {mostResends} from '../../tls/idle-connections.ts';
 import {byteLengthOf, bytesOf, chunksOf, lengthIn} from '../body-bytes.ts';
@@ -48,6 +48,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#leg: HeldLeg | undefined;
 	#legs = 0;
 	#ready: {connection: ReadyConnection; from: ReadyConnections; url: URL} | undefined;
+	/** What was shown on a leg that was sent before the conversation, until the conversation asks for its first. */
+	#ahead: CredentialAtHand | undefined;
 	/** What the handler was told. */
 	#answer: Answer | undefined;
 	#rawTrailers: RawHeaders = null;
@@ -83,6 +85,16 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		if (!this.#isOver) void this.#run();
 	}
 
+	/** Go on with a request whose first leg is on its way, and whose handler was told of its beginning. */
+	takeOver(credential: CredentialAtHand, isPaused: boolean): HeldLeg {
+		this.#ahead = credential;
+		this.#isPaused = isPaused;
+		this.#leg = new HeldLeg(this);
+		this.#legs = 1;
+		void this.#run();
+		return this.#leg;
+	}
+
 	async #run(): Promise<void> {
 		try {
 			this.#deliver(await runHop(this.#settings.route.rule, this.#request, this));
@@ -115,6 +127,13 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#sendOnce(request: HopRequest): Promise<HeldLeg> {
 		if (this.#isOver) return Promise.reject(this.#reason);
 		const before = this.#leg;
+		if (before !== undefined && this.#ahead !== undefined) {
+			const isSame = showsOnly(request, this.#ahead);
+			this.#ahead = undefined;
+			if (isSame) return before.answered;
+			// What is at hand now is another one by now.
+			before.discard();
+		}
 		const report = this.#report;
 		report?.beginLeg();
 		const answered = this.#dispatch(request, mostResends);
@@ -172,11 +191,11 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		}
 		const path = addsQuery ? target.pathname + target.search : own.path;
 		// RFC 9112 section 3.2.2: a proxy is asked for the whole URL.
-		const isForProxy = (proxy ?? named) !== undefined && own.url.protocol === 'http:';
+		const isForProxy = (proxy ?? named) !== undefined && own.protocol === 'http:';
 		return {
 			...options,
-			origin: own.url.origin,
-			path: isForProxy ? own.url.origin + path : path,
+			origin: own.origin,
+			path: isForProxy ? own.origin + path : path,
 			query: undefined,
 			headers: headers.asSent(),
 			body: encoder === undefined ? this.#body.body : encoder(chunksOf(this.#body.body)),
@@ -352,4 +371,24 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#isPaused = false;
 		if (this.#answer !== undefined) this.#leg?.flow(() => this.#isPaused);
 	}
+}
+
+/** Whether all that the strategy has said about a request is what stands in a credential. */
+function showsOnly(
+	{headers, identity, connectionOwner, proxy, addsQuery, encoder}: HopRequest,
+	credential: CredentialAtHand,
+): boolean {
+	const [name, value] = credential.header ?? [];
+	const isHeader =
+		name === undefined
+			? headers.changed.length === 0
+			: headers.changed.every(changed => changed.toLowerCase() === name) && headers.get(name) === value;
+	return (
+		isHeader &&
+		identity === credential.identity &&
+		connectionOwner === undefined &&
+		proxy === undefined &&
+		encoder === undefined &&
+		!addsQuery
+	);
 }

@@ -1,7 +1,7 @@
 /** The forms in which undici takes and gives headers. */
 import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
-import type {HeaderRecord} from '../../hop/request.ts';
+import {type HeaderRecord, HopHeaders, spelled} from '../../hop/request.ts';
 
 type Given = Dispatcher.DispatchOptions['headers'];
 type Values = string | string[] | undefined;
@@ -15,6 +15,22 @@ export function toRecord(headers: Given): HeaderRecord {
 	if (Array.isArray(headers)) return collect(pairsOf(headers as readonly string[]));
 	if (isIterable(headers)) return collect(headers);
 	return {...headers} as HeaderRecord;
+}
+
+/** The caller's headers and one more, in the place of what stands there by its name. */
+export function withHeader(headers: Given, name: string, value: string): HeaderRecord {
+	if (headers === null || headers === undefined) return {[spelled(name)]: value};
+	if (Array.isArray(headers) || isIterable(headers) || hasName(headers, name)) {
+		const all = new HopHeaders(toRecord(headers));
+		all.set(name, value);
+		return all.asSent();
+	}
+	return {...headers, [spelled(name)]: value} as HeaderRecord;
+}
+
+function hasName(headers: object, name: string): boolean {
+	for (const key in headers) if (key.length === name.length && key.toLowerCase() === name) return true;
+	return false;
 }
 
 function* pairsOf(flat: readonly string[]): Generator<[string, Values]> {

@@ -67,12 +67,15 @@ export class PoolGroup {
 	}
 }
 
+/** The groups of one owner and identity, by trust store and by way out. */
+type ByTrust = Map<unknown, Map<object, PoolGroup>>;
+
 /** Stands for "no rule's own", "no identity" and "the system's roots" among the keys. */
 const none = Symbol('none');
 
 export class UndiciPools {
-	/** By rule and owner, or neither; then by identity and trust store. */
-	readonly #groups = new Map<unknown, Map<string, Map<unknown, Map<unknown, PoolGroup>>>>();
+	/** By rule and owner, or neither; then by identity, trust store and way out. */
+	readonly #groups = new Map<unknown, Map<string, Map<unknown, ByTrust>>>();
 	readonly #retired = new WeakSet<Identity>();
 	readonly #ways: Ways;
 	/** Whose client certificate and limits the connections have. */
@@ -127,6 +130,17 @@ export class UndiciPools {
 		const {identity, connectionOwner, proxy} = wanted;
 		const owner =
 			proxy === undefined ? connectionOwner : `${connectionOwner ?? ''} through ${proxy.url.origin}`;
+		if (owner !== undefined) return this.#makeGroup(route, wanted, owner);
+		// Nothing is made where it is there already, which is so for every request but the first.
+		const byTrust = this.#groups
+			.get(none)
+			?.get('')
+			?.get(identity ?? none);
+		return byTrust?.get(route.trust ?? none)?.get(route.way) ?? this.#makeGroup(route, wanted, owner);
+	}
+
+	#makeGroup(route: Route, wanted: Wanted, owner: string | undefined): PoolGroup {
+		const {identity} = wanted;
 		const agents = (url: URL): NodeAgent => agentFor(route, url, wanted, owner, this.#callers);
 		const settings = {connect: connectorOf(agents), allowH2: identity === undefined && owner === undefined};
 		// Nobody will ask for it again, and with it would stay a private key.
@@ -136,7 +150,8 @@ export class UndiciPools {
 		const byIdentity = entry(byOwner, owner ?? '', () => new Map());
 		if (owner !== undefined) keepRecent(byOwner, owner, byIdentity);
 		const byTrust = entry(byIdentity, identity ?? none, () => new Map());
-		return entry(byTrust, route.trust ?? none, () => new PoolGroup({...settings, keeps: true}));
+		const byWay = entry(byTrust, route.trust ?? none, () => new Map());
+		return entry(byWay, route.way, () => new PoolGroup({...settings, keeps: true}));
 	}
 
 	/** Let the connections of `identity` end: idle ones now, those in use when their requests are through. */
@@ -144,7 +159,7 @@ export class UndiciPools {
 		this.#retired.add(identity);
 		for (const pools of this.#living()) pools.retire(identity);
 		for (const byIdentity of this.#identities()) {
-			for (const group of byIdentity.get(identity)?.values() ?? []) group.close().catch(() => {});
+			for (const group of groupsIn(byIdentity.get(identity))) group.close().catch(() => {});
 			byIdentity.delete(identity);
 		}
 	}
@@ -172,15 +187,17 @@ export class UndiciPools {
 		return [...this.#others].map(pools => pools.deref()).filter(pools => pools !== undefined);
 	}
 
-	#identities(): Map<unknown, Map<unknown, PoolGroup>>[] {
+	#identities(): Map<unknown, ByTrust>[] {
 		return [...this.#groups.values()].flatMap(byOwner => [...byOwner.values()]);
 	}
 
 	#all(): PoolGroup[] {
-		return this.#identities().flatMap(byIdentity =>
-			[...byIdentity.values()].flatMap(byTrust => [...byTrust.values()]),
-		);
+		return this.#identities().flatMap(byIdentity => [...byIdentity.values()].flatMap(groupsIn));
 	}
+}
+
+function groupsIn(byTrust: ByTrust | undefined): PoolGroup[] {
+	return [...(byTrust?.values() ?? [])].flatMap(byWay => [...byWay.values()]);
 }
 
 function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
@@ -193,18 +210,19 @@ function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): V
 }
 
 /** Connections of owners that nobody asked for lately end; see `tls/isolated-agents.ts`. */
-function keepRecent<Groups extends Map<unknown, Map<unknown, PoolGroup>>>(
-	byOwner: Map<string, Groups>,
+function keepRecent(
+	byOwner: Map<string, Map<unknown, ByTrust>>,
 	owner: string,
-	groups: Groups,
+	groups: Map<unknown, ByTrust>,
 ): void {
 	byOwner.delete(owner);
 	byOwner.set(owner, groups);
 	const [oldest] = byOwner;
 	if (byOwner.size <= mostOwners || oldest === undefined) return;
 	byOwner.delete(oldest[0]);
-	for (const byTrust of oldest[1].values())
-		for (const group of byTrust.values()) group.close().catch(() => {});
+	for (const byTrust of oldest[1].values()) {
+		for (const group of groupsIn(byTrust)) group.close().catch(() => {});
+	}
 }
 
 /** It only opens connections: its pool is not used. */

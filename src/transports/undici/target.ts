@@ -1,19 +1,54 @@
 /** Where a dispatched request goes: the URL for which its rule is chosen is the one that is asked for. */
 import {stringify} from 'node:querystring';
 import type {Dispatcher} from 'undici';
+import type {Place} from '../../hop/request.ts';
 
-export interface Target {
-	readonly url: URL;
+/** The origin of the first hop, in the options of a dispatch: `gatepass.fetch` knows it. */
+export const firstOrigin: unique symbol = Symbol('gatepass.firstOrigin');
+
+/** What all URLs of one server have in common. */
+type Server = Pick<URL, 'origin' | 'protocol' | 'host' | 'hostname' | 'port'>;
+
+export class Target implements Place {
+	readonly origin: string;
+	readonly protocol: string;
+	readonly host: string;
+	readonly hostname: string;
+	readonly port: string;
+	readonly pathname: string;
 	/** Upper-case. */
 	readonly method: string;
 	/** Path and query, as they are sent. */
 	readonly path: string;
 	/** What the caller asked for first, where redirects have led here. */
 	readonly firstOrigin: string | undefined;
-}
+	#url: URL | undefined;
 
-/** The origin of the first hop, in the options of a dispatch: `gatepass.fetch` knows it. */
-export const firstOrigin: unique symbol = Symbol('gatepass.firstOrigin');
+	constructor(
+		{origin, protocol, host, hostname, port}: Server,
+		{pathname, path}: {readonly pathname: string; readonly path: string},
+		method: string,
+		first: string | undefined,
+		url?: URL,
+	) {
+		this.origin = origin;
+		this.protocol = protocol;
+		this.host = host;
+		this.hostname = hostname;
+		this.port = port;
+		this.pathname = pathname;
+		this.path = path;
+		this.method = method;
+		this.firstOrigin = first;
+		this.#url = url;
+	}
+
+	/** Made when somebody asks for it: that costs as much as all the rest that is done for a request with a warm token. */
+	get url(): URL {
+		this.#url ??= new URL(this.origin + this.path);
+		return this.#url;
+	}
+}
 
 /**
  * The target of a dispatch; `undefined` for what is no request to a URL: a tunnel, or one that is meant for a proxy.
@@ -27,22 +62,52 @@ export function targetOf(
 ): Target | undefined {
 	const {origin, path: given, method, query} = options;
 	if (typeof given !== 'string' || given[0] !== '/' || method === 'CONNECT') return undefined;
-	const base = ownOrigin ?? originOf(origin);
-	if (base === undefined) return undefined;
+	const base = ownOrigin ?? (typeof origin === 'string' ? origin : origin?.origin);
+	const server = base === undefined ? undefined : serverAt(base);
+	if (server === undefined) return undefined;
 	const whole = query === undefined || query === null ? given : withQuery(given, query);
+	const verb = method === 'GET' ? method : String(method).toUpperCase();
+	const first = firstOriginOf(options, handler);
+	if (isNormal(whole)) {
+		const end = whole.indexOf('?');
+		const pathname = end === -1 ? whole : whole.slice(0, end);
+		return new Target(server, {pathname, path: whole}, verb, first);
+	}
 	// A path may look like another host, as in `//b.example`: it is put behind the origin, not resolved against it.
-	const url = URL.parse(base + whole);
+	const url = URL.parse(server.origin + whole);
 	if (url === null) return undefined;
-	const normalised = url.pathname + url.search;
+	const {pathname} = url;
+	const normalised = pathname + url.search;
 	// No rule looks at the query: it is sent to the byte. The path is sent as it is looked at.
 	const [path = ''] = whole.split('?', 1);
-	const isSame = whole === normalised || (path === url.pathname && /^[\x21-\x22\x24-\x7e]*$/.test(whole));
-	return {
-		url,
-		method: String(method).toUpperCase(),
-		path: isSame ? whole : normalised,
-		firstOrigin: firstOriginOf(options, handler),
-	};
+	const isSame = whole === normalised || (path === pathname && /^[\x21-\x22\x24-\x7e]*$/.test(whole));
+	return new Target(server, {pathname, path: isSame ? whole : normalised}, verb, first, url);
+}
+
+/**
+ * Whether the path is as `URL` would write it, by the letters that it leaves alone (URL Standard, path percent-encode
+ * set), and the query can be sent to the byte. A segment that begins with a dot may be none to `URL`.
+ */
+function isNormal(path: string): boolean {
+	return /^(?:\/(?!\.)[\w~!$&'()*+,;=:@.-]*)+(?:\?[\x21-\x22\x24-\x7e]*)?$/.test(path);
+}
+
+/** More servers than that are not kept in mind; they are taken apart again. */
+const mostServers = 1000;
+const servers = new Map<string, Server>();
+
+function serverAt(base: string): Server | undefined {
+	const known = servers.get(base);
+	if (known !== undefined) return known;
+	// What stands besides in it, such as user information, is no part of where it leads to.
+	const url = URL.parse(URL.parse(base)?.origin ?? '');
+	if (url === null) return undefined;
+	const {origin, protocol, host, hostname, port} = url;
+	const server = {origin, protocol, host, hostname, port};
+	if (base !== origin) return server;
+	if (servers.size >= mostServers) servers.clear();
+	servers.set(base, server);
+	return server;
 }
 
 /** undici's redirect interceptor keeps the URLs that it has been to. */
@@ -51,12 +116,6 @@ function firstOriginOf(options: object, handler: object): string | undefined {
 	if (known !== undefined) return known;
 	const {history} = handler as {history?: unknown};
 	return Array.isArray(history) && history[0] instanceof URL ? history[0].origin : undefined;
-}
-
-function originOf(origin: string | URL | undefined): string | undefined {
-	if (typeof origin !== 'string') return origin?.origin;
-	// Most are written as they should be.
-	return /^https?:\/\/[\w.:[\]-]+$/.test(origin) ? origin : URL.parse(origin)?.origin;
 }
 
 /** @throws {Error} as undici does, which takes no query besides one in the path. */
