@@ -62,6 +62,8 @@ export function relay(request: IncomingMessage, response: ServerResponse, outgoi
 function bodyOf(request: IncomingMessage): unknown {
 	const {'content-length': length, 'transfer-encoding': coding} = request.headers;
 	if (coding === undefined && (length === undefined || length === '0')) return null;
+	// It went to the server that has redirected the request.
+	if (request.readableDidRead) return null;
 	if (coding !== undefined || !(Number(length) <= mostReplayed)) return request;
 	// An iterator that is read once, and no stream: so gatepass keeps what it reads of it.
 	return request[Symbol.asyncIterator]();

@@ -5,7 +5,6 @@
 import {type ClientRequest, type IncomingMessage, request as requestHttp} from 'node:http';
 import {request as requestHttps} from 'node:https';
 import type {LookupFunction} from 'node:net';
-import type {Duplex} from 'node:stream';
 import {connect as connectTls} from 'node:tls';
 import type {Dispatcher} from 'undici';
 import {addressIn, type Generation, portOf} from './generation.ts';
@@ -29,8 +28,11 @@ export interface TrailedRequest {
 }
 
 /** Whether a request has trailers to come, and they can be sent on. */
-export function hasTrailers({headers}: IncomingMessage, url: URL, generation: Generation): boolean {
+export function hasTrailers(request: IncomingMessage, url: URL, generation: Generation): boolean {
+	const {headers, readableDidRead} = request;
 	if (headers.trailer === undefined || headers['transfer-encoding'] === undefined) return false;
+	// They were for the server that has redirected it.
+	if (readableDidRead) return false;
 	// A proxy on the way out is asked by undici's client.
 	return url.protocol === 'https:' || generation.proxyFor(url) === undefined;
 }
@@ -53,10 +55,13 @@ export async function sendWithTrailers(
 			signal: controller.signal,
 		});
 		const path = flow.url === whole.href ? trailed.path : pathOf(new URL(flow.url));
-		const sent = await open(trailed, request.method, path, flow);
+		const sent = await open(trailed, request.method, path, flow, controller.signal);
 		controller.request = sent;
 		const answered = new Promise<IncomingMessage>((resolve, reject) => {
-			sent.once('response', resolve);
+			sent.once('response', message => {
+				controller.watch(message);
+				resolve(message);
+			});
 			sent.on('error', reject);
 			request.once('error', error => sent.destroy(error));
 		});
@@ -66,9 +71,9 @@ export async function sendWithTrailers(
 			sent.end();
 		});
 		const response = await answered;
-		controller.response = response;
 		await flow.next({status: response.statusCode ?? 0, headers: response.headers});
 		await flow.end();
+		if (controller.failure !== undefined) throw controller.failure;
 		deliver(response, controller, handler, flow.withheld);
 	} catch (error) {
 		controller.request?.destroy();
@@ -99,7 +104,15 @@ async function open(
 	method: string | undefined,
 	path: string,
 	{headers, tls}: Flow,
+	signal: AbortSignal,
 ): Promise<ClientRequest> {
+	const isPlain = url.protocol === 'http:';
+	const tunnel = isPlain ? undefined : await generation.openTunnel(url.hostname, portOf(url));
+	// Nobody else would close the tunnel of a client that went away meanwhile.
+	if (signal.aborted) {
+		tunnel?.destroy();
+		throw signal.reason;
+	}
 	const host = addressIn(url.hostname) ?? url.hostname;
 	const settings = {
 		host,
@@ -110,10 +123,9 @@ async function open(
 		agent: false as const,
 		...(lookup !== undefined && {lookup}),
 	};
-	if (url.protocol === 'http:') return requestHttp(settings);
+	if (isPlain) return requestHttp(settings);
 	const servername = addressIn(url.hostname) === undefined ? host : '';
 	const secure = {...tls, servername, rejectUnauthorized: true, ALPNProtocols: ['http/1.1']};
-	const tunnel: Duplex | undefined = await generation.openTunnel(url.hostname, portOf(url));
 	return requestHttps({
 		...settings,
 		...secure,
@@ -129,6 +141,15 @@ class NodeController implements Dispatcher.DispatchController {
 	response: IncomingMessage | undefined;
 	rawHeaders: string[] = [];
 	rawTrailers: string[] = [];
+	/** By which the answer broke off, also before anybody was told of it. */
+	failure: Error | undefined;
+
+	watch(response: IncomingMessage): void {
+		this.response = response;
+		response.once('error', error => {
+			this.failure = error;
+		});
+	}
 
 	get signal(): AbortSignal {
 		return this.#abort.signal;
