@@ -37,12 +37,12 @@ export class HookRun {
 		const {before = '', after = ''} = this.#common;
 		this.#begun ??= (async () => {
 			for (const one of [...(await this.#inFolder('post')), after]) this.#after.add(one);
-			await this.#run([...(await this.#inFolder('pre')), before], {});
+			await this.#run([...(await this.#inFolder('pre')), before], {}, this.#signal);
 		})();
 		await this.#begun;
 		if (postHook !== undefined) this.#after.add(postHook);
 		if (preHook === undefined || preHook === before) return;
-		if (!this.#before.has(preHook)) this.#before.set(preHook, this.#run([preHook], {}));
+		if (!this.#before.has(preHook)) this.#before.set(preHook, this.#run([preHook], {}, this.#signal));
 		await this.#before.get(preHook);
 	}
 
@@ -51,7 +51,7 @@ export class HookRun {
 		this.#domains.renewed.push(...domains);
 		const variables = {RENEWED_LINEAGE: live, RENEWED_DOMAINS: domains.join(' ')};
 		const hooks = [...(await this.#inFolder('deploy')), deployHook ?? '', this.#common.deploy ?? ''];
-		this.#deploying = this.#deploying.then(() => this.#run(hooks, variables));
+		this.#deploying = this.#deploying.then(() => this.#run(hooks, variables, this.#signal));
 		await this.#deploying;
 	}
 
@@ -59,11 +59,11 @@ export class HookRun {
 		this.#domains.failed.push(...domains);
 	}
 
-	/** After all of it, where anything was begun. */
+	/** After all of it, where anything was begun; also where it was interrupted: what came before may have stopped a server. */
 	async after(): Promise<void> {
 		const {renewed, failed} = this.#domains;
 		const variables = {RENEWED_DOMAINS: renewed.join(' '), FAILED_DOMAINS: failed.join(' ')};
-		await this.#run([...this.#after], variables);
+		await this.#run([...this.#after], variables, undefined);
 	}
 
 	get #common(): Hooks {
@@ -74,9 +74,13 @@ export class HookRun {
 		return this.#isRenewal ? hooksIn(this.#parts.settings.folder, kind) : [];
 	}
 
-	async #run(commands: readonly string[], variables: Readonly<Record<string, string>>): Promise<void> {
+	async #run(
+		commands: readonly string[],
+		variables: Readonly<Record<string, string>>,
+		signal: AbortSignal | undefined,
+	): Promise<void> {
 		for (const command of new Set(commands)) {
-			const failure = command === '' ? undefined : await runHook(command, variables, this.#signal);
+			const failure = command === '' ? undefined : await runHook(command, variables, signal);
 			if (failure === undefined) continue;
 			this.warnings.push(failure);
 			this.#parts.report?.({kind: 'hook-failed', detail: failure});

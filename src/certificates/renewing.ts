@@ -107,6 +107,9 @@ export class Renewing {
 			} finally {
 				void before.then(ends[index]?.resolve);
 			}
+		}).catch(async error => {
+			await run.finish(names);
+			throw error;
 		});
 		return run.finish(names);
 	}

@@ -215,6 +215,25 @@ describeWith(pebble, 'a manager', () => {
 		);
 	});
 
+	test('what is interrupted still runs the commands that come after it: one before it may have stopped a server', async () => {
+		const server = await pebbleFor();
+		const log = join(await temporaryFolder(), 'log');
+		const {manager} = await managerAt(server);
+		const hooks = {preHook: `echo pre >> ${log}`, postHook: `echo post >> ${log}`};
+		const interrupted = () => {
+			const controller = new AbortController();
+			return {signal: controller.signal, onProgress: () => controller.abort()};
+		};
+		const both = 'pre\npost\n';
+		await expect(
+			manager.enroll(['a.example.test'], undefined, {...hooks, ...interrupted()}),
+		).rejects.toThrow();
+		expect(await readFile(log, 'utf8')).toBe(both);
+		await manager.enroll(['a.example.test'], undefined, hooks);
+		await expect(manager.renew({force: true, jitter: false, ...interrupted()})).rejects.toThrow();
+		expect(await readFile(log, 'utf8')).toBe(both.repeat(3));
+	});
+
 	test('fifty orders at once, of which some want the same name', async () => {
 		const server = await pebbleFor({nonceReject: 0});
 		const {manager, folder} = await managerAt(server);
