@@ -12,7 +12,6 @@ import type {LoadedConfiguration} from './config/load.ts';
 import {StrategyNotFoundError} from './errors.ts';
 import {converseWithProxy} from './hop/proxy-rule.ts';
 import {type BoundRule, bindRules, HostRuleRouter} from './hop/router.ts';
-import {sendOwn} from './hop/send-own.ts';
 import type {HostRule} from './host-rules/host-rule.ts';
 import {Matcher} from './host-rules/matcher.ts';
 import type {JudgeChain} from './identities/checks.ts';
@@ -217,7 +216,10 @@ export async function compose(
 		scope.register<Strategies>(Strategies, {
 			useValue: {
 				build: nested => build(nested, info),
-				send: (strategy, request) => sendOwn({info, strategy}, http, request),
+				async send(strategy, request) {
+					const {sendOwn} = await import('./hop/send-own.ts');
+					return sendOwn({info, strategy}, http, request);
+				},
 			},
 		});
 		// Every strategy that the configuration names was found when it was checked; one that asks for another may not say.

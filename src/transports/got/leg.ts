@@ -4,7 +4,6 @@ import https from 'node:https';
 import {Readable} from 'node:stream';
 import {type HopRequest, spelled} from '../../hop/request.ts';
 import type {Leg} from '../../hop/run.ts';
-import {readAhead} from '../../http/read-ahead.ts';
 import type {AuthResponse} from '../../strategy/index.ts';
 import {http} from '../../tls/node-http.ts';
 import {setTarget} from './leg-options.ts';
@@ -64,6 +63,8 @@ export function untilAnswered(leg: ClientRequest, onAnswer: () => void): Promise
 				message,
 				received,
 				async readBody(most) {
+					// Few strategies look into answers.
+					const {readAhead} = await import('../../http/read-ahead.ts');
 					const {content, bytes} = await readAhead(message, most);
 					received.content = content;
 					return bytes;
