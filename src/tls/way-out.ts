@@ -286,7 +286,7 @@ function refusedBy(
 		return new GatepassError({
 			code: 'proxy-refused',
 			what: `${name} does not take the credential of the host rule that names it (407)`,
-			hint: `'gatepass explain ${url.origin} --method CONNECT' shows that rule`,
+			hint: `'gatepass explain -X CONNECT ${url.origin}' shows that rule`,
 		});
 	}
 	return new GatepassError({
