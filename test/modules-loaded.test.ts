@@ -18,7 +18,7 @@ test("import 'gatepass' loads no code that sends, nor any of X.509, TLS or confi
 	expect(modules.length, modules.join('\n')).toBeLessThanOrEqual(65);
 });
 
-test('createGatepass() with two rules loads 295 modules at most, of which zod is a third', async () => {
+test('createGatepass() with two rules loads 300 modules at most, of which zod is a third', async () => {
 	const modules = await modulesOf('gatepass and createGatepass()');
 	expect(modules.some(url => url.endsWith('/sso-client-credentials/index.js'))).toBe(true);
 	const packages = /\/node_modules\/(?:got|yaml|keyv|undici|oauth4webapi|@peculiar)\//;
@@ -27,5 +27,5 @@ test('createGatepass() with two rules loads 295 modules at most, of which zod is
 	const unneeded =
 		/\/dist\/src\/(?:identities\/(?!lazy)|trust\/(?!no-trust)|issuers|installers|lineages|serve|bundles)/;
 	expect(modules.filter(url => unneeded.test(url))).toEqual([]);
-	expect(modules.length, modules.join('\n')).toBeLessThanOrEqual(295);
+	expect(modules.length, modules.join('\n')).toBeLessThanOrEqual(300);
 });
