@@ -238,7 +238,7 @@ describe('without an agent', () => {
 
 	test('the conformance kit passes', async () => {
 		await expect(conformance(OidcAgentStrategy, {options: {account: 'a'}, env: {}})).resolves.toHaveLength(
-			13,
+			14,
 		);
 	});
 });
