@@ -1,9 +1,10 @@
 /** The preset of a bundle: which servers it is for, endpoints, default options by strategy. Written by hand. */
 import {existsSync} from 'node:fs';
-import {parseDocument} from 'yaml';
+import {LineCounter} from 'yaml';
 import {z} from 'zod';
 import {GatepassError} from '../errors.ts';
 import {readBoundedSync} from '../files/bounded-read.ts';
+import {parseYaml} from '../files/parse-yaml.ts';
 import {PatternError, parsePattern} from '../host-rules/pattern.ts';
 import type {Bundle} from './bundle.ts';
 
@@ -50,14 +51,13 @@ export type StrategyDefaults = z.output<typeof defaultsSchema>;
  */
 export function readPreset({presetFile}: Bundle): Preset {
 	if (!existsSync(presetFile)) return presetSchema.parse({});
-	const document = parseDocument(readBoundedSync(presetFile, largestFile).bytes.toString('utf8'), {
-		prettyErrors: true,
-	});
+	const lineCounter = new LineCounter();
+	const text = readBoundedSync(presetFile, largestFile).bytes.toString('utf8');
+	const document = parseYaml(text, {lineCounter});
 	// What has a tag that nobody knows would be taken for text.
 	const [mistake] = [...document.errors, ...document.warnings];
 	if (mistake !== undefined) {
-		const {line} = mistake.linePos?.[0] ?? {};
-		const place = line === undefined ? presetFile : `${presetFile}:${line}`;
+		const place = `${presetFile}:${lineCounter.linePos(mistake.pos[0]).line}`;
 		const what =
 			mistake.code === 'TAG_RESOLVE_FAILED'
 				? "has a tag ('!') that has no meaning in a preset"

@@ -8,11 +8,11 @@ import {
 	isSeq,
 	LineCounter,
 	type Pair,
-	parseDocument,
 	visit,
 	type YAMLMap,
 } from 'yaml';
 import type {Problem} from '../errors.ts';
+import {parseYaml} from '../files/parse-yaml.ts';
 import {type AliasTargets, aliasTargets, unfoldsWithoutEnd} from './aliases.ts';
 import type {Path, Source} from './source.ts';
 import {describeErrors, describeResolution, unfoldedWithoutEnd} from './syntax.ts';
@@ -20,12 +20,7 @@ import {describeErrors, describeResolution, unfoldedWithoutEnd} from './syntax.t
 /** Read YAML, or JSON, which is YAML too. `prefix` leads to the configuration inside of it. */
 export function sourceFromText(file: string, text: string, prefix: Path = []): Source {
 	const lines = new LineCounter();
-	const document = parseDocument(text, {
-		lineCounter: lines,
-		merge: true,
-		prettyErrors: false,
-		logLevel: 'error',
-	});
+	const document = parseYaml(text, {lineCounter: lines, merge: true, logLevel: 'error'});
 	const problems: Problem[] = describeErrors(document, lines, text).map(found => ({
 		file,
 		path: '(text)',

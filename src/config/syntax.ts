@@ -10,6 +10,7 @@ import {
 	type YAMLParseError,
 } from 'yaml';
 import type {Problem} from '../errors.ts';
+import {nestedTooDeep} from '../files/parse-yaml.ts';
 
 type Description = Pick<Problem, 'message' | 'hint'>;
 
@@ -20,6 +21,7 @@ export function describeErrors(
 	text: string,
 ): (Description & {readonly line: number})[] {
 	const {errors, warnings} = document;
+	const written = text.split('\n');
 	// After the first error of syntax the parser has lost its way: what it reports next is no mistake of the user's.
 	const firstSyntaxError = errors.find(({code}) => !isAboutMeaning(code));
 	// The library takes what has a tag that it does not know for text.
@@ -30,7 +32,7 @@ export function describeErrors(
 			const tooDeep = opener === undefined ? indentedTooDeep(errors, pos[0]) : undefined;
 			const {line} = lines.linePos(opener?.start ?? tooDeep ?? pos[0]);
 			const {message, hint} = opener ?? (tooDeep === undefined ? describeSyntax(code) : deeperThanBefore);
-			return {line, message, hint: lacksQuotes(text.split('\n')[line - 1]) ? quotesHint : hint};
+			return {line, message, hint: lacksQuotes(written[line - 1]) ? quotesHint : hint};
 		});
 }
 
@@ -75,7 +77,11 @@ function isAboutMeaning(code: ErrorCode): boolean {
 const quotesHint = "Between { and }, or [ and ], put quotes around '${NAME}'";
 
 function lacksQuotes(line = ''): boolean {
-	return /[{[][^'"\n]*\$\{/.test(line);
+	// By hand: a regular expression would begin again at each of many brackets.
+	return line.split(/['"]/).some(part => {
+		const bracket = part.search(/[{[]/);
+		return bracket !== -1 && part.lastIndexOf('${') > bracket;
+	});
 }
 
 function describeSyntax(code: ErrorCode): Description {
@@ -103,6 +109,8 @@ function describeSyntax(code: ErrorCode): Description {
 			};
 		case 'MISSING_CHAR':
 			return {message: 'a quote, bracket or comma is missing', hint: 'Add it'};
+		case nestedTooDeep:
+			return {message: 'the text is nested deeper than anybody writes', hint: 'Write it flat'};
 		case 'MULTIPLE_DOCS':
 			return {message: "a second document begins with '---'", hint: 'Write one document'};
 		default:

@@ -1,7 +1,8 @@
 /** Reads the answers of an applicant from a YAML or JSON file. */
-import {LineCounter, parseDocument} from 'yaml';
+import {LineCounter} from 'yaml';
 import {closest} from '../config/suggest.ts';
 import {GatepassError} from '../errors.ts';
+import {parseYaml} from '../files/parse-yaml.ts';
 import {readBounded} from '../x509/files.ts';
 import {type Checklist, rules} from './robot-rules.ts';
 
@@ -10,7 +11,7 @@ const keys = rules.map(({key}) => key as string);
 /** @throws {GatepassError} with every mistake in the file, by its line. */
 export async function readChecklist(file: string): Promise<Checklist> {
 	const lines = new LineCounter();
-	const document = parseDocument(await readText(file), {lineCounter: lines, prettyErrors: false});
+	const document = parseYaml(await readText(file), {lineCounter: lines});
 	const lineOf = (at: number): number => lines.linePos(at).line;
 	// What has a tag that nobody knows would be taken for text.
 	const [broken] = [...document.errors, ...document.warnings];

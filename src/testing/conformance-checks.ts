@@ -1,6 +1,6 @@
 /** The checks of the conformance kit. Each holds conversations with the strategy and fails with a sentence. */
 import assert from 'node:assert/strict';
-import {inspect} from 'node:util';
+import {inspect, isDeepStrictEqual} from 'node:util';
 import type {Composition} from '../container.ts';
 import {GatepassError, StrategyError} from '../errors.ts';
 import {HopRequest} from '../hop/request.ts';
@@ -84,6 +84,37 @@ export const checks: Readonly<Record<string, Check>> = {
 			assert.doesNotThrow(
 				() => new Headers([[name, String(value)]]),
 				`the header ${name} has a name or value that HTTP does not allow`,
+			);
+		}
+	},
+
+	'what it has at hand is what its first leg shows': async subject => {
+		const [rule] = subject.composition.rules;
+		const strategy = rule?.strategy;
+		if (strategy?.atHand === undefined) return;
+		// What has to be fetched is at hand after that.
+		await converse(subject, [200, 200, 200]);
+		for (const method of ['GET', 'POST']) {
+			const credential = strategy.atHand({method, tenant: rule?.info.tenant});
+			if (credential === undefined) continue;
+			const {request, isAccepted} = await converse(subject, [200], method);
+			assert.ok(
+				isAccepted,
+				'atHand() is for what accepts every answer but a 401, and it sends again after a 200',
+			);
+			const {'x-caller': _, ...shown} = request.headers.record;
+			const header = credential.header === undefined ? {} : Object.fromEntries([credential.header]);
+			assert.ok(
+				isDeepStrictEqual({...shown}, header),
+				'atHand() gives another header than its first leg has',
+			);
+			assert.ok(
+				request.identity === credential.identity,
+				'atHand() gives another certificate than its first leg',
+			);
+			assert.ok(
+				request.target.search === subject.url.search,
+				'its first leg adds to the URL what atHand() does not',
 			);
 		}
 	},

@@ -1,6 +1,5 @@
 /** Reads from a credential cache file what the GSS-API has no call for. */
-import {closeSync, openSync, readSync} from 'node:fs';
-import {readFile} from 'node:fs/promises';
+import {checkRegular, NoRegularFile, readRegular} from './regular-file.ts';
 
 /** Bytes: more than the head of any file. */
 const longestHead = 256;
@@ -12,19 +11,25 @@ const deltaTime = 1;
  * the file cannot be read.
  */
 export function hasClockOffset(path: string): boolean {
-	const head = Buffer.alloc(longestHead);
-	const file = openSync(path, 'r');
-	try {
-		readSync(file, head, 0, longestHead, 0);
-	} finally {
-		closeSync(file);
-	}
+	const head = Buffer.concat([readRegular(path, longestHead)], longestHead);
 	if (head.readUInt16BE(0) !== 0x0504) return false;
 	const end = Math.min(4 + head.readUInt16BE(2), longestHead - 8);
 	for (let position = 4; position + 8 <= end; position += 4 + head.readUInt16BE(position + 2)) {
 		if (head.readUInt16BE(position) === deltaTime) return head.readInt32BE(position + 4) !== 0;
 	}
 	return false;
+}
+
+/** Throws a `NoRegularFile` with a whole sentence where a cache is named that is a file, and something else is there. */
+export function checkCache(name: string): void {
+	const type = /^([a-z]+):/i.exec(name)?.[1]?.toUpperCase();
+	if (type !== undefined && type !== 'FILE' && type !== 'WRFILE') return;
+	const path = type === undefined ? name : name.slice(type.length + 1);
+	try {
+		checkRegular(path);
+	} catch (error) {
+		throw new NoRegularFile(`The credential cache ${path} ${(error as Error).message}`);
+	}
 }
 
 /**
@@ -35,7 +40,7 @@ export async function renewUntil(cache: string): Promise<number | undefined> {
 	const file = /^(?:FILE:|DIR::)?(\/.*)$/s.exec(cache)?.[1];
 	if (file === undefined) return undefined;
 	try {
-		return findRenewal(await readFile(file));
+		return findRenewal(readRegular(file));
 	} catch {
 		// It is not there, or it is torn: the library says so in its own words.
 		return undefined;

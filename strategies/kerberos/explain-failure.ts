@@ -66,6 +66,16 @@ const explanations: readonly Explanation[] = [
 	{
 		code: 'kerberos-cache-unreachable',
 		phase: 'credential',
+		text: /^The credential cache .* (?:is not a file but|has \d+ bytes)/s,
+		isCredential: true,
+		advice: () => [
+			'Tickets are read from a regular file of at most 16 MiB, and nothing else is opened',
+			"Set 'credentialCache', or KRB5CCNAME, to the file that kinit writes, such as FILE:/tmp/krb5cc_0",
+		],
+	},
+	{
+		code: 'kerberos-cache-unreachable',
+		phase: 'credential',
 		text: /No KCM server found|keyring/i,
 		isCredential: true,
 		advice: ({source: {credentialCache}}) => [
@@ -76,7 +86,7 @@ const explanations: readonly Explanation[] = [
 	{
 		code: 'kerberos-key-table-unusable',
 		phase: 'credential',
-		text: /has keys of .*, and none of|^The key table .* (?:cannot be read|is empty|is damaged|holds no key)|is no key table/,
+		text: /has keys of .*, and none of|^The key table .* (?:cannot be read|is empty|is damaged|holds no key|is not a file but|has \d+ bytes)|is no key table/,
 		isCredential: true,
 		advice: ({source}) => ['There is no usable ticket', howToGetTicket(source)],
 	},

@@ -8,10 +8,12 @@ import {statSync} from 'node:fs';
 import {Acquisition} from './acquisition.ts';
 import {CacheChoice} from './cache-choice.ts';
 import {CacheCopy} from './cache-copy.ts';
+import {checkCache} from './cache-file.ts';
 import {GssFailure} from './gss-failure.ts';
 import type {GssCalls} from './gss-library.ts';
 import type {CredentialSource} from './gss-messages.ts';
 import {KeytabUnusable, principalsIn} from './keytab-file.ts';
+import {NoRegularFile} from './regular-file.ts';
 import {isBeingReplaced} from './replacement.ts';
 import type {ServicePrincipal} from './service-principal.ts';
 import {type Credential, SharedCredential} from './shared-credential.ts';
@@ -32,6 +34,8 @@ export class Credentials {
 	readonly #acquisition: Acquisition;
 	readonly #choice: CacheChoice | undefined;
 	readonly #copy: CacheCopy | undefined;
+	/** What the library takes where the rule names no cache. */
+	readonly #defaultCache: () => string | undefined;
 	/** Of the last context for which the library found the tickets by itself, as with a client key table. */
 	#lastPrincipal: string | undefined;
 	#kept: Kept | undefined;
@@ -43,6 +47,7 @@ export class Credentials {
 		this.#acquisition = new Acquisition(calls, source);
 		this.#choice = calls.caches === undefined ? undefined : new CacheChoice(calls.caches, source);
 		this.#copy = this.#copyFor(calls);
+		this.#defaultCache = () => calls.caches?.defaultCacheName();
 	}
 
 	/** The credential for one context with a service, or for none in particular. `renew`: not the one that is kept. */
@@ -51,6 +56,7 @@ export class Credentials {
 		if (renew) this.#copy?.drop();
 		const copied = service === undefined ? undefined : this.#copy?.use(service.text);
 		if (copied !== undefined) return copied;
+		this.#checkCache();
 		const choice = this.#choice?.choose(service?.principal ?? null);
 		const {handle, destroy} = this.#acquisition.fromCache(choice);
 		return {handle, principal: choice?.principal, cache: choice?.cache, isCopy: false, release: destroy};
@@ -59,7 +65,10 @@ export class Credentials {
 	/** As whom a context with a service would be begun; `undefined`: there is no ticket, or the library alone knows. */
 	ownerFor({principal}: ServicePrincipal): string | undefined {
 		if (this.#isOwn) return this.#ownPrincipal();
-		return this.#copy?.principal ?? this.#choice?.choose(principal)?.principal ?? this.#lastPrincipal;
+		const copied = this.#copy?.principal;
+		if (copied !== undefined) return copied;
+		this.#checkCache();
+		return this.#choice?.choose(principal)?.principal ?? this.#lastPrincipal;
 	}
 
 	/**
@@ -96,6 +105,18 @@ export class Credentials {
 		this.#kept = undefined;
 	}
 
+	/** Before the library opens it: it would wait at a pipe, and read a device without end. */
+	#checkCache(): void {
+		const {credentialCache} = this.#source;
+		const name = credentialCache ?? (this.#isOwn ? undefined : this.#defaultCache());
+		if (name === undefined) return;
+		try {
+			checkCache(name);
+		} catch (error) {
+			throw asFailure(error);
+		}
+	}
+
 	get #isOwn(): boolean {
 		const {keytab, password} = this.#source;
 		return keytab !== undefined || password !== undefined;
@@ -128,6 +149,7 @@ export class Credentials {
 	}
 
 	#keep(version: string): void {
+		this.#checkCache();
 		const {keytab, password} = this.#source;
 		const before = this.#kept;
 		const acquired =
@@ -153,7 +175,8 @@ export class Credentials {
 }
 
 function asFailure(error: unknown): unknown {
-	return error instanceof KeytabUnusable ? new GssFailure({phase: 'credential', text: error.message}) : error;
+	const isFile = error instanceof KeytabUnusable || error instanceof NoRegularFile;
+	return isFile ? new GssFailure({phase: 'credential', text: error.message}) : error;
 }
 
 /** Tells a key table that was replaced from the one before. One that is gone is found out when it is read. */

@@ -2,7 +2,7 @@
  * Reads the principals of a key table (MIT's format 2, which Heimdal writes too), and never its keys. It is looked
  * through before the library gets it: Heimdal ends the whole process at one that is cut off.
  */
-import {readFileSync} from 'node:fs';
+import {NoRegularFile, readRegular} from './regular-file.ts';
 
 /** The file is no key table, or a damaged one. The message names it. */
 export class KeytabUnusable extends Error {}
@@ -24,8 +24,9 @@ export function principalsIn(file: string): string[] {
 export function entriesIn(file: string): KeyEntry[] {
 	let bytes: Buffer;
 	try {
-		bytes = readFileSync(file);
+		bytes = readRegular(file);
 	} catch (error) {
+		if (error instanceof NoRegularFile) throw new KeytabUnusable(`The key table ${file} ${error.message}`);
 		throw new KeytabUnusable(
 			`The key table ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`,
 		);

@@ -1,6 +1,6 @@
 /** Where the configuration is found, and the environment beside it. */
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, rmSync, symlinkSync, truncateSync} from 'node:fs';
+import {mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {expect, test} from 'vitest';
 import {ConfigurationError} from '../../src/errors.ts';
@@ -203,6 +203,12 @@ test('a .env that is a named pipe, or too large, is a mistake at once', async ()
 	rmSync(join(cwd, '.env'));
 	symlinkSync('/dev/zero', join(cwd, '.env'));
 	expect((await problemsOf({cwd}))[0]?.message).toBe(`${cwd}/.env is not a file but a device`);
+	rmSync(join(cwd, '.env'));
+	writeFileSync(join(cwd, '.env'), '');
+	truncateSync(join(cwd, '.env'), 1024 ** 3);
+	expect((await problemsOf({cwd}))[0]?.message).toMatch(
+		/\.env has 1073741824 bytes, and at most 1048576 are read/,
+	);
 });
 
 test('a strategy module that is a named pipe or a device is a mistake at once', async () => {

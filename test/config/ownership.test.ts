@@ -94,4 +94,34 @@ describe.skipIf(!isRoot)('what belongs to another user', () => {
 		const {configuration} = await load({cwd, config: 'gatepass.config.yaml'});
 		expect(configuration.hostRules).toHaveLength(1);
 	});
+
+	test('a .env and a strategy module beside it', async () => {
+		const {cwd} = place({
+			'gatepass.config.yaml': `strategies: [./own/mine.mjs]\n${rules}`,
+			'own/mine.mjs': 'throw new Error("it was run")',
+			'.env': 'A=b\n',
+		});
+		chownSync(join(cwd, 'own/mine.mjs'), stranger, 0);
+		chownSync(join(cwd, '.env'), stranger, 0);
+		expect((await problemsOf({cwd})).map(({message}) => message)).toEqual([
+			expect.stringMatching(/\.env belongs to another user \(number 65534\).*so it is not read/),
+			expect.stringMatching(/'\.\/own\/mine\.mjs' belongs to another user .*so it is not loaded/),
+		]);
+	});
+
+	test.each(['the file', 'the folder'])(
+		"what another group than the user's own may write to: %s",
+		async which => {
+			const {cwd} = place({'gatepass.config.yaml': rules});
+			const shared = which === 'the file' ? join(cwd, 'gatepass.config.yaml') : cwd;
+			chownSync(shared, 0, stranger);
+			chmodSync(shared, which === 'the file' ? 0o664 : 0o775);
+			expect(await problemsOf({cwd})).toMatchObject([
+				{message: expect.stringMatching(/(?:may be written to by others|that others may write to) \(mode 0/)},
+			]);
+			// What it may read only is the user's.
+			chmodSync(shared, which === 'the file' ? 0o644 : 0o755);
+			expect(await problemsOf({cwd})).toEqual([]);
+		},
+	);
 });

@@ -132,7 +132,7 @@ describe('a text that is none', () => {
 		['a merge of a scalar', 'hostRules:\n- <<: 1\n', undefined, /merges something/, /anchor/],
 		['an unknown alias inside of a known one', 'a: &a [*none]\nb: *a\n', 1, /no anchor/, /anchor first/],
 		['an alias for what it is in', 'hostRules: &a\n- *a\n', undefined, /contains itself|aliases/, /./],
-		['brackets without end', '['.repeat(20_000), 1, /cannot be read|indentation/, /./],
+		['brackets without end', '['.repeat(20_000), 1, /nested deeper/, /flat/],
 		['a tag for a variable', 'cache:\n  encryptionKey: !ENV KEY\n', 2, /a tag \('!'\)/, /\$\{NAME\}/],
 		['a tag for a secret', 'cache:\n  encryptionKey: !secret key\n', 2, /a tag/, /\$\{file:PATH\}/],
 		['a tag of a group', 'hostRules: !include {file: rules.yaml}\n', 1, /a tag/, /./],
@@ -160,6 +160,28 @@ hostRules:
 			[6, "a tag ('!') stands here that has no meaning in a configuration"],
 		]);
 		expect(JSON.stringify(problems)).not.toContain('hunter2');
+	});
+
+	test.each([
+		['some hundred brackets', `${'['.repeat(300)}${']'.repeat(300)}`],
+		['brackets', '['.repeat(50_000)],
+		['brackets before a variable', `${'['.repeat(50_000)}"\${X}`],
+		['closed brackets', `${'['.repeat(20_000)}${']'.repeat(20_000)}`],
+		['braces', '{a: '.repeat(10_000)],
+		['items', `${'- '.repeat(20_000)}x`],
+		['keys', `${'? '.repeat(20_000)}x`],
+		['indentation', Array.from({length: 1000}, (_, level) => `${' '.repeat(level)}a:`).join('\n')],
+	])('a text that is nested without end is refused before it is worked out: %s', async (_, text) => {
+		const started = process.cpuUsage().user;
+		const problems = await problemsInYaml(text);
+		expect(problems).toMatchObject([{message: 'the text is nested deeper than anybody writes'}]);
+		// The keys took minutes, and many brackets seconds.
+		expect(process.cpuUsage().user - started).toBeLessThan(1_000_000);
+	});
+
+	test('a text that is nested as deep as a configuration may be is read', async () => {
+		const text = `hostRules: []\nx: ${'['.repeat(99)}${']'.repeat(99)}\n`;
+		expect((await problemsInYaml(text)).map(({path}) => path)).toEqual(['x']);
 	});
 
 	test('aliases that unfold without end', async () => {

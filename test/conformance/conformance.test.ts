@@ -5,7 +5,9 @@ import {
 	type AuthRequest,
 	authStrategy,
 	type Conversation,
+	type CredentialAtHand,
 	defineStrategy,
+	type Identity,
 	inject,
 	StrategyOptions,
 } from '../../src/index.ts';
@@ -44,13 +46,13 @@ describe('the built-in strategies pass', () => {
 	});
 
 	test('none', async () => {
-		await expect(conformance(NoneStrategy)).resolves.toHaveLength(13);
+		await expect(conformance(NoneStrategy)).resolves.toHaveLength(14);
 	});
 
 	test('grid-certificate', async () => {
 		await expect(
 			conformance(GridCertificateStrategy, {options: {...mtlsServer.client}}),
-		).resolves.toHaveLength(13);
+		).resolves.toHaveLength(14);
 	});
 
 	test('sso-client-credentials', async () => {
@@ -58,7 +60,7 @@ describe('the built-in strategies pass', () => {
 		const passed = await conformance(SsoClientCredentialsStrategy, {
 			options: {clientId: 'client', clientSecret: 'canary-of-the-client', tokenEndpoint},
 		});
-		expect(passed).toHaveLength(13);
+		expect(passed).toHaveLength(14);
 		expect(tokenServer.issued).toBeGreaterThan(0);
 	});
 
@@ -71,19 +73,19 @@ describe('the built-in strategies pass', () => {
 			},
 			configuration: {tokenRequest: {retries: 0}},
 		});
-		expect(passed).toHaveLength(13);
+		expect(passed).toHaveLength(14);
 	});
 
 	test.each([{}, {preemptive: true}, {mutualAuthentication: 'optional'}])(
 		'kerberos-stub with %j',
 		async options => {
-			await expect(conformance(KerberosStubStrategy, {options})).resolves.toHaveLength(13);
+			await expect(conformance(KerberosStubStrategy, {options})).resolves.toHaveLength(14);
 		},
 	);
 });
 
 test('a strategy of a user passes, as a class and as a plain object', async () => {
-	await expect(conformance(ApiKeyStrategy, {options: {key: 'canary-key'}})).resolves.toHaveLength(13);
+	await expect(conformance(ApiKeyStrategy, {options: {key: 'canary-key'}})).resolves.toHaveLength(14);
 	const plain = defineStrategy({
 		name: 'plain-key',
 		options,
@@ -92,7 +94,7 @@ test('a strategy of a user passes, as a class and as a plain object', async () =
 			yield;
 		},
 	});
-	await expect(conformance(plain, {options: {key: 'canary-key'}})).resolves.toHaveLength(13);
+	await expect(conformance(plain, {options: {key: 'canary-key'}})).resolves.toHaveLength(14);
 });
 
 describe('a broken strategy fails, and the failure names the check', () => {
@@ -158,6 +160,35 @@ describe('a broken strategy fails, and the failure names the check', () => {
 			yield;
 		});
 		await expect(failure).rejects.toThrow(/two requests at once do not meet/);
+	});
+
+	test.each<[string, CredentialAtHand, RegExp]>([
+		['another value', {header: ['x-key', 'old']}, /another header than its first leg/],
+		['more than one header shows', {}, /another header than its first leg/],
+		['a certificate that is not shown', {header: ['x-key', 'new'], identity: {} as Identity}, /certificate/],
+	])('one that has at hand what it does not show: %s', async (_, atHand, message) => {
+		const strategy = defineStrategy({
+			name: 'broken',
+			async *authenticate(request) {
+				request.headers.set('x-key', 'new');
+				yield;
+			},
+		});
+		Object.assign(strategy.prototype, {atHand: () => atHand});
+		await expect(conformance(strategy)).rejects.toThrow(message);
+	});
+
+	test('one that has at hand what it shows, and looks at every answer', async () => {
+		const strategy = defineStrategy({
+			name: 'broken',
+			async *authenticate(request) {
+				request.headers.set('x-key', 'new');
+				yield;
+				yield;
+			},
+		});
+		Object.assign(strategy.prototype, {atHand: () => ({header: ['x-key', 'new']})});
+		await expect(conformance(strategy)).rejects.toThrow(/sends again after a 200/);
 	});
 
 	test('something that is no strategy', async () => {

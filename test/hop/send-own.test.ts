@@ -106,5 +106,5 @@ test('such a strategy passes the conformance kit', async () => {
 		},
 	});
 	const of = {strategy: 'static-token', options: {token: 'canary-of-the-token'}};
-	await expect(conformance(plain, {options: {login: `${server.url}/login`, of}})).resolves.toHaveLength(13);
+	await expect(conformance(plain, {options: {login: `${server.url}/login`, of}})).resolves.toHaveLength(14);
 });

@@ -327,7 +327,7 @@ describe('sent by', () => {
 			const options = {service: 's3', region: 'eu-west-3', ...keys, payload};
 			await expect(
 				conformance(AwsSigv4Strategy, {options, secrets: [keys.secretAccessKey]}),
-			).resolves.toHaveLength(13);
+			).resolves.toHaveLength(14);
 		}
 	});
 });

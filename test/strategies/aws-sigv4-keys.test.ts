@@ -237,7 +237,7 @@ test('passes the conformance kit with keys of a program', async () => {
 	const command = await script(`echo '${printed({})}'`);
 	const options = {service: 's3', ...region, credentials: {command}};
 	await expect(conformance(AwsSigv4Strategy, {options, secrets: ['canary-secret']})).resolves.toHaveLength(
-		13,
+		14,
 	);
 });
 

@@ -332,13 +332,13 @@ test('the conformance kit passes', async () => {
 	const text = await programs.printing('canary-token');
 	await expect(
 		conformance(CommandStrategy, {options: {command: text}, secrets: ['canary-token']}),
-	).resolves.toHaveLength(13);
+	).resolves.toHaveLength(14);
 	await writeFile(join(programs.folder, 'exec'), exec({token: 'canary-token'}));
 	const command = ['/bin/cat', join(programs.folder, 'exec')];
 	await expect(
 		conformance(CommandStrategy, {options: {command, format: 'exec-credential'}, secrets: ['canary-token']}),
-	).resolves.toHaveLength(13);
+	).resolves.toHaveLength(14);
 	await expect(conformance(CommandStrategy, {options: {command: ['/nonexistent']}})).resolves.toHaveLength(
-		13,
+		14,
 	);
 });

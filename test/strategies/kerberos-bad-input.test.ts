@@ -1,4 +1,5 @@
 /** What is no good from servers and on the disk, against the real libraries: typed errors, and a process that lives. */
+import {execFileSync} from 'node:child_process';
 import {chmod, copyFile, utimes} from 'node:fs/promises';
 import {join} from 'node:path';
 import fc from 'fast-check';
@@ -107,6 +108,28 @@ describeWith([mitKdc, apacheNegotiate], 'bad input for Kerberos', () => {
 			expect(error).toBeInstanceOf(CredentialUnavailableError);
 			expect(error.message).toContain(`The key table ${keytab} cannot be read (EACCES)`);
 		});
+
+		test.for(['keytab', 'credentialCache'] as const)(
+			'what is no regular file is not opened: %s',
+			async option => {
+				const pipe = join(realm.kdc.folder, `${library}-${option}-pipe`);
+				execFileSync('mkfifo', [pipe]);
+				for (const [path, kind] of [
+					[pipe, 'a named pipe'],
+					['/dev/zero', 'a device'],
+					[realm.kdc.folder, 'a folder'],
+				] as const) {
+					const gatepass = await realm.gatepassWith({library, [option]: path, timeout: 5000});
+					const started = performance.now();
+					const error = await failureOf(gatepass.got(realm.url('http', '/negotiate'), once));
+					expect(error).toBeInstanceOf(CredentialUnavailableError);
+					const name = option === 'keytab' ? 'key table' : 'credential cache';
+					expect(error.message).toContain(`The ${name} ${path} is not a file but ${kind}`);
+					// Whoever opens a pipe is left after the time limit of the rule alone.
+					expect(performance.now() - started).toBeLessThan(5000);
+				}
+			},
+		);
 
 		test('a ticket file that we may not read', async () => {
 			const credentialCache = await realm.kdc.ticket();

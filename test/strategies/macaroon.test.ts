@@ -132,7 +132,7 @@ describeWith(xrootd, 'Debian’s XRootD', () => {
 			options: {activities: ['DOWNLOAD'], of: of({...alice})},
 			configuration: {trust: [{match: storage.url, ca: authority.ca}]},
 		});
-		expect(passed).toHaveLength(13);
+		expect(passed).toHaveLength(14);
 	});
 });
 

@@ -174,7 +174,7 @@ describeWith(oidcAgent, 'Debian’s oidc-agent', () => {
 	test('the conformance kit passes', async () => {
 		await expect(
 			conformance(OidcAgentStrategy, {options: {account: 'wlcg'}, env: {OIDC_SOCK: agent.socket}}),
-		).resolves.toHaveLength(13);
+		).resolves.toHaveLength(14);
 	});
 });
 
@@ -238,7 +238,7 @@ describe('without an agent', () => {
 
 	test('the conformance kit passes', async () => {
 		await expect(conformance(OidcAgentStrategy, {options: {account: 'a'}, env: {}})).resolves.toHaveLength(
-			13,
+			14,
 		);
 	});
 });

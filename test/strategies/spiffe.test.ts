@@ -266,5 +266,5 @@ describe('as a trust store', () => {
 test('passes the conformance kit', async () => {
 	api.push({svids: [await domain.issue(id)]});
 	const settings = {options: {socket: api.address}};
-	await expect(conformance(SpiffeStrategy, settings)).resolves.toHaveLength(13);
+	await expect(conformance(SpiffeStrategy, settings)).resolves.toHaveLength(14);
 });

@@ -317,6 +317,6 @@ test('the conformance kit passes', async () => {
 			env: {CI: 'canary-assertion'},
 			secrets: ['canary-assertion'],
 		}),
-	).resolves.toHaveLength(13);
+	).resolves.toHaveLength(14);
 	await close();
 });

@@ -253,7 +253,7 @@ test('the conformance kit passes', async () => {
 				env: {A: 'canary-assertion'},
 				secrets: ['canary-assertion'],
 			}),
-		).resolves.toHaveLength(13);
+		).resolves.toHaveLength(14);
 	}
 	await close();
 });

@@ -45,7 +45,7 @@ describe('each form', () => {
 			{query: 'key', value: 'canary-value'},
 			{username: 'u', password: 'canary-word'},
 		]) {
-			await expect(conformance(StaticTokenStrategy, {options})).resolves.toHaveLength(13);
+			await expect(conformance(StaticTokenStrategy, {options})).resolves.toHaveLength(14);
 		}
 	});
 });

@@ -17,7 +17,7 @@ import type {Duplex} from 'node:stream';
 import {type ConnectionOptions, connect} from 'node:tls';
 import got, {type OptionsInit} from 'got';
 import {Agent as Dispatcher, request} from 'undici';
-import {afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test} from 'vitest';
+import {afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {type RecordingServer, startRecordingServer} from '../transports/recording-servers.ts';
@@ -379,6 +379,17 @@ test.each(Object.keys(weak))('a token endpoint gets no client secret: %s on the 
 		Object.assign(global, kept);
 	});
 	Object.assign(global, weak[name]?.());
+	await expectNoTokenRequest();
+});
+
+test('a token endpoint gets no client secret under NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
+	vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
+	onTestFinished(() => void vi.unstubAllEnvs());
+	await expectNoTokenRequest();
+});
+
+/** No token is asked for there, and so no client secret shown, with and without a trust store. */
+async function expectNoTokenRequest(): Promise<void> {
 	for (const trust of [[], [{match: impostor.origin, ca: right.ca, only: true}]]) {
 		await using gatepass = await createGatepass({
 			config: {
@@ -396,4 +407,4 @@ test.each(Object.keys(weak))('a token endpoint gets no client secret: %s on the 
 		});
 		await refused(gatepass.authorize(honest.origin));
 	}
-});
+}

@@ -1,5 +1,5 @@
 /** Revocation lists, signing policies and namespaces against a real server: who is believed, and how a refusal is told. */
-import {readFile, rename, writeFile} from 'node:fs/promises';
+import {readFile, rename, truncate, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {setTimeout as pause} from 'node:timers/promises';
 import {describe, expect, onTestFinished, test} from 'vitest';
@@ -112,6 +112,17 @@ describeWith(opensslServer, 'a CA folder', () => {
 				await folder.put(grid, 'r0', content);
 				await expectRefusal(await gatepassFor(folder.path), reason, /cannot be used/);
 			}
+		});
+
+		test('one of more than 64 MiB is not read', async () => {
+			const folder = await newFolder();
+			const file = await folder.put(grid, 'r0', await pki.list(grid));
+			await truncate(file, 64 * 1024 * 1024 + 1);
+			await expectRefusal(
+				await gatepassFor(folder.path),
+				file,
+				/has 67108865 bytes, and at most 67108864 are read/,
+			);
 		});
 
 		test('one for some certificates only: what it names is revoked, what it does not name is not known', async () => {

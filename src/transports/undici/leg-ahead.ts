@@ -1,7 +1,8 @@
 /**
  * The first leg of a hop, sent without a conversation: its strategy has the credential at hand. The caller's handler is
  * told what undici tells, by one object for both, for as long as the answer is none that the conversation wants to see.
- * Where it is one, an {@link Exchange} takes over, whose conversation begins with the leg that was sent.
+ * Where it is one, an {@link Exchange} takes over, whose conversation begins with the leg that was sent. That what is at
+ * hand is what a conversation shows on its first leg, the conformance kit checks for each strategy.
  */
 import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
