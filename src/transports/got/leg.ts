@@ -55,7 +55,9 @@ export interface LegAnswer extends Leg {
 /** Wait for it. An answered leg can still fail while its body is on its way; what counts is the answer. */
 export function untilAnswered(leg: ClientRequest, onAnswer: () => void): Promise<LegAnswer> {
 	return new Promise((resolve, reject) => {
+		let isAnswered = false;
 		leg.once('response', (message: IncomingMessage) => {
+			isAnswered = true;
 			onAnswer();
 			const received = receivedResponse(message);
 			resolve({
@@ -77,7 +79,10 @@ export function untilAnswered(leg: ClientRequest, onAnswer: () => void): Promise
 			});
 		});
 		leg.on('error', reject);
-		leg.once('close', () => reject(closedEarly()));
+		leg.once('close', () => {
+			// Every request is closed in the end, and to make an error is dear.
+			if (!isAnswered) reject(closedEarly());
+		});
 	});
 }
 
