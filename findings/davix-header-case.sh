@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# davix 0.8.4 (Debian 0.8.4-3) compares the names of headers to the letter where it works with libcurl
+# davix, version 0.8.4 (Debian 0.8.4-3) compares the names of headers to the letter where it works with libcurl
 # (DAVIX_USE_LIBCURL=1; src/curl), though they mean the same in any case (RFC 9110 section 5.1), and all servers that
 # speak HTTP/2, as libcurl asks for, send them in lower case, and many others do. A file whose length is in
 # "content-length" is empty then: xrdcp 5.5.3 copies nothing of it and ends with 0. With its other backend (neon) it

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# davix 0.8.4 (Debian 0.8.4-3): where its tools work with libcurl (DAVIX_USE_LIBCURL=1), which they need to use an HTTP
+# davix, version 0.8.4 (Debian 0.8.4-3): where its tools work with libcurl (DAVIX_USE_LIBCURL=1), which they need to use an HTTP
 # proxy, they want a client certificate before they send anything, over http:// as well: the callback of the tools is
 # called for each request and fails without one ("Failed to load certificate"). With neon, the default, it is called
 # only when a server asks for a certificate. Any certificate will do (--cert, or -P grid with X509_USER_CERT).

@@ -41,8 +41,6 @@ const presetSchema = z.strictObject({
 
 /** What `preset.yaml` says. */
 export type Preset = z.output<typeof presetSchema>;
-/** The default options of one strategy. */
-export type StrategyDefaults = z.output<typeof defaultsSchema>;
 
 /**
  * Read the preset of a bundle; one without the file brings only certificates.

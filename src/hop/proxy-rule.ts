@@ -4,7 +4,7 @@
  */
 import type {AuthResponse} from '../strategy/index.ts';
 import type {ProxyAnswer} from '../tls/way-out.ts';
-import {HopRequest, type ProxyRule} from './request.ts';
+import {HopRequest, type ProxyRule, type Route} from './request.ts';
 import {type Leg, runHop} from './run.ts';
 
 /** What is asked of the proxy. */
@@ -35,6 +35,20 @@ export async function converseWithProxy<Answer extends ProxyAnswer>(
 		},
 	});
 	return answer;
+}
+
+/** The same for a leg that carries the proof in a header of its own. `send` sends the request as it then is. */
+export function sendThroughProxy<Answer extends ProxyAnswer>(
+	{proxy, rule}: NonNullable<ReturnType<Route['proxyRuleFor']>>,
+	{method, replayable, headers}: HopRequest,
+	send: () => Promise<Answer>,
+): Promise<Answer> {
+	return converseWithProxy(rule, {url: proxy.url, method, replayable}, authorization => {
+		// A ticket of the leg before is good for nothing.
+		if (authorization === undefined) headers.delete('proxy-authorization');
+		else headers.set('proxy-authorization', authorization);
+		return send();
+	});
 }
 
 /** The answer as the server that the proxy is would give it (RFC 9110 section 11.7). */

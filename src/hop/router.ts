@@ -17,7 +17,7 @@ import {RotatingStrategy} from './rotating-strategy.ts';
 
 /** More origins than a person reads about. */
 const mostTold = 1000;
-/** So many origins are known by their one route; a service that speaks to more begins anew. */
+/** So many origins are known by their one route; a service that speaks to more begins again. */
 const mostOrigins = 1000;
 
 /** A rule with the strategy that serves it. */

@@ -19,7 +19,6 @@ const curves = {
 	secp521r1: {namedCurve: 'P-521', hash: 'SHA-512'},
 } as const;
 export type EllipticCurve = keyof typeof curves;
-export const ellipticCurves = Object.keys(curves) as readonly EllipticCurve[];
 
 /** A new key with the request for its certificate, both in PEM. The key is a secret. */
 export interface KeyAndRequest {

@@ -86,4 +86,3 @@ export const sigv4Options = z
 	});
 
 export type Sigv4Options = z.output<typeof sigv4Options>;
-export type CredentialsOptions = NonNullable<Sigv4Options['credentials']>;

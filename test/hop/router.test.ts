@@ -45,7 +45,7 @@ test('what was chosen for one path, method or trust store of an origin is not fo
 	});
 	onTestFinished(() => gatepass.close());
 	const ask = (url: string, method: 'GET' | 'PUT' = 'GET') => gatepass.got(url, {method}).text();
-	// Twice, as the second time nothing is decided anew that need not be.
+	// Twice, as the second time nothing is decided again that need not be.
 	for (let time = 0; time < 2; time += 1) {
 		expect(await ask(server.url)).toBe('Bearer for-all');
 		expect(await ask(`${server.url}/path`)).toBe('Bearer for-the-path');

@@ -117,7 +117,7 @@ describe.each(Object.entries(senders))('over %s', (name, send) => {
 		expect(lengths).toEqual([length]);
 	});
 
-	test('each leg is encoded anew, from the beginning', async () => {
+	test('each leg is encoded again, from the beginning', async () => {
 		statuses = [401];
 		await send(await open(), text);
 		expect(bodies()).toEqual([`1:${text.toUpperCase()}`, `2:${text.toUpperCase()}`]);

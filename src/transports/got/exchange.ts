@@ -8,7 +8,7 @@
 import {once} from 'node:events';
 import type {ClientRequest, Agent as HttpAgent, IncomingMessage, RequestOptions} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
-import {converseWithProxy} from '../../hop/proxy-rule.ts';
+import {sendThroughProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
@@ -138,14 +138,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		const isDirect = this.#plainAgent !== undefined || request.proxy !== undefined;
 		const through = isDirect ? undefined : this.#route.proxyRuleFor(this.#url);
 		if (through === undefined) return this.#sendOnce(request);
-		const {method, replayable} = request;
-		const asked = {url: through.proxy.url, method, replayable};
-		return converseWithProxy(through.rule, asked, authorization => {
-			// A ticket of the leg before is good for nothing.
-			if (authorization === undefined) request.headers.delete('proxy-authorization');
-			else request.headers.set('proxy-authorization', authorization);
-			return this.#sendOnce(request);
-		});
+		return sendThroughProxy(through, request, () => this.#sendOnce(request));
 	}
 
 	async #sendOnce(request: HopRequest): Promise<LegAnswer> {

@@ -5,7 +5,7 @@
 import type {IncomingHttpHeaders} from 'node:http';
 import {setImmediate as immediate} from 'node:timers/promises';
 import type {Dispatcher} from 'undici';
-import {converseWithProxy} from '../../hop/proxy-rule.ts';
+import {sendThroughProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
@@ -107,14 +107,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	send(request: HopRequest): Promise<HeldLeg> {
 		const through = this.#proxyRuleFor(request);
 		if (through === undefined) return this.#sendOnce(request);
-		const {method, replayable} = request;
-		const asked = {url: through.proxy.url, method, replayable};
-		return converseWithProxy(through.rule, asked, authorization => {
-			// A ticket of the leg before is good for nothing.
-			if (authorization === undefined) request.headers.delete('proxy-authorization');
-			else request.headers.set('proxy-authorization', authorization);
-			return this.#sendOnce(request);
-		});
+		return sendThroughProxy(through, request, () => this.#sendOnce(request));
 	}
 
 	#proxyRuleFor(request: HopRequest): ReturnType<Route['proxyRuleFor']> {
