@@ -173,15 +173,15 @@ describe('a proxy that is used much', () => {
 				`${place.origin}/s/large?size=${gibibyte}`,
 			]),
 		);
-		await vi.waitFor(() =>
-			expect(
-				server.requests.filter(({url, destroyed}) => url?.startsWith('/large') && !destroyed).length,
-			).toBeGreaterThanOrEqual(5),
-		);
+		await expect
+			.poll(
+				() => server.requests.filter(({url, destroyed}) => url?.startsWith('/large') && !destroyed).length,
+			)
+			.toBeGreaterThanOrEqual(5);
 		const open = server.requests.filter(({url, socket}) => url?.startsWith('/large') && !socket.destroyed);
 		for (const client of clients) client.kill('SIGKILL');
 		// The server learns of it.
-		await vi.waitFor(() => expect(open.every(({socket}) => socket.destroyed)).toBe(true), {timeout: 10_000});
+		await expect.poll(() => open.every(({socket}) => socket.destroyed)).toBe(true);
 		expect((await ask('/s/')).statusCode).toBe(200);
 	});
 
@@ -189,7 +189,7 @@ describe('a proxy that is used much', () => {
 		const {host} = place;
 		const waiting = ask(`/s/large?size=${gibibyte}`);
 		waiting.catch(() => {});
-		await vi.waitFor(() => expect(server.requests.at(-1)?.url).toContain('/large'));
+		await expect.poll(() => server.requests.at(-1)?.url).toContain('/large');
 		child.kill('SIGKILL');
 		await expect(waiting).rejects.toThrow();
 		await start(host);

@@ -175,15 +175,14 @@ describeWith([mitKdc, apacheNegotiate, k5start], 'a ticket file that k5start rep
 			const {headers} = await gatepass.got(url('http', '/negotiate'), {retry: {limit: 0}});
 			return String(headers['x-remote-user']).replace(`@${kdc.realm}`, '');
 		};
-		let requests = 0;
 		for (const principal of ['robot', 'alice', 'robot', 'alice'] as const) {
 			let isWritten = false;
 			const writing = replace(principal).finally(() => {
 				isWritten = true;
 			});
 			while (!isWritten) {
-				expect(['alice', 'robot']).toContain(await userOf());
-				requests += 1;
+				const users = await Promise.all(Array.from({length: 5}, userOf));
+				for (const user of users) expect(['alice', 'robot']).toContain(user);
 			}
 			await writing;
 			expect(await userOf()).toBe(principal);
@@ -191,7 +190,6 @@ describeWith([mitKdc, apacheNegotiate, k5start], 'a ticket file that k5start rep
 			await pause(150);
 			expect(await userOf()).toBe(principal);
 		}
-		expect(requests).toBeGreaterThan(4);
 	});
 });
 

@@ -245,7 +245,7 @@ describe('broken off', () => {
 			}
 		};
 		await expect(send({signal: controller.signal})).rejects.toThrow('enough');
-		await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce());
+		await expect.poll(() => ended).toHaveBeenCalledOnce();
 		expect(shown).toEqual(['at hand']);
 	});
 
