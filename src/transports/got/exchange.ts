@@ -76,8 +76,6 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	readonly #plainAgent: HttpAgent | undefined;
 	#early: EarlyLeg | undefined;
 	#standIn: StandInRequest | undefined;
-	/** Ends the wait for an answer, once got has given the request up. */
-	readonly #givenUp = Promise.withResolvers<never>();
 	/** The answer that the conversation decides on. */
 	#inHand: LegAnswer | undefined;
 	#request: HopRequest | undefined;
@@ -104,7 +102,6 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		const {audience} = route.events;
 		const isHeard = audience['gatepass:request'].hasSubscribers || audience['gatepass:leg'].hasSubscribers;
 		this.#report = isHeard ? reportHop(route, url, native.method ?? 'GET') : undefined;
-		this.#givenUp.promise.catch(() => {});
 		const isPlain =
 			send === sendByNode && saysNothingOfConnection(native) && route.ofOrigin?.proxy === undefined;
 		this.#plainAgent = isPlain ? route.ofOrigin?.plainAgent : undefined;
@@ -142,58 +139,62 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	}
 
 	async #sendOnce(request: HopRequest): Promise<LegAnswer> {
-		if (this.#standIn?.isOver === true) return this.#givenUp.promise;
+		this.#standIn?.throwIfOver();
 		this.#context.signal?.throwIfAborted();
 		this.#report?.beginLeg();
 		this.#standIn?.letGoOfFirst();
-		const unwanted = this.#inHand?.message;
-		if (this.#options.cookieJar !== undefined && this.#inHand?.received.isWithheld === false) {
-			await keepCookies(this.#options, unwanted?.headers['set-cookie'], this.#url, request);
+		const unwanted = this.#inHand;
+		if (this.#options.cookieJar !== undefined && unwanted?.isWithheld === false) {
+			await keepCookies(this.#options, unwanted.message.headers['set-cookie'], this.#url, request);
 		}
-		const leg = await (this.#early?.isOpen === true ? this.#early.complete(request) : this.#makeLeg(request));
-		if (this.#standIn === undefined) {
-			if (typeof leg.setHeader !== 'function') {
-				this.#open(leg);
-				throw answeredElsewhere;
-			}
-			this.#standIn = new StandInRequest(leg, {
-				explain: error => explainTlsFailure(error, this.#route.trust, this.#context.shown, this.#url),
-				signal: this.#context.signal,
-				body: this.#bytes ?? this.#options.body,
-				encoder: request.encoder,
-				onGivenUp: this.#givenUp.reject,
-				isReplayable: () => request.replayable && this.#early === undefined,
-			});
-			this.#open(this.#standIn);
-		} else if (this.#standIn.isOver) {
-			leg.on('error', () => {});
-			leg.destroy();
-			return this.#givenUp.promise;
-		} else {
-			this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
-		}
-		const answer = await this.#untilAnswered(this.#standIn, request);
+		const made = this.#early?.isOpen === true ? this.#early.complete(request) : this.#makeLeg(request);
+		const leg = made instanceof Promise ? await made : made;
+		if (this.#standIn === undefined) this.#handOver(leg, request);
+		else this.#sendInPlace(leg, request);
+		const answer = await this.#untilAnswered(this.#standIn as StandInRequest, request);
 		this.#report?.endLeg(answer.message.statusCode ?? 0);
 		// Nobody has read it to its end meanwhile, so nobody will.
-		if (unwanted?.complete === false) unwanted.destroy();
+		if (unwanted?.message.complete === false) unwanted.message.destroy();
 		this.#inHand = answer;
 		return answer;
+	}
+
+	/** Let got write the first leg. */
+	#handOver(leg: ClientRequest, request: HopRequest): void {
+		if (typeof leg.setHeader !== 'function') {
+			this.#open(leg);
+			throw answeredElsewhere;
+		}
+		this.#standIn = new StandInRequest(leg, {
+			explain: error => explainTlsFailure(error, this.#route.trust, this.#context.shown, this.#url),
+			signal: this.#context.signal,
+			body: this.#bytes ?? this.#options.body,
+			encoder: request.encoder,
+			isReplayable: () => request.replayable && this.#early === undefined,
+		});
+		this.#open(this.#standIn);
+	}
+
+	/** Send another leg, with the body from its beginning. */
+	#sendInPlace(leg: ClientRequest, request: HopRequest): void {
+		try {
+			this.#standIn?.throwIfOver();
+		} catch (error) {
+			leg.on('error', () => {});
+			leg.destroy();
+			throw error;
+		}
+		this.#standIn?.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 	}
 
 	/** The answer to the leg that is under way. One that has reached nobody is sent again. */
 	async #untilAnswered(standIn: StandInRequest, request: HopRequest): Promise<LegAnswer> {
 		for (let resends = 0; ; resends += 1) {
 			try {
-				return await Promise.race([standIn.answer(), this.#givenUp.promise]);
+				return await standIn.answer();
 			} catch (error) {
 				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
-				const leg = await this.#makeLeg(request);
-				if (standIn.isOver) {
-					leg.on('error', () => {});
-					leg.destroy();
-					return this.#givenUp.promise;
-				}
-				standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
+				this.#sendInPlace(await this.#makeLeg(request), request);
 			}
 		}
 	}

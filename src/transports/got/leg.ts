@@ -47,78 +47,51 @@ export function addChanges(leg: ClientRequest, {headers, target, addsQuery}: Hop
 	return leg;
 }
 
-export interface LegAnswer extends Leg {
+/** The answer to one leg. An answered leg can still fail while its body is on its way; what counts is the answer. */
+export class LegAnswer implements Leg {
 	readonly message: IncomingMessage;
-	readonly received: Received;
-}
-
-/** Wait for it. An answered leg can still fail while its body is on its way; what counts is the answer. */
-export function untilAnswered(leg: ClientRequest, onAnswer: () => void): Promise<LegAnswer> {
-	return new Promise((resolve, reject) => {
-		let isAnswered = false;
-		leg.once('response', (message: IncomingMessage) => {
-			isAnswered = true;
-			onAnswer();
-			const received = receivedResponse(message);
-			resolve({
-				response: received.response,
-				message,
-				received,
-				async readBody(most) {
-					// Few strategies look into answers.
-					const {readAhead} = await import('../../http/read-ahead.ts');
-					const {content, bytes} = await readAhead(message, most);
-					received.content = content;
-					return bytes;
-				},
-				discard() {
-					message.on('error', () => {});
-					if (received.content === message) message.resume();
-					else received.content.destroy();
-				},
-			});
-		});
-		leg.on('error', reject);
-		leg.once('close', () => {
-			// Every request is closed in the end, and to make an error is dear.
-			if (!isAnswered) reject(closedEarly());
-		});
-	});
-}
-
-function closedEarly(): Error {
-	return Object.assign(new Error('socket hang up'), {code: 'ECONNRESET'});
-}
-
-export interface Received {
 	readonly response: AuthResponse;
-	/** Whether the strategy does not believe it. */
-	readonly isWithheld: boolean;
 	/** The message, or what has its place once its body was read. */
 	content: IncomingMessage;
-	/** What the caller gets: the content, unless the strategy withheld it. */
-	deliver(): IncomingMessage;
-}
+	/** The headers that are left of an answer that the strategy does not believe. */
+	#kept: readonly string[] | undefined;
 
-export function receivedResponse(message: IncomingMessage): Received {
-	let kept: readonly string[] | undefined;
-	return {
-		content: message,
-		response: {
+	constructor(message: IncomingMessage) {
+		this.message = message;
+		this.content = message;
+		this.response = {
 			status: message.statusCode ?? 0,
 			headers: message.headers,
 			body: undefined,
-			withhold(keepHeaders) {
-				kept = keepHeaders;
+			withhold: keepHeaders => {
+				this.#kept = keepHeaders;
 			},
-		},
-		get isWithheld() {
-			return kept !== undefined;
-		},
-		deliver() {
-			return kept === undefined ? this.content : withoutContent(message, kept);
-		},
-	};
+		};
+	}
+
+	/** Whether the strategy does not believe it. */
+	get isWithheld(): boolean {
+		return this.#kept !== undefined;
+	}
+
+	async readBody(most: number): Promise<Uint8Array | undefined> {
+		// Few strategies look into answers.
+		const {readAhead} = await import('../../http/read-ahead.ts');
+		const {content, bytes} = await readAhead(this.message, most);
+		this.content = content;
+		return bytes;
+	}
+
+	discard(): void {
+		this.message.on('error', () => {});
+		if (this.content === this.message) this.message.resume();
+		else this.content.destroy();
+	}
+
+	/** What the caller gets: the content, unless the strategy withheld it. */
+	deliver(): IncomingMessage {
+		return this.#kept === undefined ? this.content : withoutContent(this.message, this.#kept);
+	}
 }
 
 /** The same status with only some headers and no body. The body is drained, so that the connection can be used again. */

@@ -16,7 +16,7 @@ import {refusalBehind} from '../../tls/rejections.ts';
 import {scrubRequest} from '../../tls/requests-apart.ts';
 import {chunksOf} from '../body-bytes.ts';
 import {isIterable} from '../reopenable-body.ts';
-import {type LegAnswer, untilAnswered} from './leg.ts';
+import {LegAnswer} from './leg.ts';
 import {encodingEntry, upload} from './upload.ts';
 
 type Callback = (error?: Error | null) => void;
@@ -33,8 +33,6 @@ export interface StandInSettings {
 	readonly body: unknown;
 	/** What makes of it what is sent on the first leg. */
 	readonly encoder: BodyEncoder | undefined;
-	/** Nobody waits for an answer any more: got gave the request up. */
-	readonly onGivenUp: (reason: Error) => void;
 	/** Whether a leg that has reached nobody can be sent again. */
 	readonly isReplayable: () => boolean;
 }
@@ -56,6 +54,10 @@ export class StandInRequest extends EventEmitter {
 	/** got has let go of the first leg, because it sees that it is answered. */
 	#isReleased = false;
 	#isOver = false;
+	/** Who waits for the answer to the leg that is under way. */
+	#awaited: PromiseWithResolvers<LegAnswer> | undefined;
+	/** Why got gave the request up, once it did. */
+	#givenUp: Error | undefined;
 	/** Writes that Node has not told of: it forgets those that a request still has when it is destroyed. */
 	readonly #pending = new Set<Callback>();
 
@@ -70,18 +72,16 @@ export class StandInRequest extends EventEmitter {
 		this.#entry = encoder === undefined ? first : encodingEntry(encoder, first);
 		this.#entry.on('drain', () => void this.emit('drain'));
 		this.#watch(first);
-		first.once('close', () => {
-			for (const callback of [...this.#pending]) callback();
-		});
 	}
 
-	/** The answer to the leg that is under way. */
+	/**
+	 * The answer to the leg that is under way: to be asked for once, as soon as the leg is there. Fails where the leg
+	 * does, and where got gives the request up.
+	 */
 	answer(): Promise<LegAnswer> {
-		const leg = this.#current;
-		return untilAnswered(leg, () => {
-			if (leg === this.#first) this.#isAnswered = true;
-			scrubRequest(leg);
-		});
+		this.#awaited = Promise.withResolvers();
+		if (this.#givenUp !== undefined) this.#awaited.reject(this.#givenUp);
+		return this.#awaited.promise;
 	}
 
 	/** Whether the leg that is under way, and failed so, has reached nobody, and another one may take its place. */
@@ -114,12 +114,14 @@ export class StandInRequest extends EventEmitter {
 		if (this.#isReleased || isUploading) this.#first.destroy();
 	}
 
-	get isOver(): boolean {
-		return this.#isOver;
+	/** @throws {Error} once got has given the request up: nothing more is sent. */
+	throwIfOver(): void {
+		if (this.#isOver) throw this.#givenUp ?? closedEarly();
 	}
 
 	/** The answer that is accepted: got may see it. */
-	deliver({message, received}: LegAnswer): void {
+	deliver(answer: LegAnswer): void {
+		const {message, content} = answer;
 		// Its end came while the conversation was still deciding; got would wait for it for ever.
 		if (message.destroyed && !message.complete) {
 			this.fail(cutOff());
@@ -127,10 +129,10 @@ export class StandInRequest extends EventEmitter {
 		}
 		this.#isOver = true;
 		if (this.#isReleased && this.#current === this.#first) {
-			received.content.once('close', () => this.#first.destroy());
+			content.once('close', () => this.#first.destroy());
 		}
-		received.content.once('close', () => this.emit('close'));
-		const response = received.deliver();
+		content.once('close', () => this.emit('close'));
+		const response = answer.deliver();
 		this.res = response;
 		this.emit('response', response);
 	}
@@ -208,7 +210,8 @@ export class StandInRequest extends EventEmitter {
 			if (this.#current !== this.#first) this.#first.destroy();
 		} else {
 			this.#end(error);
-			this.#settings.onGivenUp(error ?? new Error('The request was given up'));
+			this.#givenUp = error ?? new Error('The request was given up');
+			this.#settle()?.reject(this.#givenUp);
 			if (error !== undefined) this.emit('error', error);
 			this.emit('close');
 		}
@@ -227,8 +230,26 @@ export class StandInRequest extends EventEmitter {
 
 	#watch(leg: ClientRequest): void {
 		leg.on('timeout', () => void this.emit('timeout'));
+		leg.once('response', message => {
+			if (leg === this.#first) this.#isAnswered = true;
+			scrubRequest(leg);
+			if (leg === this.#current) this.#settle()?.resolve(new LegAnswer(message));
+		});
 		// Whoever waits for the answer is told, and what comes later is no news.
-		leg.on('error', () => {});
+		leg.on('error', error => {
+			if (leg === this.#current) this.#settle()?.reject(error);
+		});
+		leg.once('close', () => {
+			if (leg === this.#first) for (const callback of [...this.#pending]) callback();
+			if (leg === this.#current) this.#settle()?.reject(closedEarly());
+		});
+	}
+
+	/** Whoever waits for the answer, who hears of one outcome only. */
+	#settle(): PromiseWithResolvers<LegAnswer> | undefined {
+		const awaited = this.#awaited;
+		this.#awaited = undefined;
+		return awaited;
 	}
 
 	#end(error?: Error): void {
@@ -238,6 +259,10 @@ export class StandInRequest extends EventEmitter {
 			scrubRequest(leg);
 		}
 	}
+}
+
+function closedEarly(): Error {
+	return Object.assign(new Error('socket hang up'), {code: 'ECONNRESET'});
 }
 
 function cutOff(): Error {
