@@ -10,6 +10,7 @@ import type {
 	AuthStrategy,
 	BodyEncoder,
 	Connection,
+	CredentialAtHand,
 	HopProxy,
 	Identity,
 	RuleInfo,
@@ -209,6 +210,23 @@ export class HopRequest implements AuthRequest {
 	/** Whether the strategy added query parameters. */
 	get addsQuery(): boolean {
 		return this.#copy !== undefined && this.#copy.search !== this.#original.search;
+	}
+
+	/** Whether this is all that the strategy wants of the leg. */
+	showsOnly({header: [name, value] = ['', ''], identity}: CredentialAtHand): boolean {
+		const {changed} = this.headers;
+		const isHeader =
+			name === ''
+				? changed.length === 0
+				: changed.every(one => one.toLowerCase() === name) && this.headers.get(name) === value;
+		return (
+			isHeader &&
+			this.identity === identity &&
+			this.connectionOwner === undefined &&
+			this.proxy === undefined &&
+			this.encoder === undefined &&
+			!this.addsQuery
+		);
 	}
 
 	/** By what is shown, not by who is meant: what a server makes of it, nobody else knows. */

@@ -88,8 +88,7 @@ export class PersistentTokenCache implements TokenCache {
 		if (kept !== undefined) {
 			kept.isUsed = true;
 			const entry = kept.value;
-			const sinceLook = Date.now() - entry.lookedAt;
-			if ((sinceLook >= 0 && sinceLook < entry.sureFor) || this.#isUsable(key, issue, entry)) {
+			if (isSure(entry) || this.#isUsable(key, issue, entry)) {
 				if (this.#events.audience['gatepass:token:hit'].hasSubscribers)
 					this.#events.publish('gatepass:token:hit', {key, from: 'memory'});
 				return entry.ready;
@@ -99,10 +98,16 @@ export class PersistentTokenCache implements TokenCache {
 	}
 
 	atHand(key: string): Token | undefined {
-		const entry = this.#memory.get(key);
-		if (entry === undefined || this.#events.audience['gatepass:token:hit'].hasSubscribers) return undefined;
-		const now = steadyNow();
-		return now < entry.usableUntil && now < entry.renewAfter ? entry.token : undefined;
+		const kept = this.#remembered.get(key);
+		if (kept === undefined || this.#events.audience['gatepass:token:hit'].hasSubscribers) return undefined;
+		kept.isUsed = true;
+		const entry = kept.value;
+		if (!isSure(entry)) {
+			const now = steadyNow();
+			if (now >= entry.usableUntil || now >= entry.renewAfter) return undefined;
+			noteLook(entry, now);
+		}
+		return entry.token;
 	}
 
 	async peek(key: string): Promise<Token | undefined> {
@@ -162,8 +167,7 @@ export class PersistentTokenCache implements TokenCache {
 		const now = steadyNow();
 		if (now >= entry.usableUntil) return false;
 		if (now >= entry.renewAfter) this.#renew(key, issue, entry, now);
-		entry.lookedAt = Date.now();
-		entry.sureFor = Math.min(longestSureness, entry.renewAfter - now);
+		noteLook(entry, now);
 		return true;
 	}
 
@@ -287,4 +291,15 @@ export class PersistentTokenCache implements TokenCache {
 	#publish<Name extends EventName>(name: Name, payload: EventPayloads[Name]): void {
 		if (this.#events.audience[name].hasSubscribers) this.#events.publish(name, payload);
 	}
+}
+
+/** Whether it was held against the steady clock a moment ago. */
+function isSure({lookedAt, sureFor}: RememberedToken): boolean {
+	const sinceLook = Date.now() - lookedAt;
+	return sinceLook >= 0 && sinceLook < sureFor;
+}
+
+function noteLook(entry: RememberedToken, now: number): void {
+	entry.lookedAt = Date.now();
+	entry.sureFor = Math.min(longestSureness, entry.renewAfter - now);
 }

@@ -11,8 +11,8 @@ import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promis
 import {sendThroughProxy} from '../../hop/proxy-rule.ts';
 import {type HopReport, reportHop} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
-import {runHop, type Transport} from '../../hop/run.ts';
-import type {Connection, RuleInfo} from '../../strategy/index.ts';
+import {credentialAtHand, type LoopRule, runHop, type Transport, wantsConversation} from '../../hop/run.ts';
+import type {Connection, CredentialAtHand, RuleInfo} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {mostResends} from '../../tls/idle-connections.ts';
 import {detachWhenDone} from '../../tls/requests-apart.ts';
@@ -45,9 +45,7 @@ export function exchange(
 		}
 	}
 	const hop = new GotHop(route, context, url, native, options, send);
-	if (rule === undefined)
-		void hop.deliver(hop.send(new HopRequest(url, native.method ?? 'GET', {}, context)));
-	else void hop.deliver(runHop(rule, hop.request(rule.info), hop));
+	void hop.deliver(hop.answer());
 	return hop.opened as Promise<ClientRequest>;
 }
 
@@ -79,6 +77,8 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	/** The answer that the conversation decides on. */
 	#inHand: LegAnswer | undefined;
 	#request: HopRequest | undefined;
+	/** What was shown on a leg that was sent before the conversation, whose first leg it is to be. */
+	#ahead: CredentialAtHand | undefined;
 
 	constructor(
 		route: Route,
@@ -107,8 +107,32 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#plainAgent = isPlain ? route.ofOrigin?.plainAgent : undefined;
 	}
 
+	/** The answer that the caller is to have. */
+	answer(): Promise<LegAnswer> {
+		const {rule, events} = this.#route;
+		const method = this.#native.method ?? 'GET';
+		if (rule === undefined) return this.send(new HopRequest(this.#url, method, {}, this.#context));
+		const {fresh, tenant, replayable} = this.#context;
+		const credential = replayable ? credentialAtHand(rule, events, {fresh, method, tenant}) : undefined;
+		return credential === undefined
+			? runHop(rule, this.#makeRequest(rule.info), this)
+			: this.#sendAhead(rule, credential);
+	}
+
+	/** Send the first leg before its conversation, which begins only with a refusal. */
+	async #sendAhead(rule: LoopRule, credential: CredentialAtHand): Promise<LegAnswer> {
+		const request = this.#makeRequest(rule.info);
+		const {header, identity} = credential;
+		if (header !== undefined) request.headers.set(...header);
+		request.identity = identity;
+		const answer = await this.send(request);
+		if (!wantsConversation(answer.message.statusCode)) return answer;
+		this.#ahead = credential;
+		return runHop(rule, this.#makeRequest(rule.info), this);
+	}
+
 	/** The request as the strategy sees it. */
-	request(info: RuleInfo): HopRequest {
+	#makeRequest(info: RuleInfo): HopRequest {
 		const context = this.#context;
 		// A function of the caller's is shown the whole request, so nothing can be made of it before.
 		if (context.sender !== 'caller') {
@@ -131,6 +155,13 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 
 	/** One leg to the server; it may take several to the proxy in between. */
 	send(request: HopRequest): Promise<LegAnswer> {
+		const ahead = this.#ahead;
+		this.#ahead = undefined;
+		if (ahead !== undefined && this.#inHand !== undefined) {
+			if (request.showsOnly(ahead)) return Promise.resolve(this.#inHand);
+			// What is at hand now is another one by now.
+			this.#inHand.discard();
+		}
 		// What is sent plainly goes through no proxy.
 		const isDirect = this.#plainAgent !== undefined || request.proxy !== undefined;
 		const through = isDirect ? undefined : this.#route.proxyRuleFor(this.#url);

@@ -4,6 +4,7 @@
  */
 import type {Dispatcher} from 'undici';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';
+import {credentialAtHand} from '../../hop/run.ts';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import type {ProxyServer} from '../../tls/way-out.ts';
 import {checkSetting, type GatepassContext} from '../request-setting.ts';
@@ -100,7 +101,7 @@ class Authentication {
 			fresh: setting !== false && setting.fresh === true,
 			tenant: setting === false ? undefined : setting.tenant,
 		};
-		const credential = credentialAtHand(settings);
+		const credential = shownAhead(settings);
 		if (credential !== undefined) new LegAhead(settings, credential).begin();
 		else new Exchange(settings).begin();
 		return true;
@@ -151,14 +152,13 @@ function optionsFor(given: Options, isLegacy: boolean): Options {
 }
 
 /** What the first leg is to show, where that is known at once and nothing stands in between. */
-function credentialAtHand(settings: ExchangeSettings): CredentialAtHand | undefined {
-	const {route, target, tenant, connections} = settings;
-	const {strategy, info} = route.rule;
-	if (strategy.atHand === undefined || !maySendAhead(settings)) return undefined;
+function shownAhead(settings: ExchangeSettings): CredentialAtHand | undefined {
+	const {route, target, fresh, tenant, connections} = settings;
+	if (route.rule.strategy.atHand === undefined || !maySendAhead(settings)) return undefined;
 	if (target.protocol === 'http:' && connections.proxyFor(route, target, nothingWanted) !== undefined) {
 		return undefined;
 	}
-	return strategy.atHand({method: target.method, tenant: tenant ?? info.tenant});
+	return credentialAtHand(route.rule, route.events, {fresh, method: target.method, tenant});
 }
 
 /** RFC 9112 section 3.2.2: a proxy is asked for the whole URL. */

@@ -121,7 +121,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		if (this.#isOver) return Promise.reject(this.#reason);
 		const before = this.#leg;
 		if (before !== undefined && this.#ahead !== undefined) {
-			const isSame = showsOnly(request, this.#ahead);
+			const isSame = request.showsOnly(this.#ahead);
 			this.#ahead = undefined;
 			if (isSame) return before.answered;
 			// What is at hand now is another one by now.
@@ -364,24 +364,4 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		this.#isPaused = false;
 		if (this.#answer !== undefined) this.#leg?.flow(() => this.#isPaused);
 	}
-}
-
-/** Whether all that the strategy has said about a request is what stands in a credential. */
-function showsOnly(
-	{headers, identity, connectionOwner, proxy, addsQuery, encoder}: HopRequest,
-	credential: CredentialAtHand,
-): boolean {
-	const [name, value] = credential.header ?? [];
-	const isHeader =
-		name === undefined
-			? headers.changed.length === 0
-			: headers.changed.every(changed => changed.toLowerCase() === name) && headers.get(name) === value;
-	return (
-		isHeader &&
-		identity === credential.identity &&
-		connectionOwner === undefined &&
-		proxy === undefined &&
-		encoder === undefined &&
-		!addsQuery
-	);
 }

@@ -6,6 +6,7 @@
  */
 import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
+import {wantsConversation} from '../../hop/run.ts';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {mostResends} from '../../tls/idle-connections.ts';
@@ -18,28 +19,14 @@ import {reachedNobody} from './stale-reads.ts';
 type Controller = Dispatcher.DispatchController;
 type Handler = Dispatcher.DispatchHandler;
 
-/** The answer that a conversation wants to see. */
-const unauthorized = 401;
-
 /** In the place of the settings once all is over: a stream that outlives its request is not to keep them. */
 const over: Partial<ExchangeSettings> = {};
 
-/** Whether a request may be sent so: a body that is in memory, and nothing that somebody would have to be told or asked. */
-export function maySendAhead({
-	fresh,
-	options,
-	route,
-}: Pick<ExchangeSettings, 'fresh' | 'options' | 'route'>): boolean {
-	const {body, upgrade} = options;
-	return (
-		!fresh &&
-		// Whose connection it goes over is then said by the conversation.
-		route.rule.isConnectionBound !== true &&
-		(body === null || body === undefined || typeof body === 'string' || body instanceof Uint8Array) &&
-		!upgrade &&
-		!route.events.audience['gatepass:request'].hasSubscribers &&
-		!route.events.audience['gatepass:leg'].hasSubscribers
-	);
+/** Whether a request may be sent so: its body is in memory. */
+export function maySendAhead({options: {body, upgrade}}: Pick<ExchangeSettings, 'options'>): boolean {
+	const isInMemory =
+		body === null || body === undefined || typeof body === 'string' || body instanceof Uint8Array;
+	return isInMemory && !upgrade;
 }
 
 export class LegAhead implements Controller, Handler {
@@ -120,7 +107,7 @@ export class LegAhead implements Controller, Handler {
 			this.#interim.push({status, headers, statusText});
 			return;
 		}
-		if (status === unauthorized) {
+		if (wantsConversation(status)) {
 			this.#goOn(controller, status, headers, statusText);
 			return;
 		}
