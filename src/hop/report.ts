@@ -18,10 +18,13 @@ export interface HopReport {
 	end(status: number | undefined, request?: Pick<AuthRequest, 'refusal'>, error?: unknown): void;
 }
 
+/** What is told of where a hop goes: a URL, or what takes less than one to make. */
+type ReportedPlace = Pick<URL, 'origin' | 'pathname' | 'search'>;
+
 /** The report of a hop that begins now; `undefined` where nobody listens. */
 export function reportHop(
 	{events, rule}: Pick<Route, 'events' | 'rule'>,
-	url: URL,
+	url: ReportedPlace,
 	method: string,
 ): HopReport | undefined {
 	const tellsOfLegs = events.audience['gatepass:leg'].hasSubscribers;

@@ -33,7 +33,7 @@ export class Visit {
 	readonly #method: string;
 	readonly #socket: Socket | undefined;
 	readonly #before: {read: number; written: number};
-	readonly #leave: () => void;
+	readonly #generation: Generation;
 	target: string;
 	rule: string | undefined;
 	#problem: Problem | undefined;
@@ -47,7 +47,8 @@ export class Visit {
 		const {bytesRead: read = 0, bytesWritten: written = 0} = request.socket ?? {};
 		this.#before = {read, written};
 		this.target = target;
-		this.#leave = context.generation.enter();
+		this.#generation = context.generation;
+		this.#generation.enter();
 	}
 
 	readonly noteProblem = (problem: Problem): void => {
@@ -74,7 +75,7 @@ export class Visit {
 	end(status: number | undefined): void {
 		if (this.#isOver) return;
 		this.#isOver = true;
-		this.#leave();
+		this.#generation.leave();
 		const {activity, log} = this.#context;
 		const {bytesRead = 0, bytesWritten = 0} = this.#socket ?? {};
 		const entry: AccessEntry = {

@@ -249,9 +249,10 @@ export class LocalProxy implements ProxyContext {
 	}
 
 	async #look(): Promise<void> {
-		const leave = this.#generation.enter();
+		const generation = this.#generation;
+		generation.enter();
 		try {
-			const {gatepass} = this.#generation;
+			const {gatepass} = generation;
 			for (const {match, expiresAt} of await gatepass.status()) {
 				const last = this.activity.lastUrls.get(match);
 				if (last === undefined || expiresAt === undefined || expiresAt - Date.now() > renewWithin) continue;
@@ -259,7 +260,7 @@ export class LocalProxy implements ProxyContext {
 				await gatepass.authorize(last.url, {method: last.method}).catch(() => {});
 			}
 		} finally {
-			leave();
+			generation.leave();
 		}
 	}
 }

@@ -82,7 +82,6 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 		this.#request = request;
 		this.#response = response;
 		this.#outgoing = outgoing;
-		response.on('drain', this.#resume);
 		response.once('close', this.#clientGone);
 	}
 
@@ -124,7 +123,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 	onResponseData(controller: Controller, chunk: Buffer): void {
 		if (this.#next !== undefined || this.#response.destroyed) return;
 		noteBytes(chunk.length);
-		if (!this.#response.write(chunk)) controller.pause();
+		if (this.#response.write(chunk) || controller.paused) return;
+		controller.pause();
+		this.#response.once('drain', this.#resume);
 	}
 
 	onBodySent(chunk: Buffer): void {
@@ -154,7 +155,6 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
 	#finish(): void {
 		this.#isOver = true;
-		this.#response.off('drain', this.#resume);
 		this.#response.off('close', this.#clientGone);
 	}
 }

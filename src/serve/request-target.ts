@@ -1,5 +1,6 @@
 /** Reads what a client asks for (RFC 9112 section 3.2), strictly: what can be read in two ways is refused. */
 import type {IncomingMessage} from 'node:http';
+import {isNormal} from '../transports/undici/target.ts';
 import type {Problem} from './problem.ts';
 
 /** Path and query as the client wrote them, and the path as a URL has it. */
@@ -15,9 +16,11 @@ export function splitPath(written: string): AskedPath | undefined {
 	if (!written.startsWith('/') || /[^\x21-\x7e]|#|\\/.test(written)) return undefined;
 	const mark = written.indexOf('?');
 	const path = mark === -1 ? written : written.slice(0, mark);
+	const query = mark === -1 ? '' : written.slice(mark);
+	// Most paths need not be taken apart for what is the same afterwards.
+	if (isNormal(path)) return {pathname: path, query};
 	const url = URL.parse(`http://proxy${path}`);
-	if (url === null) return undefined;
-	return {pathname: url.pathname, query: mark === -1 ? '' : written.slice(mark)};
+	return url === null ? undefined : {pathname: url.pathname, query};
 }
 
 /** Host and port of CONNECT (RFC 9110 section 9.3.6). The host is as `URL.hostname` gives it. */

@@ -10,7 +10,7 @@ import {findRoute, localForm, type Place} from './local-form.ts';
 import {answerOwn} from './pages.ts';
 import {type Problem, refusedProblem} from './problem.ts';
 import {type Outgoing, relay, relayUpgrade} from './relay.ts';
-import {faultOf, splitPath} from './request-target.ts';
+import {type AskedPath, faultOf, splitPath} from './request-target.ts';
 import {refusalOf} from './targets.ts';
 
 const ownPath = '/-/';
@@ -35,7 +35,7 @@ export function serveReverse(
 		visit.refuse(response, admitted);
 		return;
 	}
-	const outgoing = prepare(context, request, admitted, listening, visit);
+	const outgoing = prepare(context, request, path, admitted, listening, visit);
 	if ('status' in outgoing) {
 		visit.refuse(response, outgoing);
 		return;
@@ -51,9 +51,12 @@ export function upgradeReverse(
 	head: Buffer,
 	listening: Listening,
 ): void {
-	const visit = new Visit(context, 'reverse', request, splitPath(request.url ?? '')?.pathname ?? '');
+	const path = splitPath(request.url ?? '');
+	const visit = new Visit(context, 'reverse', request, path?.pathname ?? '');
 	const admitted = context.admission.admit(request, listening);
-	const outgoing = isAdmitted(admitted) ? prepare(context, request, admitted, listening, visit) : admitted;
+	const outgoing = isAdmitted(admitted)
+		? prepare(context, request, path, admitted, listening, visit)
+		: admitted;
 	if ('status' in outgoing) {
 		visit.refuseConnection(socket, outgoing);
 		return;
@@ -70,6 +73,7 @@ export function upgradeReverse(
 function prepare(
 	{generation}: ProxyContext,
 	request: IncomingMessage,
+	path: AskedPath | undefined,
 	{secrets}: Admitted,
 	{scheme}: Listening,
 	visit: Visit,
@@ -77,15 +81,13 @@ function prepare(
 	const {settings, gatepass} = generation;
 	const fault = faultOf(request);
 	if (fault !== undefined) return fault;
-	const path = splitPath(request.url ?? '');
 	if (path === undefined) return badTarget;
 	const found = findRoute(settings.routes, path.pathname);
 	if (found === undefined) return unknownRoute(settings.routes.map(({prefix}) => prefix || '/'));
 	const {route, rest} = found;
-	const base = route.target.pathname === '/' ? '' : route.target.pathname;
-	const url = new URL(route.target);
-	url.pathname = `${base}${rest}` || '/';
-	url.search = path.query;
+	const {origin, pathname} = route.target;
+	const base = pathname === '/' ? '' : pathname;
+	const url = new URL(`${origin}${`${base}${rest}` || '/'}${path.query}`);
 	visit.target = url.origin + url.pathname;
 	const place: Place = {
 		route,

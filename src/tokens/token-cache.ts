@@ -100,9 +100,13 @@ export class PersistentTokenCache implements TokenCache {
 
 	atHand(key: string): Token | undefined {
 		const entry = this.#memory.get(key);
-		if (entry === undefined || this.#events.audience['gatepass:token:hit'].hasSubscribers) return undefined;
+		if (entry === undefined) return undefined;
 		const now = steadyNow();
-		return now < entry.usableUntil && now < entry.renewAfter ? entry.token : undefined;
+		if (now >= entry.usableUntil || now >= entry.renewAfter) return undefined;
+		if (this.#events.audience['gatepass:token:hit'].hasSubscribers) {
+			this.#events.publish('gatepass:token:hit', {key, from: 'memory'});
+		}
+		return entry.token;
 	}
 
 	async peek(key: string): Promise<Token | undefined> {

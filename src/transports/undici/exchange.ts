@@ -34,6 +34,8 @@ export interface ExchangeSettings {
 	readonly tenant: string | undefined;
 	/** Default: where there are listeners. */
 	readonly isReported?: boolean;
+	/** Of a hop that has begun. */
+	readonly report?: HopReport | undefined;
 }
 
 /** In the place of the settings once all is over. */
@@ -73,7 +75,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const requestTarget = target.path;
 		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
-		this.#report = isReported ? reportHop(route, target.url, target.method) : undefined;
+		this.#report = settings.report ?? (isReported ? reportHop(route, target, target.method) : undefined);
 	}
 
 	begin(): void {

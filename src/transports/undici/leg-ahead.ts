@@ -6,6 +6,7 @@
  */
 import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
+import {type HopReport, reportHop} from '../../hop/report.ts';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
 import {mostResends} from '../../tls/idle-connections.ts';
@@ -24,7 +25,7 @@ const unauthorized = 401;
 /** In the place of the settings once all is over: a stream that outlives its request is not to keep them. */
 const over: Partial<ExchangeSettings> = {};
 
-/** Whether a request may be sent so: a body that is in memory, and nothing that somebody would have to be told or asked. */
+/** Whether a request may be sent so: a body that is in memory, and nothing that a conversation would have to be asked. */
 export function maySendAhead({
 	fresh,
 	options,
@@ -36,15 +37,14 @@ export function maySendAhead({
 		// Whose connection it goes over is then said by the conversation.
 		route.rule.isConnectionBound !== true &&
 		(body === null || body === undefined || typeof body === 'string' || body instanceof Uint8Array) &&
-		!upgrade &&
-		!route.events.audience['gatepass:request'].hasSubscribers &&
-		!route.events.audience['gatepass:leg'].hasSubscribers
+		!upgrade
 	);
 }
 
 export class LegAhead implements Controller, Handler {
 	#settings: ExchangeSettings;
 	readonly #credential: CredentialAtHand;
+	readonly #report: HopReport | undefined;
 	/** As undici gets it. */
 	#options: object | undefined;
 	#begun = 0;
@@ -65,6 +65,8 @@ export class LegAhead implements Controller, Handler {
 	constructor(settings: ExchangeSettings, credential: CredentialAtHand) {
 		this.#settings = settings;
 		this.#credential = credential;
+		const {route, target} = settings;
+		this.#report = reportHop(route, target, target.method);
 	}
 
 	begin(): void {
@@ -77,6 +79,7 @@ export class LegAhead implements Controller, Handler {
 				header === undefined ? options.headers : withHeader(options.headers, header[0], header[1]);
 			const {origin, path} = target;
 			this.#options = {...options, origin, path, query: undefined, headers};
+			this.#report?.beginLeg();
 			this.#dispatch();
 		} catch (error) {
 			this.#fail(error as Error);
@@ -126,6 +129,7 @@ export class LegAhead implements Controller, Handler {
 		}
 		this.#isAnswered = true;
 		const {handler, route} = this.#settings;
+		this.#report?.end(status);
 		for (const interim of this.#interim ?? []) {
 			handler.onResponseStart?.(this, interim.status, interim.headers, interim.statusText);
 		}
@@ -199,7 +203,8 @@ export class LegAhead implements Controller, Handler {
 		headers: IncomingHttpHeaders,
 		statusText: string | undefined,
 	): void {
-		const exchange = new Exchange(this.#settings);
+		this.#report?.endLeg(status);
+		const exchange = new Exchange({...this.#settings, report: this.#report});
 		const leg = exchange.takeOver(this.#credential, this.#isPaused);
 		this.#next = {exchange, leg};
 		this.#forget();
@@ -214,6 +219,7 @@ export class LegAhead implements Controller, Handler {
 		this.#reason = error;
 		const {handler, route, target} = this.#settings;
 		this.#controller?.abort(error);
+		this.#report?.end(undefined, undefined, error);
 		this.#forget();
 		// Why the caller breaks off may be anything.
 		const explained = this.#isAborted

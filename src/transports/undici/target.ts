@@ -43,6 +43,11 @@ export class Target implements Place {
 		this.#url = url;
 	}
 
+	/** As `URL.search`. */
+	get search(): string {
+		return this.url.search;
+	}
+
 	/** Made when somebody asks for it: that costs as much as all the rest that is done for a request with a warm token. */
 	get url(): URL {
 		this.#url ??= new URL(this.origin + this.path);
@@ -88,7 +93,7 @@ export function targetOf(
  * Whether the path is as `URL` would write it, by the letters that it leaves alone (URL Standard, path percent-encode
  * set), and the query can be sent to the byte. A segment that begins with a dot may be none to `URL`.
  */
-function isNormal(path: string): boolean {
+export function isNormal(path: string): boolean {
 	return /^(?:\/(?!\.)[\w~!$&'()*+,;=:@.-]*)+(?:\?[\x21-\x22\x24-\x7e]*)?$/.test(path);
 }
 
