@@ -1,6 +1,7 @@
 /** The reverse form: a path of the proxy leads to a server. */
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {Duplex} from 'node:stream';
+import type {Sendings} from '../hop/report.ts';
 import type {Admitted, Listening} from './admission.ts';
 import {isAdmitted} from './admission.ts';
 import {type ProxyContext, Visit} from './context.ts';
@@ -9,7 +10,7 @@ import {type FlatHeaders, type Rewrite, requestHeaders, withoutCredentials} from
 import {findRoute, localForm, type Place} from './local-form.ts';
 import {answerOwn} from './pages.ts';
 import {type Problem, refusedProblem} from './problem.ts';
-import {type Outgoing, relay, relayUpgrade} from './relay.ts';
+import {hasBody, type Outgoing, relay, relayUpgrade} from './relay.ts';
 import {type AskedPath, faultOf, splitPath} from './request-target.ts';
 import {refusalOf} from './targets.ts';
 
@@ -107,7 +108,9 @@ function prepare(
 		onProblem: visit.noteProblem,
 	};
 	if (settings.redirects !== 'follow') return outgoing;
-	return {...outgoing, follow: following(generation, request, visit, place, headers, mostRedirects)};
+	const counted = {sendings: {count: 0}};
+	const follow = following(generation, request, visit, place, headers, mostRedirects, counted.sendings);
+	return {...outgoing, ...counted, follow};
 }
 
 function rewriteFor(
@@ -138,10 +141,13 @@ function following(
 	place: Place,
 	headers: FlatHeaders,
 	left: number,
+	sendings: Sendings,
 ): NonNullable<Outgoing['follow']> {
 	return (status, location) => {
 		const isSafe = request.method === 'GET' || request.method === 'HEAD';
 		if (![301, 302, 303, 307, 308].includes(status) || !isSafe || left === 0) return undefined;
+		// It went to the first server, and these want it sent again.
+		if ((status === 307 || status === 308) && hasBody(request)) return undefined;
 		const url = URL.parse(location, place.url.href);
 		if (url === null || !/^https?:$/.test(url.protocol) || url.origin === place.url.origin) return undefined;
 		// From TLS to plain http is no way to go for what the client asked of the first server.
@@ -164,21 +170,23 @@ function following(
 			headers: kept,
 			rewrite: rewriteFor(generation, url, request, visit, localForm(next)),
 			onProblem: visit.noteProblem,
+			sendings,
 			// Over connections of a rule's own, nobody looks at what the name stands for.
 			async refusal() {
 				const why = await generation.refusalOf(url);
 				return why === undefined ? undefined : refusedProblem(why);
 			},
-			follow: following(generation, request, visit, next, kept, left - 1),
+			follow: following(generation, request, visit, next, kept, left - 1, sendings),
 		};
 	};
 }
 
+/** Nor is there the body that some of them describe. */
 function withoutForFirst(headers: FlatHeaders): FlatHeaders {
 	const kept: FlatHeaders = [];
 	for (let index = 0; index < headers.length; index += 2) {
 		const name = headers[index] as string;
-		if (/^(?:authorization|cookie|origin|referer)$/i.test(name)) continue;
+		if (/^(?:authorization|cookie|origin|referer|trailer|content-.*|(?:repr-)?digest)$/i.test(name)) continue;
 		kept.push(name, headers[index + 1] as string);
 	}
 	return kept;

@@ -89,6 +89,22 @@ for my $r ($agent->get($url, @headers), $agent->post($url, @headers, Content => 
 	print $r->content;
 }`;
 
+/** R's own `url()` sends no bodies; its package curl does, which has to be told of the CAs: it heeds no variable for them. */
+const rSource = `
+args <- commandArgs(TRUE)
+secret <- if (length(args) > 2) c("X-Gatepass-Secret" = args[3])
+saved <- tempfile()
+download.file(args[1], saved, method = "libcurl", quiet = TRUE, headers = secret)
+stopifnot(identical(readLines(saved), readLines(url(args[1], method = "libcurl", headers = secret))))
+writeLines(readLines(saved))
+handle <- curl::new_handle(postfields = args[2])
+ca <- Sys.getenv("CURL_CA_BUNDLE")
+if (nzchar(ca)) curl::handle_setopt(handle, cainfo = ca)
+if (!is.null(secret)) curl::handle_setheaders(handle, .list = as.list(secret))
+answer <- curl::curl_fetch_memory(args[1], handle)
+stopifnot(answer$status_code == 200)
+cat(rawToChar(answer$content))`;
+
 const javaSource = `
 import java.net.URI;
 import java.net.http.*;
@@ -146,6 +162,12 @@ const general: readonly ClientProgram[] = [
 		script: interpreted('perl', '-MLWP::UserAgent', '-e', perlSource),
 		expected: bothAnswers,
 	},
+	{
+		name: 'R',
+		server: program('R', 'Rscript', 'r-base-core r-cran-curl'),
+		script: interpreted('Rscript', '--vanilla', '-e', rSource),
+		expected: bothAnswers,
+	},
 ];
 
 function java(folder: string): ClientProgram {
@@ -175,6 +197,21 @@ branch=$(git rev-parse HEAD) && git push -q origin HEAD:refs/heads/$branch
 git ls-remote origin $branch | cut -f 1 | grep -x $branch >/dev/null && echo pushed`;
 	},
 	expected: () => 'The first\npushed',
+};
+
+/** What it puts waits for `100 Continue`. Its own signature is left out: it would stand where the rule's credential does. */
+const aws: ClientProgram = {
+	name: 'awscli',
+	server: program('awscli', 'aws', 'awscli'),
+	script: ({url}) => `
+export AWS_CONFIG_FILE=$PWD/config AWS_EC2_METADATA_DISABLED=true AWS_MAX_ATTEMPTS=1 AWS_REGION=us-east-1 LC_ALL=C.UTF-8
+printf '[default]\ns3 =\n  addressing_style = path\n' > config
+aws() { /usr/bin/aws --no-sign-request --endpoint-url ${url} "$@"; }
+echo 'put by awscli' > local
+aws s3api put-object --bucket files --key aws --body local >/dev/null
+aws s3api get-object --bucket files --key aws copy >/dev/null && cat copy`,
+	expected: () => 'put by awscli',
+	showsNoSecret: 'it sends no header of its own choice, and no user information of a URL',
 };
 
 /** Programs of the grid: what they put is what they get back. */
@@ -233,5 +270,5 @@ davix-get ${options} ${files}/davix`;
 
 /** @param folder for what has to stand in a file. */
 export function clientPrograms(folder: string): readonly ClientProgram[] {
-	return [...general, java(folder), git, davix(folder), gfal, xrdcp];
+	return [...general, java(folder), git, aws, davix(folder), gfal, xrdcp];
 }

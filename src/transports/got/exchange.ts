@@ -9,7 +9,7 @@ import {once} from 'node:events';
 import type {ClientRequest, Agent as HttpAgent, IncomingMessage, RequestOptions} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
 import {sendThroughProxy} from '../../hop/proxy-rule.ts';
-import {type HopReport, reportHop} from '../../hop/report.ts';
+import {type HopReport, reportHop, sendingsOf} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, RuleInfo} from '../../strategy/index.ts';
@@ -21,7 +21,11 @@ import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
 import {addChanges, type LegAnswer, sendByNode} from './leg.ts';
 import {type Send, sendWhole, withTls} from './leg-options.ts';
+import {journey, type Marks} from './per-origin.ts';
 import {StandInRequest} from './stand-in.ts';
+
+/** Of got's options, as far as they matter here. */
+type GotOptions = BodyOptions & CookieOptions & {readonly context?: object};
 
 const bodiless = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -31,7 +35,7 @@ export function exchange(
 	context: HopContext,
 	url: URL,
 	native: RequestOptions,
-	options: BodyOptions & CookieOptions,
+	options: GotOptions,
 	send: Send,
 ): ClientRequest | Promise<ClientRequest> {
 	const {rule} = route;
@@ -67,7 +71,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	readonly #context: HopContext;
 	readonly #url: URL;
 	readonly #native: RequestOptions;
-	readonly #options: BodyOptions & CookieOptions;
+	readonly #options: GotOptions;
 	/** The body, once it was read. */
 	#bytes: Uint8Array | undefined;
 	readonly #send: Send;
@@ -87,7 +91,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		context: HopContext,
 		url: URL,
 		native: RequestOptions,
-		options: BodyOptions & CookieOptions,
+		options: GotOptions,
 		send: Send,
 	) {
 		({
@@ -103,11 +107,17 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#send = send;
 		const {audience} = route.events;
 		const isHeard = audience['gatepass:request'].hasSubscribers || audience['gatepass:leg'].hasSubscribers;
-		this.#report = isHeard ? reportHop(route, url, native.method ?? 'GET') : undefined;
+		this.#report = isHeard ? this.#reportIt() : undefined;
 		this.#givenUp.promise.catch(() => {});
 		const isPlain =
 			send === sendByNode && saysNothingOfConnection(native) && route.ofOrigin?.proxy === undefined;
 		this.#plainAgent = isPlain ? route.ofOrigin?.plainAgent : undefined;
+	}
+
+	#reportIt(): HopReport | undefined {
+		const {[journey]: way} = (this.#options.context ?? {}) as Marks;
+		const sendings = way === undefined ? undefined : sendingsOf(way);
+		return reportHop(this.#route, this.#url, this.#native.method ?? 'GET', sendings);
 	}
 
 	/** The request as the strategy sees it. */
@@ -187,6 +197,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				return await Promise.race([standIn.answer(), this.#givenUp.promise]);
 			} catch (error) {
 				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
+				this.#report?.beginLeg(error);
 				const leg = await this.#makeLeg(request);
 				if (standIn.isOver) {
 					leg.on('error', () => {});

@@ -3,6 +3,7 @@
  * dispatch each hop by itself, and its rule, identity, trust store and connections are chosen for it here.
  */
 import type {Dispatcher} from 'undici';
+import {type Sendings, sendingsOf} from '../../hop/report.ts';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import type {ProxyServer} from '../../tls/way-out.ts';
@@ -15,11 +16,12 @@ import {LegAhead, maySendAhead} from './leg-ahead.ts';
 import {isLegacy, modernHandler} from './legacy-handler.ts';
 import {loadUndici} from './load.ts';
 import type {UndiciPools, Wanted} from './pools.ts';
-import {type Target, targetOf} from './target.ts';
+import {sendings, type Target, targetOf} from './target.ts';
 
 type Options = Dispatcher.DispatchOptions & {
 	readonly gatepass?: GatepassContext;
 	readonly dispatcher?: unknown;
+	readonly [sendings]?: Sendings;
 };
 type Handler = Dispatcher.DispatchHandler;
 
@@ -99,6 +101,10 @@ class Authentication {
 			connections: this.#connections,
 			fresh: setting !== false && setting.fresh === true,
 			tenant: setting === false ? undefined : setting.tenant,
+			// undici's interceptors dispatch a request again by the same handler.
+			sendings: route.events.audience['gatepass:leg'].hasSubscribers
+				? (given[sendings] ?? sendingsOf(handler))
+				: undefined,
 		};
 		const credential = credentialAtHand(settings);
 		if (credential !== undefined) new LegAhead(settings, credential).begin();

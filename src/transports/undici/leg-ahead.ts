@@ -65,8 +65,8 @@ export class LegAhead implements Controller, Handler {
 	constructor(settings: ExchangeSettings, credential: CredentialAtHand) {
 		this.#settings = settings;
 		this.#credential = credential;
-		const {route, target} = settings;
-		this.#report = reportHop(route, target, target.method);
+		const {route, target, sendings} = settings;
+		this.#report = reportHop(route, target, target.method, sendings);
 	}
 
 	begin(): void {
@@ -167,6 +167,7 @@ export class LegAhead implements Controller, Handler {
 			this.#next.leg.onResponseError(controller, error);
 		} else if (this.#reachedNobody(error)) {
 			this.#resends += 1;
+			this.#report?.beginLeg(error);
 			this.#controller = undefined;
 			// undici is still busy with the connection that broke.
 			queueMicrotask(() => this.#resend());

@@ -6,6 +6,9 @@ import type {Place} from '../../hop/request.ts';
 /** The origin of the first hop, in the options of a dispatch: `gatepass.fetch` knows it. */
 export const firstOrigin: unique symbol = Symbol('gatepass.firstOrigin');
 
+/** How often a request was sent until now, in the options of a dispatch: where whoever dispatches several hops says. */
+export const sendings: unique symbol = Symbol('gatepass.sendings');
+
 /** What all URLs of one server have in common. */
 type Server = Pick<URL, 'origin' | 'protocol' | 'host' | 'hostname' | 'port'>;
 
