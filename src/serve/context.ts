@@ -21,6 +21,8 @@ export interface ProxyContext {
 	readonly authority: () => Authority;
 	/** Whether the proxy itself listens there. */
 	isItself(hostname: string, port: number): boolean;
+	/** It stops: each connection ends with the answer that it is busy with. */
+	readonly isClosing: boolean;
 	/** Connections that are no longer an HTTP server's, to be ended with the proxy. */
 	readonly detached: Set<Duplex>;
 }

@@ -6,6 +6,9 @@ export function makeSecret(): string {
 	return randomBytes(32).toString('base64url');
 }
 
+/** AWS's Signature Version 4, and Version 2 of S3: the identifier of the key stands in front of the signature. */
+const signed = /^(?:AWS4-HMAC-SHA256 +Credential=([^/,\s]+)\/|AWS +([^:\s]+):)/;
+
 /** The bytes in front of a text that say how long it is. */
 const lengthBytes = 4;
 
@@ -27,8 +30,14 @@ export class Secret {
 		return timingSafeEqual(this.#own, this.#shown);
 	}
 
-	/** Whether a value of `Authorization` or `Proxy-Authorization` shows it: `Bearer`, or `Basic` in either place. */
+	/**
+	 * Whether a value of `Authorization` or `Proxy-Authorization` shows it: `Bearer`, `Basic` in either place, or as the
+	 * key by whose name programs for S3 sign, which often can show nothing else.
+	 */
 	isIn(value: string | undefined): boolean {
+		const [, ofVersion4, ofVersion2] = signed.exec(value ?? '') ?? [];
+		const signer = ofVersion4 ?? ofVersion2;
+		if (signer !== undefined) return this.matches(signer);
 		const [, scheme = '', credentials = ''] = /^(Basic|Bearer) +(\S+) *$/i.exec(value ?? '') ?? [];
 		if (scheme.toLowerCase() === 'bearer') return this.matches(credentials);
 		if (scheme === '') return false;

@@ -5,6 +5,7 @@
  * the next call starts a new one; the old one ends when the library returns.
  */
 import {once} from 'node:events';
+import {existsSync} from 'node:fs';
 import {Worker} from 'node:worker_threads';
 import type {
 	Answer,
@@ -40,7 +41,10 @@ interface Waiting {
 
 /** Node runs TypeScript in a thread as it does elsewhere; the built package has JavaScript beside this file. */
 const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-const script = new URL(`./gss-worker.${extension}`, import.meta.url);
+const beside = new URL(`./gss-worker.${extension}`, import.meta.url);
+/** The bundler that makes the built package puts what several files import among its chunks, as it may this one. */
+const fromChunks = new URL(`../strategies/kerberos/gss-worker.${extension}`, import.meta.url);
+const script = existsSync(beside) || !existsSync(fromChunks) ? beside : fromChunks;
 
 /** Heimdal's start is not safe in two threads at once. */
 const lock = new Int32Array(new SharedArrayBuffer(4));

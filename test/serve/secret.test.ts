@@ -24,6 +24,20 @@ test.each([
 	['much more', `Bearer the-secret${'x'.repeat(10_000)}`, false, 1],
 	['the secret as a password', basic('gatepass', 'the-secret'), true, 2],
 	['the secret as a name', basic('the-secret', ''), true, 2],
+	[
+		'the secret as the key of a signature',
+		`AWS4-HMAC-SHA256 Credential=the-secret/20261128/x/s3/aws4_request, SignedHeaders=host, Signature=0`,
+		true,
+		1,
+	],
+	[
+		'another key of a signature',
+		'AWS4-HMAC-SHA256 Credential=the-secrez/20261128/x/s3/aws4_request',
+		false,
+		1,
+	],
+	['the secret as the key of an old signature', 'AWS the-secret:SZ+VwJZ67OQ3aVVRZEVkTNm1krg=', true, 1],
+	['an old signature of another key', 'AWS another:the-secret', false, 1],
 	['neither', basic('gatepass', 'wrong'), false, 2],
 ])('%s is compared in constant time, whatever its length', (_, shown, isRight, comparisons) => {
 	vi.mocked(timingSafeEqual).mockClear();
