@@ -1,6 +1,7 @@
 /** Opens the place where clients connect: a port, a Unix socket for its owner alone, or what systemd hands over. */
-import {lstatSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
+import {existsSync, lstatSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
 import {type AddressInfo, connect, type Server} from 'node:net';
+import {dirname} from 'node:path';
 import process from 'node:process';
 import type {ListenAddress} from '../config/serve-settings.ts';
 import {isOnThisMachine} from '../config/validate-serve.ts';
@@ -147,7 +148,10 @@ function explained(error: NodeJS.ErrnoException, place: string): GatepassError {
 		],
 		ENOENT: [`The folder of ${place} is not there`, 'Make it, for its owner alone'],
 	};
-	const [what, hint] = why[error.code ?? ''] ?? [
+	// For the system both are one where it is a Unix socket.
+	const code =
+		error.code === 'EACCES' && place.startsWith('/') && !existsSync(dirname(place)) ? 'ENOENT' : error.code;
+	const [what, hint] = why[code ?? ''] ?? [
 		`The proxy cannot listen on ${place} (${error.code})`,
 		"Set 'serve.listen' to another place",
 	];

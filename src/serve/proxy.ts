@@ -290,9 +290,9 @@ const internal: Problem = {
 	hint: 'Its log says more; this is a fault of gatepass',
 };
 
-/** In the forward form the request names a server. */
+/** In the forward form the request names a server, also one of another kind. */
 function isForProxy({url = ''}: IncomingMessage): boolean {
-	return /^https?:/i.test(url);
+	return /^[a-z][a-z\d+.-]*:/i.test(url);
 }
 
 /** The names by which clients may call the proxy. */

@@ -51,6 +51,8 @@ export function faultOf(request: IncomingMessage): Problem | undefined {
 		if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
 		else if (name.length === 14 && name.toLowerCase() === 'content-length') lengths += 1;
 	}
+	// Python's before 3.12 asks for a tunnel without one; there the target says all.
+	if (hosts === 0 && httpVersionMinor > 0 && method !== 'CONNECT') return hostMissing;
 	const isChunked = headers['transfer-encoding'] !== undefined;
 	if (hosts > 1 || lengths > 1 || (lengths > 0 && isChunked)) {
 		return ambiguous(
@@ -83,6 +85,14 @@ export function faultOf(request: IncomingMessage): Problem | undefined {
 	}
 	return undefined;
 }
+
+export const hostMissing: Problem = {
+	status: 400,
+	code: 'host-missing',
+	detail: 'The request has no header Host (RFC 9112 section 3.2)',
+	hint: 'Send one, with the host and the port that are asked',
+	headers: {connection: 'close'},
+};
 
 function ambiguous(detail: string, hint: string): Problem {
 	// Where the next request begins is not certain.

@@ -112,6 +112,8 @@ describe('gatepass serve', () => {
 		]);
 		taken.close();
 		expect((await workspace.run(['serve', '--listen', '0.0.0.0:0'])).code).toBe(2);
+		await workspace.configure(configuration('x', {listen: `unix:${workspace.path('nowhere')}/x.sock`}));
+		expect((await workspace.run(['serve'])).stderr).toMatch(/The folder of \S+nowhere\/x\.sock is not there/);
 		await workspace.configure(configuration('x', {listen: '0.0.0.0:0', allowLocalUsers: true}));
 		const {code, stderr} = await workspace.run(['serve']);
 		expect(code).toBe(3);
