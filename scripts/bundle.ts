@@ -5,7 +5,7 @@
 import {globSync, readFileSync, writeFileSync} from 'node:fs';
 import {rolldown} from 'rolldown';
 
-/** The entries of package.json, and two files that are found by their place: a thread, and who starts it. */
+/** The entries of package.json, and the thread that the strategy `kerberos` finds beside itself. */
 const entries = [
 	'src/index.ts',
 	'src/cli/main.ts',
@@ -14,7 +14,6 @@ const entries = [
 	'src/integrations/nestjs.ts',
 	'src/testing/index.ts',
 	...globSync('strategies/*/index.ts'),
-	'strategies/kerberos/worker-thread.ts',
 	'strategies/kerberos/gss-worker.ts',
 ];
 

@@ -13,7 +13,7 @@ packages=(
 	xrootd-server xrootd-server-plugins xrootd-plugins
 	radosgw ceph-mon ceph-osd awscli bindfs iproute2
 	python3-requests python3-requests-kerberos
-	wget git libwww-perl liblwp-protocol-https-perl default-jdk-headless davix chromium wrk
+	wget git libwww-perl liblwp-protocol-https-perl r-base-core r-cran-curl default-jdk-headless davix chromium wrk
 	gfal2-util-scripts python3-gfal2-util gfal2-plugin-http gfal2-plugin-file xrootd-client xrootd-client-http-plugins
 )
 

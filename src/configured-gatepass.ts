@@ -35,7 +35,10 @@ export class ConfiguredGatepass implements Gatepass {
 		this.#loaded = loaded;
 		this.#composition = composition;
 		this.#base = base;
-		this.fetch = createFetch(callers => (callers === undefined ? this.dispatcher : this.intercept(callers)));
+		this.fetch = createFetch(
+			callers => (callers === undefined ? this.dispatcher : this.intercept(callers)),
+			() => composition.events.audience['gatepass:leg'].hasSubscribers,
+		);
 	}
 
 	get got(): Got {

@@ -82,6 +82,7 @@ export interface Composition {
 	readonly pools: UndiciPools;
 	/** The ways out. */
 	readonly ways: Ways;
+	readonly events: Events;
 	/** Wait, for a while, until what is pushed from elsewhere is there. Never rejects. */
 	ready(): Promise<void>;
 	/** End renewals and connections. */
@@ -258,6 +259,7 @@ export async function compose(
 		http,
 		pools,
 		ways,
+		events,
 		ready: () => trust.ready(),
 		async close() {
 			router.close();

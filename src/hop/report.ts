@@ -7,8 +7,8 @@ import type {AuthRequest} from '../strategy/index.ts';
 import type {Route} from './request.ts';
 
 export interface HopReport {
-	/** The request is sent, for the first time or again. */
-	beginLeg(): void;
+	/** The request is sent, for the first time or again; `failure`: why the leg before has no answer. */
+	beginLeg(failure?: unknown): void;
 	/** The leg was answered. */
 	endLeg(status: number): void;
 	/**
@@ -18,11 +18,32 @@ export interface HopReport {
 	end(status: number | undefined, request?: Pick<AuthRequest, 'refusal'>, error?: unknown): void;
 }
 
+/** How often a request was sent until now, at all hops to which redirects and retries have led it. */
+export interface Sendings {
+	count: number;
+}
+
+const bySource = new WeakMap<object, Sendings>();
+
+/** Those of a request, by an object that it has for itself, and that goes along with it. */
+export function sendingsOf(request: object): Sendings {
+	let sendings = bySource.get(request);
+	if (sendings === undefined) {
+		sendings = {count: 0};
+		bySource.set(request, sendings);
+	}
+	return sendings;
+}
+
+/** What is told of where a hop goes: a URL, or what takes less than one to make. */
+type ReportedPlace = Pick<URL, 'origin' | 'pathname' | 'search'>;
+
 /** The report of a hop that begins now; `undefined` where nobody listens. */
 export function reportHop(
 	{events, rule}: Pick<Route, 'events' | 'rule'>,
-	url: URL,
+	url: ReportedPlace,
 	method: string,
+	sendings: Sendings = {count: 0},
 ): HopReport | undefined {
 	const tellsOfLegs = events.audience['gatepass:leg'].hasSubscribers;
 	if (rule === undefined || !(tellsOfLegs || events.audience['gatepass:request'].hasSubscribers))
@@ -31,6 +52,7 @@ export function reportHop(
 	const {match, strategy, source} = rule.info;
 	const about = {method, url: url.origin + url.pathname, rule: {match, strategy, source}};
 	let legs = 0;
+	let resends = 0;
 	let legBegun: number | undefined;
 	let isOver = false;
 	const tellLeg = (outcome: {readonly status: number} | {readonly failure?: string}): void => {
@@ -38,11 +60,14 @@ export function reportHop(
 		const duration = performance.now() - legBegun;
 		legBegun = undefined;
 		const query = redactQuery(url.search);
-		events.publish('gatepass:leg', {...about, query, ...outcome, resends: legs - 1, duration});
+		events.publish('gatepass:leg', {...about, query, ...outcome, resends, duration});
 	};
 	return {
-		beginLeg() {
+		beginLeg(failure) {
+			if (failure !== undefined) tellLeg(codeOf(failure));
 			legs += 1;
+			resends = sendings.count;
+			sendings.count += 1;
 			if (tellsOfLegs) legBegun = performance.now();
 		},
 		endLeg(status) {

@@ -1,7 +1,6 @@
 /** Runs a strategy's conversation for one hop. Knows no HTTP library: a transport sends and asks what to do next. */
 import {GatepassError, StrategyError} from '../errors.ts';
 import {nameCommand} from '../name-command.ts';
-import type {Events} from '../observability/events.ts';
 import type {AuthRequest, AuthStrategy, Conversation, CredentialAtHand, RuleInfo} from '../strategy/index.ts';
 import {type ReadableAnswer, withBody} from './response-body.ts';
 
@@ -74,20 +73,17 @@ export async function runHop<Request extends LoopRequest, Answer extends Leg>(
 }
 
 /**
- * What the first leg is to show, where its strategy has that at hand and nobody has to be told or asked before. Such a
+ * What the first leg is to show, where its strategy has that at hand. Such a
  * leg may be sent right away; only where it is answered with a {@link wantsConversation 401}, the conversation begins,
  * and its first leg is the one that was sent (docs/decisions/0018-first-leg-ahead.md).
  */
 export function credentialAtHand(
 	{info, strategy, isConnectionBound}: LoopRule,
-	{audience}: Events,
 	{fresh, method, tenant}: Pick<AuthRequest, 'fresh' | 'method' | 'tenant'>,
 ): CredentialAtHand | undefined {
 	// Whose connection a bound one is, is said by the conversation.
-	if (strategy.atHand === undefined || fresh || isConnectionBound === true) return undefined;
-	if (audience['gatepass:request'].hasSubscribers || audience['gatepass:leg'].hasSubscribers)
-		return undefined;
-	return strategy.atHand({method, tenant: tenant ?? info.tenant});
+	if (fresh || isConnectionBound === true) return undefined;
+	return strategy.atHand?.({method, tenant: tenant ?? info.tenant});
 }
 
 /** Whether the answer to a leg that was sent ahead is one that the conversation is there for. */

@@ -92,7 +92,7 @@ export interface EventPayloads {
 		readonly status?: number;
 		/** The code of the error, where it has one, such as `ECONNRESET`. */
 		readonly failure?: string;
-		/** How often the hop was sent before. */
+		/** How often the request was sent before by a rule, at this hop and at those from which redirects have led here. */
 		readonly resends: number;
 		/** From the sending to the head of the response. */
 		readonly duration: number;

@@ -8,7 +8,7 @@ export interface AccessEntry {
 	readonly target: string;
 	readonly status?: number | undefined;
 	readonly duration: number;
-	/** Bytes of bodies, or of a tunnel. */
+	/** Bytes over the client's connection meanwhile: without what came in one packet with the head of the request. */
 	readonly received?: number | undefined;
 	readonly sent?: number | undefined;
 	/** The pattern of the rule that was used. */

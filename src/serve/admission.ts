@@ -6,6 +6,7 @@ import type {IncomingMessage} from 'node:http';
 import type {Duplex} from 'node:stream';
 import {secretHeader} from './headers.ts';
 import type {Problem} from './problem.ts';
+import {hostMissing} from './request-target.ts';
 import {Attempts, type Secret} from './secret.ts';
 
 /** What is known of the place where the proxy listens. */
@@ -92,7 +93,8 @@ export function isAdmitted(outcome: Admitted | Problem): outcome is Admitted {
 
 function refusePage({headers}: IncomingMessage, {hosts, scheme}: Listening): Problem | undefined {
 	if (hosts === undefined) return undefined;
-	const host = headers.host?.toLowerCase() ?? '';
+	if (headers.host === undefined) return hostMissing;
+	const host = headers.host.toLowerCase();
 	if (!hosts.has(host)) {
 		return {
 			status: 421,

@@ -21,6 +21,8 @@ export interface ProxyContext {
 	readonly authority: () => Authority;
 	/** Whether the proxy itself listens there. */
 	isItself(hostname: string, port: number): boolean;
+	/** It stops: each connection ends with the answer that it is busy with. */
+	readonly isClosing: boolean;
 	/** Connections that are no longer an HTTP server's, to be ended with the proxy. */
 	readonly detached: Set<Duplex>;
 }
@@ -33,7 +35,7 @@ export class Visit {
 	readonly #method: string;
 	readonly #socket: Socket | undefined;
 	readonly #before: {read: number; written: number};
-	readonly #leave: () => void;
+	readonly #generation: Generation;
 	target: string;
 	rule: string | undefined;
 	#problem: Problem | undefined;
@@ -47,7 +49,8 @@ export class Visit {
 		const {bytesRead: read = 0, bytesWritten: written = 0} = request.socket ?? {};
 		this.#before = {read, written};
 		this.target = target;
-		this.#leave = context.generation.enter();
+		this.#generation = context.generation;
+		this.#generation.enter();
 	}
 
 	readonly noteProblem = (problem: Problem): void => {
@@ -74,7 +77,7 @@ export class Visit {
 	end(status: number | undefined): void {
 		if (this.#isOver) return;
 		this.#isOver = true;
-		this.#leave();
+		this.#generation.leave();
 		const {activity, log} = this.#context;
 		const {bytesRead = 0, bytesWritten = 0} = this.#socket ?? {};
 		const entry: AccessEntry = {

@@ -9,7 +9,7 @@ import {addressIn, portOf} from './generation.ts';
 import {requestHeaders, withoutCredentials} from './headers.ts';
 import {type Problem, refusedProblem} from './problem.ts';
 import {type Outgoing, relay, relayUpgrade} from './relay.ts';
-import {faultOf, splitPath} from './request-target.ts';
+import {faultOf, hostMissing, splitPath} from './request-target.ts';
 import {badTarget, credentialHeaderOf} from './reverse.ts';
 import {refusalOf} from './targets.ts';
 
@@ -118,7 +118,8 @@ function prepareInside(
 	request: IncomingMessage,
 	visit: Visit,
 ): Outgoing | Problem {
-	const host = URL.parse(`${origin.protocol}//${request.headers.host ?? ''}/`);
+	if (request.headers.host === undefined) return hostMissing;
+	const host = URL.parse(`${origin.protocol}//${request.headers.host}/`);
 	// Another host in the same tunnel would get the request, but not by its own rule.
 	if (host?.origin !== origin.origin) {
 		return {

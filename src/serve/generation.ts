@@ -118,16 +118,15 @@ export class Generation {
 		return made.dispatcher;
 	}
 
-	/** A request begins; call what is returned at its end. */
-	enter(): () => void {
+	/** A request begins. */
+	enter(): void {
 		this.#users += 1;
-		let isOver = false;
-		return () => {
-			if (isOver) return;
-			isOver = true;
-			this.#users -= 1;
-			if (this.#users === 0) this.#retired?.resolve();
-		};
+	}
+
+	/** It is over: once for each that has begun. */
+	leave(): void {
+		this.#users -= 1;
+		if (this.#users === 0) this.#retired?.resolve();
 	}
 
 	/** Close it when what it has begun is through, or `deadline` is over. */

@@ -51,6 +51,31 @@ const customary: ReadonlyMap<string, string> = new Map(
 	].map(name => [name.toLowerCase(), name]),
 );
 
+/** What there is to know about the name of a header, whatever its value. */
+interface HeaderName {
+	readonly lower: string;
+	/** As clients get it. */
+	readonly written: string;
+	readonly isOfConnection: boolean;
+}
+
+/** Programs and servers use the same few names all the time. Others can make them up, so there is an end to it. */
+const mostNames = 1000;
+const longestName = 64;
+const names = new Map<string, HeaderName>();
+
+function aboutName(name: string): HeaderName {
+	const known = names.get(name);
+	if (known !== undefined) return known;
+	const lower = name.toLowerCase();
+	const written = name === lower ? (customary.get(lower) ?? name) : name;
+	const about = {lower, written, isOfConnection: ofConnection.has(lower)};
+	if (name.length > longestName) return about;
+	if (names.size >= mostNames) names.clear();
+	names.set(name, about);
+	return about;
+}
+
 /** Names and values in turn. */
 export type FlatHeaders = string[];
 
@@ -60,8 +85,8 @@ export function requestHeaders(raw: readonly string[], secrets: readonly string[
 	const kept: FlatHeaders = [];
 	for (let index = 0; index < raw.length; index += 2) {
 		const name = raw[index] as string;
-		const lower = name.toLowerCase();
-		if (ofConnection.has(lower) || lower === secretHeader) continue;
+		const {lower, isOfConnection} = aboutName(name);
+		if (isOfConnection || lower === secretHeader) continue;
 		if (secrets.includes(lower) || dropped?.has(lower) === true) continue;
 		kept.push(name, raw[index + 1] as string);
 	}
@@ -76,12 +101,11 @@ export function responseHeaders(raw: FlatHeaders, rewrite: Rewrite | undefined):
 	const dropped = namedByConnection(raw);
 	const kept: FlatHeaders = [];
 	for (let index = 0; index < raw.length; index += 2) {
-		const name = raw[index] as string;
-		const lower = name.toLowerCase();
-		if (ofConnection.has(lower) || dropped?.has(lower) === true) continue;
+		const {lower, written, isOfConnection} = aboutName(raw[index] as string);
+		if (isOfConnection || dropped?.has(lower) === true) continue;
 		const value = raw[index + 1] as string;
-		const written = rewrite === undefined ? value : rewrite(lower, value);
-		if (written !== undefined) kept.push(name === lower ? (customary.get(lower) ?? name) : name, written);
+		const rewritten = rewrite === undefined ? value : rewrite(lower, value);
+		if (rewritten !== undefined) kept.push(written, rewritten);
 	}
 	return kept;
 }
@@ -115,7 +139,10 @@ function namedByConnection(raw: readonly string[]): ReadonlySet<string> | undefi
 /** Headers as undici gives them, over HTTP/1.1 and 2: names and values in turn, as texts. */
 export function flatten(raw: unknown, headers: Readonly<Record<string, unknown>>): FlatHeaders {
 	if (Array.isArray(raw)) {
-		return raw.map(part => (typeof part === 'string' ? part : (part as Buffer).toString('latin1')));
+		const parts: FlatHeaders = [];
+		for (const part of raw as (string | Buffer)[])
+			parts.push(typeof part === 'string' ? part : part.toString('latin1'));
+		return parts;
 	}
 	const flat: FlatHeaders = [];
 	for (const [name, values] of Object.entries((raw as Record<string, unknown> | null) ?? headers)) {

@@ -18,7 +18,7 @@ import type {Authority} from './authority.ts';
 import type {ProxyContext} from './context.ts';
 import {serveForward, upgradeForward} from './forward.ts';
 import {addressIn, Generation} from './generation.ts';
-import {listenOn} from './listen.ts';
+import {checkHandedOver, listenOn} from './listen.ts';
 import {ownerOf} from './peer.ts';
 import {answerProblem, type Problem, refuseConnection} from './problem.ts';
 import {serveReverse, upgradeReverse} from './reverse.ts';
@@ -52,6 +52,7 @@ export class LocalProxy implements ProxyContext {
 	readonly #tunnels: Tunnels;
 	readonly #servers: Server[] = [];
 	readonly #ports = new Set<number>();
+	readonly #isSecret: boolean;
 	#generation: Generation;
 	#timer: NodeJS.Timeout | undefined;
 	#renewals: {stop(): void} | undefined;
@@ -61,10 +62,15 @@ export class LocalProxy implements ProxyContext {
 		this.#generation = new Generation(serving);
 		this.activity = settings.activity ?? new Activity();
 		this.admission = new Admission(settings.secret === undefined ? undefined : new Secret(settings.secret));
+		this.#isSecret = settings.secret !== undefined;
 		this.log = settings.log;
 		this.tell = settings.tell ?? (() => {});
 		this.authority = settings.authority;
 		this.#tunnels = new Tunnels(this);
+	}
+
+	get isClosing(): boolean {
+		return this.#closing !== undefined;
 	}
 
 	get generation(): Generation {
@@ -78,18 +84,27 @@ export class LocalProxy implements ProxyContext {
 	 * @throws {GatepassError} where the place is taken.
 	 */
 	async listen(settings: ServeSettings = this.#generation.settings): Promise<string> {
-		const {listen, tls} = settings;
+		const {listen, tls, allowLocalUsers} = settings;
 		const scheme = tls === undefined ? 'http' : 'https';
-		const hosts = 'host' in listen ? new Set<string>() : undefined;
-		const server = this.#createServer({hosts, scheme}, tls);
-		await listenOn(server, listen);
+		const hosts = new Set<string>();
+		const listening: {hosts: Set<string> | undefined; scheme: 'http' | 'https'} = {hosts, scheme};
+		const server = this.#createServer(listening, tls);
+		const {place, isHandedOver} = await listenOn(server, listen);
 		this.#servers.push(server);
-		const address = server.address();
-		if (typeof address === 'string' || address === null || !('host' in listen)) {
-			this.#lookAfterRenewals();
-			return `unix:${address}`;
+		if (isHandedOver) {
+			try {
+				checkHandedOver(place, {isSecret: this.#isSecret, isTls: tls !== undefined, allowLocalUsers});
+			} catch (error) {
+				await this.close();
+				throw error;
+			}
 		}
-		const {port} = address as AddressInfo;
+		if ('path' in place) {
+			listening.hosts = undefined;
+			this.#lookAfterRenewals();
+			return `unix:${place.path}`;
+		}
+		const {host, port} = place;
 		this.#ports.add(port);
 		try {
 			this.#checkWayOut(this.#generation);
@@ -98,8 +113,8 @@ export class LocalProxy implements ProxyContext {
 			throw error;
 		}
 		this.#lookAfterRenewals();
-		for (const name of namesOf(listen.host, tls?.certificate)) hosts?.add(authorityOf(name, port, scheme));
-		return `${scheme}://${authorityOf(listen.host, port, scheme)}`;
+		for (const name of namesOf(host, tls?.certificate)) hosts.add(authorityOf(name, port, scheme));
+		return `${scheme}://${authorityOf(host, port, scheme)}`;
 	}
 
 	/**
@@ -156,17 +171,19 @@ export class LocalProxy implements ProxyContext {
 		clearInterval(this.#timer);
 		this.#renewals?.stop();
 		const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())));
-		for (const server of this.#servers) server.closeIdleConnections();
+		const endIdle = (): void => {
+			for (const server of [...this.#servers, this.#tunnels]) server.closeIdleConnections();
+		};
+		endIdle();
 		const done = Promise.all(closed);
 		let timer: NodeJS.Timeout | undefined;
 		const late = new Promise<void>(resolve => {
 			timer = setTimeout(resolve, grace);
 		});
-		const isIdle = this.#generation.retire(late);
+		// Not before: what comes over connections that are still open is served, and they end with it.
+		const isIdle = Promise.race([done, late]).then(() => this.#generation.retire(late));
 		// Connections become idle one after the other.
-		const sweep = setInterval(() => {
-			for (const server of this.#servers) server.closeIdleConnections();
-		}, 50);
+		const sweep = setInterval(endIdle, 50);
 		if (grace > 0) await Promise.race([late, Promise.all([done, isIdle])]);
 		clearInterval(sweep);
 		clearTimeout(timer);
@@ -188,6 +205,7 @@ export class LocalProxy implements ProxyContext {
 						ALPNProtocols: ['http/1.1'],
 					}) as unknown as Server);
 		const answer = (request: IncomingMessage, response: ServerResponse): void => {
+			if (this.isClosing) response.shouldKeepAlive = false;
 			try {
 				if (isForProxy(request)) serveForward(this, request, response);
 				else serveReverse(this, request, response, listening);
@@ -249,9 +267,10 @@ export class LocalProxy implements ProxyContext {
 	}
 
 	async #look(): Promise<void> {
-		const leave = this.#generation.enter();
+		const generation = this.#generation;
+		generation.enter();
 		try {
-			const {gatepass} = this.#generation;
+			const {gatepass} = generation;
 			for (const {match, expiresAt} of await gatepass.status()) {
 				const last = this.activity.lastUrls.get(match);
 				if (last === undefined || expiresAt === undefined || expiresAt - Date.now() > renewWithin) continue;
@@ -259,7 +278,7 @@ export class LocalProxy implements ProxyContext {
 				await gatepass.authorize(last.url, {method: last.method}).catch(() => {});
 			}
 		} finally {
-			leave();
+			generation.leave();
 		}
 	}
 }
@@ -271,9 +290,9 @@ const internal: Problem = {
 	hint: 'Its log says more; this is a fault of gatepass',
 };
 
-/** In the forward form the request names a server. */
+/** In the forward form the request names a server, also one of another kind. */
 function isForProxy({url = ''}: IncomingMessage): boolean {
-	return /^https?:/i.test(url);
+	return /^[a-z][a-z\d+.-]*:/i.test(url);
 }
 
 /** The names by which clients may call the proxy. */

@@ -5,6 +5,8 @@
 import type {IncomingHttpHeaders, IncomingMessage, ServerResponse} from 'node:http';
 import type {Duplex} from 'node:stream';
 import type {Dispatcher} from 'undici';
+import type {Sendings} from '../hop/report.ts';
+import {sendings} from '../transports/undici/target.ts';
 import {type Generation, portOf} from './generation.ts';
 import {type FlatHeaders, flatten, type Rewrite, responseHeaders} from './headers.ts';
 import {answerProblem, type Problem, problemOf, refuseConnection} from './problem.ts';
@@ -30,6 +32,8 @@ export interface Outgoing {
 	readonly headers: FlatHeaders;
 	/** What becomes of the headers of the answer. */
 	readonly rewrite: Rewrite | undefined;
+	/** How often the request was sent until now, where redirects are followed. */
+	readonly sendings?: Sendings;
 	/** Told why there is no answer of the server. */
 	readonly onProblem: (problem: Problem) => void;
 	/** Why it is not sent after all; asked before a redirect is followed there. */
@@ -55,13 +59,20 @@ export function relay(request: IncomingMessage, response: ServerResponse, outgoi
 		body: bodyOf(request),
 		// An answer may take as long as it does; a client that has waited enough goes away.
 		bodyTimeout: 0,
+		[sendings]: outgoing.sendings,
 	};
 	dispatcher.dispatch(options as unknown as Dispatcher.DispatchOptions, handler);
 }
 
+/** Whether a request announces a body. */
+export function hasBody({headers}: IncomingMessage): boolean {
+	const {'content-length': length, 'transfer-encoding': coding} = headers;
+	return coding !== undefined || (length !== undefined && length !== '0');
+}
+
 function bodyOf(request: IncomingMessage): unknown {
 	const {'content-length': length, 'transfer-encoding': coding} = request.headers;
-	if (coding === undefined && (length === undefined || length === '0')) return null;
+	if (!hasBody(request)) return null;
 	// It went to the server that has redirected the request.
 	if (request.readableDidRead) return null;
 	if (coding !== undefined || !(Number(length) <= mostReplayed)) return request;
@@ -82,7 +93,6 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 		this.#request = request;
 		this.#response = response;
 		this.#outgoing = outgoing;
-		response.on('drain', this.#resume);
 		response.once('close', this.#clientGone);
 	}
 
@@ -124,7 +134,9 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 	onResponseData(controller: Controller, chunk: Buffer): void {
 		if (this.#next !== undefined || this.#response.destroyed) return;
 		noteBytes(chunk.length);
-		if (!this.#response.write(chunk)) controller.pause();
+		if (this.#response.write(chunk) || controller.paused) return;
+		controller.pause();
+		this.#response.once('drain', this.#resume);
 	}
 
 	onBodySent(chunk: Buffer): void {
@@ -154,7 +166,6 @@ class ResponseRelay implements Dispatcher.DispatchHandler {
 
 	#finish(): void {
 		this.#isOver = true;
-		this.#response.off('drain', this.#resume);
 		this.#response.off('close', this.#clientGone);
 	}
 }

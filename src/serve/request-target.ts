@@ -1,5 +1,6 @@
 /** Reads what a client asks for (RFC 9112 section 3.2), strictly: what can be read in two ways is refused. */
 import type {IncomingMessage} from 'node:http';
+import {isNormal} from '../transports/undici/target.ts';
 import type {Problem} from './problem.ts';
 
 /** Path and query as the client wrote them, and the path as a URL has it. */
@@ -15,9 +16,11 @@ export function splitPath(written: string): AskedPath | undefined {
 	if (!written.startsWith('/') || /[^\x21-\x7e]|#|\\/.test(written)) return undefined;
 	const mark = written.indexOf('?');
 	const path = mark === -1 ? written : written.slice(0, mark);
+	const query = mark === -1 ? '' : written.slice(mark);
+	// Most paths need not be taken apart for what is the same afterwards.
+	if (isNormal(path)) return {pathname: path, query};
 	const url = URL.parse(`http://proxy${path}`);
-	if (url === null) return undefined;
-	return {pathname: url.pathname, query: mark === -1 ? '' : written.slice(mark)};
+	return url === null ? undefined : {pathname: url.pathname, query};
 }
 
 /** Host and port of CONNECT (RFC 9110 section 9.3.6). The host is as `URL.hostname` gives it. */
@@ -48,6 +51,8 @@ export function faultOf(request: IncomingMessage): Problem | undefined {
 		if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1;
 		else if (name.length === 14 && name.toLowerCase() === 'content-length') lengths += 1;
 	}
+	// Python's before 3.12 asks for a tunnel without one; there the target says all.
+	if (hosts === 0 && httpVersionMinor > 0 && method !== 'CONNECT') return hostMissing;
 	const isChunked = headers['transfer-encoding'] !== undefined;
 	if (hosts > 1 || lengths > 1 || (lengths > 0 && isChunked)) {
 		return ambiguous(
@@ -80,6 +85,14 @@ export function faultOf(request: IncomingMessage): Problem | undefined {
 	}
 	return undefined;
 }
+
+export const hostMissing: Problem = {
+	status: 400,
+	code: 'host-missing',
+	detail: 'The request has no header Host (RFC 9112 section 3.2)',
+	hint: 'Send one, with the host and the port that are asked',
+	headers: {connection: 'close'},
+};
 
 function ambiguous(detail: string, hint: string): Problem {
 	// Where the next request begins is not certain.

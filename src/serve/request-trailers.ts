@@ -2,11 +2,13 @@
  * Sends a request whose trailers are announced (RFC 9110 section 6.6.2) by Node's own client: undici's has none. Its
  * body is sent as it comes, once, so that a server which wants a credential first has its 401 handed back.
  */
-import {type ClientRequest, type IncomingMessage, request as requestHttp} from 'node:http';
+import type {ClientRequest, IncomingMessage} from 'node:http';
 import {request as requestHttps} from 'node:https';
 import type {LookupFunction} from 'node:net';
-import {connect as connectTls} from 'node:tls';
+import {connect as connectTls, TLSSocket} from 'node:tls';
 import type {Dispatcher} from 'undici';
+import {requestHttp} from '../tls/node-http.ts';
+import {loadUndici} from '../transports/undici/load.ts';
 import {addressIn, type Generation, portOf} from './generation.ts';
 import {type FlatHeaders, requestHeaders} from './headers.ts';
 
@@ -15,6 +17,15 @@ type Flow = Awaited<ReturnType<Generation['gatepass']['flow']>>;
 /** What would say something else in a trailer than in a header (RFC 9110 section 6.5.1). */
 const neverTrailers =
 	/^(?:authorization|proxy-.*|cookie|set-cookie|content-(?:length|encoding|type|range)|trailer|host|cache-control|expect|max-forwards|pragma|range|te)$/i;
+
+/** Milliseconds, as undici has them for all other requests. */
+export interface TimeLimits {
+	readonly connection: number;
+	/** From the last that was sent to the head of the answer. */
+	readonly answer: number;
+}
+
+const usualLimits: TimeLimits = {connection: 10_000, answer: 300_000};
 
 /** Where and how such a request is sent. */
 export interface TrailedRequest {
@@ -25,6 +36,7 @@ export interface TrailedRequest {
 	readonly headers: FlatHeaders;
 	/** Default: the system's. */
 	readonly lookup?: LookupFunction | undefined;
+	readonly limits?: TimeLimits;
 }
 
 /** Whether a request has trailers to come, and they can be sent on. */
@@ -57,6 +69,7 @@ export async function sendWithTrailers(
 		const path = flow.url === whole.href ? trailed.path : pathOf(new URL(flow.url));
 		const sent = await open(trailed, request.method, path, flow, controller.signal);
 		controller.request = sent;
+		limitTime(sent, request, trailed.limits ?? usualLimits);
 		const answered = new Promise<IncomingMessage>((resolve, reject) => {
 			sent.once('response', message => {
 				controller.watch(message);
@@ -133,6 +146,21 @@ async function open(
 			createConnection: () => connectTls({...secure, host, socket: tunnel} as never),
 		}),
 	} as never);
+}
+
+/** Break it off where there is no connection, or no answer to all that was sent. */
+function limitTime(sent: ClientRequest, body: IncomingMessage, {connection, answer}: TimeLimits): void {
+	const {ConnectTimeoutError, HeadersTimeoutError} = loadUndici().errors;
+	let timer = setTimeout(() => sent.destroy(new ConnectTimeoutError('No connection in time')), connection);
+	const waitForAnswer = (): void => {
+		clearTimeout(timer);
+		if (!sent.destroyed) timer = setTimeout(() => sent.destroy(new HeadersTimeoutError()), answer);
+	};
+	sent.once('socket', socket => {
+		socket.once(socket instanceof TLSSocket ? 'secureConnect' : 'connect', waitForAnswer);
+	});
+	body.on('data', () => timer.refresh());
+	for (const end of ['response', 'close']) sent.once(end, () => clearTimeout(timer));
 }
 
 class NodeController implements Dispatcher.DispatchController {

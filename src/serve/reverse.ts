@@ -1,6 +1,7 @@
 /** The reverse form: a path of the proxy leads to a server. */
 import type {IncomingMessage, ServerResponse} from 'node:http';
 import type {Duplex} from 'node:stream';
+import type {Sendings} from '../hop/report.ts';
 import type {Admitted, Listening} from './admission.ts';
 import {isAdmitted} from './admission.ts';
 import {type ProxyContext, Visit} from './context.ts';
@@ -9,8 +10,8 @@ import {type FlatHeaders, type Rewrite, requestHeaders, withoutCredentials} from
 import {findRoute, localForm, type Place} from './local-form.ts';
 import {answerOwn} from './pages.ts';
 import {type Problem, refusedProblem} from './problem.ts';
-import {type Outgoing, relay, relayUpgrade} from './relay.ts';
-import {faultOf, splitPath} from './request-target.ts';
+import {hasBody, type Outgoing, relay, relayUpgrade} from './relay.ts';
+import {type AskedPath, faultOf, splitPath} from './request-target.ts';
 import {refusalOf} from './targets.ts';
 
 const ownPath = '/-/';
@@ -35,7 +36,7 @@ export function serveReverse(
 		visit.refuse(response, admitted);
 		return;
 	}
-	const outgoing = prepare(context, request, admitted, listening, visit);
+	const outgoing = prepare(context, request, path, admitted, listening, visit);
 	if ('status' in outgoing) {
 		visit.refuse(response, outgoing);
 		return;
@@ -51,9 +52,12 @@ export function upgradeReverse(
 	head: Buffer,
 	listening: Listening,
 ): void {
-	const visit = new Visit(context, 'reverse', request, splitPath(request.url ?? '')?.pathname ?? '');
+	const path = splitPath(request.url ?? '');
+	const visit = new Visit(context, 'reverse', request, path?.pathname ?? '');
 	const admitted = context.admission.admit(request, listening);
-	const outgoing = isAdmitted(admitted) ? prepare(context, request, admitted, listening, visit) : admitted;
+	const outgoing = isAdmitted(admitted)
+		? prepare(context, request, path, admitted, listening, visit)
+		: admitted;
 	if ('status' in outgoing) {
 		visit.refuseConnection(socket, outgoing);
 		return;
@@ -70,6 +74,7 @@ export function upgradeReverse(
 function prepare(
 	{generation}: ProxyContext,
 	request: IncomingMessage,
+	path: AskedPath | undefined,
 	{secrets}: Admitted,
 	{scheme}: Listening,
 	visit: Visit,
@@ -77,15 +82,13 @@ function prepare(
 	const {settings, gatepass} = generation;
 	const fault = faultOf(request);
 	if (fault !== undefined) return fault;
-	const path = splitPath(request.url ?? '');
 	if (path === undefined) return badTarget;
 	const found = findRoute(settings.routes, path.pathname);
 	if (found === undefined) return unknownRoute(settings.routes.map(({prefix}) => prefix || '/'));
 	const {route, rest} = found;
-	const base = route.target.pathname === '/' ? '' : route.target.pathname;
-	const url = new URL(route.target);
-	url.pathname = `${base}${rest}` || '/';
-	url.search = path.query;
+	const {origin, pathname} = route.target;
+	const base = pathname === '/' ? '' : pathname;
+	const url = new URL(`${origin}${`${base}${rest}` || '/'}${path.query}`);
 	visit.target = url.origin + url.pathname;
 	const place: Place = {
 		route,
@@ -105,7 +108,9 @@ function prepare(
 		onProblem: visit.noteProblem,
 	};
 	if (settings.redirects !== 'follow') return outgoing;
-	return {...outgoing, follow: following(generation, request, visit, place, headers, mostRedirects)};
+	const counted = {sendings: {count: 0}};
+	const follow = following(generation, request, visit, place, headers, mostRedirects, counted.sendings);
+	return {...outgoing, ...counted, follow};
 }
 
 function rewriteFor(
@@ -136,10 +141,13 @@ function following(
 	place: Place,
 	headers: FlatHeaders,
 	left: number,
+	sendings: Sendings,
 ): NonNullable<Outgoing['follow']> {
 	return (status, location) => {
 		const isSafe = request.method === 'GET' || request.method === 'HEAD';
 		if (![301, 302, 303, 307, 308].includes(status) || !isSafe || left === 0) return undefined;
+		// It went to the first server, and these want it sent again.
+		if ((status === 307 || status === 308) && hasBody(request)) return undefined;
 		const url = URL.parse(location, place.url.href);
 		if (url === null || !/^https?:$/.test(url.protocol) || url.origin === place.url.origin) return undefined;
 		// From TLS to plain http is no way to go for what the client asked of the first server.
@@ -162,21 +170,23 @@ function following(
 			headers: kept,
 			rewrite: rewriteFor(generation, url, request, visit, localForm(next)),
 			onProblem: visit.noteProblem,
+			sendings,
 			// Over connections of a rule's own, nobody looks at what the name stands for.
 			async refusal() {
 				const why = await generation.refusalOf(url);
 				return why === undefined ? undefined : refusedProblem(why);
 			},
-			follow: following(generation, request, visit, next, kept, left - 1),
+			follow: following(generation, request, visit, next, kept, left - 1, sendings),
 		};
 	};
 }
 
+/** Nor is there the body that some of them describe. */
 function withoutForFirst(headers: FlatHeaders): FlatHeaders {
 	const kept: FlatHeaders = [];
 	for (let index = 0; index < headers.length; index += 2) {
 		const name = headers[index] as string;
-		if (/^(?:authorization|cookie|origin|referer)$/i.test(name)) continue;
+		if (/^(?:authorization|cookie|origin|referer|trailer|content-.*|(?:repr-)?digest)$/i.test(name)) continue;
 		kept.push(name, headers[index + 1] as string);
 	}
 	return kept;

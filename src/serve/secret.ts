@@ -1,26 +1,43 @@
 /** The secret that clients of the proxy show: 256 bits, compared in constant time. */
-import {createHash, randomBytes, timingSafeEqual} from 'node:crypto';
+import {randomBytes, timingSafeEqual} from 'node:crypto';
 
 /** Of letters, digits, dashes and underscores, so that it can stand in a URL. */
 export function makeSecret(): string {
 	return randomBytes(32).toString('base64url');
 }
 
+/** AWS's Signature Version 4, and Version 2 of S3: the identifier of the key stands in front of the signature. */
+const signed = /^(?:AWS4-HMAC-SHA256 +Credential=([^/,\s]+)\/|AWS +([^:\s]+):)/;
+
+/** The bytes in front of a text that say how long it is. */
+const lengthBytes = 4;
+
 /** Knows whether what a client shows is the secret. */
 export class Secret {
-	readonly #digest: Buffer;
+	readonly #own: Buffer;
+	/** What is shown, cut off or filled up to the length of the secret. */
+	readonly #shown: Buffer;
 
 	constructor(text: string) {
-		this.#digest = digestOf(text);
+		this.#own = Buffer.alloc(lengthBytes + Buffer.byteLength(text));
+		this.#shown = Buffer.alloc(this.#own.length);
+		layOut(text, this.#own);
 	}
 
-	/** Digests are of one length, whatever is shown: how long it takes tells nothing. */
+	/** As many bytes are compared whatever is shown: how long it takes tells nothing of the secret. */
 	matches(shown: string): boolean {
-		return timingSafeEqual(this.#digest, digestOf(shown));
+		layOut(shown, this.#shown);
+		return timingSafeEqual(this.#own, this.#shown);
 	}
 
-	/** Whether a value of `Authorization` or `Proxy-Authorization` shows it: `Bearer`, or `Basic` in either place. */
+	/**
+	 * Whether a value of `Authorization` or `Proxy-Authorization` shows it: `Bearer`, `Basic` in either place, or as the
+	 * key by whose name programs for S3 sign, which often can show nothing else.
+	 */
 	isIn(value: string | undefined): boolean {
+		const [, ofVersion4, ofVersion2] = signed.exec(value ?? '') ?? [];
+		const signer = ofVersion4 ?? ofVersion2;
+		if (signer !== undefined) return this.matches(signer);
 		const [, scheme = '', credentials = ''] = /^(Basic|Bearer) +(\S+) *$/i.exec(value ?? '') ?? [];
 		if (scheme.toLowerCase() === 'bearer') return this.matches(credentials);
 		if (scheme === '') return false;
@@ -34,8 +51,10 @@ export class Secret {
 	}
 }
 
-function digestOf(text: string): Buffer {
-	return createHash('sha256').update(text).digest();
+function layOut(text: string, buffer: Buffer): void {
+	buffer.fill(0);
+	buffer.writeUInt32BE(Buffer.byteLength(text));
+	buffer.write(text, lengthBytes);
 }
 
 /** Wrong secrets within the last minute, of which there should be none. */

@@ -1,6 +1,6 @@
 /** CONNECT: a tunnel that is left alone byte for byte, or opened where a rule is for its server. */
 
-import type {IncomingMessage, Server} from 'node:http';
+import type {IncomingMessage, RequestListener, Server} from 'node:http';
 import {createServer as createHttpsServer} from 'node:https';
 import {connect, type Socket} from 'node:net';
 import type {Duplex} from 'node:stream';
@@ -29,6 +29,8 @@ export class Tunnels {
 	readonly #context: ProxyContext;
 	/** By origin: what speaks HTTP with the client. */
 	readonly #servers = new Map<string, Server>();
+	/** Connections of clients in tunnels that were opened, with how many requests they are busy with. */
+	readonly #inside = new Map<Duplex, number>();
 
 	constructor(context: ProxyContext) {
 		this.#context = context;
@@ -77,6 +79,22 @@ export class Tunnels {
 		});
 	}
 
+	/** In tunnels that were opened. Node keeps no list of the connections of a server that does not listen. */
+	closeIdleConnections(): void {
+		for (const [socket, requests] of this.#inside) if (requests === 0) socket.destroy();
+	}
+
+	#enter(socket: Duplex): void {
+		this.#inside.set(socket, 0);
+		socket.once('close', () => this.#inside.delete(socket));
+	}
+
+	/** A request begins on a connection, or is over. */
+	#count(socket: Duplex, change: 1 | -1): void {
+		const requests = this.#inside.get(socket);
+		if (requests !== undefined) this.#inside.set(socket, requests + change);
+	}
+
 	/** Make new certificates from the next tunnel on: the CA is another one. */
 	forgetCertificates(): void {
 		for (const [origin] of this.#servers) if (origin.startsWith('https:')) this.#servers.delete(origin);
@@ -114,7 +132,13 @@ export class Tunnels {
 
 	#serverFor(origin: URL): Server {
 		const context = this.#context;
-		const listener = serveInside.bind(undefined, context, origin);
+		const listener: RequestListener = (request, response) => {
+			if (context.isClosing) response.shouldKeepAlive = false;
+			const {socket} = request;
+			this.#count(socket, 1);
+			response.once('close', () => this.#count(socket, -1));
+			serveInside(context, origin, request, response);
+		};
 		let server: Server;
 		if (origin.protocol === 'https:') {
 			const host = addressIn(origin.hostname) ?? origin.hostname;
@@ -140,7 +164,13 @@ export class Tunnels {
 		} else server = http.createServer(serverSettings);
 		server.on('request', listener);
 		server.on('checkContinue', listener);
-		server.on('upgrade', (request, socket, head) => upgradeInside(context, origin, request, socket, head));
+		server.on('upgrade', (request, socket, head) => {
+			this.#inside.delete(socket);
+			upgradeInside(context, origin, request, socket, head);
+		});
+		server.on(origin.protocol === 'https:' ? 'secureConnection' : 'connection', socket =>
+			this.#enter(socket),
+		);
 		server.on('connect', (_request, socket) => refuseConnection(socket, tunnelWithin));
 		server.on('clientError', (error, socket) => refuseConnection(socket, unparsed(error)));
 		return server;

@@ -3,9 +3,6 @@
  * object inside of it, so that V8, which goes by its heap, lets hundreds of megabytes of dead chunks pile up. A
  * collection of young objects takes about a millisecond: one for every few megabytes costs less than the memory.
  */
-import {setFlagsFromString} from 'node:v8';
-import {runInNewContext} from 'node:vm';
-
 /** Bytes between two collections. */
 const every = 16 * 1024 * 1024;
 
@@ -23,6 +20,9 @@ export function noteBytes(bytes: number): void {
 
 function findCollector(): () => void {
 	try {
+		// Few runs have a body that large; importing these two takes each of them some time.
+		const {setFlagsFromString} = process.getBuiltinModule('node:v8');
+		const {runInNewContext} = process.getBuiltinModule('node:vm');
 		setFlagsFromString('--expose-gc');
 		const gc = runInNewContext('gc') as (options: {type: 'minor'}) => void;
 		return () => gc({type: 'minor'});

@@ -10,7 +10,7 @@ import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import type * as matcherModule from '../../src/host-rules/matcher.ts';
 import type * as patternModule from '../../src/host-rules/pattern.ts';
-import {loadBuilt} from './built.ts';
+import {loadPart} from './part.ts';
 import {type Row, spread, verdictOf} from './report.ts';
 import {ruleKinds, urlsFor} from './rule-sets.ts';
 import {medianOf, summarise} from './statistics.ts';
@@ -93,8 +93,8 @@ function describe(name: Exclude<Name, 'node'>, times: Readonly<Record<Name, numb
 /** In one process, the first time as well: who asks, asks once. Beside the choice of the rule alone. */
 async function manyRulesRow(): Promise<Row> {
 	const {createGatepass} = await import('gatepass');
-	const {Matcher} = await loadBuilt<typeof matcherModule>('src/host-rules/matcher.js');
-	const {parsePattern} = await loadBuilt<typeof patternModule>('src/host-rules/pattern.js');
+	const {Matcher} = await loadPart<typeof matcherModule>('src/host-rules/matcher.ts');
+	const {parsePattern} = await loadPart<typeof patternModule>('src/host-rules/pattern.ts');
 	const slowest: number[] = [];
 	const chosen: number[] = [];
 	for (const kind of ruleKinds) {

@@ -3,8 +3,8 @@ import {performance} from 'node:perf_hooks';
 import {createGatepass, type Gatepass} from 'gatepass';
 import {request} from 'undici';
 import type {KoffiProvider} from '../../strategies/kerberos/koffi-provider.ts';
-import {loadBuilt} from './built.ts';
 import {answerParent, childArgument, tellParent} from './child.ts';
+import {loadPart} from './part.ts';
 import type {BurstResult} from './token-client.ts';
 
 export interface KerberosClientSettings {
@@ -26,8 +26,8 @@ export interface KerberosOrder {
 
 const library = 'mit';
 const {url, credentialCache} = childArgument<KerberosClientSettings>();
-const {KoffiProvider: Provider} = await loadBuilt<{KoffiProvider: typeof KoffiProvider}>(
-	'strategies/kerberos/koffi-provider.js',
+const {KoffiProvider: Provider} = await loadPart<{KoffiProvider: typeof KoffiProvider}>(
+	'strategies/kerberos/koffi-provider.ts',
 );
 const provider = new Provider({
 	library,

@@ -5,8 +5,8 @@ import type * as servicesModule from '../../src/strategy/services.ts';
 import type * as openModule from '../../src/tokens/open-storage.ts';
 import type {Storage} from '../../src/tokens/storage.ts';
 import type * as cacheModule from '../../src/tokens/token-cache.ts';
-import {loadBuilt} from './built.ts';
 import {answerParent, tellParent} from './child.ts';
+import {loadPart} from './part.ts';
 
 /** `fill`: what a token takes, in bytes of heap. `look up`: nanoseconds for one look-up. */
 export type ManyTokensQuestion = ({readonly does: 'fill'} & Filling) | ({readonly does: 'look up'} & LookUps);
@@ -27,9 +27,9 @@ interface LookUps {
 	readonly calls: number;
 }
 
-const {PersistentTokenCache} = await loadBuilt<typeof cacheModule>('src/tokens/token-cache.js');
-const {openStorage} = await loadBuilt<typeof openModule>('src/tokens/open-storage.js');
-const {tokenKey} = await loadBuilt<typeof servicesModule>('src/strategy/services.js');
+const {PersistentTokenCache} = await loadPart<typeof cacheModule>('src/tokens/token-cache.ts');
+const {openStorage} = await loadPart<typeof openModule>('src/tokens/open-storage.ts');
+const {tokenKey} = await loadPart<typeof servicesModule>('src/strategy/services.ts');
 const {gc} = globalThis;
 if (gc === undefined) throw new Error('This script needs --expose-gc');
 

@@ -2,7 +2,7 @@
 import {performance} from 'node:perf_hooks';
 import type * as matcherModule from '../../src/host-rules/matcher.ts';
 import type * as patternModule from '../../src/host-rules/pattern.ts';
-import {loadBuilt} from './built.ts';
+import {loadPart} from './part.ts';
 import {count, type Row, spread, verdictOf} from './report.ts';
 import {type RuleKind, ruleKinds, urlsFor} from './rule-sets.ts';
 import {medianOf, summarise} from './statistics.ts';
@@ -15,8 +15,8 @@ const largestRatio = 1.5;
 const smallestRate = 1_000_000;
 
 export async function measureRuleChoice(): Promise<Row[]> {
-	const {Matcher} = await loadBuilt<typeof matcherModule>('src/host-rules/matcher.js');
-	const {parsePattern} = await loadBuilt<typeof patternModule>('src/host-rules/pattern.js');
+	const {Matcher} = await loadPart<typeof matcherModule>('src/host-rules/matcher.ts');
+	const {parsePattern} = await loadPart<typeof patternModule>('src/host-rules/pattern.ts');
 
 	/** Nanoseconds for one look-up, by a function that measures one round of them. */
 	const prepare = (kind: RuleKind, rules: number): (() => number) => {

@@ -2,8 +2,8 @@
 import {createGatepass} from 'gatepass';
 import type * as matcherModule from '../../src/host-rules/matcher.ts';
 import type * as patternModule from '../../src/host-rules/pattern.ts';
-import {loadBuilt} from './built.ts';
 import {answerParent, tellParent} from './child.ts';
+import {loadPart} from './part.ts';
 import {ruleKinds} from './rule-sets.ts';
 
 export interface MemoryQuestion {
@@ -12,8 +12,8 @@ export interface MemoryQuestion {
 	readonly what: 'matcher' | 'configuration' | 'in use';
 }
 
-const {Matcher} = await loadBuilt<typeof matcherModule>('src/host-rules/matcher.js');
-const {parsePattern} = await loadBuilt<typeof patternModule>('src/host-rules/pattern.js');
+const {Matcher} = await loadPart<typeof matcherModule>('src/host-rules/matcher.ts');
+const {parsePattern} = await loadPart<typeof patternModule>('src/host-rules/pattern.ts');
 const {gc} = globalThis;
 if (gc === undefined) throw new Error('This script needs --expose-gc');
 

@@ -1,5 +1,6 @@
 /** Spans and metrics, as OpenTelemetry's own SDK records them. */
 import {AsyncLocalStorage} from 'node:async_hooks';
+import {setImmediate as immediate} from 'node:timers/promises';
 import {
 	type Context,
 	type ContextManager,
@@ -18,7 +19,7 @@ import {
 	PeriodicExportingMetricReader,
 } from '@opentelemetry/sdk-metrics';
 import {BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor} from '@opentelemetry/sdk-trace-base';
-import {request} from 'undici';
+import {interceptors, request} from 'undici';
 import {afterEach, beforeEach, expect, test, vi} from 'vitest';
 import {CertificateError, type Gatepass} from '../../src/index.ts';
 import {recordTelemetry} from '../../src/observability/telemetry.ts';
@@ -92,6 +93,8 @@ test('each leg is a span, with the names of the semantic conventions', async () 
 			attributes: {
 				...common,
 				'http.response.status_code': 200,
+				// For any reason, redirects included: so the conventions have it.
+				'http.request.resend_count': 2,
 				'gatepass.strategy': 'static-token',
 				'gatepass.rule': `${stage.api.url}/key`,
 				// What the strategy adds to the query is not in it.
@@ -129,6 +132,61 @@ test.each([
 		200, 401,
 	]);
 });
+
+test.each([
+	['got', (gatepass: Gatepass, url: string) => gatepass.got(url)],
+	['fetch', (gatepass: Gatepass, url: string) => gatepass.fetch(url)],
+	[
+		"undici's interceptor",
+		(gatepass: Gatepass, url: string) =>
+			request(url, {dispatcher: gatepass.dispatcher.compose(interceptors.redirect({maxRedirections: 2}))}),
+	],
+] as const)(
+	'by %s, what a redirect leads to is counted on, and the next request begins anew',
+	async (_name, send) => {
+		const gatepass = await stage.createClient({telemetry: true});
+		for (let time = 0; time < 2; time += 1) {
+			spans.reset();
+			await send(gatepass, `${stage.api.url}/kerberos/to-key`);
+			const counts = finished().map(({attributes}) => attributes['http.request.resend_count']);
+			// Kerberos is asked for its token once.
+			expect(counts).toEqual([undefined, 1, 2]);
+		}
+	},
+);
+
+test('a retry of got is counted on, too', async () => {
+	const {got} = await stage.createClient({telemetry: true});
+	const retry = {limit: 1, calculateDelay: ({computedValue}: {computedValue: number}) => computedValue && 1};
+	await got(`${stage.api.url}/key/503`, {retry}).catch(() => {});
+	expect(finished().map(({attributes}) => attributes['http.request.resend_count'])).toEqual([undefined, 1]);
+});
+
+test.each([
+	['got', 'sso', (gatepass: Gatepass, url: string) => gatepass.got(url, {retry: {limit: 0}}).text()],
+	['undici', 'sso', (gatepass: Gatepass, url: string) => get(gatepass, url)],
+	['undici, with a conversation', 'key', (gatepass: Gatepass, url: string) => get(gatepass, url)],
+] as const)(
+	'what is sent again since it reached nobody is a span of its own, by %s',
+	async (_name, rule, send) => {
+		const gatepass = await stage.createClient({telemetry: true});
+		await send(gatepass, `${stage.api.url}/${rule}/200`);
+		spans.reset();
+		// The client is told the end of an answer before its connection is free.
+		await immediate();
+		// Over the same connection, which the server closes without a word.
+		await send(gatepass, `${stage.api.url}/${rule}/cut-off`).catch(() => {});
+		expect(finished().map(({attributes}) => attributes['http.request.resend_count'])).toEqual([undefined, 1]);
+		const [lost] = finished();
+		expect(lost?.status).toBe(SpanStatusCode.ERROR);
+		expect(lost?.attributes['error.type']).toMatch(/^(?:ECONNRESET|UND_ERR_SOCKET)$/);
+	},
+);
+
+async function get(gatepass: Gatepass, url: string): Promise<string> {
+	const {body} = await request(url, {dispatcher: gatepass.dispatcher});
+	return body.text();
+}
 
 test('a leg that fails has the status of an error, and its code', async () => {
 	const {got} = await stage.createClient({telemetry: true});
@@ -233,6 +291,8 @@ test('they hang below the span of whoever makes the request', async () => {
 		['GET', 'serve /kerberos/to-sso'],
 		['GET', 'serve /kerberos/to-sso'],
 		['GET', 'serve /kerberos/to-sso'],
+		// Over the connection of the requests before, and again over a new one.
+		['GET', 'serve /key/cut-off'],
 		['GET', 'serve /key/cut-off'],
 	]);
 });

@@ -1,4 +1,4 @@
-import {type ChildProcess, execFileSync} from 'node:child_process';
+import {execFileSync} from 'node:child_process';
 import {once} from 'node:events';
 import {existsSync, mkdirSync, readdirSync, statSync, writeFileSync} from 'node:fs';
 import {request as requestHttp} from 'node:http';
@@ -8,6 +8,7 @@ import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, it} from '
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
 import {describeWith, findProgram} from '../servers/availability.ts';
 import {type StartedServer, startServer} from './start-proxy.ts';
+import {serveIn, stop} from './start-service.ts';
 
 const secret = 'x'.repeat(40);
 let server: StartedServer;
@@ -31,40 +32,10 @@ function configuration(token: string, serve: object = {}) {
 	};
 }
 
-/** Start `gatepass serve`, and wait until it listens. */
-async function startService(
+const startService = (
 	args: readonly string[] = [],
 	env: Record<string, string> = {GATEPASS_SECRET: secret},
-): Promise<{
-	child: ChildProcess;
-	place: string;
-	stderr: () => string;
-	stdout: () => string;
-	said(pattern: RegExp): Promise<void>;
-}> {
-	const child = workspace.start(['serve', ...args], {env});
-	let stderr = '';
-	let stdout = '';
-	child.stderr?.on('data', data => {
-		stderr += data;
-	});
-	child.stdout?.on('data', data => {
-		stdout += data;
-	});
-	const said = (pattern: RegExp): Promise<void> =>
-		expect
-			.poll(() => stderr.replaceAll(/\s+/g, ' '), {timeout: 15_000})
-			.toMatch(pattern) as unknown as Promise<void>;
-	await said(/gatepass serves \S+/);
-	const [, place = ''] = /gatepass serves (\S+)/.exec(stderr) ?? [];
-	return {child, place, stderr: () => stderr, stdout: () => stdout, said};
-}
-
-async function stop(child: ChildProcess): Promise<number | null> {
-	child.kill('SIGTERM');
-	const [code] = await once(child, 'close');
-	return code;
-}
+) => serveIn(workspace, args, env);
 
 const bearer = {authorization: `Bearer ${secret}`};
 
@@ -141,6 +112,8 @@ describe('gatepass serve', () => {
 		]);
 		taken.close();
 		expect((await workspace.run(['serve', '--listen', '0.0.0.0:0'])).code).toBe(2);
+		await workspace.configure(configuration('x', {listen: `unix:${workspace.path('nowhere')}/x.sock`}));
+		expect((await workspace.run(['serve'])).stderr).toMatch(/The folder of \S+nowhere\/x\.sock is not there/);
 		await workspace.configure(configuration('x', {listen: '0.0.0.0:0', allowLocalUsers: true}));
 		const {code, stderr} = await workspace.run(['serve']);
 		expect(code).toBe(3);

@@ -140,6 +140,7 @@ describe('by whole URL', () => {
 			'http:///x',
 			'http://user:word@localhost/',
 			'http://a b/',
+			'ftp://localhost/x',
 			'http://[::1/',
 		]) {
 			const socket = connect(proxy.port, '127.0.0.1');

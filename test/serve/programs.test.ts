@@ -37,14 +37,13 @@ describeWith([mitKdc, apacheServices, cbtAcceptor], 'real programs', () => {
 	let bound: CbtAcceptor;
 	let workspace: Workspace;
 	let env: Record<string, string>;
-	/** Where the reverse form is served, with the secret and without one. */
+	/** Where the reverse form is served. */
 	let withSecret: string;
-	let forAll: string;
 	const stops: (() => Promise<void>)[] = [];
 
 	/** Start `gatepass serve`, and give its URL. */
-	async function serve(...args: string[]): Promise<string> {
-		const child = workspace.start(['serve', '--access-log', 'off', ...args], {
+	async function serve(): Promise<string> {
+		const child = workspace.start(['serve', '--access-log', 'off'], {
 			env: {...env, GATEPASS_SECRET: secret},
 		});
 		stops.push(() => stopProcess(child, 'SIGTERM'));
@@ -84,10 +83,7 @@ describeWith([mitKdc, apacheServices, cbtAcceptor], 'real programs', () => {
 			},
 		};
 		workspace = await createWorkspace(configuration);
-		const open = {...configuration, serve: {...configuration.serve, allowLocalUsers: true}};
-		await workspace.write('open/gatepass.config.yaml', JSON.stringify(open));
 		withSecret = await serve();
-		forAll = await serve('--config', workspace.path('open/gatepass.config.yaml'));
 	});
 	afterAll(async () => {
 		await Promise.all(stops.map(stop => stop()));
@@ -160,11 +156,10 @@ describeWith([mitKdc, apacheServices, cbtAcceptor], 'real programs', () => {
 				await use(program, kind => ({url: server.origins[kind], user: server.users[kind]}), byRun);
 			});
 			it('by the reverse form', async () => {
-				const isOpen = program.showsNoSecret !== undefined;
 				const placeOf = (kind: Authentication): Place => ({
-					url: `${isOpen ? forAll : withSecret}/${kind}`,
+					url: `${withSecret}/${kind}`,
 					user: server.users[kind],
-					...(!isOpen && {secret}),
+					secret,
 				});
 				await use(program, placeOf, directly);
 			});

@@ -21,8 +21,6 @@ export interface ClientProgram {
 	script(place: Place): string;
 	/** What it prints where all went well. */
 	expected(place: Place): string;
-	/** Why no secret can be shown in the reverse form; it is asked for none, then. */
-	readonly showsNoSecret?: string;
 }
 
 /** The body that is sent. */
@@ -47,6 +45,9 @@ export function quote(word: string): string {
 const withUser = ({url, secret}: Place): string =>
 	secret === undefined ? url : url.replace('://', `://gatepass:${secret}@`);
 const header = ({secret}: Place): string => (secret === undefined ? '' : `X-Gatepass-Secret: ${secret}`);
+
+/** The secret for programs that can show nothing but the key by which they sign for S3. */
+const signingKey = (secret = 'none'): string => `AWS_ACCESS_KEY_ID=${secret} AWS_SECRET_ACCESS_KEY=unused`;
 
 /** A program in a language of its own, which is given a URL, a body and perhaps the secret. */
 const interpreted =
@@ -88,6 +89,22 @@ for my $r ($agent->get($url, @headers), $agent->post($url, @headers, Content => 
 	die $r->status_line unless $r->is_success;
 	print $r->content;
 }`;
+
+/** R's own `url()` sends no bodies; its package curl does, which has to be told of the CAs: it heeds no variable for them. */
+const rSource = `
+args <- commandArgs(TRUE)
+secret <- if (length(args) > 2) c("X-Gatepass-Secret" = args[3])
+saved <- tempfile()
+download.file(args[1], saved, method = "libcurl", quiet = TRUE, headers = secret)
+stopifnot(identical(readLines(saved), readLines(url(args[1], method = "libcurl", headers = secret))))
+writeLines(readLines(saved))
+handle <- curl::new_handle(postfields = args[2])
+ca <- Sys.getenv("CURL_CA_BUNDLE")
+if (nzchar(ca)) curl::handle_setopt(handle, cainfo = ca)
+if (!is.null(secret)) curl::handle_setheaders(handle, .list = as.list(secret))
+answer <- curl::curl_fetch_memory(args[1], handle)
+stopifnot(answer$status_code == 200)
+cat(rawToChar(answer$content))`;
 
 const javaSource = `
 import java.net.URI;
@@ -146,6 +163,12 @@ const general: readonly ClientProgram[] = [
 		script: interpreted('perl', '-MLWP::UserAgent', '-e', perlSource),
 		expected: bothAnswers,
 	},
+	{
+		name: 'R',
+		server: program('R', 'Rscript', 'r-base-core r-cran-curl'),
+		script: interpreted('Rscript', '--vanilla', '-e', rSource),
+		expected: bothAnswers,
+	},
 ];
 
 function java(folder: string): ClientProgram {
@@ -177,6 +200,21 @@ git ls-remote origin $branch | cut -f 1 | grep -x $branch >/dev/null && echo pus
 	expected: () => 'The first\npushed',
 };
 
+/** What it puts waits for `100 Continue`. The secret is the key by which it signs; without one, it leaves that. */
+const aws: ClientProgram = {
+	name: 'awscli',
+	server: program('awscli', 'aws', 'awscli'),
+	script: ({url, secret}) => `
+export ${signingKey(secret)}
+export AWS_CONFIG_FILE=$PWD/config AWS_EC2_METADATA_DISABLED=true AWS_MAX_ATTEMPTS=1 AWS_REGION=us-east-1 LC_ALL=C.UTF-8
+printf '[default]\ns3 =\n  addressing_style = path\n' > config
+aws() { /usr/bin/aws ${secret === undefined ? '--no-sign-request' : ''} --endpoint-url ${url} "$@"; }
+echo 'put by awscli' > local
+aws s3api put-object --bucket files --key aws --body local >/dev/null
+aws s3api get-object --bucket files --key aws copy >/dev/null && cat copy`,
+	expected: () => 'put by awscli',
+};
+
 /** Programs of the grid: what they put is what they get back. */
 const gfal: ClientProgram = {
 	name: 'gfal2',
@@ -196,14 +234,15 @@ gfal-cat ${files}/gfal && gfal-stat ${files}/hello | grep -o 'Size: [0-9]*'`;
 	expected: () => 'put by gfal2\nSize: 21',
 };
 
+/** Its plugin sends no header, no user information of a URL and no token; but it signs. */
 const xrdcp: ClientProgram = {
 	name: 'xrdcp',
 	server: program('xrdcp with its plugin for HTTP', 'xrdcp', 'xrootd-client xrootd-client-http-plugins'),
-	script: ({url}) => `
+	script: ({url, secret}) => `
+${secret === undefined ? '' : `export AWS_SIGNATURE_V2=1 ${signingKey(secret)}`}
 echo 'put by xrdcp' > local && xrdcp -A -s -f local ${url}/files/xrdcp
 xrdcp -A -s ${url}/files/xrdcp -`,
 	expected: () => 'put by xrdcp',
-	showsNoSecret: 'its plugin sends no header, no user information of a URL and no token',
 };
 
 /**
@@ -233,5 +272,5 @@ davix-get ${options} ${files}/davix`;
 
 /** @param folder for what has to stand in a file. */
 export function clientPrograms(folder: string): readonly ClientProgram[] {
-	return [...general, java(folder), git, davix(folder), gfal, xrdcp];
+	return [...general, java(folder), git, aws, davix(folder), gfal, xrdcp];
 }

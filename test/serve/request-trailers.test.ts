@@ -63,7 +63,56 @@ it('a redirect is followed whose request is over', async () => {
 	});
 	const response = await answered(begin(port, '/t/', 'GET'));
 	expect([response.statusCode, await text(response)]).toEqual([200, 'there']);
-	expect(next.requests.at(-1)?.headers.authorization).toBe('Bearer the-token');
+	const {headers: sent} = next.requests.at(-1) as IncomingMessage;
+	expect(sent.authorization).toBe('Bearer the-token');
+	// The body went to the first server, and with it what announces it.
+	expect(sent).not.toHaveProperty('trailer');
+	expect(sent).not.toHaveProperty('transfer-encoding');
+});
+
+it('a redirect that wants the body again is handed back', async () => {
+	const first = await serverWith((request, response) => {
+		request.resume();
+		request.once('end', () => response.writeHead(307, {location: 'http://localhost:1/there'}).end());
+	});
+	const port = await proxyFor({
+		hostRules: [{match: first.origin, strategy: 'static-token', options: {token: 'the-token'}}],
+		serve: {redirects: 'follow', routes: {'/t': first.origin}},
+	});
+	const response = await answered(begin(port, '/t/', 'GET'));
+	expect([response.statusCode, response.headers.location]).toEqual([307, 'http://localhost:1/there']);
+});
+
+it.each([
+	['no connection', 'http://127.0.0.1', 'UND_ERR_CONNECT_TIMEOUT'],
+	['no handshake', 'https://127.0.0.1', 'UND_ERR_CONNECT_TIMEOUT'],
+	['no answer', 'http://127.0.0.1', 'UND_ERR_HEADERS_TIMEOUT'],
+] as const)('%s in time ends the request', async (what, base, code) => {
+	const silent = createServer(socket => socket.on('error', () => {}).resume());
+	await new Promise<void>(resolve => silent.listen(0, '127.0.0.1', resolve));
+	onTestFinished(() => void silent.close());
+	const url = new URL(`${base}:${(silent.address() as AddressInfo).port}`);
+	const gatepass = await createGatepass({
+		config: {
+			cache: {url: 'memory:'},
+			hostRules: [{match: url.origin, strategy: 'static-token', options: {token: 'the-token'}}],
+		},
+	});
+	onTestFinished(() => gatepass.close());
+	const asking = Object.assign(Readable.from(['body']), {method: 'PUT', rawTrailers: []});
+	const limits = what === 'no answer' ? {connection: 60_000, answer: 20} : {connection: 20, answer: 60_000};
+	// Where a name is never found, no connection is made.
+	const lookup = what === 'no connection' ? () => {} : undefined;
+	if (what === 'no connection') url.hostname = 'localhost';
+	const trailed = {
+		generation: {gatepass, openTunnel: () => undefined},
+		...{url, path: '/', headers: ['trailer', 'x-sum'], limits, lookup},
+	};
+	const failed = Promise.withResolvers<string | undefined>();
+	void sendWithTrailers(asking as never, trailed as never, {
+		onResponseError: (_controller, error) => failed.resolve((error as NodeJS.ErrnoException).code),
+	});
+	expect(await failed.promise).toBe(code);
 });
 
 it('an answer that breaks off while the strategy looks at its head is no whole one', async () => {

@@ -1,9 +1,10 @@
 import {randomBytes} from 'node:crypto';
+import {subscribe, unsubscribe} from 'node:diagnostics_channel';
 import {once} from 'node:events';
 import {type IncomingMessage, request as requestHttp} from 'node:http';
 import {connect} from 'node:net';
 import {text} from 'node:stream/consumers';
-import {afterAll, beforeAll, describe, expect, it} from 'vitest';
+import {afterAll, beforeAll, describe, expect, it, onTestFinished} from 'vitest';
 import {WebSocket, WebSocketServer} from 'ws';
 import {type StartedProxy, type StartedServer, secret, startProxy, startServer} from './start-proxy.ts';
 
@@ -398,7 +399,8 @@ describe('what cannot be answered', () => {
 			response.end();
 		};
 		const reply = await raw(request());
-		if (reply !== '') expect(reply).toMatch(/^HTTP\/1.1 (?:400|421|505)/);
+		if (reply !== '') expect(reply).toMatch(/^HTTP\/1.1 (?:400|421|505) .*"hint": "\w/s);
+		if (_name === 'no host') expect(reply).toContain('"code": "host-missing"');
 		if (!/wrong chunk/.test(_name)) expect(server.requests.length).toBe(before);
 		expect((await ask('/runs/')).statusCode).toBe(200);
 	});
@@ -500,8 +502,13 @@ describe('redirects that are followed', () => {
 		answer = (_request, response) =>
 			response.writeHead(302, {location: `http://localhost:${other.port}/there?x=1`}).end('moved');
 		const headers = {'x-gatepass-secret': secret, cookie: 'a=1', 'x-own': 'kept'};
+		const resends: unknown[] = [];
+		const listen = (leg: unknown): void => void resends.push((leg as {readonly resends: number}).resends);
+		subscribe('gatepass:leg', listen);
+		onTestFinished(() => void unsubscribe('gatepass:leg', listen));
 		const response = await fetch(`${following.url}/runs/`, {headers});
 		expect([response.status, await response.text()]).toEqual([200, 'the other one']);
+		expect(resends).toEqual([0, 1]);
 		const seen = other.requests.at(-1);
 		expect([seen?.url, seen?.headers.authorization, seen?.headers.cookie]).toEqual([
 			'/there?x=1',

@@ -24,6 +24,8 @@ const named = (name: string) => {
 };
 const python =
 	"/usr/bin/python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())'";
+// A bucket whose name cannot be a host's stands in the path. Node's pipes are sockets, which nobody can open.
+const awsGet = `sh -c '/usr/bin/aws --no-sign-request --region us-east-1 --endpoint-url "$0" s3api get-object --bucket A_BUCKET --key x /dev/stdout | cat'`;
 const commit = '0123456789abcdef0123456789abcdef01234567';
 
 /** Variables, who reads them, and how; `get` prints what a GET with the credential gives. */
@@ -48,6 +50,8 @@ const cases: readonly {variables: string[]; program: string; scheme: 'http' | 'h
 		scheme: 'https',
 	},
 	{variables: ['JAVA_TOOL_OPTIONS'], program: "Java's HttpClient", scheme: 'https'},
+	{variables: ['HTTPS_PROXY', 'AWS_CA_BUNDLE'], program: 'awscli', scheme: 'https', get: awsGet},
+	{variables: ['HTTPS_PROXY', 'CURL_CA_BUNDLE'], program: 'R', scheme: 'https'},
 	{variables: ['HTTPS_PROXY', 'GIT_SSL_CAINFO'], program: 'git', scheme: 'https', get: 'git ls-remote'},
 	{
 		variables: ['https_proxy', 'DAVIX_USE_LIBCURL', 'X509_CERT_DIR'],

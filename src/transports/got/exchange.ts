@@ -9,7 +9,7 @@ import {once} from 'node:events';
 import type {ClientRequest, Agent as HttpAgent, IncomingMessage, RequestOptions} from 'node:http';
 import {setImmediate as immediate, setTimeout as pause} from 'node:timers/promises';
 import {sendThroughProxy} from '../../hop/proxy-rule.ts';
-import {type HopReport, reportHop} from '../../hop/report.ts';
+import {type HopReport, reportHop, sendingsOf} from '../../hop/report.ts';
 import {type HeaderRecord, type HopContext, HopRequest, type Route} from '../../hop/request.ts';
 import {credentialAtHand, type LoopRule, runHop, type Transport, wantsConversation} from '../../hop/run.ts';
 import type {Connection, CredentialAtHand, RuleInfo} from '../../strategy/index.ts';
@@ -21,7 +21,11 @@ import {EarlyLeg} from './early-leg.ts';
 import {type BodyOptions, gotBodyLength, readGotBody} from './got-body.ts';
 import {addChanges, type LegAnswer, sendByNode} from './leg.ts';
 import {type Send, sendWhole, withTls} from './leg-options.ts';
+import {journey, type Marks} from './per-origin.ts';
 import {StandInRequest} from './stand-in.ts';
+
+/** Of got's options, as far as they matter here. */
+type GotOptions = BodyOptions & CookieOptions & {readonly context?: object};
 
 const bodiless = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -31,7 +35,7 @@ export function exchange(
 	context: HopContext,
 	url: URL,
 	native: RequestOptions,
-	options: BodyOptions & CookieOptions,
+	options: GotOptions,
 	send: Send,
 ): ClientRequest | Promise<ClientRequest> {
 	const {rule} = route;
@@ -65,7 +69,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 	readonly #context: HopContext;
 	readonly #url: URL;
 	readonly #native: RequestOptions;
-	readonly #options: BodyOptions & CookieOptions;
+	readonly #options: GotOptions;
 	/** The body, once it was read. */
 	#bytes: Uint8Array | undefined;
 	readonly #send: Send;
@@ -85,7 +89,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		context: HopContext,
 		url: URL,
 		native: RequestOptions,
-		options: BodyOptions & CookieOptions,
+		options: GotOptions,
 		send: Send,
 	) {
 		({
@@ -101,7 +105,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#send = send;
 		const {audience} = route.events;
 		const isHeard = audience['gatepass:request'].hasSubscribers || audience['gatepass:leg'].hasSubscribers;
-		this.#report = isHeard ? reportHop(route, url, native.method ?? 'GET') : undefined;
+		this.#report = isHeard ? this.#reportIt() : undefined;
 		const isPlain =
 			send === sendByNode && saysNothingOfConnection(native) && route.ofOrigin?.proxy === undefined;
 		this.#plainAgent = isPlain ? route.ofOrigin?.plainAgent : undefined;
@@ -109,11 +113,11 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 
 	/** The answer that the caller is to have. */
 	answer(): Promise<LegAnswer> {
-		const {rule, events} = this.#route;
+		const {rule} = this.#route;
 		const method = this.#native.method ?? 'GET';
 		if (rule === undefined) return this.send(new HopRequest(this.#url, method, {}, this.#context));
 		const {fresh, tenant, replayable} = this.#context;
-		const credential = replayable ? credentialAtHand(rule, events, {fresh, method, tenant}) : undefined;
+		const credential = replayable ? credentialAtHand(rule, {fresh, method, tenant}) : undefined;
 		return credential === undefined
 			? runHop(rule, this.#makeRequest(rule.info), this)
 			: this.#sendAhead(rule, credential);
@@ -129,6 +133,12 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		if (!wantsConversation(answer.message.statusCode)) return answer;
 		this.#ahead = credential;
 		return runHop(rule, this.#makeRequest(rule.info), this);
+	}
+
+	#reportIt(): HopReport | undefined {
+		const {[journey]: way} = (this.#options.context ?? {}) as Marks;
+		const sendings = way === undefined ? undefined : sendingsOf(way);
+		return reportHop(this.#route, this.#url, this.#native.method ?? 'GET', sendings);
 	}
 
 	/** The request as the strategy sees it. */
@@ -225,6 +235,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 				return await standIn.answer();
 			} catch (error) {
 				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
+				this.#report?.beginLeg(error);
 				this.#sendInPlace(await this.#makeLeg(request), request);
 			}
 		}

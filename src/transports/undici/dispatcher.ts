@@ -3,6 +3,7 @@
  * dispatch each hop by itself, and its rule, identity, trust store and connections are chosen for it here.
  */
 import type {Dispatcher} from 'undici';
+import {type Sendings, sendingsOf} from '../../hop/report.ts';
 import type {Route, SwitchableRouter} from '../../hop/request.ts';
 import {credentialAtHand} from '../../hop/run.ts';
 import type {CredentialAtHand} from '../../strategy/index.ts';
@@ -16,11 +17,12 @@ import {LegAhead, maySendAhead} from './leg-ahead.ts';
 import {isLegacy, modernHandler} from './legacy-handler.ts';
 import {loadUndici} from './load.ts';
 import type {UndiciPools, Wanted} from './pools.ts';
-import {type Target, targetOf} from './target.ts';
+import {sendings, type Target, targetOf} from './target.ts';
 
 type Options = Dispatcher.DispatchOptions & {
 	readonly gatepass?: GatepassContext;
 	readonly dispatcher?: unknown;
+	readonly [sendings]?: Sendings;
 };
 type Handler = Dispatcher.DispatchHandler;
 
@@ -100,6 +102,10 @@ class Authentication {
 			connections: this.#connections,
 			fresh: setting !== false && setting.fresh === true,
 			tenant: setting === false ? undefined : setting.tenant,
+			// undici's interceptors dispatch a request again by the same handler.
+			sendings: route.events.audience['gatepass:leg'].hasSubscribers
+				? (given[sendings] ?? sendingsOf(handler))
+				: undefined,
 		};
 		const credential = shownAhead(settings);
 		if (credential !== undefined) new LegAhead(settings, credential).begin();
@@ -158,7 +164,7 @@ function shownAhead(settings: ExchangeSettings): CredentialAtHand | undefined {
 	if (target.protocol === 'http:' && connections.proxyFor(route, target, nothingWanted) !== undefined) {
 		return undefined;
 	}
-	return credentialAtHand(route.rule, route.events, {fresh, method: target.method, tenant});
+	return credentialAtHand(route.rule, {fresh, method: target.method, tenant});
 }
 
 /** RFC 9112 section 3.2.2: a proxy is asked for the whole URL. */

@@ -6,7 +6,7 @@ import type {IncomingHttpHeaders} from 'node:http';
 import {setImmediate as immediate} from 'node:timers/promises';
 import type {Dispatcher} from 'undici';
 import {sendThroughProxy} from '../../hop/proxy-rule.ts';
-import {type HopReport, reportHop} from '../../hop/report.ts';
+import {type HopReport, reportHop, type Sendings} from '../../hop/report.ts';
 import {HopRequest, type Route} from '../../hop/request.ts';
 import {runHop, type Transport} from '../../hop/run.ts';
 import type {Connection, CredentialAtHand} from '../../strategy/index.ts';
@@ -34,6 +34,10 @@ export interface ExchangeSettings {
 	readonly tenant: string | undefined;
 	/** Default: where there are listeners. */
 	readonly isReported?: boolean;
+	/** Absent: nobody wants to know, or it was not sent yet. */
+	readonly sendings?: Sendings | undefined;
+	/** Of a hop that has begun. */
+	readonly report?: HopReport | undefined;
 }
 
 /** In the place of the settings once all is over. */
@@ -61,7 +65,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 	#isOver = false;
 
 	constructor(settings: ExchangeSettings) {
-		const {route, target, options, fresh, tenant, isReported = true} = settings;
+		const {route, target, options, fresh, tenant, isReported = true, report} = settings;
 		this.#settings = settings;
 		this.#carriesCredential = route.rule.carriesCredential;
 		const headers = toRecord(options.headers);
@@ -73,7 +77,8 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		const requestTarget = target.path;
 		const context = {fresh, tenant, replayable, connect, readBody, bodyLength, requestTarget};
 		this.#request = new HopRequest(target.url, target.method, headers, context, route.rule.info);
-		this.#report = isReported ? reportHop(route, target.url, target.method) : undefined;
+		this.#report =
+			report ?? (isReported ? reportHop(route, target, target.method, settings.sendings) : undefined);
 	}
 
 	begin(): void {
@@ -151,6 +156,7 @@ export class Exchange implements Controller, Receiver, Transport<HopRequest, Hel
 		if (resends === 0 || this.#ready !== undefined || !request.replayable) return leg.answered;
 		return leg.answered.catch(error => {
 			if (this.#isOver || !leg.reachedNobody(error as Error)) throw error;
+			this.#report?.beginLeg(error);
 			return this.#dispatch(request, resends - 1);
 		});
 	}

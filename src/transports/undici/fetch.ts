@@ -4,7 +4,7 @@ import {GatepassError} from '../../errors.ts';
 import {checkSetting, type GatepassContext} from '../request-setting.ts';
 import {bodySource} from './bodies.ts';
 import type {AnyDispatcher} from './dispatcher.ts';
-import {firstOrigin} from './target.ts';
+import {firstOrigin, sendings} from './target.ts';
 
 /** What `gatepass.fetch` takes besides the URL: what `fetch` takes, and what the caller says to gatepass. */
 export interface GatepassRequestInit extends Omit<RequestInit, 'dispatcher'> {
@@ -19,9 +19,13 @@ export type GatepassFetch = (input: string | URL | Request, init?: GatepassReque
 /** Bytes of the files in a form that are kept while it is sent, so that it can be sent again. */
 const mostOfForm = 16 * 1024 * 1024;
 
-/** @param dispatcherOver the dispatcher of gatepass, or one over the caller's. */
+/**
+ * @param dispatcherOver the dispatcher of gatepass, or one over the caller's.
+ * @param isHeard whether anybody is told how often a request is sent.
+ */
 export function createFetch(
 	dispatcherOver: (callers: AnyDispatcher | undefined) => Dispatcher,
+	isHeard: () => boolean,
 ): GatepassFetch {
 	return async (input, init = {}) => {
 		const {
@@ -34,6 +38,7 @@ export function createFetch(
 			...(gatepass !== undefined && {gatepass}),
 			...(isInMemory(init.body) && {[bodySource]: init.body}),
 			...(callers !== undefined && {[firstOrigin]: originOf(input)}),
+			...(isHeard() && {[sendings]: {count: 0}}),
 		};
 		const dispatcher = saying(said, dispatcherOver(callers));
 		try {

@@ -18,14 +18,27 @@ export function toRecord(headers: Given): HeaderRecord {
 }
 
 /** The caller's headers and one more, in the place of what stands there by its name. */
-export function withHeader(headers: Given, name: string, value: string): HeaderRecord {
+export function withHeader(headers: Given, name: string, value: string): HeaderRecord | string[] {
 	if (headers === null || headers === undefined) return {[spelled(name)]: value};
-	if (Array.isArray(headers) || isIterable(headers) || hasName(headers, name)) {
+	if (Array.isArray(headers)) return withPair(headers as readonly string[], name, value);
+	if (isIterable(headers) || hasName(headers, name)) {
 		const all = new HopHeaders(toRecord(headers));
 		all.set(name, value);
 		return all.asSent();
 	}
 	return {...headers, [spelled(name)]: value} as HeaderRecord;
+}
+
+/** For names and values in turn. */
+function withPair(flat: readonly string[], name: string, value: string): string[] {
+	const all: string[] = [];
+	for (let index = 0; index < flat.length; index += 2) {
+		const own = flat[index] as string;
+		if (own.length === name.length && own.toLowerCase() === name) continue;
+		all.push(own, flat[index + 1] as string);
+	}
+	all.push(spelled(name), value);
+	return all;
 }
 
 function hasName(headers: object, name: string): boolean {

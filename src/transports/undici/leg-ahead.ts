@@ -6,6 +6,7 @@
  */
 import type {IncomingHttpHeaders} from 'node:http';
 import type {Dispatcher} from 'undici';
+import {type HopReport, reportHop} from '../../hop/report.ts';
 import {wantsConversation} from '../../hop/run.ts';
 import type {CredentialAtHand} from '../../strategy/index.ts';
 import {explainTlsFailure} from '../../tls/explain.ts';
@@ -32,6 +33,7 @@ export function maySendAhead({options: {body, upgrade}}: Pick<ExchangeSettings, 
 export class LegAhead implements Controller, Handler {
 	#settings: ExchangeSettings;
 	readonly #credential: CredentialAtHand;
+	readonly #report: HopReport | undefined;
 	/** As undici gets it. */
 	#options: object | undefined;
 	#begun = 0;
@@ -52,6 +54,8 @@ export class LegAhead implements Controller, Handler {
 	constructor(settings: ExchangeSettings, credential: CredentialAtHand) {
 		this.#settings = settings;
 		this.#credential = credential;
+		const {route, target, sendings} = settings;
+		this.#report = reportHop(route, target, target.method, sendings);
 	}
 
 	begin(): void {
@@ -64,6 +68,7 @@ export class LegAhead implements Controller, Handler {
 				header === undefined ? options.headers : withHeader(options.headers, header[0], header[1]);
 			const {origin, path} = target;
 			this.#options = {...options, origin, path, query: undefined, headers};
+			this.#report?.beginLeg();
 			this.#dispatch();
 		} catch (error) {
 			this.#fail(error as Error);
@@ -113,6 +118,7 @@ export class LegAhead implements Controller, Handler {
 		}
 		this.#isAnswered = true;
 		const {handler, route} = this.#settings;
+		this.#report?.end(status);
 		for (const interim of this.#interim ?? []) {
 			handler.onResponseStart?.(this, interim.status, interim.headers, interim.statusText);
 		}
@@ -150,6 +156,7 @@ export class LegAhead implements Controller, Handler {
 			this.#next.leg.onResponseError(controller, error);
 		} else if (this.#reachedNobody(error)) {
 			this.#resends += 1;
+			this.#report?.beginLeg(error);
 			this.#controller = undefined;
 			// undici is still busy with the connection that broke.
 			queueMicrotask(() => this.#resend());
@@ -186,7 +193,8 @@ export class LegAhead implements Controller, Handler {
 		headers: IncomingHttpHeaders,
 		statusText: string | undefined,
 	): void {
-		const exchange = new Exchange(this.#settings);
+		this.#report?.endLeg(status);
+		const exchange = new Exchange({...this.#settings, report: this.#report});
 		const leg = exchange.takeOver(this.#credential, this.#isPaused);
 		this.#next = {exchange, leg};
 		this.#forget();
@@ -201,6 +209,7 @@ export class LegAhead implements Controller, Handler {
 		this.#reason = error;
 		const {handler, route, target} = this.#settings;
 		this.#controller?.abort(error);
+		this.#report?.end(undefined, undefined, error);
 		this.#forget();
 		// Why the caller breaks off may be anything.
 		const explained = this.#isAborted

@@ -6,6 +6,9 @@ import type {Place} from '../../hop/request.ts';
 /** The origin of the first hop, in the options of a dispatch: `gatepass.fetch` knows it. */
 export const firstOrigin: unique symbol = Symbol('gatepass.firstOrigin');
 
+/** How often a request was sent until now, in the options of a dispatch: where whoever dispatches several hops says. */
+export const sendings: unique symbol = Symbol('gatepass.sendings');
+
 /** What all URLs of one server have in common. */
 type Server = Pick<URL, 'origin' | 'protocol' | 'host' | 'hostname' | 'port'>;
 
@@ -41,6 +44,11 @@ export class Target implements Place {
 		this.method = method;
 		this.firstOrigin = first;
 		this.#url = url;
+	}
+
+	/** As `URL.search`. */
+	get search(): string {
+		return this.url.search;
 	}
 
 	/** Made when somebody asks for it: that costs as much as all the rest that is done for a request with a warm token. */
@@ -88,7 +96,7 @@ export function targetOf(
  * Whether the path is as `URL` would write it, by the letters that it leaves alone (URL Standard, path percent-encode
  * set), and the query can be sent to the byte. A segment that begins with a dot may be none to `URL`.
  */
-function isNormal(path: string): boolean {
+export function isNormal(path: string): boolean {
 	return /^(?:\/(?!\.)[\w~!$&'()*+,;=:@.-]*)+(?:\?[\x21-\x22\x24-\x7e]*)?$/.test(path);
 }
 

@@ -1,4 +1,5 @@
 /** A leg that is sent without a conversation, since its strategy has the credential at hand. */
+import {channel} from 'node:diagnostics_channel';
 import {once} from 'node:events';
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
@@ -62,8 +63,8 @@ beforeEach(async () => {
 });
 afterEach(() => close());
 
-const send = (options: object = {}) =>
-	request(`${origin}/runs`, {dispatcher: gatepass.dispatcher, ...options});
+const viaGatepass = () => ({dispatcher: gatepass.dispatcher});
+const send = (options: object = {}) => request(`${origin}/runs`, {...viaGatepass(), ...options});
 
 const ways = [
 	{way: 'undici.request', ask: async () => text(await send())},
@@ -146,11 +147,12 @@ test("it takes the place of the caller's own, however it is written", async () =
 	for (const headers of [
 		{AUTHORIZATION: 'mine'},
 		['Authorization', 'mine'],
+		['authorization', 'mine', 'X-Other', 'kept', 'AUTHORIZATION', 'mine too'],
 		new Map([['authorization', 'mine']]),
 	]) {
 		await text(await send({headers}));
 	}
-	expect(shown).toEqual(['at hand', 'at hand', 'at hand']);
+	expect(shown).toEqual(['at hand', 'at hand', 'at hand', 'at hand']);
 });
 
 test('a body in memory is sent with it, and again', async () => {
@@ -198,19 +200,95 @@ describe('a conversation is held from the beginning', () => {
 		await text(await send());
 		expect(told).toEqual([200]);
 	});
+});
 
-	test('where somebody listens to how requests go', async () => {
-		const {channel} = await import('node:diagnostics_channel');
-		const heard: unknown[] = [];
-		const listen = (event: unknown): void => void heard.push(event);
-		channel('gatepass:request').subscribe(listen);
+describe('those who listen hear the same as of a conversation', () => {
+	/** What is told of one request, without what takes its time. */
+	async function hear(work: () => Promise<unknown>): Promise<object[]> {
+		const heard: object[] = [];
+		const listeners = (['gatepass:leg', 'gatepass:request'] as const).map(name => {
+			const listen = (event: unknown): void => {
+				const {duration, ...payload} = event as {readonly duration: number};
+				expect(duration).toBeGreaterThanOrEqual(0);
+				heard.push({name, ...payload});
+			};
+			channel(name).subscribe(listen);
+			return () => channel(name).unsubscribe(listen);
+		});
 		try {
-			await text(await send());
+			await work();
 		} finally {
-			channel('gatepass:request').unsubscribe(listen);
+			for (const stop of listeners) stop();
 		}
-		expect(heard).toMatchObject([{status: 200, legs: 1}]);
+		return heard;
+	}
+
+	/** With and without something at hand. */
+	async function hearBoth(work: () => Promise<unknown>): Promise<object[]> {
+		const ahead = await hear(work);
+		const before = atHand;
+		atHand = () => undefined;
+		const conversed = await hear(work);
+		atHand = before;
+		expect(ahead).toEqual(conversed);
+		return ahead;
+	}
+
+	const about = () => ({method: 'GET', url: `${origin}/runs`, rule: {match: origin, strategy: 'ready'}});
+
+	test('an answer', async () => {
+		const heard = await hearBoth(async () => text(await request(`${origin}/runs?b=%20&a=1`, viaGatepass())));
+		expect(heard).toMatchObject([
+			{...about(), name: 'gatepass:leg', query: '?b=%20&a=1', resends: 0, status: 200},
+			{...about(), name: 'gatepass:request', legs: 1, status: 200},
+		]);
+		// The second one, with nothing at hand.
 		expect(told).toEqual([200]);
+	});
+
+	test('a refusal that stays one', async () => {
+		answer = (_request, response) => response.writeHead(401).end();
+		const heard = await hearBoth(async () => text(await send()));
+		expect(heard).toMatchObject([
+			{name: 'gatepass:leg', resends: 0, status: 401},
+			{name: 'gatepass:request', legs: 1, status: 401},
+		]);
+	});
+
+	test('a refusal after which another credential is shown', async () => {
+		answer = (asked, response) =>
+			response.writeHead(asked.headers.authorization === 'renewed' ? 200 : 401).end();
+		converse = async function* (asked) {
+			asked.headers.set('authorization', 'at hand');
+			yield;
+			asked.headers.set('authorization', 'renewed');
+			yield;
+		};
+		const heard = await hearBoth(async () => text(await send()));
+		expect(heard).toMatchObject([
+			{name: 'gatepass:leg', resends: 0, status: 401},
+			{name: 'gatepass:leg', resends: 1, status: 200},
+			{name: 'gatepass:request', legs: 2, status: 200},
+		]);
+	});
+
+	test('a server that breaks off', async () => {
+		answer = asked => asked.socket.destroy();
+		const heard = await hearBoth(() => expect(send()).rejects.toThrow());
+		expect(heard).toMatchObject([
+			{name: 'gatepass:leg', resends: 0, failure: 'UND_ERR_SOCKET'},
+			{name: 'gatepass:request', legs: 1},
+		]);
+		expect(heard[1]).not.toHaveProperty('status');
+	});
+
+	test('a caller who breaks off', async () => {
+		const heard = await hearBoth(async () => {
+			const controller = new AbortController();
+			answer = () => controller.abort(new Error('enough'));
+			await expect(send({signal: controller.signal})).rejects.toThrow('enough');
+		});
+		expect(heard).toMatchObject([{name: 'gatepass:leg'}, {name: 'gatepass:request', legs: 1}]);
 	});
 });
 
