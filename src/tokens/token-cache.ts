@@ -99,16 +99,14 @@ export class PersistentTokenCache implements TokenCache {
 
 	atHand(key: string): Token | undefined {
 		const kept = this.#remembered.get(key);
-		if (kept === undefined) return undefined;
+		// After a refusal, the conversation looks the token up once more: whoever counts would hear of it twice.
+		if (kept === undefined || this.#events.audience['gatepass:token:hit'].hasSubscribers) return undefined;
 		kept.isUsed = true;
 		const entry = kept.value;
 		if (!isSure(entry)) {
 			const now = steadyNow();
 			if (now >= entry.usableUntil || now >= entry.renewAfter) return undefined;
 			noteLook(entry, now);
-		}
-		if (this.#events.audience['gatepass:token:hit'].hasSubscribers) {
-			this.#events.publish('gatepass:token:hit', {key, from: 'memory'});
 		}
 		return entry.token;
 	}
