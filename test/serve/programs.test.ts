@@ -21,7 +21,7 @@ import {
 import {describeWith} from '../servers/availability.ts';
 import {type CbtAcceptor, cbtAcceptor, startCbtAcceptor} from '../servers/cbt-acceptor.ts';
 import {type Kdc, mitKdc, startKdc} from '../servers/kdc.ts';
-import {stopProcess} from '../servers/process.ts';
+import {stopProcess, untilServing} from '../servers/process.ts';
 import {type ClientProgram, clientPrograms, type Place} from './programs.ts';
 
 // On a busy machine a program that opens a connection for each of its requests takes its time.
@@ -48,12 +48,7 @@ describeWith([mitKdc, apacheServices, cbtAcceptor], 'real programs', () => {
 			env: {...env, GATEPASS_SECRET: secret},
 		});
 		stops.push(() => stopProcess(child, 'SIGTERM'));
-		let stderr = '';
-		child.stderr?.on('data', data => {
-			stderr += data;
-		});
-		await vi.waitFor(() => expect(stderr).toMatch(/serves \S+\n/), {timeout: 20_000});
-		return /serves (\S+)/.exec(stderr)?.[1] as string;
+		return untilServing(child);
 	}
 
 	beforeAll(async () => {
