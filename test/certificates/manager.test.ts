@@ -251,7 +251,7 @@ describeWith(pebble, 'a manager', () => {
 		expect((await manager.renew({force: true})).renewed.toSorted()).toEqual(all.toSorted());
 		expect((await manager.list()).every(({version}) => version === 2)).toBe(true);
 		expect(await readdir(join(folder, 'gatepass/pending'))).toEqual([]);
-	}, 60_000);
+	});
 
 	test('what is told while something else goes on waits for it', async () => {
 		const server = await pebbleFor();

@@ -8,7 +8,7 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
-import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
 import {environmentOf} from '../servers/apache-negotiate.ts';
 import {
@@ -25,7 +25,6 @@ import {stopProcess, untilServing} from '../servers/process.ts';
 import {type ClientProgram, clientPrograms, type Place} from './programs.ts';
 
 // On a busy machine a program that opens a connection for each of its requests takes its time.
-vi.setConfig({testTimeout: 120_000});
 
 const secret = 's'.repeat(43);
 const folder = mkdtempSync(join(tmpdir(), 'gatepass-programs-'));
