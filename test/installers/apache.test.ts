@@ -63,15 +63,11 @@ describeWith(apache, 'Apache', () => {
 		await expect.poll(() => shown(server.httpsPort, 'other.example.test')).toBe(lineage.serialNumber);
 		await installer.enhance(lineage, {redirect: true, hsts: true});
 		await expect
-			.poll(
-				() =>
-					visit('http', server.httpPort, 'www.example.test').then(
-						({headers}) => headers.location,
-						() => '',
-					),
-				{
-					timeout: 10_000,
-				},
+			.poll(() =>
+				visit('http', server.httpPort, 'www.example.test').then(
+					({headers}) => headers.location,
+					() => '',
+				),
 			)
 			.toBe('https://www.example.test/');
 		// A worker from before the reload may answer for a moment.

@@ -348,7 +348,8 @@ test('an endpoint that never answers, and one that never ends, hold up nobody fo
 	const gatepass = await gatepassWith(
 		{...region, credentials: {container: `${server.url}/silent`}},
 		{},
-		{tokenRequest: {timeout: 300, retries: 0}},
+		// Long enough for the request to arrive.
+		{tokenRequest: {timeout: 3000, retries: 0}},
 	);
 	const silent = await Promise.all([1, 2].map(() => failure(signedWith(gatepass))));
 	for (const {message} of silent)

@@ -50,7 +50,7 @@ async function gatepassWith(
 	const gatepass = await createGatepass({
 		config: {
 			cache: {url: 'memory:'},
-			tokenRequest: {timeout: 5000, ...settings.tokenRequest},
+			tokenRequest: {timeout: 60_000, ...settings.tokenRequest},
 			hostRules: [{match: api, strategy: 'sso-client-credentials', options: options as never}],
 		},
 		env: settings.env ?? {},
