@@ -3,6 +3,7 @@ import {defineConfig} from 'vitest/config';
 export default defineConfig({
 	test: {
 		include: ['test/**/*.test.ts'],
+		setupFiles: ['./test/setup.ts'],
 		// Bounds on a test that hangs, far above what any needs: a test waits for events, however slow the machine.
 		testTimeout: 180_000,
 		hookTimeout: 180_000,
