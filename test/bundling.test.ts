@@ -58,7 +58,7 @@ describeWith(esbuild, 'esbuild', () => {
 		await project.write('app.js', program);
 		const page = await readFile(new URL('../docs/bundling.md', import.meta.url), 'utf8');
 		commands = [...page.matchAll(/```sh\n(esbuild [^`]+)```/g)].map(([, command = '']) => command);
-	}, 60_000);
+	});
 	afterAll(async () => project?.close());
 
 	test.each(['app.mjs', 'app.cjs'])('%s works alone, with the CA certificates of CERN', async name => {

@@ -50,8 +50,8 @@ export interface TokenCache {
 		options?: {fresh?: boolean},
 	): Promise<Token>;
 	/**
-	 * The token that `get` would give from memory, where there is nothing to do besides: it is not due for renewal. Who
-	 * asks for it uses it. For {@link (AuthStrategy:interface).atHand}.
+	 * The token that `get` would give from memory, where there is nothing to do besides: it is not due for renewal, and
+	 * nobody listens. For {@link (AuthStrategy:interface).atHand}.
 	 */
 	atHand?(key: string): Token | undefined;
 	/** The valid token kept for `key`, if there is one; never issues. */

@@ -401,7 +401,7 @@ test('a token for each of many users leaves no connection for each of them', asy
 			new Promise<number>(resolve => {
 				https.getConnections((_, count) => resolve(count));
 			});
-		await vi.waitFor(async () => expect(await open()).toBeLessThanOrEqual(50), {timeout: 5000});
+		await expect.poll(open).toBeLessThanOrEqual(50);
 	} finally {
 		await Promise.all([server.close(), authority.close()]);
 	}

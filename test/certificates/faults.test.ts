@@ -15,15 +15,19 @@ type Response = Awaited<ReturnType<AcmeHttp['fetch']>>;
 type Fault = (url: string, answer: () => Promise<Response>) => Promise<Response | undefined> | undefined;
 
 /** With a certificate; what is between it and the server from then on is `fault`. */
-async function stage(
-	timeout = 60_000,
-): Promise<Stage & {meet(fault: Fault): void; serial(): Promise<string>}> {
+async function stage(): Promise<
+	Stage & {
+		/** @param timeout milliseconds for one request with all its tries. */
+		meet(fault: Fault, timeout?: number): void;
+		serial(): Promise<string>;
+	}
+> {
 	const server = await pebbleFor({nonceReject: 0});
 	const made = await managerAt(server);
 	await made.manager.enroll(['a.example.test']);
 	return {
 		...made,
-		meet(fault) {
+		meet(fault, timeout = 60_000) {
 			const between = (http: AcmeHttp): AcmeHttp => ({
 				async fetch(url, init) {
 					const answer = (): Promise<Response> => http.fetch(url, init);
@@ -129,12 +133,15 @@ describeWith(pebble, 'between a manager and its authority', () => {
 	});
 
 	test('a server that hangs is given up, and the certificate stays', async () => {
-		const {manager, serial, meet} = await stage(500);
+		const {manager, serial, meet} = await stage();
 		const before = await serial();
-		meet(url =>
-			/order|finalize/i.test(url)
-				? new Promise<Response>((_, reject) => setTimeout(() => reject(new Error('gone')), 1000))
-				: undefined,
+		const timeout = 2000;
+		meet(
+			url =>
+				/order|finalize/i.test(url)
+					? new Promise<Response>((_, reject) => setTimeout(() => reject(new Error('gone')), 2 * timeout))
+					: undefined,
+			timeout,
 		);
 		const {failed} = await manager.renew({force: true});
 		expect(failed[0]?.error.message).toMatch(/cannot be reached/);
@@ -142,9 +149,9 @@ describeWith(pebble, 'between a manager and its authority', () => {
 	});
 
 	test('an order goes on after the server was gone before it was finalized', async () => {
-		const {manager, folder, serial, meet} = await stage(300);
+		const {manager, folder, serial, meet} = await stage();
 		const before = await serial();
-		meet(async url => (/finalize/i.test(url) ? Promise.reject(new Error('ECONNRESET')) : undefined));
+		meet(async url => (/finalize/i.test(url) ? Promise.reject(new Error('ECONNRESET')) : undefined), 5000);
 		expect((await manager.renew({force: true})).failed).toHaveLength(1);
 		const pending = JSON.parse(await readFile(join(folder, 'gatepass/pending/a.example.test.json'), 'utf8'));
 		const created: string[] = [];

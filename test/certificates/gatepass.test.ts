@@ -98,7 +98,7 @@ describeWith(pebble, 'with an authority', () => {
 		const [renewed] = await gatepass.certificates.list();
 		expect(renewed?.serialNumber).not.toBe(enrolled?.serialNumber);
 		// Files are looked at once a second at most.
-		await expect.poll(() => gatepass.got(api.url).text(), {timeout: 5000}).toBe(renewed?.serialNumber);
+		await expect.poll(() => gatepass.got(api.url).text()).toBe(renewed?.serialNumber);
 	});
 
 	test("authenticators and installers of the user's own", async () => {

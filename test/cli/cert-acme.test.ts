@@ -227,7 +227,7 @@ describeWith(pebble, 'with pebble', () => {
 		]);
 		const none = await workspace.run(['cert', 'import', 'of-json/renewal', '--server', server.directoryUrl]);
 		expect(none).toMatchObject({code: 1, stderr: expect.stringMatching(/no certificate with its key in/)});
-	}, 60_000);
+	});
 
 	test('status tells of certificates that renew themselves', async () => {
 		await workspace.configure({

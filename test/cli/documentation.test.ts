@@ -146,4 +146,4 @@ test('what docs/cli.md shows is what comes', async () => {
 	}
 	expect(current).not.toContain('canary');
 	await expect(current).toMatchFileSnapshot(document.pathname);
-}, 120_000);
+});

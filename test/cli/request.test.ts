@@ -150,7 +150,8 @@ describe('where the time went', () => {
 			bars.find(line => line.includes(` ${name} `))?.indexOf('█'),
 		) as [number, number, number];
 		expect(connect).toBeLessThanOrEqual(tls);
-		expect(tls).toBeLessThan(wait);
+		// The same column where one part took next to nothing beside the others.
+		expect(tls).toBeLessThanOrEqual(wait);
 	});
 
 	test('for machines: the phases of each leg, one after the other', async () => {

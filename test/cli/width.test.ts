@@ -50,7 +50,7 @@ test('help, of every command', async () => {
 		const {stdout} = await workspace.run([...command, '--help']);
 		expect(tooWide(stdout), command.join(' ')).toEqual([]);
 	}
-}, 120_000);
+});
 
 const script = {
 	name: 'script, which runs a program on a terminal',

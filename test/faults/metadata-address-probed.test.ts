@@ -11,14 +11,14 @@ const addresses = ['169.254.169.254', '169.254.170.2', '169.254.170.23', '100.10
 fault('metadata-address-probed', ownNetwork, () => async () => {
 	const child = fileURLToPath(new URL('metadata-child.ts', import.meta.url));
 	const [program = '', ...rest] = inOwnNetwork(addresses, [process.execPath, child, ...addresses]);
-	const {stdout} = await promisify(execFile)(program, rest, {timeout: 60_000});
-	const {seen, connected, failed, milliseconds} = JSON.parse(stdout);
+	// Whoever asked there would wait for ever: the time is over only then.
+	const {stdout} = await promisify(execFile)(program, rest, {timeout: 80_000});
+	const {seen, connected, failed} = JSON.parse(stdout);
 	expect(seen).toBe(addresses.length);
 	expect(connected).toEqual([]);
 	// All but those that show nothing until a server asks.
 	expect(failed).toContain('aws-sigv4');
 	expect(failed).toContain('chain');
 	expect(failed.length).toBeGreaterThan(8);
-	expect(milliseconds).toBeLessThan(10_000);
 	return undefined;
 });

@@ -1,6 +1,6 @@
 /**
  * In a network where the addresses of the clouds' metadata are this very machine's, and whatever connects waits for ever:
- * has every kind of rule ask for a credential that is not there, and tells how long that took and who connected.
+ * has every kind of rule ask for a credential that is not there, and tells who connected.
  */
 import {once} from 'node:events';
 import {connect, createServer} from 'node:net';
@@ -38,7 +38,6 @@ const none = {
 };
 const of = Object.entries(none).map(([strategy, options]) => ({strategy, options}));
 const rules = [...of, {strategy: 'chain', options: {of, goOnAfter: 'failure'}}];
-const started = performance.now();
 const gatepass = await createGatepass({
 	env: {HOME: '/nonexistent', PATH: process.env.PATH},
 	config: {
@@ -55,7 +54,6 @@ for (const {strategy} of rules) {
 	await gatepass.authorize(`https://${strategy}.example.org/`).catch(() => failed.push(strategy));
 }
 await gatepass.status();
-const milliseconds = performance.now() - started;
-console.log(JSON.stringify({seen, connected: connections.slice(seen), failed, milliseconds}));
+console.log(JSON.stringify({seen, connected: connections.slice(seen), failed}));
 await gatepass.close();
 for (const server of servers) server.close();

@@ -39,17 +39,17 @@ fault('renewal-loops', pebble, () => async stage => {
 	const looks = (): number => names.mock.calls.length;
 	const renewing = manager.autoRenew({interval: 20});
 	stage.ended({close: () => renewing.stop()});
-	await expect.poll(looks, {timeout: 20_000}).toBeGreaterThan(20);
+	await expect.poll(looks).toBeGreaterThan(20);
 	expect(events.filter(({kind}) => kind === 'failed')).toHaveLength(1);
 	const asked = network.requests;
 	const putOff = Date.parse((await lineage()).configuration.text(['gatepass'], 'next_attempt') ?? '');
 	expect(putOff).toBeGreaterThan(Date.now() + 10_000);
-	await expect.poll(looks, {timeout: 20_000}).toBeGreaterThan(40);
+	await expect.poll(looks).toBeGreaterThan(40);
 	expect(network.requests).toBe(asked);
 
 	network.isDown = false;
 	await set({next_attempt: Date.now() - 1000});
-	await expect.poll(() => events.map(({kind}) => kind), {timeout: 20_000}).toContain('renewed');
+	await expect.poll(() => events.map(({kind}) => kind)).toContain('renewed');
 	expect(events.filter(({kind}) => kind === 'renewed')).toHaveLength(1);
 	return undefined;
 });

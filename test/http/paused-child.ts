@@ -6,7 +6,7 @@ import {TrustStores} from '../../src/trust/trust-stores.ts';
 
 const agents = new TlsAgents();
 const client = new GotHttpClient(async () => got, new TrustStores([]), agents, {
-	timeout: 1000,
+	timeout: 4000,
 	retries: 0,
 });
 const [url = ''] = process.argv.slice(2);

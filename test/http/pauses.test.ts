@@ -31,7 +31,7 @@ test('stopped for longer than the time limit, it asks once more when it goes on'
 	await arrived.promise;
 	child.kill('SIGSTOP');
 	// Longer than the time limit, and than what passes for a busy machine.
-	await delay(2500);
+	await delay(5500);
 	child.kill('SIGCONT');
 	expect((await output).trim()).toBe('answered');
 	expect(server.requests).toHaveLength(2);
@@ -51,7 +51,7 @@ test('one try that gets no answer leaves time for another', async () => {
 	const server = await startLateServer();
 	const agents = new TlsAgents();
 	onTestFinished(() => agents.close());
-	const settings = {timeout: 4000, retries: 1};
+	const settings = {timeout: 8000, retries: 1};
 	const client = new GotHttpClient(async () => got, new TrustStores([]), agents, settings);
 	const answer = await client.fetch(server.url, {method: 'POST', body: 'a=b'});
 	expect(await answer.text()).toBe('answered');

@@ -1,10 +1,11 @@
 /** A renewed certificate with a real server: who is seen before, while and after it takes the old one's place. */
 import {once} from 'node:events';
 import {copyFile, mkdir, mkdtemp, rename, rm} from 'node:fs/promises';
+import type {IncomingHttpHeaders} from 'node:http';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {Readable} from 'node:stream';
-import {afterAll, afterEach, beforeAll, beforeEach, expect, test, vi} from 'vitest';
+import {afterAll, afterEach, beforeAll, beforeEach, expect, test} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import type {CertificateFiles} from '../../src/testing/authority.ts';
 import {type ApacheWithUsers, apache, startApacheMtls, type TlsVersion} from '../servers/apache.ts';
@@ -59,14 +60,12 @@ describeWith(apache, 'a renewed certificate', () => {
 		expect((await gatepass.got(url)).headers['x-client-dn']).toBe(alice);
 
 		await putInPlace(server.users.bob);
-		const after = await vi.waitFor(
-			async () => {
-				const {headers} = await gatepass.got(url);
-				expect(headers['x-client-dn']).toBe(bob);
-				return headers;
-			},
-			{timeout: 20_000, interval: 100},
-		);
+		let after: IncomingHttpHeaders = {};
+		const seen = async () => {
+			after = (await gatepass.got(url)).headers;
+			return after['x-client-dn'];
+		};
+		await expect.poll(seen, {interval: 100}).toBe(bob);
 		// The request under way goes on where it is, under the name that it began with.
 		expect(await sizeOf(download)).toBe(32 * 1024 * 1024);
 
@@ -89,18 +88,13 @@ describeWith(apache, 'a renewed certificate', () => {
 		const subject = async () => (await gatepass.got(url)).headers['x-client-dn'];
 		expect(await subject()).toBe('CN=alice,OU=Users,O=Gatepass');
 		await copyFile(server.users.bob.key, join(folder, 'userkey.pem'));
-		await vi.waitFor(
-			async () => {
-				expect(await subject()).toBe('CN=alice,OU=Users,O=Gatepass');
-				const [rule] = await gatepass.status();
-				expect(JSON.stringify(rule)).toContain('does not belong to');
-			},
-			{timeout: 20_000, interval: 100},
-		);
+		const told = async () => {
+			expect(await subject()).toBe('CN=alice,OU=Users,O=Gatepass');
+			const [rule] = await gatepass.status();
+			return JSON.stringify(rule);
+		};
+		await expect.poll(told, {interval: 100}).toContain('does not belong to');
 		await copyFile(server.users.bob.certificate, join(folder, 'usercert.pem'));
-		await vi.waitFor(async () => expect(await subject()).toBe('CN=bob,OU=Users,O=Gatepass'), {
-			timeout: 20_000,
-			interval: 100,
-		});
+		await expect.poll(subject, {interval: 100}).toBe('CN=bob,OU=Users,O=Gatepass');
 	});
 });

@@ -60,20 +60,14 @@ describeWith(apache, 'Apache', () => {
 		const installer = apacheInstaller(server.settings, stage.checkpoints);
 		const lineage = await stage.lineage('www', ['www.example.test', 'other.example.test']);
 		await installer.deploy(lineage);
-		await expect
-			.poll(() => shown(server.httpsPort, 'other.example.test'), {timeout: 10_000})
-			.toBe(lineage.serialNumber);
+		await expect.poll(() => shown(server.httpsPort, 'other.example.test')).toBe(lineage.serialNumber);
 		await installer.enhance(lineage, {redirect: true, hsts: true});
 		await expect
-			.poll(
-				() =>
-					visit('http', server.httpPort, 'www.example.test').then(
-						({headers}) => headers.location,
-						() => '',
-					),
-				{
-					timeout: 10_000,
-				},
+			.poll(() =>
+				visit('http', server.httpPort, 'www.example.test').then(
+					({headers}) => headers.location,
+					() => '',
+				),
 			)
 			.toBe('https://www.example.test/');
 		// A worker from before the reload may answer for a moment.
@@ -95,9 +89,7 @@ describeWith(apache, 'Apache', () => {
 		await installer.deploy(await stage.lineage('first', ['www.example.test']));
 		const second = await stage.lineage('second', ['www.example.test']);
 		await installer.deploy(second);
-		await expect
-			.poll(() => shown(server.httpsPort, 'www.example.test'), {timeout: 10_000})
-			.toBe(second.serialNumber);
+		await expect.poll(() => shown(server.httpsPort, 'www.example.test')).toBe(second.serialNumber);
 	});
 
 	test('a configuration that Apache refuses is taken back', async () => {

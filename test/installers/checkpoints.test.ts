@@ -109,4 +109,4 @@ test('killed before any of its file operations, it leaves the old state or the n
 		kills += 1;
 	}
 	expect(kills).toBeGreaterThan(20);
-}, 120_000);
+});

@@ -113,7 +113,7 @@ test('a first installation', async () => {
 		},
 	);
 	expect(operations).toBeGreaterThan(10);
-}, 120_000);
+});
 
 test('the installation of a successor, and going back', async () => {
 	const first = await pendingIn('renewed');
@@ -187,4 +187,4 @@ test('a request', async () => {
 		const issued = await authority.sign(readFileSync(file, 'utf8'), {subject});
 		expect(createPublicKey(readFileSync(key)).equals(new X509Certificate(issued).publicKey)).toBe(true);
 	});
-}, 120_000);
+});

@@ -105,7 +105,13 @@ describe('gatepass:request', () => {
 		return {method, url: stage.api.url + path, rule, legs, duration, ...status};
 	};
 
-	const cases: [title: string, path: string, options: OptionsInit & {abortAfter?: number}, told: Told[]][] = [
+	const cases: [
+		title: string,
+		path: string,
+		options: OptionsInit,
+		told: Told[],
+		interruption?: () => void,
+	][] = [
 		['an answer', '/key/200', {}, [{path: '/key/200', status: 200, legs: 1}]],
 		['a refusal', '/key/403', {}, [{path: '/key/403', status: 403, legs: 1}]],
 		[
@@ -160,28 +166,55 @@ describe('gatepass:request', () => {
 			'/key/never',
 			{retry: {limit: 0}, timeout: {request: 300}},
 			[{path: '/key/never', legs: 1}],
+			() => vi.advanceTimersByTime(300),
 		],
-		['an abort', '/kerberos/never', {abortAfter: 300}, [{path: '/kerberos/never', legs: 2}]],
+		[
+			'an abort',
+			'/kerberos/never',
+			{},
+			[{path: '/kerberos/never', legs: 2}],
+			() => controller.abort(new Error('enough')),
+		],
 	];
 
-	/** A signal has its time from when it is made. */
-	const begin = ({abortAfter, ...options}: OptionsInit & {abortAfter?: number}): OptionsInit =>
-		abortAfter === undefined ? options : {...options, signal: AbortSignal.timeout(abortAfter)};
+	/** Of the requests of a test. */
+	let controller: AbortController;
+	beforeEach(() => {
+		controller = new AbortController();
+	});
 
-	test.each(cases)('%s', async (_, path, options, told) => {
+	/** Have a request interrupted as soon as the server has all its legs. */
+	async function interruptOnceThere(told: readonly Told[], interruption: () => void): Promise<void> {
+		vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']});
+		const before = stage.api.requests.length;
+		await expect.poll(() => stage.api.requests.length).toBe(before + (told[0]?.legs as number));
+		interruption();
+	}
+
+	test.each(cases)('%s', async (_, path, options, told, interruption) => {
 		const {got} = await stage.createClient();
 		const events = listenTo(['gatepass:request']);
-		await got(`${stage.api.url}${path}`, begin(options)).catch(() => {});
+		const interrupted = interruption && interruptOnceThere(told, interruption);
+		await got(`${stage.api.url}${path}`, {
+			...options,
+			...(interruption && {signal: controller.signal}),
+		}).catch(() => {});
+		await interrupted;
 		await expect.poll(() => events.length).toBeGreaterThanOrEqual(told.length);
 		expect(events.map(({payload}) => payload)).toEqual(told.map(payloadOf));
 	});
 
-	test.each(cases)('%s, as a stream', async (_, path, options, told) => {
+	test.each(cases)('%s, as a stream', async (_, path, options, told, interruption) => {
 		if (path === '/key/503') return;
 		const {got} = await stage.createClient();
 		const events = listenTo(['gatepass:request']);
-		const stream = got.stream(`${stage.api.url}${path}`, begin(options) as StreamOptions);
+		const interrupted = interruption && interruptOnceThere(told, interruption);
+		const stream = got.stream(`${stage.api.url}${path}`, {
+			...options,
+			...(interruption && {signal: controller.signal}),
+		} as StreamOptions);
 		await text(stream).catch(() => {});
+		await interrupted;
 		await expect.poll(() => events.length).toBeGreaterThanOrEqual(told.length);
 		expect(events.map(({payload}) => payload)).toEqual(told.map(payloadOf));
 	});

@@ -1,6 +1,7 @@
 /** The one redactor: a secret is hidden however a server writes it, in part too, and foreign texts cost little. */
 import {describe, expect, test} from 'vitest';
 import {redact} from '../../src/observability/redact.ts';
+import {cpuOf} from '../cpu-time.ts';
 
 const secret = 'hunter2 &+/ü="canary\\<9';
 const inForm = (text: string) => new URLSearchParams({'': text}).toString().slice(1);
@@ -112,10 +113,8 @@ describe('what is no secret stays', () => {
 /** Each took seconds, or would, with patterns that go back over what they have seen. */
 test.each(['eyJ', 'eyJ-', 'eyJ.', '-eyJ.', '%25', '\\', '\\u', '&amp;', '&#1', secret, ' '])(
 	'a megabyte of %j takes no time',
-	unit => {
+	async unit => {
 		const text = unit.repeat(1_000_000 / unit.length);
-		const begun = performance.now();
-		redact(text, [secret, 'x'.repeat(10_000)]);
-		expect(performance.now() - begun).toBeLessThan(1000);
+		expect(await cpuOf(() => redact(text, [secret, 'x'.repeat(10_000)]))).toBeLessThan(1000);
 	},
 );

@@ -2,10 +2,10 @@
 import {type ChildProcess, execFile, spawnSync} from 'node:child_process';
 import {chmodSync, mkdirSync, readdirSync, statSync} from 'node:fs';
 import {promisify} from 'node:util';
-import {afterAll, afterEach, beforeAll, expect, it, vi} from 'vitest';
+import {afterAll, afterEach, beforeAll, expect, it} from 'vitest';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
 import {describeWith, type RealServer} from '../servers/availability.ts';
-import {stopProcess} from '../servers/process.ts';
+import {stopProcess, untilServing} from '../servers/process.ts';
 import {quote} from './programs.ts';
 import {type StartedServer, startServer} from './start-proxy.ts';
 
@@ -57,12 +57,7 @@ describeWith(secondUser, 'another local user', () => {
 			env: {GATEPASS_SECRET: secret},
 		});
 		children.push(child);
-		let stderr = '';
-		child.stderr?.on('data', data => {
-			stderr += data;
-		});
-		await vi.waitFor(() => expect(stderr).toMatch(/serves \S+\n/), {timeout: 20_000});
-		return /serves (\S+)/.exec(stderr)?.[1] as string;
+		return untilServing(child);
 	}
 
 	/** What the other user gets; the exit code where that is nothing. */

@@ -5,13 +5,13 @@ import {type IncomingMessage, request as requestHttp} from 'node:http';
 import type {Socket} from 'node:net';
 import {text} from 'node:stream/consumers';
 import {connect as connectTls} from 'node:tls';
-import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {refusalOf} from '../../src/serve/targets.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
 import {describeWith} from '../servers/availability.ts';
 import {environmentWithHosts, nssWrapper} from '../servers/nss-wrapper.ts';
-import {stopProcess} from '../servers/process.ts';
+import {stopProcess, untilServing} from '../servers/process.ts';
 import {type StartedProxy, type StartedServer, secret, startProxy, startServer} from './start-proxy.ts';
 
 const basic = `Basic ${Buffer.from(`gatepass:${secret}`).toString('base64')}`;
@@ -222,12 +222,7 @@ fd00:ec2::254 cloud.attack.test
 		service = workspace.start(['serve', '--access-log', 'off'], {
 			env: {...environmentWithHosts(hosts), GATEPASS_SECRET: secret},
 		});
-		let stderr = '';
-		service.stderr?.on('data', data => {
-			stderr += data;
-		});
-		await vi.waitFor(() => expect(stderr).toMatch(/serves \S+\n/), {timeout: 20_000});
-		proxy = Number(/serves http:\/\/127.0.0.1:(\d+)/.exec(stderr)?.[1]);
+		proxy = Number(new URL(await untilServing(service)).port);
 	});
 	afterAll(async () => {
 		if (service !== undefined) await stopProcess(service, 'SIGTERM');

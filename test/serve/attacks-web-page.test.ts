@@ -14,6 +14,7 @@ const attempts = `async base => {
 	const tried = [];
 	const settle = (name, start) => tried.push(Promise.race([
 		new Promise(resolve => start(base + '/runs/' + name, resolve)),
+		// Some never settle.
 		new Promise(resolve => setTimeout(resolve, 3000)),
 	]));
 	const element = (tag, attribute) => settle(tag, (url, done) => {
@@ -113,6 +114,13 @@ describeWith(chromium, 'a web page', () => {
 		return page;
 	}
 
+	/** What came to the proxy for its route, after so many other lines. */
+	const linesOf = (proxy: StartedProxy, before: number) =>
+		proxy
+			.lines()
+			.slice(before)
+			.filter(({target}) => String(target).startsWith('/runs/'));
+
 	describe.each(['secret', 'open'])('where the proxy is %s', kind => {
 		it.each([
 			['evil.test', 'of another site'],
@@ -126,13 +134,10 @@ describeWith(chromium, 'a web page', () => {
 			const popup = page.context().waitForEvent('page');
 			await page.evaluate(`void window.open(${JSON.stringify(`${proxy.url}/runs/popup`)})`);
 			await (await popup).waitForLoadState();
-			const lines = proxy
-				.lines()
-				.slice(before)
-				.filter(({target}) => String(target).startsWith('/runs/'));
+			const lines = () => linesOf(proxy, before);
 			// All of them came, and none went further.
-			expect(new Set(lines.map(({target}) => target)).size).toBe(sent + 1);
-			for (const {status, code} of lines) expect([403, 'origin-foreign']).toEqual([status, code]);
+			await expect.poll(() => new Set(lines().map(({target}) => target)).size).toBe(sent + 1);
+			for (const {status, code} of lines()) expect([403, 'origin-foreign']).toEqual([status, code]);
 			expect([victim.requests.length, upgrades]).toEqual([0, 0]);
 			await page.context().close();
 		});
@@ -171,12 +176,9 @@ describeWith(chromium, 'a web page', () => {
 		const before = proxy.lines().length;
 		const sent = (await page.evaluate(`(${attempts})('http://127.0.0.1:${port}')`)) as number;
 		await page.goto(`http://rebound.test:${port}/runs/x`);
-		const lines = proxy
-			.lines()
-			.slice(before)
-			.filter(({target}) => String(target).startsWith('/runs/'));
-		expect(new Set(lines.map(({target}) => target)).size).toBe(sent + 1);
-		for (const {status, code} of lines) expect([421, 'host-unknown']).toEqual([status, code]);
+		const lines = () => linesOf(proxy, before);
+		await expect.poll(() => new Set(lines().map(({target}) => target)).size).toBe(sent + 1);
+		for (const {status, code} of lines()) expect([421, 'host-unknown']).toEqual([status, code]);
 		expect([victim.requests.length, upgrades]).toEqual([0, 0]);
 		await page.context().close();
 	});

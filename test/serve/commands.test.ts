@@ -7,6 +7,7 @@ import {text} from 'node:stream/consumers';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
 import {describeWith, findProgram} from '../servers/availability.ts';
+import {untilServing} from '../servers/process.ts';
 import {type StartedServer, startServer} from './start-proxy.ts';
 import {serveIn, stop} from './start-service.ts';
 
@@ -138,7 +139,7 @@ describe('gatepass serve', () => {
 			{status: 'fail', unusable: [], reloadFailure: expect.stringContaining('hostRules[0]')},
 		]);
 		await workspace.configure(configuration('the-third'));
-		await expect.poll(ask, {timeout: 10_000}).toBe('Bearer the-third');
+		await expect.poll(ask).toBe('Bearer the-third');
 		expect((await fetch(`${place}/-/health`, {headers: bearer})).status).toBe(200);
 		await stop(child);
 	});
@@ -230,12 +231,7 @@ os.execv(sys.argv[1], sys.argv[1:])`;
 			cwd: workspace.folder,
 			env: {PATH: process.env.PATH, HOME: workspace.folder, GATEPASS_SECRET: secret},
 		});
-		let stderr = '';
-		child.stderr.on('data', data => {
-			stderr += data;
-		});
-		await expect.poll(() => stderr, {timeout: 15_000}).toMatch(/serves http:\S+\n/);
-		const [, place = ''] = /serves (http:\S+)/.exec(stderr) ?? [];
+		const place = await untilServing(child);
 		expect(await (await fetch(`${place}/api/`, {headers: bearer})).text()).toBe('Bearer the-token');
 		await stop(child);
 	});
@@ -261,9 +257,9 @@ while True: print(s.recv(4096).decode(), flush=True)`;
 		listener.stdout.on('data', data => {
 			heard += data;
 		});
-		await expect.poll(() => heard, {timeout: 15_000}).toContain('bound');
+		await expect.poll(() => heard).toContain('bound');
 		const {child, place} = await startService([], {GATEPASS_SECRET: secret, NOTIFY_SOCKET: path});
-		await expect.poll(() => heard, {timeout: 15_000}).toMatch(/READY=1/);
+		await expect.poll(() => heard).toMatch(/READY=1/);
 		expect(heard).toContain(`STATUS=Serving ${place}`);
 		expect(heard).toContain(`MAINPID=${child.pid}`);
 		await stop(child);

@@ -5,8 +5,9 @@ import {readFileSync} from 'node:fs';
 import {Agent, type IncomingMessage, request as requestHttp} from 'node:http';
 import {connect} from 'node:net';
 import {text} from 'node:stream/consumers';
-import {afterAll, beforeAll, beforeEach, describe, expect, it, vi} from 'vitest';
+import {afterAll, beforeAll, beforeEach, describe, expect, it} from 'vitest';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
+import {untilServing} from '../servers/process.ts';
 import {type StartedServer, startServer} from './start-proxy.ts';
 
 const secret = 'x'.repeat(43);
@@ -66,12 +67,7 @@ async function start(listen = '127.0.0.1:0'): Promise<void> {
 	child = workspace.start(['serve', '--access-log', 'off', '--listen', listen], {
 		env: {GATEPASS_SECRET: secret},
 	});
-	let stderr = '';
-	child.stderr?.on('data', data => {
-		stderr += data;
-	});
-	await vi.waitFor(() => expect(stderr).toMatch(/serves \S+\n/), {timeout: 20_000});
-	place = new URL(/serves (\S+)/.exec(stderr)?.[1] as string);
+	place = new URL(await untilServing(child));
 }
 
 async function ask(path: string, agent = new Agent()): Promise<IncomingMessage & {content: string}> {
@@ -138,8 +134,9 @@ describe('a proxy that is used much', () => {
 				text(sender.stdout).then(size => (size === String(gibibyte) ? resolve() : reject(new Error(size))));
 			}),
 		);
-		expect(Math.max(down, up)).toBeLessThan(100 * 1024 * 1024);
-	}, 180_000);
+		// A quarter of what passes through: garbage may wait for a while to be collected.
+		expect(Math.max(down, up)).toBeLessThan(gibibyte / 4);
+	});
 
 	it('holds nothing back for slow readers', async () => {
 		const slow = Array.from({length: 20}, () => {
@@ -156,7 +153,8 @@ describe('a proxy that is used much', () => {
 				for (let count = 0; count < 20; count += 1) expect((await ask('/s/')).statusCode).toBe(200);
 			})(),
 		);
-		expect(grown).toBeLessThan(200 * 1024 * 1024);
+		// A quarter of what they have asked for.
+		expect(grown).toBeLessThan(gibibyte / 2);
 		for (const socket of slow) socket.destroy();
 	});
 
@@ -204,7 +202,7 @@ describe('a proxy that is used much', () => {
 			serve: {listen: place.host, routes: {'/s': server.origin, '/dying': dying.origin}},
 			hostRules: [{match: server.origin, strategy: 'static-token', options: {token: 'the-token'}}],
 		});
-		await vi.waitFor(async () => expect((await ask('/dying/')).content).toBe('here'), {timeout: 15_000});
+		await expect.poll(async () => (await ask('/dying/')).content).toBe('here');
 		await dying.close();
 		const gone = await ask('/dying/');
 		expect([gone.statusCode, JSON.parse(gone.content).status]).toEqual([502, 502]);

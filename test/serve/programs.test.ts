@@ -8,7 +8,7 @@ import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
-import {afterAll, beforeAll, describe, expect, it, vi} from 'vitest';
+import {afterAll, beforeAll, describe, expect, it} from 'vitest';
 import {createWorkspace, type Workspace} from '../cli/command-line.ts';
 import {environmentOf} from '../servers/apache-negotiate.ts';
 import {
@@ -21,11 +21,10 @@ import {
 import {describeWith} from '../servers/availability.ts';
 import {type CbtAcceptor, cbtAcceptor, startCbtAcceptor} from '../servers/cbt-acceptor.ts';
 import {type Kdc, mitKdc, startKdc} from '../servers/kdc.ts';
-import {stopProcess} from '../servers/process.ts';
+import {stopProcess, untilServing} from '../servers/process.ts';
 import {type ClientProgram, clientPrograms, type Place} from './programs.ts';
 
 // On a busy machine a program that opens a connection for each of its requests takes its time.
-vi.setConfig({testTimeout: 120_000});
 
 const secret = 's'.repeat(43);
 const folder = mkdtempSync(join(tmpdir(), 'gatepass-programs-'));
@@ -47,12 +46,7 @@ describeWith([mitKdc, apacheServices, cbtAcceptor], 'real programs', () => {
 			env: {...env, GATEPASS_SECRET: secret},
 		});
 		stops.push(() => stopProcess(child, 'SIGTERM'));
-		let stderr = '';
-		child.stderr?.on('data', data => {
-			stderr += data;
-		});
-		await vi.waitFor(() => expect(stderr).toMatch(/serves \S+\n/), {timeout: 20_000});
-		return /serves (\S+)/.exec(stderr)?.[1] as string;
+		return untilServing(child);
 	}
 
 	beforeAll(async () => {

@@ -250,7 +250,7 @@ location / { return 200 "$server_protocol $http_authorization $request_uri"; } }
 			await ended;
 			rmSync(folder, {recursive: true, force: true});
 		});
-		await expect.poll(() => existsSync(join(folder, 'nginx.pid')), {timeout: 10_000}).toBe(true);
+		await expect.poll(() => existsSync(join(folder, 'nginx.pid'))).toBe(true);
 		expect((await ask(proxy, '/n/a?b=%27')).content).toBe('HTTP/2.0 Bearer the-token /a?b=%27');
 	});
 });

@@ -44,7 +44,7 @@ function openTerminal(script?: string): Terminal {
 		closed: once(child, 'close'),
 		type: text => void child.stdin.write(text),
 		async shown(pattern) {
-			await expect.poll(() => output, {timeout: 15_000}).toMatch(pattern);
+			await expect.poll(() => output).toMatch(pattern);
 			return pattern.exec(output) as RegExpExecArray;
 		},
 	};

@@ -34,9 +34,7 @@ export async function untilServing(child: ChildProcess): Promise<StartedService>
 		stdout += data;
 	});
 	const said = (pattern: RegExp): Promise<void> =>
-		expect
-			.poll(() => stderr.replaceAll(/\s+/g, ' '), {timeout: 15_000})
-			.toMatch(pattern) as unknown as Promise<void>;
+		expect.poll(() => stderr.replaceAll(/\s+/g, ' ')).toMatch(pattern) as unknown as Promise<void>;
 	await said(/gatepass serves \S+/);
 	const [, place = ''] = /gatepass serves (\S+)/.exec(stderr) ?? [];
 	return {child, place, stderr: () => stderr, stdout: () => stdout, said};

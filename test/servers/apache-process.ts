@@ -105,7 +105,7 @@ function moduleFile(name: string): string {
 
 /** Apache writes its pid once it listens on every port. */
 async function untilListening(folder: string, server: ChildProcess): Promise<void> {
-	const deadline = Date.now() + 30_000;
+	const deadline = Date.now() + 90_000;
 	while (server.exitCode === null && server.signalCode === null && Date.now() < deadline) {
 		if (existsSync(join(folder, 'httpd.pid'))) return;
 		await pause(20);

@@ -26,8 +26,16 @@ export const apacheDigest: RealServer = {
 	whyUnavailable: () => whyNoApache('auth_digest'),
 };
 
-/** MD5, as all that Apache has. `nonceLifetime` in seconds: after it a nonce is stale. `/others` is another realm. */
-export async function startApacheDigest({nonceLifetime = 300} = {}): Promise<DigestServer> {
+/** Apache, which also tells of the nonce that each request came with; `undefined`: with none. */
+export interface ApacheDigest extends DigestServer {
+	nonces(): Promise<(string | undefined)[]>;
+}
+
+/**
+ * MD5, as all that Apache has. `nonceLifetime` in seconds: after it a nonce is stale, and in the half minute before it each
+ * answer names the next one. `/others` is another realm.
+ */
+export async function startApacheDigest({nonceLifetime = 300} = {}): Promise<ApacheDigest> {
 	const folder = await mkdtemp(join(tmpdir(), 'gatepass-apache-digest-'));
 	await chmod(folder, 0o755);
 	await mkdir(join(folder, 'htdocs'));
@@ -51,7 +59,7 @@ export async function startApacheDigest({nonceLifetime = 300} = {}): Promise<Dig
 			'dir',
 			'alias',
 		],
-		logFormat: '%s',
+		logFormat: '%s %{Authorization}i',
 		configure: () => `
 AliasMatch ^/ ${folder}/htdocs/index.html
 <Location />
@@ -70,6 +78,8 @@ AliasMatch ^/ ${folder}/htdocs/index.html
 	return {
 		url: `http://127.0.0.1:${server.ports[0]}`,
 		statuses: async () => numbersIn(await server.log('access.log')),
+		nonces: async () =>
+			linesIn(await server.log('access.log')).map(line => /[ ,]nonce=\W*([^"\\]+)/.exec(line)?.[1]),
 		async close() {
 			await server.stop();
 			await rm(folder, {recursive: true, force: true});
@@ -169,6 +179,10 @@ ${authentication}`,
 	}
 }
 
+function linesIn(log: string): string[] {
+	return log.split('\n').filter(Boolean);
+}
+
 function numbersIn(log: string): number[] {
-	return log.split('\n').filter(Boolean).map(Number);
+	return linesIn(log).map(line => Number(line.split(' ', 1)[0]));
 }

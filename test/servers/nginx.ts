@@ -60,7 +60,7 @@ async function startOnFreePorts(
 			complaint += chunk;
 		});
 		// It writes its pid once it listens on every port.
-		const deadline = Date.now() + 30_000;
+		const deadline = Date.now() + 90_000;
 		while (server.exitCode === null && Date.now() < deadline) {
 			if (existsSync(join(folder, 'nginx.pid'))) return {server, ports};
 			await pause(20);

@@ -18,14 +18,15 @@ export async function startOnFreePort(
 	}
 }
 
-/** Wait until the server prints `phrase`; rejects with all that it printed where it ends before. */
+/** Wait until the server prints `phrase`; rejects with all that it printed where it ends before. Gives what it has printed. */
 export async function untilSaid(
 	server: ChildProcess,
 	output: Readable | null,
-	phrase: string,
-): Promise<void> {
+	phrase: string | RegExp,
+): Promise<string> {
+	const isIn = (text: string) => (typeof phrase === 'string' ? text.includes(phrase) : phrase.test(text));
 	let said = '';
-	await new Promise<void>((resolve, reject) => {
+	return new Promise((resolve, reject) => {
 		const deadline = setTimeout(() => {
 			server.kill('SIGKILL');
 			reject(new Error(`The server did not say '${phrase}' in time:\n${said}`));
@@ -37,11 +38,17 @@ export async function untilSaid(
 		// Read on to the end: a server whose output nobody reads would come to a stop.
 		output?.on('data', chunk => {
 			said += chunk;
-			if (said.includes(phrase)) settle(resolve);
+			if (isIn(said)) settle(() => resolve(said));
 		});
 		server.once('error', error => settle(() => reject(error)));
 		server.once('close', () => settle(() => reject(new Error(`The server ended:\n${said}`))));
 	});
+}
+
+/** Wait until `gatepass serve` says where it serves, and give that. */
+export async function untilServing(child: ChildProcess): Promise<string> {
+	const announced = /serves (\S+)\n/;
+	return announced.exec(await untilSaid(child, child.stderr, announced))?.[1] ?? '';
 }
 
 /** End it, also one that is paused, and wait for its end. */

@@ -2,7 +2,7 @@
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
-import {afterEach, describe, expect, test} from 'vitest';
+import {afterEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {
 	ConfigurationError,
 	CredentialUnavailableError,
@@ -74,7 +74,7 @@ describe('what is printed', () => {
 		const opened = await open({command: await programs.printing(JSON.stringify(answer)), format: 'json'});
 		expect((await opened.authorize(url)).headers).toEqual({authorization: 'Bearer a-token'});
 		const [status] = await opened.status();
-		expect(Math.abs((status?.expiresAt ?? 0) - Date.now() - 3_600_000)).toBeLessThan(60_000);
+		expect(Math.abs((status?.expiresAt ?? 0) - Date.now() - 3_600_000)).toBeLessThan(600_000);
 	});
 
 	test('an ExecCredential with a token', async () => {
@@ -196,7 +196,7 @@ describe('one run', () => {
 					await opened.authorize(url);
 					return refreshed.length;
 				},
-				{timeout: 10_000, interval: 100},
+				{interval: 100},
 			)
 			.toBeGreaterThan(0);
 	});
@@ -244,10 +244,17 @@ describe('what goes wrong', () => {
 		'one that waits for ever is stopped, with all that it started: %s',
 		async format => {
 			const command = await programs.write(`sleep 1000 & echo $! >child\nwait`);
-			const failure = await failureOf(shown({command, format, timeout: 500}));
+			// Its time is over once it has started all of that, however long that takes.
+			vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']});
+			onTestFinished(() => void vi.useRealTimers());
+			const stopped = failureOf(shown({command, format, timeout: 500}));
+			const started = () => readFile(join(programs.folder, 'child'), 'utf8').catch(() => '');
+			await expect.poll(started).toMatch(/\n$/);
+			await vi.advanceTimersByTimeAsync(500);
+			const failure = await stopped;
 			expect(failure).toBeInstanceOf(TokenRequestError);
 			expect(failure.message).toMatch(/did not end within 500 ms/);
-			const child = Number(await readFile(join(programs.folder, 'child'), 'utf8'));
+			const child = Number(await started());
 			await expect.poll(() => isRunning(child)).toBe(false);
 		},
 	);
@@ -272,7 +279,7 @@ describe('what goes wrong', () => {
 		const command = await programs.write(`echo $$ >child\nexec sleep 1000`);
 		const opened = await open({command});
 		const failure = failureOf(opened.authorize(url));
-		await expect.poll(() => readFile(join(programs.folder, 'child'), 'utf8').catch(() => '')).not.toBe('');
+		await expect.poll(() => readFile(join(programs.folder, 'child'), 'utf8').catch(() => '')).toMatch(/\n$/);
 		await opened.close();
 		expect((await failure).message).toMatch(/closed/);
 		const child = Number(await readFile(join(programs.folder, 'child'), 'utf8'));

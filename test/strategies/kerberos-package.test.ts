@@ -38,7 +38,7 @@ describeWith([mitKdc, apacheNegotiate], 'kerberos as it is packed', () => {
 					{
 						cwd: fileURLToPath(new URL('../..', import.meta.url)),
 						env: {...process.env, KRB5_CONFIG: realm.kdc.configuration},
-						timeout: 20_000,
+						timeout: 120_000,
 					},
 				);
 				expect(stdout).toBe(`alice@${realm.kdc.realm}\n`);

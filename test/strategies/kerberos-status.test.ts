@@ -86,7 +86,7 @@ describeWith([mitKdc, apacheNegotiate], 'the status of Kerberos', () => {
 			}
 		});
 
-		test('on the command line', {timeout: 60_000}, async ({expect}) => {
+		test('on the command line', async ({expect}) => {
 			const options = {library, credentialCache: await realm.kdc.ticket(), hostname: 'nowhere.localhost'};
 			const rule = {match: realm.url('http', '/'), strategy: 'kerberos', options};
 			const workspace = await createWorkspace({cache: {url: 'memory:'}, hostRules: [rule]});

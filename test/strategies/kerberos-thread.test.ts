@@ -49,19 +49,14 @@ describeWith([mitKdc, apacheNegotiate], 'the thread of the Kerberos library', ()
 			return provider;
 		}
 
-		test('a KDC that hangs ends in an error in time, and disturbs nobody', {timeout: 120_000}, async ({
-			expect,
-		}) => {
+		test('a KDC that hangs ends in an error in time, and disturbs nobody', async ({expect}) => {
 			const {kdc} = realm;
+			const own = {library, principal: `alice@${kdc.realm}`, password: kdc.password};
 			const gatepass = await realm.gatepassWith(
 				{library, credentialCache: await kdc.ticket(), preemptive: true},
 				{
-					'http://localhost:*/negotiate/hangs': {
-						library,
-						principal: `alice@${kdc.realm}`,
-						password: kdc.password,
-						timeout: 1500,
-					},
+					'http://localhost:*/negotiate/hangs': {...own, timeout: 1500},
+					'http://localhost:*/negotiate/waits': {...own, timeout: 600_000},
 				},
 			);
 			// The service's ticket is in the cache from here on.
@@ -70,17 +65,14 @@ describeWith([mitKdc, apacheNegotiate], 'the thread of the Kerberos library', ()
 			await new Promise(resolve => plain.once('listening', resolve));
 			kdc.pause();
 			try {
-				let over = false;
+				const ask = (path: string) => gatepass.got(realm.url('http', path), {retry: {limit: 0}});
 				// More than the threads of libuv's pool.
-				const hanging = Promise.all(
-					Array.from({length: 8}, () =>
-						failureOf(gatepass.got(realm.url('http', '/negotiate/hangs'), {retry: {limit: 0}})),
-					),
-				).finally(() => {
+				const many = Array.from({length: 8});
+				let over = false;
+				const waiting = Promise.race(many.map(() => ask('/negotiate/waits').catch(() => {}))).then(() => {
 					over = true;
 				});
-				let rounds = 0;
-				while (!over) {
+				for (let round = 0; round < 10; round++) {
 					await lookup('localhost');
 					await readFile(fileURLToPath(import.meta.url));
 					const {body} = await gatepass.got(`http://127.0.0.1:${(plain.address() as AddressInfo).port}`, {
@@ -89,14 +81,15 @@ describeWith([mitKdc, apacheNegotiate], 'the thread of the Kerberos library', ()
 					expect(body).toBe('plain');
 					const {headers} = await gatepass.got(realm.url('http', '/negotiate'));
 					expect(headers['x-remote-user']).toBe(`alice@${kdc.realm}`);
-					rounds += 1;
 				}
-				for (const error of await hanging) {
+				// Had the calls held up the event loop or the pool, they would have been over first.
+				expect(over).toBe(false);
+				for (const error of await Promise.all(many.map(() => failureOf(ask('/negotiate/hangs'))))) {
 					expect(error).toBeInstanceOf(KerberosExchangeError);
 					expect(error.message).toContain('did not answer within 1500 ms');
 				}
-				// Had the calls held up the event loop or the pool, there would have been one round or none.
-				expect(rounds).toBeGreaterThan(10);
+				kdc.resume();
+				await waiting;
 			} finally {
 				kdc.resume();
 				plain.close();
@@ -118,14 +111,20 @@ describeWith([mitKdc, apacheNegotiate], 'the thread of the Kerberos library', ()
 				}
 				return process.memoryUsage().rss / 2 ** 20;
 			};
+			/** The least of some rounds: what a round holds for a while, and garbage, is more in one than in another. */
+			const least = async (count: number): Promise<number> => {
+				const seen: number[] = [];
+				for (let part = 0; part < 5; part++) seen.push(await round(count / 5));
+				return Math.min(...seen);
+			};
 			await round(contexts / 2);
-			const before = await round(contexts / 4);
-			const after = await round(contexts / 4);
+			const before = await least(contexts / 4);
+			const after = await least(contexts / 4);
 			// What koffi.array leaked was 1.5 KB and more for each context: 2 MB for the fewest here, and it adds up.
 			expect(after - before).toBeLessThan(Math.max(12, (contexts / 4) * 0.0005));
 		});
 
-		test('no token of a server crashes the process', {timeout: 120_000}, async ({expect}) => {
+		test('no token of a server crashes the process', async ({expect}) => {
 			const provider = await providerWithTicket();
 			const genuine = (await provider.createContext(beginning)).token;
 			const mutated = fc

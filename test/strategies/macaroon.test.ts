@@ -53,7 +53,7 @@ describeWith(xrootd, 'Debian’s XRootD', () => {
 			user: '/CN=alice',
 			files: {one: 'the first', two: 'the second'},
 		});
-	}, 60_000);
+	});
 	afterAll(async () => {
 		await storage?.close();
 		await authority?.close();

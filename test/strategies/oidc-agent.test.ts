@@ -56,7 +56,7 @@ describeWith(oidcAgent, 'Debian’s oidc-agent', () => {
 		provider = await startOidcProvider({authority});
 		agent = await startOidcAgent({provider});
 		await agent.addAccount('wlcg', 'alice');
-	}, 60_000);
+	});
 	afterAll(async () => {
 		await agent?.close();
 		await provider?.close();

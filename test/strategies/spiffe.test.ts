@@ -106,7 +106,7 @@ test('a stream that ends is opened again, and the SVID stays in use meanwhile', 
 	const before = await gatepass.got(url).text();
 	api.cut();
 	expect(await gatepass.got(url).text()).toBe(before);
-	await expect.poll(() => api.calls.length, {timeout: 10_000}).toBe(2);
+	await expect.poll(() => api.calls.length).toBe(2);
 	api.push({svids: [await domain.issue(id)]});
 	await expect.poll(() => gatepass.got(url).text()).not.toBe(before);
 });
@@ -133,13 +133,11 @@ test('a workload that is not registered is told so, and served once it is', asyn
 	expect(await gatepass.status()).toMatchObject([{available: false}]);
 	api.push({svids: [await domain.issue(id)]});
 	await expect
-		.poll(
-			() =>
-				gatepass
-					.got(url)
-					.text()
-					.catch(() => ''),
-			{timeout: 10_000},
+		.poll(() =>
+			gatepass
+				.got(url)
+				.text()
+				.catch(() => ''),
 		)
 		.toContain(`URI:${id} `);
 });

@@ -3,13 +3,13 @@ import {readFile} from 'node:fs/promises';
 import {createServer, type RequestListener, type Server} from 'node:http';
 import {createServer as createHttpsServer} from 'node:https';
 import type {AddressInfo} from 'node:net';
-import {monitorEventLoopDelay} from 'node:perf_hooks';
 import {inspect} from 'node:util';
 import {gzipSync} from 'node:zlib';
 import {afterEach, describe, expect, test, vi} from 'vitest';
 import {createGatepass, type Gatepass, TokenRequestError} from '../../src/index.ts';
 import {createTestAuthority} from '../../src/testing/authority.ts';
 import {startServer} from '../../src/testing/server.ts';
+import {cpuOf} from '../cpu-time.ts';
 
 const clientSecret = 'hunter2 &+/ü=canary';
 const jwt = 'eyJhbGciOiJub25lIn0.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl';
@@ -50,7 +50,7 @@ async function gatepassWith(
 	const gatepass = await createGatepass({
 		config: {
 			cache: {url: 'memory:'},
-			tokenRequest: {timeout: 5000, ...settings.tokenRequest},
+			tokenRequest: {timeout: 60_000, ...settings.tokenRequest},
 			hostRules: [{match: api, strategy: 'sso-client-credentials', options: options as never}],
 		},
 		env: settings.env ?? {},
@@ -187,8 +187,10 @@ describe('a life that is accepted', () => {
 		const [status] = await gatepass.status();
 		if (expected === undefined) expect(status).not.toHaveProperty('expiresAt');
 		// The server's clock, by its Date header, has whole seconds.
-		else if (expected > 1000)
-			expect(Math.abs((status?.expiresAt ?? 0) - before - expected)).toBeLessThan(5000);
+		else if (expected > 1000) {
+			expect(status?.expiresAt).toBeGreaterThan(before + expected - 2000);
+			expect(status?.expiresAt).toBeLessThan(Date.now() + expected + 2000);
+		}
 	});
 });
 
@@ -226,13 +228,12 @@ describe('an answer that is too much', () => {
 
 describe('no answer', () => {
 	test('for longer than the time limit, all tries together', async () => {
-		const started = performance.now();
 		const error = await failureOf(() => {}, {tokenRequest: {timeout: 300, retries: 5}});
 		expect(error.message).toMatch(/did not answer in time/);
 		expect(error.message).toMatch(/try again/);
 		expect(error).not.toHaveProperty('status');
-		// Much less than the six tries would take; generous for a busy machine.
-		expect(performance.now() - started).toBeLessThan(10_000);
+		// There would be six, had each try a time limit of its own.
+		expect(error.tokenRequests).toBeLessThan(6);
 	});
 
 	test('a head without a body', async () => {
@@ -331,10 +332,10 @@ describe('another status', () => {
 
 	test('429 with Retry-After as a date', async () => {
 		const {retryAfter} = await failureOf(
-			json(429, '', {'retry-after': new Date(Date.now() + 60_000).toUTCString()}),
+			json(429, '', {'retry-after': new Date(Date.now() + 600_000).toUTCString()}),
 		);
-		expect(retryAfter).toBeGreaterThan(50_000);
-		expect(retryAfter).toBeLessThanOrEqual(60_000);
+		expect(retryAfter).toBeGreaterThan(300_000);
+		expect(retryAfter).toBeLessThanOrEqual(600_000);
 	});
 
 	test.each([60, -60])('429 with Retry-After as a date, by a clock that is %i minutes ahead', async ahead => {
@@ -487,12 +488,9 @@ describe('an OAuth error', () => {
 		'whose description of 120 kB is made of %j holds nothing up',
 		async unit => {
 			const error_description = unit.repeat(120_000 / unit.length);
-			const longest = monitorEventLoopDelay({resolution: 5});
-			longest.enable();
-			await failureOf(json(400, {error: 'x', error_description}));
-			longest.disable();
+			const spent = await cpuOf(() => failureOf(json(400, {error: 'x', error_description})));
 			// It was 4.4 s.
-			expect(longest.max / 1e6).toBeLessThan(1000);
+			expect(spent).toBeLessThan(2000);
 		},
 	);
 

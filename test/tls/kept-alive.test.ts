@@ -13,7 +13,6 @@ import {OwnedAgents} from '../../src/tls/isolated-agents.ts';
 
 /** Longer than Node's own agents keep an idle connection. */
 const silence = 6500;
-const patience = {timeout: 30_000};
 
 /** Answers `/late` after a silence, the rest at once, and keeps connections for ever. Tells of each that ends. */
 async function startPatientServer(server: Server, scheme: string) {
@@ -35,7 +34,7 @@ async function startPatientServer(server: Server, scheme: string) {
 	return {url: started.url, ended};
 }
 
-test('of a host with a trust entry: an idle one ends, a slow answer is waited for', patience, async () => {
+test('of a host with a trust entry: an idle one ends, a slow answer is waited for', async () => {
 	const authority = await createTestAuthority();
 	onTestFinished(() => authority.close());
 	const files = await authority.issue('server', {subject: 'CN=server', hosts: ['127.0.0.1']});
@@ -57,7 +56,7 @@ test('of a host with a trust entry: an idle one ends, a slow answer is waited fo
 	expect(server.ended).toHaveLength(2);
 });
 
-test('of an owner of connections, over http', patience, async () => {
+test('of an owner of connections, over http', async () => {
 	const server = await startPatientServer(createPlainServer(), 'http');
 	const owned = new OwnedAgents();
 	onTestFinished(() => owned.close());

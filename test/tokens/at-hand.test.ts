@@ -31,13 +31,8 @@ test('none that is due for renewal, so that somebody asks for it', async () => {
 	expect(cache.atHand('key')).toBeUndefined();
 });
 
-test('those who listen to who uses a token hear of it, as from get', async () => {
-	const heard: unknown[] = [];
-	const events = new Events([(name, payload) => void heard.push({name, payload})]);
-	cache = new PersistentTokenCache(undefined, {events});
+test('none where somebody listens to who uses it', async () => {
+	cache = new PersistentTokenCache(undefined, {events: new Events([() => {}])});
 	await cache.get('key', issue);
-	heard.length = 0;
-	expect(cache.atHand('key')).toBeDefined();
-	expect(cache.atHand('another')).toBeUndefined();
-	expect(heard).toEqual([{name: 'gatepass:token:hit', payload: {key: 'key', from: 'memory'}}]);
+	expect(cache.atHand('key')).toBeUndefined();
 });

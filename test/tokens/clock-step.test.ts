@@ -49,7 +49,6 @@ describeWith(faketime, 'a clock that is put back', () => {
 		endpoint.lifetime = 2000;
 		const ask = await start(store(), heedsDate);
 		expect(await ask()).toBe('token-1');
-		const issued = performance.now();
 		await setClock('+0');
 		const answers: string[] = [];
 		const askOn = async (): Promise<string> => {
@@ -57,9 +56,8 @@ describeWith(faketime, 'a clock that is put back', () => {
 			answers.push(answer);
 			return answer;
 		};
-		await expect.poll(askOn, {timeout: 10_000, interval: 50}).not.toBe('token-1');
-		// It ends after two seconds; the rest is for a slow machine.
-		expect(performance.now() - issued).toBeLessThan(4000);
+		// It ends after two seconds. By the clock that was put back, it would after an hour.
+		await expect.poll(askOn, {interval: 50}).not.toBe('token-1');
 		for (const answer of answers) expect(answer).toMatch(/^token-\d+$/);
 	});
 
@@ -69,7 +67,7 @@ describeWith(faketime, 'a clock that is put back', () => {
 		expect(await (await start(sqlite()))()).toBe('token-1');
 		await setClock('+0');
 		const ask = await start(sqlite());
-		await expect.poll(ask, {timeout: 3000, interval: 50}).not.toBe('token-1');
+		await expect.poll(ask, {interval: 50}).not.toBe('token-1');
 	});
 
 	test.each([
@@ -82,6 +80,6 @@ describeWith(faketime, 'a clock that is put back', () => {
 		expect(await ask()).toContain('TokenRequestError');
 		endpoint.failure = undefined;
 		await setClock('+0');
-		await expect.poll(ask, {timeout: 4000, interval: 50}).toBe('token-2');
+		await expect.poll(ask, {interval: 50}).toBe('token-2');
 	});
 });

@@ -135,7 +135,7 @@ function fleetTests(emptyStore: () => Promise<string>): void {
 		expect(await askAll(fleet, 10)).toEqual(all(fleet, 'token-1'));
 		await endpoint.untilRequest(2);
 		endpoint.answer();
-		await expect.poll(() => askAll(fleet, 10), {timeout: 20_000}).toEqual(all(fleet, 'token-2'));
+		await expect.poll(() => askAll(fleet, 10)).toEqual(all(fleet, 'token-2'));
 		expect(endpoint.requests).toBe(2);
 	});
 }

@@ -89,7 +89,7 @@ export async function startMember(env: Record<string, string> = {}): Promise<Mem
 			const ended = once(child, 'exit');
 			child.kill('SIGCONT');
 			child.send({does: 'end'} satisfies Order);
-			const impatience = setTimeout(() => child.kill('SIGKILL'), 10_000);
+			const impatience = setTimeout(() => child.kill('SIGKILL'), 60_000);
 			await ended;
 			clearTimeout(impatience);
 		},

@@ -92,9 +92,7 @@ function leaseTests({start}: BackendKind<SharedBackend>): void {
 	test('it ends after its time, not before', async () => {
 		const began = performance.now();
 		expect(await leases.acquire('key', 'one', 200.5)).toBe(true);
-		await expect
-			.poll(() => leases.acquire('key', 'another', minute), {interval: 10, timeout: 10_000})
-			.toBe(true);
+		await expect.poll(() => leases.acquire('key', 'another', minute), {interval: 10}).toBe(true);
 		expect(performance.now() - began).toBeGreaterThanOrEqual(200 - rounding);
 		await leases.release('key', 'one');
 		expect(await leases.acquire('key', 'a third', minute)).toBe(false);
@@ -114,7 +112,7 @@ function leaseTests({start}: BackendKind<SharedBackend>): void {
 		const began = performance.now();
 		expect(await holder.acquire('key', short)).toBe(true);
 		await holder.kill();
-		await expect.poll(() => other.acquire('key', minute), {interval: 10, timeout: 10_000}).toBe(true);
+		await expect.poll(() => other.acquire('key', minute), {interval: 10}).toBe(true);
 		expect(performance.now() - began).toBeGreaterThanOrEqual(short - rounding);
 	});
 
@@ -122,7 +120,7 @@ function leaseTests({start}: BackendKind<SharedBackend>): void {
 		const [holder, successor, third] = await Promise.all([startProcess(), startProcess(), startProcess()]);
 		expect(await holder.acquire('key', short)).toBe(true);
 		holder.pause();
-		await expect.poll(() => successor.acquire('key', minute), {interval: 10, timeout: 10_000}).toBe(true);
+		await expect.poll(() => successor.acquire('key', minute), {interval: 10}).toBe(true);
 		// It is asked while it stands still, and does it as soon as it can.
 		const released = holder.release('key');
 		holder.resume();
@@ -160,7 +158,7 @@ function serverTests({start}: BackendKind<ServerBackend>): void {
 		expect(await hasty.acquire('key', minute)).toBe(false);
 		await holder.release('key');
 		expect(await hasty.acquire('key', short)).toBe(true);
-		await expect.poll(() => holder.acquire('key', minute), {interval: 10, timeout: 10_000}).toBe(true);
+		await expect.poll(() => holder.acquire('key', minute), {interval: 10}).toBe(true);
 	});
 
 	test('while the server is down, nobody waits and nobody dies; when it is back, leases are', async () => {
@@ -169,16 +167,14 @@ function serverTests({start}: BackendKind<ServerBackend>): void {
 		expect(await one.acquire('before', minute)).toBe(true);
 		await backend.server.kill();
 		for (const process of processes) {
-			const began = performance.now();
-			await expect(process.acquire('during', minute)).rejects.toThrow();
-			await expect(process.release('before')).rejects.toThrow();
-			expect(performance.now() - began).toBeLessThan(3000);
+			// Another reason than that the store was given all its time.
+			const atOnce = /^(?!.*did not answer within)/s;
+			await expect(process.acquire('during', minute)).rejects.toThrow(atOnce);
+			await expect(process.release('before')).rejects.toThrow(atOnce);
 		}
 		await backend.server.restart();
 		for (const [index, process] of processes.entries()) {
-			await expect
-				.poll(() => process.acquire(`after ${index}`, minute).catch(String), {timeout: 20_000})
-				.toBe(true);
+			await expect.poll(() => process.acquire(`after ${index}`, minute).catch(String)).toBe(true);
 			expect(process.process.exitCode).toBeNull();
 		}
 		expect(await another.acquire('after 0', minute)).toBe(false);

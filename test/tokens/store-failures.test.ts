@@ -17,8 +17,8 @@ import {type ClientSettings, createClient} from './client.ts';
 import {type Member, startFleet} from './fleet.ts';
 import {TokenEndpoint} from './token-endpoint.ts';
 
-/** Milliseconds that a store may hold up a request: its patience is one second, a slow machine's is longer. */
-const bound = 4000;
+/** Milliseconds that a store may hold up a request: its patience is one second. A store in trouble may say nothing for ever. */
+const bound = 30_000;
 
 let endpoint: TokenEndpoint;
 let reports: Error[];
@@ -59,7 +59,7 @@ async function expectRecovery(gatepass: Gatepass, settings: ClientSettings): Pro
 		const other = await createClient(endpoint, settings);
 		return (await tokenOf(gatepass, tenant)) === (await tokenOf(other, tenant));
 	};
-	await expect.poll(isShared, {timeout: 20_000, interval: 300}).toBe(true);
+	await expect.poll(isShared, {interval: 300}).toBe(true);
 }
 
 interface Trouble<Kind extends Backend> {
@@ -227,7 +227,7 @@ async function expectSharing(member: Member, other: Member): Promise<void> {
 		const [second] = (await other.ask(1, key)).tokens;
 		return first === second;
 	};
-	await expect.poll(isShared, {timeout: 20_000, interval: 300}).toBe(true);
+	await expect.poll(isShared, {interval: 300}).toBe(true);
 }
 
 async function sqliteFile(): Promise<{source: string; file: string}> {

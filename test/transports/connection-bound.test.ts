@@ -118,7 +118,7 @@ describe.each(Object.entries(clients))('%s', (_name, send) => {
 			);
 		}
 		await expect.poll(() => open.size - before).toBeLessThanOrEqual(mostOwners);
-	}, 60_000);
+	});
 });
 
 describeWith(xrootd, 'Debian’s XRootD', () => {
@@ -144,7 +144,7 @@ describeWith(xrootd, 'Debian’s XRootD', () => {
 		});
 		const {headers} = await gatepass.authorize(`${storage.url}/data/one`);
 		macaroons.one = String(headers.authorization).replace('Bearer ', '');
-	}, 60_000);
+	});
 	afterAll(async () => {
 		await storage?.close();
 		await authority?.close();

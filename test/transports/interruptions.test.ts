@@ -3,7 +3,7 @@ import {once} from 'node:events';
 import {request as httpRequest, type IncomingMessage} from 'node:http';
 import {createServer, type Socket} from 'node:net';
 import type {TimeoutError} from 'got';
-import {beforeEach, describe, expect, test} from 'vitest';
+import {beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {failure, setUpStage, untilAccepted} from './scripted-stage.ts';
 
 const stage = setUpStage();
@@ -113,8 +113,11 @@ describe('while the strategy is still busy', () => {
 	test.each(['before', 'after'] as const)('a timeout %s the first leg', async when => {
 		const {waiting, goOn} = wait(when);
 		const before = stage.server.requests.length;
+		vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']});
+		onTestFinished(() => void vi.useRealTimers());
 		const result = failure(stage.gatepass.got(stage.server.url, {timeout: {request: 600}}));
 		await waiting;
+		await vi.advanceTimersByTimeAsync(600);
 		expect(await result).toMatchObject({name: 'TimeoutError', event: 'request'});
 		goOn();
 		await expect.poll(() => stage.ended).toBe(1);

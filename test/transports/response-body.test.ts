@@ -194,7 +194,7 @@ describe('over a tunnel', () => {
 		async *authenticate(request, {options}) {
 			request.proxy = {
 				url: new URL(options.proxy),
-				timeout: 5000,
+				timeout: 60_000,
 				requiresResponseBody: true,
 				async *authenticate(connect) {
 					const refused = yield;

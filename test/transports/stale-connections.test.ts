@@ -11,7 +11,7 @@ import {Readable} from 'node:stream';
 import {setImmediate as immediate} from 'node:timers/promises';
 import got, {type OptionsInit} from 'got';
 import {type Dispatcher, request as undiciRequest} from 'undici';
-import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test} from 'vitest';
+import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
 
@@ -32,6 +32,7 @@ const used = new WeakSet<object>();
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
 	seen += 1;
+	vi.advanceTimersByTime(1);
 	if (used.has(request.socket)) {
 		again(request, response);
 		return;
@@ -68,6 +69,9 @@ afterAll(async () => {
 });
 // Each test has pools of its own: undici takes any of its clients, also one that is not connected.
 beforeEach(async () => {
+	// By this clock gatepass tells what broke at once from what broke later. It goes on with the
+	// requests that the server sees, however slow the machine is.
+	vi.useFakeTimers({toFake: ['performance']});
 	handled = [];
 	seen = 0;
 	const ways = Object.values(origins);
@@ -80,7 +84,10 @@ beforeEach(async () => {
 		},
 	});
 });
-afterEach(() => gatepass.close());
+afterEach(async () => {
+	await gatepass.close();
+	vi.useRealTimers();
+});
 
 /** undici gives a connection back in the round after its answer. */
 async function untilIdle(): Promise<void> {
@@ -144,7 +151,13 @@ describe.each(['http', 'https'])('over %s', scheme => {
 				'after an interim answer',
 				(request, response) => response.writeProcessing(() => setImmediate(() => request.socket.destroy())),
 			],
-			['later than any way takes', request => setTimeout(() => request.socket.destroy(), 1200)],
+			[
+				'later than any way takes',
+				request => {
+					vi.advanceTimersByTime(1200);
+					request.socket.destroy();
+				},
+			],
 		])('no POST is sent again that the server breaks off %s', async (_when, treatment) => {
 			await send(url(), 'first');
 			await untilIdle();
@@ -216,8 +229,9 @@ describe.each(['http', 'https'])('over %s', scheme => {
 		});
 		await (await gatepass.fetch(url(), {method: 'POST', body: 'first'})).text();
 		await untilIdle();
-		again = () => {};
-		const sent = gatepass.fetch(url(), {method: 'POST', body: 'second', signal: AbortSignal.timeout(50)});
+		const limit = new AbortController();
+		again = () => limit.abort(new DOMException('The time is over', 'TimeoutError'));
+		const sent = gatepass.fetch(url(), {method: 'POST', body: 'second', signal: limit.signal});
 		await expect(sent).rejects.toMatchObject({name: 'TimeoutError'});
 		expect(seen).toBe(4);
 	});

@@ -61,7 +61,7 @@ describeWith(opensslServer, 'a fetched list', () => {
 		vi.advanceTimersByTime(minute);
 		await fetcher.refresh(urls, issuer);
 		expect(askedAt).toEqual([0, 30]);
-		await vi.waitUntil(() => fetcher.held(urls, issuer)?.list.nextUpdate === noon + 2 * hour);
+		await expect.poll(() => fetcher.held(urls, issuer)?.list.nextUpdate).toBe(noon + 2 * hour);
 	});
 
 	test('that has become outdated while nobody asked is waited for', async () => {
@@ -85,7 +85,7 @@ describeWith(opensslServer, 'a fetched list', () => {
 		await fetcher.refresh(urls, issuer);
 		vi.advanceTimersByTime(59.5 * minute);
 		await fetcher.refresh(urls, issuer);
-		await vi.waitUntil(() => fetcher.failureOf(urls, issuer) !== undefined);
+		await expect.poll(() => fetcher.failureOf(urls, issuer)).toBeDefined();
 		expect(fetcher.held(urls, issuer)?.list.nextUpdate).toBe(noon + hour);
 		vi.advanceTimersByTime(0.6 * minute);
 		await fetcher.refresh(urls, issuer);
@@ -114,7 +114,7 @@ describeWith(opensslServer, 'a fetched list', () => {
 		for (const reason of [/holds an older revocation list/, /begins in the future \(2040-01-02T18/]) {
 			vi.advanceTimersByTime(6 * hour);
 			await fetcher.refresh(urls, issuer);
-			await vi.waitUntil(() => reason.test(fetcher.failureOf(urls, issuer) ?? ''));
+			await expect.poll(() => fetcher.failureOf(urls, issuer)).toMatch(reason);
 			expect(fetcher.held(urls, issuer)?.list.nextUpdate).toBe(noon + 40 * hour);
 		}
 	});
@@ -170,9 +170,9 @@ describeWith(opensslServer, 'a fetched list', () => {
 			await restarted.refresh(urls, issuer);
 			// It still holds, so nobody waits.
 			expect(restarted.held(urls, issuer)?.place).toBe(join(folder, name));
-			await vi.waitUntil(() => attempts === 2 && restarted.held(urls, issuer)?.place === urls[0]);
+			await expect.poll(() => [attempts, restarted.held(urls, issuer)?.place]).toEqual([2, urls[0]]);
 			// What is in memory is written to disk afterwards.
-			await vi.waitUntil(async () => (await stat(join(folder, name))).mtimeMs > now - hour);
+			await expect.poll(async () => (await stat(join(folder, name))).mtimeMs).toBeGreaterThan(now - hour);
 			await utimes(join(folder, name), ago(70 * 24 * hour), ago(70 * 24 * hour));
 			await start().refresh(['http://elsewhere.example.org/'], issuer);
 			expect(await readdir(folder)).not.toContain(name);

@@ -5,6 +5,7 @@ import {comparableName, NamePattern} from '../../src/trust/name-pattern.ts';
 import {parseNamespaces} from '../../src/trust/namespaces.ts';
 import {PolicySyntaxError} from '../../src/trust/policy.ts';
 import {parseSigningPolicy} from '../../src/trust/signing-policy.ts';
+import {cpuOf} from '../cpu-time.ts';
 
 function expectMistake(parse: () => unknown, line: number, message: RegExp): void {
 	let error: unknown;
@@ -145,14 +146,15 @@ describe('patterns', () => {
 		);
 	});
 
-	test('cannot be made slow', () => {
+	test('cannot be made slow', async () => {
 		const name = `/${'a'.repeat(2000)}`;
 		// A regular expression of JavaScript's would not come to an end with any of these.
-		const started = performance.now();
-		expect(expression('.*'.repeat(2000), `${name}b`)).toBe(true);
-		expect(expression(`/${'.*a'.repeat(1000)}c`, name)).toBe(false);
-		expect(expression(`/${'a+'.repeat(1000)}c`, name)).toBe(false);
-		expect(performance.now() - started).toBeLessThan(20_000);
+		const spent = await cpuOf(() => {
+			expect(expression('.*'.repeat(2000), `${name}b`)).toBe(true);
+			expect(expression(`/${'.*a'.repeat(1000)}c`, name)).toBe(false);
+			expect(expression(`/${'a+'.repeat(1000)}c`, name)).toBe(false);
+		});
+		expect(spent).toBeLessThan(20_000);
 	});
 });
 

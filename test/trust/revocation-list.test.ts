@@ -6,6 +6,7 @@ import {join} from 'node:path';
 import fc from 'fast-check';
 import {afterAll, beforeAll, expect, test} from 'vitest';
 import {parseRevocationList} from '../../src/trust/revocation-list.ts';
+import {cpuOf} from '../cpu-time.ts';
 import {describeWith} from '../servers/availability.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
 import {createPki, type Holder, type Pki} from './pki.ts';
@@ -143,12 +144,14 @@ describeWith(opensslServer, 'a revocation list', () => {
 		const parameters = ['-config', 'big.cnf', '-keyfile', ca.key, '-cert', ca.certificate];
 		await pki.openssl('ca', ...parameters, '-gencrl', '-out', 'big.crl');
 		const bytes = await readFile(join(pki.folder, 'big.crl'));
-		const started = performance.now();
-		const list = parseRevocationList(bytes);
-		expect(list.isSignedBy(own)).toBe(true);
-		expect(list.size).toBe(100_000);
-		expect(list.revokes(await revoked.read())).toBe(false);
-		// 50 ms on a machine with nothing else to do; a library of ASN.1 takes seconds.
-		expect(performance.now() - started).toBeLessThan(3000);
+		const other = await revoked.read();
+		const spent = await cpuOf(() => {
+			const list = parseRevocationList(bytes);
+			expect(list.isSignedBy(own)).toBe(true);
+			expect(list.size).toBe(100_000);
+			expect(list.revokes(other)).toBe(false);
+		});
+		// It takes 50 ms; a library of ASN.1 takes seconds.
+		expect(spent).toBeLessThan(3000);
 	});
 });

@@ -15,6 +15,7 @@ import {
 	subjectValues,
 } from '../../src/x509/names.ts';
 import {orderChain} from '../../src/x509/own-chain.ts';
+import {cpuOf} from '../cpu-time.ts';
 import {describeWith} from '../servers/availability.ts';
 import {createGridPki, type GridPki} from '../servers/grid-pki.ts';
 import {opensslServer} from '../servers/openssl-server.ts';
@@ -274,16 +275,18 @@ describe('without openssl', () => {
 			'f',
 		)[0] as X509Certificate;
 		const text = readFileSync(authority.ca, 'latin1').repeat(1500);
-		const start = performance.now();
-		const all = parseCertificates(Buffer.from(text), 'f');
-		expect(orderChain([leaf, ...all], leaf)).toHaveLength(2);
-		expect(performance.now() - start).toBeLessThan(2000);
+		const spent = await cpuOf(() => {
+			const all = parseCertificates(Buffer.from(text), 'f');
+			expect(orderChain([leaf, ...all], leaf)).toHaveLength(2);
+		});
+		expect(spent).toBeLessThan(2000);
 	});
 
-	test('thousands of beginnings take no time', () => {
+	test('thousands of beginnings take no time', async () => {
 		const text = '-----BEGIN CERTIFICATE-----'.repeat(38_000);
-		const start = performance.now();
-		expect(() => parseCertificates(Buffer.from(text), 'f')).toThrow(/damaged or cut off/);
-		expect(performance.now() - start).toBeLessThan(1000);
+		const spent = await cpuOf(() =>
+			expect(() => parseCertificates(Buffer.from(text), 'f')).toThrow(/damaged or cut off/),
+		);
+		expect(spent).toBeLessThan(1000);
 	});
 });

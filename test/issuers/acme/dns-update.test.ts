@@ -231,7 +231,7 @@ describeWith([bind, pebble, certbot, certbotDnsUpdate], 'with BIND, pebble and c
 			renewed: ['theirs.example.test'],
 			failed: [],
 		});
-	}, 60_000);
+	});
 });
 
 test('messages that are cut off, or lead in a circle, are refused', () => {

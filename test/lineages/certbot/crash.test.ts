@@ -39,7 +39,7 @@ beforeAll(async () => {
 			return {cert, privkey, chain, fullchain: `${cert}${chain}`} as VersionFiles;
 		}),
 	);
-}, 30_000);
+});
 afterAll(() => authority?.close());
 
 /** Run an operation in a process that is killed before its file operation of that number. */

@@ -4,7 +4,7 @@ import type {IncomingMessage} from 'node:http';
 import type {Socket} from 'node:net';
 import {interceptors, request} from 'undici';
 import {request as request7} from 'undici7';
-import {beforeEach, describe, expect, test} from 'vitest';
+import {beforeEach, describe, expect, onTestFinished, test, vi} from 'vitest';
 import {failure, setUpStage, untilAccepted} from '../scripted-stage.ts';
 
 const stage = setUpStage();
@@ -58,9 +58,12 @@ describe.each(Object.entries(senders))('%s', (name, send) => {
 
 		test.skipIf(name === 'fetch')('a timeout for the headers', async () => {
 			const hanging = hangAtLeg(leg);
-			const error = await reasonOf(send({headersTimeout: 200}));
-			expect(error).toMatchObject({name: 'HeadersTimeoutError', code: 'UND_ERR_HEADERS_TIMEOUT'});
+			vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']});
+			onTestFinished(() => void vi.useRealTimers());
+			const error = reasonOf(send({headersTimeout: 200}));
 			const {socket} = await hanging;
+			await vi.advanceTimersByTimeAsync(200);
+			expect(await error).toMatchObject({name: 'HeadersTimeoutError', code: 'UND_ERR_HEADERS_TIMEOUT'});
 			if (!socket.destroyed) await once(socket, 'close');
 		});
 
