@@ -10,7 +10,7 @@ import {GatepassError} from '../errors.ts';
 import type {Gatepass} from '../gatepass.ts';
 import {exitCodes} from './exit-codes.ts';
 import {UsageError} from './failure.ts';
-import {count, note, noteAsItIs, paint, printJson, shortPath} from './output.ts';
+import {count, note, paint, printJson, shortPath} from './output.ts';
 import {type Progress, startProgress} from './progress.ts';
 import {
 	type BodyPart,
@@ -175,7 +175,7 @@ async function request(
 	} finally {
 		if (trace !== undefined && verbose && !json) {
 			await trace.settle();
-			for (const line of renderWaterfall(trace.hops)) noteAsItIs(line);
+			for (const line of renderWaterfall(trace.hops)) note(line);
 		}
 		trace?.stop();
 		progress.stop();

@@ -20,7 +20,7 @@ export function wrap(text: string, first = '', stream: NodeJS.WriteStream = proc
 	let line = '';
 	for (const word of text.split(' ')) {
 		if (line !== '' && widthOf(line) + 1 + widthOf(word) > room) {
-			lines.push(line);
+			lines.push(line.trimEnd());
 			line = word;
 		} else {
 			line = line === '' ? word : `${line} ${word}`;
@@ -40,12 +40,12 @@ export function wrapLines(text: string, first = '', stream?: NodeJS.WriteStream)
 		.join('\n');
 }
 
-/** The blanks that a line begins with, and a mark such as ✔: what goes on stands below the words, not below the mark. */
-function indentOf(line: string): string {
+/** The blanks that a line begins with, and a mark such as ✔ or 1.: what goes on stands below the words, not below the mark. */
+export function indentOf(line: string): string {
 	const blanks = line.length - line.trimStart().length;
-	const mark = /^[✔✖!·→*] +/.exec(stripVTControlCharacters(line.slice(blanks)))?.[0];
+	const mark = /^(?:[✔✖!·→*]|\d+\.) +/.exec(stripVTControlCharacters(line.slice(blanks)))?.[0];
 	if (mark === undefined) return line.slice(0, blanks);
 	// The mark may be coloured, by characters that take no room.
 	const space = line.indexOf(' ', blanks);
-	return line.slice(0, space + mark.length - 1);
+	return line.slice(0, space + mark.length - mark.trimEnd().length);
 }

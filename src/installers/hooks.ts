@@ -4,6 +4,7 @@ import {accessSync, constants} from 'node:fs';
 import {readdir} from 'node:fs/promises';
 import {join} from 'node:path';
 import process from 'node:process';
+import {describeEnd} from '../issuers/command-end.ts';
 
 const largestOutput = 1024 * 1024;
 /** Milliseconds for each. */
@@ -30,12 +31,13 @@ export function runHook(
 				resolve(undefined);
 				return;
 			}
-			const how = error.killed === true ? `did not end within ${timeout} ms` : `ended with ${error.code}`;
 			const words = errors
 				.replace(/\p{Cc}+/gu, ' ')
 				.trim()
 				.slice(-300);
-			resolve(`the hook '${command.slice(0, 80)}' ${how}${words === '' ? '' : `: ${words}`}`);
+			resolve(
+				`the hook '${command.slice(0, 80)}' ${describeEnd(error, settings)}${words === '' ? '' : `: ${words}`}`,
+			);
 		});
 	});
 }

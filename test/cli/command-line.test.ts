@@ -102,6 +102,9 @@ describe('an older Node', () => {
 describe('usage errors: exit code 2, JSON on request', () => {
 	test.each([
 		[['stauts'], "unknown command 'stauts'\n(Did you mean status?)"],
+		[['validate'], "unknown command 'validate'\n(Did you mean doctor?)"],
+		[['curl', 'https://a.example.org'], "unknown command 'curl'\n(Did you mean request?)"],
+		[['cert', 'verify'], "unknown command 'verify'"],
 		[['request'], "missing required argument 'url'"],
 		[['request', '--bogus', 'https://a.example.org'], "unknown option '--bogus'"],
 		[['explain', 'a', 'b'], "too many arguments for 'explain'. Expected 1 argument but got 2."],
