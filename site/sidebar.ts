@@ -9,6 +9,7 @@ const guides: Item[] = [
 	{
 		text: 'Beginning',
 		items: [
+			page('First steps', '/first-steps'),
 			page('Which strategy', '/which-strategy'),
 			page('Host rules', '/host-rules'),
 			page('Embedding', '/embedding'),

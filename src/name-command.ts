@@ -7,6 +7,7 @@ export function nameCommand<Failure extends GatepassError>(error: Failure, {orig
 	const url = origin + pathname;
 	// For a shell; no query, which may hold a secret.
 	const quoted = /^[\w:/.~%[\]-]+$/.test(url) ? url : `'${url.replaceAll("'", '%27')}'`;
-	Object.defineProperty(error, 'command', {value: `gatepass doctor ${quoted}`, configurable: true});
+	// Enumerable: who prints the error that nobody caught sees what to do next.
+	Object.assign(error, {command: `gatepass doctor ${quoted}`});
 	return error;
 }

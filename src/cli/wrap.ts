@@ -8,10 +8,11 @@ export function widthOf(text: string): number {
 }
 
 /**
- * Break `text` into the width of the terminal that `stream` is: `first` stands before the first line, as many spaces
+ * Break a text into the width of the terminal that `stream` is: `first` stands before the first line, as many spaces
  * before the others.
  */
-export function wrap(text: string, first = '', stream: NodeJS.WriteStream = process.stdout): string {
+export function wrap(told: string, first = '', stream: NodeJS.WriteStream = process.stdout): string {
+	const text = asTyped(told);
 	const {isTTY, columns = 80} = stream;
 	const indent = widthOf(first);
 	const room = columns - indent;
@@ -27,6 +28,11 @@ export function wrap(text: string, first = '', stream: NodeJS.WriteStream = proc
 		}
 	}
 	return first + [...lines, line].join(`\n${' '.repeat(indent)}`);
+}
+
+/** In a project that has gatepass installed, `gatepass` alone is not found: who typed `npx` has to type it again. */
+function asTyped(text: string): string {
+	return process.env.npm_command === 'exec' ? text.replaceAll(/'gatepass(?= [a-z])/g, "'npx gatepass") : text;
 }
 
 /** The same for a text of several lines, each of which goes on below its own beginning. */

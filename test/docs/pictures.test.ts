@@ -2,7 +2,7 @@
 import {describe, expect, test} from 'vitest';
 import {layers} from '../../scripts/check-imports.ts';
 import {wants} from '../../scripts/pictures/choices.ts';
-import {nameOf} from '../../scripts/pictures/layers.ts';
+import {labelOf} from '../../scripts/pictures/layers.ts';
 import {pictures} from '../../scripts/pictures/write.ts';
 import {read} from './markdown.ts';
 
@@ -53,5 +53,25 @@ describe('which strategy', () => {
 
 test('the layers are all in their picture', () => {
 	const shown = read('docs/images/layers.svg').replace(/<desc[\s\S]*<\/desc>/, '');
-	expect(layers.map(nameOf).filter(name => !shown.includes(`>${name}</text>`))).toEqual([]);
+	expect(layers.map(labelOf).filter(name => !shown.includes(`>${name}</text>`))).toEqual([]);
 });
+
+test.each(Object.keys(pictures))(
+	'the words of %s fit, and can be read as wide as the site shows it',
+	file => {
+		const svg = read(file);
+		const width = Number(/viewBox="0 0 (\d+)/.exec(svg)?.[1]);
+		const [, shown] =
+			/\.svg"\][^{]*\{\s*min-width: (\d+)px/.exec(read('site/.vitepress/theme/style.css')) ?? [];
+		const texts = [...svg.matchAll(/<text x="([\d.]+)"[^>]*?(text-anchor="end")?[^>]*>(.*?)<\/text>/g)];
+		expect(texts.length).toBeGreaterThan(20);
+		for (const [whole, x, , words = ''] of texts) {
+			const size = Number(/font-size="(\d+)"/.exec(whole)?.[1] ?? 14);
+			expect((size * Number(shown)) / width, words).toBeGreaterThanOrEqual(8);
+			// A letter of these fonts is about half as wide as it is high.
+			const long = words.replaceAll(/<[^>]*>/g, '').length * size * 0.53;
+			if (whole.includes('text-anchor="end"')) expect(Number(x) - long, words).toBeGreaterThan(0);
+			else if (!whole.includes('text-anchor')) expect(Number(x) + long, words).toBeLessThan(width);
+		}
+	},
+);
