@@ -6,8 +6,8 @@ const row = 30;
 const gap = 14;
 const top = 56;
 /** Where each column begins, and how wide its boxes are. */
-const columns = {wants: [12, 162], have: [208, 300], strategy: [536, 296]} as const;
-const width = 840;
+const columns = {wants: [12, 206], have: [250, 328], strategy: [604, 284]} as const;
+const width = 896;
 
 /** The picture as SVG. */
 export function whichStrategy(): string {
