@@ -12,7 +12,7 @@
 import {createHash, randomBytes} from 'node:crypto';
 import {chmod, chown, mkdir, readdir, readFile, rm, stat} from 'node:fs/promises';
 import {join} from 'node:path';
-import {CheckpointError} from '../errors.ts';
+import {CheckpointError, whatOf} from '../errors.ts';
 import {
 	putInPlace,
 	removeLeftBehind,
@@ -227,7 +227,7 @@ async function restore(place: string, {title, files}: Record): Promise<void> {
 		throw new CheckpointError(
 			{
 				code: 'checkpoint-failed',
-				what: `'${title}' could not be taken back: ${(error as Error).message}`,
+				what: `'${title}' could not be taken back: ${whatOf(error)}`,
 				hint: `The files as they were lie in ${place}; copy them to their places by hand`,
 			},
 			{cause: error},

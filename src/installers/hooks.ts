@@ -10,6 +10,9 @@ const largestOutput = 1024 * 1024;
 /** Milliseconds for each. */
 const timeout = 600_000;
 
+/** The hint for a command that failed. */
+export const runByHand = 'Run it by hand to see what it says';
+
 export type HookKind = 'pre' | 'deploy' | 'post';
 
 /** Why a hook failed, in a sentence; `undefined`: it did not. */
