@@ -87,12 +87,6 @@ export class GatepassError extends Error {
 	}
 }
 
-/** What happened, without what to do about it: for the message of an error that this one is the reason of. */
-export function whatOf(error: unknown): string {
-	const [told] = error instanceof GatepassError ? error.diagnostics : [];
-	return told?.what ?? (error as Error).message;
-}
-
 /** What an error is about that says no more. */
 const generalCodes: Readonly<Record<GatepassErrorName, DiagnosticCode>> = {
 	GatepassError: 'failed',

@@ -12,7 +12,7 @@
 import {createHash, randomBytes} from 'node:crypto';
 import {chmod, chown, mkdir, readdir, readFile, rm, stat} from 'node:fs/promises';
 import {join} from 'node:path';
-import {CheckpointError, whatOf} from '../errors.ts';
+import {CheckpointError} from '../errors.ts';
 import {
 	putInPlace,
 	removeLeftBehind,
@@ -21,6 +21,7 @@ import {
 	temporaryBeside,
 	writeToDisk,
 } from '../files/durable.ts';
+import {whatOf} from '../reason.ts';
 
 interface FileChange {
 	readonly path: string;

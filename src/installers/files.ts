@@ -2,7 +2,8 @@
 import {execFile} from 'node:child_process';
 import {readFile, stat} from 'node:fs/promises';
 import {promisify} from 'node:util';
-import {GatepassError, whatOf} from '../errors.ts';
+import {GatepassError} from '../errors.ts';
+import {whatOf} from '../reason.ts';
 import type {Checkpoints} from './checkpoints.ts';
 import {runHook} from './hooks.ts';
 import type {DeployedLineage, Installer} from './installer.ts';

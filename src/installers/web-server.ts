@@ -2,8 +2,9 @@
 
 import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
-import {GatepassError, whatOf} from '../errors.ts';
+import {GatepassError} from '../errors.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
+import {whatOf} from '../reason.ts';
 import type {Checkpoints} from './checkpoints.ts';
 import {runByHand, runHook} from './hooks.ts';
 import type {DeployedLineage, Enhancements, Installer} from './installer.ts';

@@ -2,7 +2,8 @@
  * Issuers that asked to be left alone for a while (`Retry-After`), by the key of the token that was asked for: nobody
  * asks again before that time, here or in another process that shares the store.
  */
-import {TokenRequestError, whatOf} from '../errors.ts';
+import {TokenRequestError} from '../errors.ts';
+import {whatOf} from '../reason.ts';
 import {ExpiringMap} from './expiring-map.ts';
 import {steadyNow} from './steady-clock.ts';
 import type {Backoff} from './stored-token.ts';

@@ -3,7 +3,8 @@
  * passing reason is tried again within bounds, each time with a signature of its own.
  */
 import {setTimeout as pause} from 'node:timers/promises';
-import {AcmeError, GatepassError, whatOf} from '../../errors.ts';
+import {AcmeError, GatepassError} from '../../errors.ts';
+import {whatOf} from '../../reason.ts';
 import type {AccountKey} from './jws.ts';
 import {readProblem, refusal, waitAskedFor} from './problem.ts';
 
