@@ -2,7 +2,7 @@
 import process from 'node:process';
 import {CommanderError} from 'commander';
 import {networkHints} from '../diagnostics/network-hints.ts';
-import {ConfigurationError, GatepassError, StrategyNotFoundError} from '../errors.ts';
+import {ConfigurationError, StrategyNotFoundError} from '../errors.ts';
 import {exitCodes} from './exit-codes.ts';
 import {note, noteAsItIs, paint} from './output.ts';
 import {wrapLines} from './wrap.ts';
@@ -28,11 +28,16 @@ export function reportFailure(error: unknown, command: string, json: boolean): n
 		);
 		if (failure instanceof CommanderError) note(`Run '${command} --help' for usage and examples.`);
 	}
-	if (failure instanceof GatepassError && failure.command !== undefined && !json) {
-		note(`Run '${failure.command}' to see where it breaks.`);
-	}
+	const next = commandOf(failure);
+	if (next !== undefined && !json) note(`Run '${next}' to see where it breaks.`);
 	if (process.env.GATEPASS_DEBUG === '1' && !json) noteAsItIs(stacksOf(failure));
 	return exitCodeOf(failure);
+}
+
+/** What finds out the rest, where the error is one of a request. */
+function commandOf(error: Error): string | undefined {
+	const {command} = error as {command?: unknown};
+	return typeof command === 'string' ? command : undefined;
 }
 
 /** The exit code for an error. */
@@ -47,11 +52,12 @@ function exitCodeOf(error: Error): number {
 function describeForMachines(error: Error, command: string): Record<string, unknown> {
 	const usage = error instanceof CommanderError || error instanceof UsageError;
 	const {code} = error as {code?: unknown};
+	const next = commandOf(error);
 	return {
 		name: usage ? 'UsageError' : error.name,
 		...(usage ? {code: 'ERR_GATEPASS_USAGE'} : typeof code === 'string' && {code}),
 		message: messageOf(error, command),
-		...(error instanceof GatepassError && error.command !== undefined && {command: error.command}),
+		...(next !== undefined && {command: next}),
 		...(error instanceof ConfigurationError && {problems: error.problems}),
 		...(process.env.GATEPASS_DEBUG === '1' && {stack: stacksOf(error)}),
 	};

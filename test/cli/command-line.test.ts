@@ -359,3 +359,28 @@ describeWith(terminal, 'on a terminal', () => {
 		expect(stdout.slice(stdout.lastIndexOf('\u001B'))).toMatch(/^\S+done\r\n$/);
 	});
 });
+
+describe('a warning of the process', () => {
+	const settings = (env: Record<string, string> = {}) => ({env: {GATEPASS_TEST_TOKEN: 'canary\n', ...env}});
+	beforeAll(async () => {
+		const rule = {
+			match: 'https://warned.example.org',
+			strategy: 'static-token',
+			options: {token: '${GATEPASS_TEST_TOKEN}'},
+		};
+		await workspace.write('warned.json', JSON.stringify({cache: {url: 'memory:'}, hostRules: [rule]}));
+	});
+
+	test('is told as everything else', async () => {
+		const {code, stderr} = await workspace.run(['-c', 'warned.json', 'status'], settings());
+		expect(code).toBe(0);
+		expect(stderr).toMatch(/^warning: The variable GATEPASS_TEST_TOKEN ends with a line break, .*\n$/);
+	});
+
+	test('is left to Node where it is to be silent, or to say more', async () => {
+		const silent = await workspace.run(['-c', 'warned.json', 'status'], settings({NODE_NO_WARNINGS: '1'}));
+		expect(silent.stderr).toBe('');
+		const {stderr} = await workspace.run(['-c', 'warned.json', 'status'], settings({GATEPASS_DEBUG: '1'}));
+		expect(stderr).toContain('[GATEPASS_LINE_BREAK]');
+	});
+});
