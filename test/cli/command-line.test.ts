@@ -203,7 +203,7 @@ describe('explain', () => {
 			'└─ match',
 			'   ├─ ✔ https://api.example.org/runs  kerberos-stub  gatepass.config.yaml:6',
 			'   │    the exact host with path /runs matches, and nothing more specific does',
-			'   └─ · https://*.example.org         none  gatepass.config.yaml:10',
+			'   └─ · https://*.example.org         none           gatepass.config.yaml:10',
 			'        https://api.example.org/runs (gatepass.config.yaml:6) names the host',
 			'        more exactly',
 			'',
