@@ -44,7 +44,7 @@ export async function describeHops(
 function describeCredential(status: RuleStatus | undefined): string {
 	if (status === undefined) return 'unknown';
 	const {detail, expiresAt} = status;
-	return expiresAt === undefined ? detail : `${detail}, ends ${describeDistance(expiresAt - Date.now())}`;
+	return expiresAt === undefined ? detail : `${detail}, expires ${describeDistance(expiresAt - Date.now())}`;
 }
 
 function describeDistance(milliseconds: number): string {

@@ -53,7 +53,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/observability/events.ts'],
 	['src/x509/'],
 	['src/files/'],
-	['src/name-command.ts'],
+	['src/name-command.ts', 'src/reason.ts'],
 	[
 		'src/errors.ts',
 		'src/own-files.ts',

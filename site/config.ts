@@ -34,7 +34,7 @@ export default defineConfig({
 		nav: [
 			{
 				text: 'Guides',
-				link: '/which-strategy',
+				link: '/first-steps',
 				activeMatch: '^/(?!recipes|diagnostics|decisions|configuration|cli|errors|reference|$)',
 			},
 			{text: 'Recipes', link: '/recipes/', activeMatch: '^/recipes/'},

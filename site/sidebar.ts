@@ -9,11 +9,14 @@ const guides: Item[] = [
 	{
 		text: 'Beginning',
 		items: [
+			page('First steps', '/first-steps'),
 			page('Which strategy', '/which-strategy'),
 			page('Host rules', '/host-rules'),
 			page('Embedding', '/embedding'),
 			page('HTTP clients', '/clients'),
+			page('axios and others', '/clients#any-other-client'),
 			page('Fastify and NestJS', '/integrations'),
+			page('OpenTelemetry', '/observability#opentelemetry'),
 			page('Bundlers, pnpm and Jest', '/bundling'),
 		],
 	},

@@ -287,7 +287,13 @@ export class CheckpointError extends GatepassError {
 
 function toDiagnostic({file, line, path, message, hint, code}: Problem): Diagnostic {
 	const where = file === undefined ? undefined : `${file}${line === undefined ? '' : `:${line}`}`;
-	return diagnostic({code, what: `${path}: ${message}`, hint, ...(where !== undefined && {where})});
+	const what = isPlaceholder(path, file) ? message : `${path}: ${message}`;
+	return diagnostic({code, what, hint, ...(where !== undefined && {where})});
+}
+
+/** Whether `path` names no setting, such as `(text)`, and the file or the message says more than it would. */
+function isPlaceholder(path: string, file: string | undefined): boolean {
+	return path === '(none)' || (file !== undefined && path.startsWith('('));
 }
 
 function describeProblems(problems: readonly Problem[]): string {
@@ -295,8 +301,11 @@ function describeProblems(problems: readonly Problem[]): string {
 	// There is none at all.
 	if (first?.path === '(none)') return `${first.message}. ${first.hint}`;
 	const lines = problems.map(({file, line, path, message, hint}) => {
-		const place = file === undefined ? path : `${file}${line === undefined ? '' : `:${line}`}: ${path}`;
-		return `  ${place}: ${message}. ${hint}`;
+		const parts = [
+			...(file === undefined ? [] : [`${file}${line === undefined ? '' : `:${line}`}`]),
+			...(isPlaceholder(path, file) ? [] : [path]),
+		];
+		return `  ${parts.join(': ')}: ${message}. ${hint}`;
 	});
 	const count = problems.length === 1 ? 'a mistake' : `${problems.length} mistakes`;
 	return `The configuration has ${count}:\n${lines.join('\n')}`;

@@ -17,6 +17,7 @@ import {dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import {afterAll, beforeAll, expect, onTestFinished, test} from 'vitest';
+import {startTokenServer} from '../src/testing/index.ts';
 
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL('..', import.meta.url));
@@ -191,6 +192,45 @@ test('a request goes through it, and nothing is loaded before a rule needs it', 
 	expect(later).toEqual(expect.arrayContaining(['got', 'keyv', 'oauth4webapi']));
 	const optional = ['@peculiar/x509', 'koffi', '@keyv/redis', '@keyv/postgres', '@opentelemetry/api'];
 	expect(later.filter(name => optional.includes(name))).toEqual([]);
+});
+
+test('the request of the README runs in each way that it names', async () => {
+	const readme = await readFile(join(installed, 'README.md'), 'utf8');
+	const [, chapter = ''] = readme.split('\n## A request\n');
+	const [, program = ''] = /```ts\n(.*?)```/s.exec(chapter) ?? [];
+	const [, required = ''] = /From CommonJS, `(.*?)`/.exec(chapter) ?? [];
+	expect(program).toContain("import {createGatepass} from 'gatepass';");
+	expect(required).toContain("require('gatepass')");
+	const api = await startTokenServer({clientId: 'a', clientSecret: 'b'});
+	onTestFinished(() => api.close());
+	const folder = await mkdtemp(join(project, 'readme-'));
+	const match = api.url;
+	const options = {tokenEndpoint: api.tokenEndpoint};
+	await writeFile(
+		join(folder, 'gatepass.config.json'),
+		JSON.stringify({
+			cache: {url: 'memory:'},
+			hostRules: [{match, strategy: 'sso-client-credentials', options}],
+		}),
+	);
+	const module = program.replace('https://api.example.org', api.url);
+	const [, ...lines] = module.split('\n');
+	const script = [required, '(async () => {', ...lines, '})();'].join('\n');
+	for (const [name, type, text] of [
+		['runs.mjs', 'commonjs', module],
+		['runs.ts', 'module', module],
+		['runs.js', 'commonjs', script],
+	] as const) {
+		await writeFile(join(folder, 'package.json'), JSON.stringify({type}));
+		await writeFile(join(folder, name), text);
+		const env = {...process.env, SSO_CLIENT_ID: 'a', SSO_CLIENT_SECRET: 'b', HOME: folder};
+		const {stdout, stderr} = await run(process.execPath, [join(folder, name)], {cwd: folder, env});
+		expect({name, stdout, stderr}).toEqual({
+			name,
+			stdout: expect.stringContaining("path: '/runs'"),
+			stderr: '',
+		});
+	}
 });
 
 test('the bundles come along, and a script that uses gatepass/cern ends by itself', async () => {

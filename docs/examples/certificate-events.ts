@@ -1,11 +1,11 @@
-/** Tells of certificates that are about to end, and of those that could not be taken up. */
+/** Tells of certificates that are about to expire, and of those that could not be taken up. */
 // #region events
 import {subscribe} from 'node:diagnostics_channel';
 import type {EventPayloads} from 'gatepass';
 
 subscribe('gatepass:certificate:expiring', message => {
 	const {subject, file, days} = message as EventPayloads['gatepass:certificate:expiring'];
-	console.warn(`${file} (${subject}) ends in less than ${days} days`);
+	console.warn(`${file} (${subject}) expires in less than ${days} days`);
 });
 subscribe('gatepass:certificate:error', message => {
 	const {error} = message as EventPayloads['gatepass:certificate:error'];

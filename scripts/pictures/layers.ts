@@ -8,7 +8,9 @@ import {importsIn, layerOf, layers} from '../check-imports.ts';
 import {colours, picture, text} from './svg.ts';
 
 const cell = 20;
-const left = 280;
+const left = 256;
+/** Of the files of one layer, so many are named; the description names them all. */
+const mostNames = 2;
 const top = 54;
 
 const root = join(import.meta.dirname, '../..');
@@ -28,7 +30,7 @@ export function layerPicture(): string {
 		const number = String(index + 1);
 		if (index % 2 === 0)
 			shapes.push(`<rect x="8" y="${y}" width="${left + side}" height="${cell}" fill="${colours.panel}"/>`);
-		shapes.push(text(left - 30, y + cell / 2, nameOf(parts), {'text-anchor': 'end', 'font-size': '13'}));
+		shapes.push(text(left - 30, y + cell / 2, labelOf(parts), {'text-anchor': 'end', 'font-size': '13'}));
 		shapes.push(text(left - 6, y + cell / 2, number, numbering));
 		shapes.push(
 			text(left + index * cell + cell / 2, top - 10, number, {...numbering, 'text-anchor': 'middle'}),
@@ -46,7 +48,7 @@ export function layerPicture(): string {
 	return picture(size, 'The layers of the source', inWords(imports), shapes);
 }
 
-const numbering = {fill: colours.quiet, 'font-size': '11', 'text-anchor': 'end'};
+const numbering = {fill: colours.quiet, 'font-size': '12', 'text-anchor': 'end'};
 
 /** Which other layers the files of each layer import. */
 function importsByLayer(): Map<number, Set<number>> {
@@ -74,6 +76,12 @@ export function nameOf(parts: readonly string[]): string {
 		? names.map(name => posix.basename(name))
 		: names.map(name => posix.basename(name));
 	return isOneFolder ? `${folder}: ${short.join(', ')}` : short.join(', ');
+}
+
+/** The same, short enough for a row. */
+export function labelOf(parts: readonly string[]): string {
+	const shown = nameOf(parts.slice(0, mostNames));
+	return parts.length > mostNames ? `${shown}, …` : shown;
 }
 
 function inWords(imports: ReadonlyMap<number, ReadonlySet<number>>): string {

@@ -6,8 +6,8 @@ const row = 30;
 const gap = 14;
 const top = 56;
 /** Where each column begins, and how wide its boxes are. */
-const columns = {wants: [20, 200], have: [270, 335], strategy: [650, 290]} as const;
-const width = 960;
+const columns = {wants: [12, 206], have: [250, 328], strategy: [604, 284]} as const;
+const width = 896;
 
 /** The picture as SVG. */
 export function whichStrategy(): string {

@@ -92,8 +92,9 @@ function whyLeftOut(certificate: X509Certificate, days: number, now: number): st
 	const {ca, validToDate, validFromDate} = certificate;
 	if (!ca) return 'it is no CA certificate';
 	const end = validToDate.toISOString().slice(0, 10);
-	if (validToDate.getTime() <= now) return `it ended on ${end}`;
-	if (validToDate.getTime() < now + days * day) return `it ends on ${end}, within ${days} days of the build`;
+	if (validToDate.getTime() <= now) return `it expired on ${end}`;
+	if (validToDate.getTime() < now + days * day)
+		return `it expires on ${end}, within ${days} days of the build`;
 	if (validFromDate.getTime() > now) return `it begins on ${validFromDate.toISOString().slice(0, 10)}`;
 	return undefined;
 }

@@ -17,16 +17,19 @@ export function judge(certificate: X509Certificate, days: number, now: number): 
 		{code, severity, subject, what, hint},
 	];
 	if (!ca) {
-		const hint = 'Take it out: it vouches for nobody, and ends long before its issuer';
+		const hint = 'Take it out: it vouches for nobody, and expires long before its issuer';
 		return fault('ca-certificate-is-leaf', 'it is a leaf, not a CA certificate', hint);
 	}
 	const end = validToDate.toISOString().slice(0, 10);
 	const left = Math.floor((validToDate.getTime() - now) / day);
-	if (left < 0) return fault('ca-certificate-expired', `it ended on ${end}`);
+	if (left < 0) return fault('ca-certificate-expired', `it expired on ${end}`);
 	if (left < days)
-		return fault('ca-certificate-expires-soon', `it ends on ${end}, in ${left} days (${days} are asked for)`);
+		return fault(
+			'ca-certificate-expires-soon',
+			`it expires on ${end}, in ${left} days (${days} are asked for)`,
+		);
 	if (left < warningDays) {
-		return fault('ca-certificate-expires-soon', `it ends on ${end}, in ${left} days`, rebuild, 'warning');
+		return fault('ca-certificate-expires-soon', `it expires on ${end}, in ${left} days`, rebuild, 'warning');
 	}
 	if (validFromDate.getTime() > now) {
 		return fault('ca-certificate-not-yet-valid', `it begins on ${validFromDate.toISOString().slice(0, 10)}`);

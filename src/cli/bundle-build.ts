@@ -20,7 +20,7 @@ export function addBundleBuildCommand(group: Command): void {
 		.requiredOption('--from <folder>', 'where the certificates are')
 		.requiredOption('--to <folder>', "the bundle's folder; its name is the bundle's")
 		.option('--only <name...>', 'only these: file names without their endings, or whole subjects')
-		.option('--days <number>', 'leave out what ends within so many days (default: 90)', parseDays)
+		.option('--days <number>', 'leave out what expires within so many days (default: 90)', parseDays)
 		.option('--source <text>', 'where they are from, where no Debian package brought them')
 		.option('--licence <name>', 'the licence of those, by its SPDX identifier')
 		.addHelpText(

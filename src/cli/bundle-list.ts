@@ -57,7 +57,7 @@ async function readBundles() {
 async function describe(bundles: readonly ListedBundle[]): Promise<string> {
 	if (bundles.length === 0) return 'There are none.';
 	return renderTable(
-		['name', 'certificates', 'the first ends', 'servers'],
+		['name', 'certificates', 'first expires', 'servers'],
 		bundles.map(({name, certificates, servers}) => [
 			name,
 			String(certificates.length),

@@ -20,10 +20,10 @@ export function addBundleVerifyCommand(group: Command): void {
 		.summary('check that a bundle is whole and can be used')
 		.description(
 			'Check bundles: nothing expired, no duplicate, no leaf certificate, and all as the manifest says. ' +
-				'Warns 30 days before a certificate ends. Exit code 1 when a check failed.',
+				'Warns 30 days before a certificate expires. Exit code 1 when a check failed.',
 		)
 		.argument('<bundle...>', 'names, or folders that hold a bundle')
-		.option('--days <number>', 'fail so many days before a certificate ends', parseDays)
+		.option('--days <number>', 'fail so many days before a certificate expires', parseDays)
 		.addHelpText(
 			'after',
 			examples('gatepass bundle verify cern igtf --days 90', 'gatepass bundle verify ./my-lab'),
@@ -67,7 +67,7 @@ function describeForMachines({bundle: {name, root}, ...verification}: Verified) 
 
 function describe({bundle: {name}, certificates, firstEnd, faults}: Verified): string {
 	const mark = hasFailed({certificates, faults}) ? paint('red', '✖') : paint('green', '✔');
-	const end = firstEnd === undefined ? '' : `, the first ends ${describeTime(firstEnd)}`;
+	const end = firstEnd === undefined ? '' : `, the first expires ${describeTime(firstEnd)}`;
 	const verdict = `${mark} ${paint('bold', name)}: ${count(certificates, 'certificate')}${end}`;
 	return [verdict, ...faults.flatMap(describeFault)].join('\n');
 }

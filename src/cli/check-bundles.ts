@@ -17,7 +17,7 @@ export function checkBundles(bundles: readonly Bundle[]): Finding[] {
 			return [told('bundle', warning({code: 'bundle-adds-nothing', what, hint, where: source}))];
 		}
 		if (faults.length === 0) {
-			const end = firstEnd === undefined ? '' : `, the first ends ${describeTime(firstEnd)}`;
+			const end = firstEnd === undefined ? '' : `, the first expires ${describeTime(firstEnd)}`;
 			return [ok('bundle', `${count(certificates, 'CA certificate')}${end}`, source)];
 		}
 		return faults.map(({subject, ...fault}) => {

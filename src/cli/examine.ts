@@ -118,7 +118,7 @@ async function checkCredentials(
 		}
 		for (const {files, notBefore, notAfter} of identities.identities) {
 			if (notAfter - Date.now() > Math.min(soon, (notAfter - notBefore) / 3)) continue;
-			const what = `The certificate ends at ${describeTime(notAfter)}`;
+			const what = `The certificate expires at ${describeTime(notAfter)}`;
 			const found = {
 				code: 'certificate-expires-soon',
 				what,

@@ -17,6 +17,8 @@ const mostOthers = 10;
 
 /** Columns that patterns are brought to; a longer one pushes what stands behind it. */
 const widestMatch = 34;
+/** What a rule has on its line besides: branches, mark, gaps. */
+const besideColumns = 12;
 
 export function addExplainCommand(program: Command): void {
 	program
@@ -101,15 +103,24 @@ function branchesOf(candidates: readonly Candidate[], url: URL, method: string):
 	return groups
 		.filter(([, members]) => members.length > 0)
 		.map(([title, members]) => {
-			const width = Math.max(...members.map(({match}) => match.length));
-			return {lines: [paint('bold', title)], branches: members.map(member => leafOf(member, width))};
+			const widths = widthsOf(members);
+			return {lines: [paint('bold', title)], branches: members.map(member => leafOf(member, widths))};
 		});
 }
 
+/** How wide the columns of match and strategy are; strategies stand in one only where that leaves each rule on its line. */
+function widthsOf(members: readonly Candidate[]): readonly [match: number, strategy: number] {
+	const widest = (texts: readonly string[]): number => Math.max(...texts.map(text => text.length));
+	const match = Math.min(widest(members.map(member => member.match)), widestMatch);
+	const strategy = widest(members.map(member => member.strategy));
+	const whole = match + strategy + widest(members.map(({source}) => shortPath(source))) + besideColumns;
+	return [match, whole <= (process.stdout.columns ?? 80) ? strategy : 0];
+}
+
 /** A pattern of another host, port, path or scheme tells by itself why it does not match. */
-function leafOf(candidate: Candidate, width: number): Branch {
+function leafOf(candidate: Candidate, [matchWidth, strategyWidth]: readonly [number, number]): Branch {
 	const {match, strategy, source, differs} = candidate;
-	const head = `${mark(candidate)} ${match.padEnd(Math.min(width, widestMatch))}  ${strategy}  ${shortPath(source)}`;
+	const head = `${mark(candidate)} ${match.padEnd(matchWidth)}  ${strategy.padEnd(strategyWidth)}  ${shortPath(source)}`;
 	const speaksForItself = differs !== undefined && differs !== 'method';
 	return {lines: speaksForItself ? [head] : [head, `  ${paint('gray', shortReason(candidate))}`]};
 }

@@ -2,7 +2,7 @@
 import process from 'node:process';
 import {CommanderError} from 'commander';
 import {networkHints} from '../diagnostics/network-hints.ts';
-import {ConfigurationError, GatepassError, StrategyNotFoundError} from '../errors.ts';
+import {ConfigurationError, StrategyNotFoundError} from '../errors.ts';
 import {exitCodes} from './exit-codes.ts';
 import {note, noteAsItIs, paint} from './output.ts';
 import {wrapLines} from './wrap.ts';
@@ -17,18 +17,27 @@ export class UsageError extends Error {
 export function reportFailure(error: unknown, command: string, json: boolean): number {
 	const failure = error instanceof Error ? error : new Error(String(error));
 	if (json) {
-		noteAsItIs(JSON.stringify({error: describeForMachines(failure)}));
+		noteAsItIs(JSON.stringify({error: describeForMachines(failure, command)}));
 	} else {
 		note(
-			wrapLines(messageOf(failure), `${paint(['red', 'bold'], 'error:', process.stderr)} `, process.stderr),
+			wrapLines(
+				messageOf(failure, command),
+				`${paint(['red', 'bold'], 'error:', process.stderr)} `,
+				process.stderr,
+			),
 		);
 		if (failure instanceof CommanderError) note(`Run '${command} --help' for usage and examples.`);
 	}
-	if (failure instanceof GatepassError && failure.command !== undefined && !json) {
-		note(`Run '${failure.command}' to see where it breaks.`);
-	}
+	const next = commandOf(failure);
+	if (next !== undefined && !json) note(`Run '${next}' to see where it breaks.`);
 	if (process.env.GATEPASS_DEBUG === '1' && !json) noteAsItIs(stacksOf(failure));
 	return exitCodeOf(failure);
+}
+
+/** What finds out the rest, where the error is one of a request. */
+function commandOf(error: Error): string | undefined {
+	const {command} = error as {command?: unknown};
+	return typeof command === 'string' ? command : undefined;
 }
 
 /** The exit code for an error. */
@@ -40,14 +49,15 @@ function exitCodeOf(error: Error): number {
 	return exitCodes.failed;
 }
 
-function describeForMachines(error: Error): Record<string, unknown> {
+function describeForMachines(error: Error, command: string): Record<string, unknown> {
 	const usage = error instanceof CommanderError || error instanceof UsageError;
 	const {code} = error as {code?: unknown};
+	const next = commandOf(error);
 	return {
 		name: usage ? 'UsageError' : error.name,
 		...(usage ? {code: 'ERR_GATEPASS_USAGE'} : typeof code === 'string' && {code}),
-		message: messageOf(error),
-		...(error instanceof GatepassError && error.command !== undefined && {command: error.command}),
+		message: messageOf(error, command),
+		...(next !== undefined && {command: next}),
 		...(error instanceof ConfigurationError && {problems: error.problems}),
 		...(process.env.GATEPASS_DEBUG === '1' && {stack: stacksOf(error)}),
 	};
@@ -60,21 +70,38 @@ const meanings: Readonly<Record<string, string>> = {
 	ERR_TOO_MANY_REDIRECTS: "The server redirects in a circle; look at the hops with '-v'",
 };
 
-function messageOf(error: Error): string {
+function messageOf(error: Error, command: string): string {
 	if (error instanceof CommanderError) {
-		return usageMessageOf(error);
+		return usageMessageOf(error, command);
 	}
 	const {code} = error as NodeJS.ErrnoException;
 	const meaning = code === undefined ? undefined : meanings[code];
 	return meaning === undefined ? error.message : `${error.message}. ${meaning}`;
 }
 
-function usageMessageOf({message}: CommanderError): string {
+/** What other programs call a command, where none is near enough to be suggested by its letters, or another is. */
+const otherNames: Readonly<Record<string, readonly string[]>> = {
+	doctor: ['validate', 'check', 'lint', 'test', 'verify', 'diagnose'],
+	request: ['get', 'curl', 'fetch', 'http'],
+	serve: ['start', 'proxy', 'daemon'],
+	cert: ['certificate', 'certificates', 'certs', 'acme'],
+	run: ['exec'],
+	init: ['config', 'setup', 'new'],
+	explain: ['why'],
+	status: ['show'],
+	token: ['login'],
+	forget: ['logout'],
+};
+
+function usageMessageOf({message}: CommanderError, command?: string): string {
 	const told = message.replace(/^error: /, '');
 	// A key in PEM begins like an option. It is not repeated.
 	if (/^unknown option '-----BEGIN/.test(told)) {
 		return 'Text is given where the name of a file belongs. Write it into a file, and name that';
 	}
+	const unknown = command === 'gatepass' ? /^unknown command '([a-z]+)'/.exec(told)?.[1] : undefined;
+	const meant = Object.keys(otherNames).find(name => otherNames[name]?.includes(unknown ?? ''));
+	if (meant !== undefined) return `unknown command '${unknown}'\n(Did you mean ${meant}?)`;
 	// An option that nobody knows may have been given a secret: `--hedaer=Authorization: …`.
 	return told.replace(/^(unknown option '[^'=]*)=.*?'(?=\n|$)/s, "$1'");
 }

@@ -8,9 +8,10 @@ import type {Command} from 'commander';
 import type {Method, Request, Response} from 'got';
 import {GatepassError} from '../errors.ts';
 import type {Gatepass} from '../gatepass.ts';
+import {doctorOf, nameCommand} from '../name-command.ts';
 import {exitCodes} from './exit-codes.ts';
 import {UsageError} from './failure.ts';
-import {count, note, noteAsItIs, paint, printJson, shortPath} from './output.ts';
+import {count, note, paint, printJson, shortPath} from './output.ts';
 import {type Progress, startProgress} from './progress.ts';
 import {
 	type BodyPart,
@@ -24,6 +25,7 @@ import {
 import {writeToFile, writeToStdout} from './response-output.ts';
 import {examples, type GlobalOptions, optionsOf, parseMethod, parseUrl, withGatepass} from './settings.ts';
 import {describeOutcome, Trace, type TraceListener} from './trace.ts';
+import {tellsItself} from './warnings.ts';
 import {renderWaterfall} from './waterfall.ts';
 
 interface RequestOptions extends GlobalOptions {
@@ -101,12 +103,17 @@ export function addRequestCommand(program: Command): void {
 		.action(async (text: string, _own: unknown, command: Command) => {
 			const options = optionsOf<RequestOptions>(command);
 			if (options.insecure) throw new UsageError(whyNotInsecure);
+			// With the answer.
+			tellsItself('GATEPASS_NO_RULE');
 			const url = parseUrl(text);
 			const headers = await parseHeaders(options.header ?? []);
 			const content = await readBody(body);
 			await withGatepass(options, gatepass => request(gatepass, url, headers, content, options));
 		});
 }
+
+/** Statuses by which a server, or a proxy, does not take a credential. */
+const refusals: readonly number[] = [401, 403, 407];
 
 /** Milliseconds without a sign of the server, after which nobody waits on. */
 const patience = 120_000;
@@ -160,10 +167,15 @@ async function request(
 						? unmatched(response)
 						: '';
 				note(`${paint('red', 'error:', process.stderr)} the server answered ${statusOf(response)}${why}`);
+				if (refusals.includes(response.statusCode)) {
+					note(`Run '${doctorOf(new URL(response.url))}' to see where it breaks.`);
+				}
 			}
 		}
 	} catch (error) {
-		if (!timer?.aborted) throw error;
+		// What is got's own, such as a refused connection, has no diagnostics, but the same way to find out.
+		const isOfRequest = error instanceof Error && /^(?:Request|Read|Timeout)Error$/.test(error.name);
+		if (!timer?.aborted) throw isOfRequest ? nameCommand(error, url) : error;
 		throw new GatepassError(
 			{
 				code: 'server-silent',
@@ -175,7 +187,7 @@ async function request(
 	} finally {
 		if (trace !== undefined && verbose && !json) {
 			await trace.settle();
-			for (const line of renderWaterfall(trace.hops)) noteAsItIs(line);
+			for (const line of renderWaterfall(trace.hops)) note(line);
 		}
 		trace?.stop();
 		progress.stop();

@@ -1,7 +1,7 @@
 /** Puts the commands together, runs one, and turns what comes of it into an exit code. */
 import process from 'node:process';
 import {styleText} from 'node:util';
-import {Command, CommanderError} from 'commander';
+import {Command, CommanderError, Help} from 'commander';
 import {version} from '../own-files.ts';
 import {exitCodes} from './exit-codes.ts';
 import {reportFailure, UsageError} from './failure.ts';
@@ -64,6 +64,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
 			// commander takes colours out again where the stream is no terminal.
 			styleTitle: title => styleText('bold', title, {validateStream: false}),
 			styleCommandText: text => styleText('cyan', text, {validateStream: false}),
+			formatItem,
 		})
 		// Errors are printed in one place, by reportFailure.
 		.configureOutput({outputError() {}, ...(json && {writeErr() {}})})
@@ -71,6 +72,17 @@ async function createProgram(args: readonly string[]): Promise<Command> {
 		.addHelpText('after', overview);
 	for (const addCommand of await loadCommands(args)) addCommand(program);
 	return program;
+}
+
+/** What a word means, below it where a narrow terminal leaves no room beside it: commander would not break it at all. */
+function formatItem(this: Help, term: string, width: number, description: string, helper: Help): string {
+	const columns = this.helpWidth ?? 80;
+	if (columns - width >= this.minWidthToWrap) {
+		return Help.prototype.formatItem.call(this, term, width, description, helper);
+	}
+	this.minWidthToWrap = 20;
+	const below = helper.boxWrap(description, columns - 6).replaceAll('\n', '\n      ');
+	return `  ${term}${description === '' ? '' : `\n      ${below}`}`;
 }
 
 type AddCommand = (program: Command) => void;

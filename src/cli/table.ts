@@ -1,11 +1,13 @@
 /** Tables without lines: they read well on a terminal, and in a pipe each row stays on one line. */
 import process from 'node:process';
 import {paint} from './output.ts';
-import {widthOf, wrap, wrapLines} from './wrap.ts';
+import {indentOf, widthOf, wrap} from './wrap.ts';
 
 const gap = '  ';
 /** A last column narrower than this is left to the terminal to wrap. */
 const narrowest = 24;
+/** The same of one that goes on below itself, above a sentence. */
+const narrowestCell = 12;
 
 const noLines = Object.fromEntries(
 	[
@@ -65,10 +67,26 @@ export async function renderTable(
 		.map(line => line.trimEnd());
 	if (details === undefined) return lines.join('\n');
 	// Nothing was wrapped, so after the head there is one line for each row.
-	const [first, ...rest] = lines.map(line => wrapLines(line));
+	const [first, ...rest] = lines.map((line, index) => {
+		if (!isTTY || widthOf(line) <= columns) return line;
+		const last = (index === 0 ? head : rows[index - 1])?.at(-1) ?? '';
+		return wrapRow(line, last, columns);
+	});
 	const below = (index: number): string[] =>
 		(details[index] ?? '')
 			.split('\n')
 			.map(detail => wrap(detail.trimStart(), `  ${/^\s*/.exec(detail)?.[0]}`));
 	return [first, ...rest.flatMap((line, index) => [line, ...below(index)])].join('\n');
+}
+
+/** A row that is wider than the terminal goes on below its last cell, or, where there is no room, further in. */
+function wrapRow(line: string, last: string, columns: number): string {
+	const start = line.lastIndexOf(last);
+	const before = line.slice(0, start);
+	const longestWord = Math.max(...last.split(' ').map(widthOf));
+	if (start > 0 && widthOf(before) + Math.max(longestWord, narrowestCell) <= columns)
+		return wrap(last, before);
+	const mark = indentOf(line);
+	const further = ' '.repeat(widthOf(mark) + gap.length);
+	return mark + wrap(line.slice(mark.length), further).slice(further.length);
 }

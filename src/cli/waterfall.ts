@@ -1,4 +1,4 @@
-/** A picture of where the time of a request went: a bar for each part, on one scale; without a terminal the figures alone. */
+/** A picture of where the time of a request went: a bar for each part, on one scale; without a terminal, or on a narrow one, the figures alone. */
 import process from 'node:process';
 import {paint} from './output.ts';
 import type {Phase} from './request-timing.ts';
@@ -16,6 +16,7 @@ const colours = {
 /** Columns of the words before a bar, and of the figure after it. */
 const widthOfWords = 25;
 const widthOfFigure = 11;
+const narrowestBar = 10;
 
 interface Row {
 	/** `asked`, `sent`, or none where the row goes on with the one above. */
@@ -28,7 +29,8 @@ export function renderWaterfall(hops: readonly TracedHop[], stream = process.std
 	const groups = hops.flatMap(groupsOf);
 	const whole = Math.max(0, ...groups.flatMap(rows => rows.map(({phase}) => endOf(phase))));
 	if (groups.length === 0) return [];
-	if (!stream.isTTY) {
+	const columns = Math.min(stream.columns ?? 80, 100);
+	if (!stream.isTTY || columns < widthOfWords + narrowestBar + widthOfFigure) {
 		return [
 			`* time        ${figure(whole)}`,
 			...groups.map(rows => {
@@ -37,7 +39,7 @@ export function renderWaterfall(hops: readonly TracedHop[], stream = process.std
 			}),
 		];
 	}
-	const width = Math.max(10, Math.min(stream.columns ?? 80, 100) - widthOfWords - widthOfFigure);
+	const width = columns - widthOfWords - widthOfFigure;
 	const scale = `0${figure(whole).padStart(width - 1)}`;
 	return [
 		`* time${' '.repeat(widthOfWords - 6)}${scale}`,

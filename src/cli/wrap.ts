@@ -8,10 +8,11 @@ export function widthOf(text: string): number {
 }
 
 /**
- * Break `text` into the width of the terminal that `stream` is: `first` stands before the first line, as many spaces
+ * Break a text into the width of the terminal that `stream` is: `first` stands before the first line, as many spaces
  * before the others.
  */
-export function wrap(text: string, first = '', stream: NodeJS.WriteStream = process.stdout): string {
+export function wrap(told: string, first = '', stream: NodeJS.WriteStream = process.stdout): string {
+	const text = asTyped(told);
 	const {isTTY, columns = 80} = stream;
 	const indent = widthOf(first);
 	const room = columns - indent;
@@ -20,13 +21,18 @@ export function wrap(text: string, first = '', stream: NodeJS.WriteStream = proc
 	let line = '';
 	for (const word of text.split(' ')) {
 		if (line !== '' && widthOf(line) + 1 + widthOf(word) > room) {
-			lines.push(line);
+			lines.push(line.trimEnd());
 			line = word;
 		} else {
 			line = line === '' ? word : `${line} ${word}`;
 		}
 	}
 	return first + [...lines, line].join(`\n${' '.repeat(indent)}`);
+}
+
+/** In a project that has gatepass installed, `gatepass` alone is not found: who typed `npx` has to type it again. */
+function asTyped(text: string): string {
+	return process.env.npm_command === 'exec' ? text.replaceAll(/'gatepass(?= [a-z])/g, "'npx gatepass") : text;
 }
 
 /** The same for a text of several lines, each of which goes on below its own beginning. */
@@ -40,12 +46,12 @@ export function wrapLines(text: string, first = '', stream?: NodeJS.WriteStream)
 		.join('\n');
 }
 
-/** The blanks that a line begins with, and a mark such as ✔: what goes on stands below the words, not below the mark. */
-function indentOf(line: string): string {
+/** The blanks that a line begins with, and a mark such as ✔ or 1.: what goes on stands below the words, not below the mark. */
+export function indentOf(line: string): string {
 	const blanks = line.length - line.trimStart().length;
-	const mark = /^[✔✖!·→*] +/.exec(stripVTControlCharacters(line.slice(blanks)))?.[0];
+	const mark = /^(?:[✔✖!·→*]|\d+\.) +/.exec(stripVTControlCharacters(line.slice(blanks)))?.[0];
 	if (mark === undefined) return line.slice(0, blanks);
 	// The mark may be coloured, by characters that take no room.
 	const space = line.indexOf(' ', blanks);
-	return line.slice(0, space + mark.length - 1);
+	return line.slice(0, space + mark.length - mark.trimEnd().length);
 }

@@ -2,13 +2,13 @@
 import {type Diagnostic, diagnostic, warning} from '../diagnostics/diagnostic.ts';
 import {type Challenge, parseChallenges} from '../strategy/challenges.ts';
 import type {Evidence} from '../strategy/index.ts';
-import {explainTokenRefusal, tokenEvidence} from './bearer-answer.ts';
+import {explainTokenRefusal, refusalEvidence, tokenEvidence} from './bearer-answer.ts';
 import {explainNegotiateRefusal} from './negotiate-answer.ts';
 import {noRule} from './rule.ts';
 import type {Answer, Found, Subject} from './stage.ts';
 
 export function explainAnswer(subject: Subject, answer: Answer): Found {
-	const evidence: Evidence = tokenEvidence(answer.authorization);
+	const evidence: Evidence = {...refusalEvidence(answer), ...tokenEvidence(answer.authorization)};
 	return {evidence, diagnostics: diagnosticsFor(subject, answer)};
 }
 

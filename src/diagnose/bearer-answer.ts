@@ -2,7 +2,7 @@
 import {claimsOf} from '../../strategies/bearer/claims.ts';
 import {printable} from '../../strategies/bearer/printable.ts';
 import {type Diagnostic, diagnostic, type Finding} from '../diagnostics/diagnostic.ts';
-import type {Challenge} from '../strategy/challenges.ts';
+import {type Challenge, parseChallenges} from '../strategy/challenges.ts';
 import type {Evidence} from '../strategy/index.ts';
 import type {Answer, Subject} from './stage.ts';
 
@@ -26,6 +26,19 @@ export function tokenEvidence(authorization: string | undefined): Evidence {
 		'token scope': scopes,
 		...(issuer !== undefined && {'token issuer': issuer}),
 		...(expires !== undefined && {'token expires': new Date(expires).toISOString()}),
+	};
+}
+
+/** What the server says of a refusal of a token, by the words of RFC 6750 section 3. */
+export function refusalEvidence({status, headers, body, authorization}: Answer): Evidence {
+	const isRefused = status === 401 || status === 403;
+	if (!isRefused || !/^(?:Bearer|DPoP) /i.test(authorization ?? '')) return {};
+	const challenges = parseChallenges(headers['www-authenticate']);
+	const {error, description, wantedScope} = sayings(challenges, body, authorization);
+	return {
+		...(error !== undefined && {error}),
+		...(description !== undefined && {error_description: description}),
+		...(wantedScope !== undefined && {'scope wanted': wantedScope}),
 	};
 }
 

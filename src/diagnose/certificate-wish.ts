@@ -6,7 +6,7 @@
  */
 import {createDecipheriv, createHmac} from 'node:crypto';
 import {connect as connectTcp, isIP} from 'node:net';
-import {Duplex} from 'node:stream';
+import {addAbortSignal, Duplex} from 'node:stream';
 import {connect as connectTls, type TLSSocket} from 'node:tls';
 import {nameOf} from './distinguished-name.ts';
 import {placeOf} from './stage.ts';
@@ -26,10 +26,16 @@ const handshake = {serverHello: 2, certificateRequest: 13, finished: 20} as cons
 const recordType = {handshake: 22, applicationData: 23} as const;
 const authoritiesExtension = 47;
 
-/** `undefined`: it asks for none, or that could not be seen. */
-export async function askedOfClients(url: URL, signal: AbortSignal): Promise<CertificateWish | undefined> {
+/** `undefined`: it asks for none, or that could not be seen. `tunnel`: the way there, where it is not direct. */
+export async function askedOfClients(
+	url: URL,
+	signal: AbortSignal,
+	tunnel?: Duplex,
+): Promise<CertificateWish | undefined> {
 	const {host, port} = placeOf(url);
-	const raw = connectTcp({host, port, signal: AbortSignal.any([signal, AbortSignal.timeout(patience)])});
+	const limit = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
+	const raw = tunnel ?? connectTcp({host, port, signal: limit});
+	if (tunnel !== undefined) addAbortSignal(limit, tunnel);
 	const tap = new Tap(raw);
 	let secret: Buffer | undefined;
 	try {
@@ -60,10 +66,10 @@ export async function askedOfClients(url: URL, signal: AbortSignal): Promise<Cer
 /** Passes on what comes and goes, and keeps what comes. */
 class Tap extends Duplex {
 	readonly received: Buffer[] = [];
-	readonly #raw: ReturnType<typeof connectTcp>;
+	readonly #raw: Duplex;
 	#size = 0;
 
-	constructor(raw: ReturnType<typeof connectTcp>) {
+	constructor(raw: Duplex) {
 		super();
 		this.#raw = raw;
 		raw.on('data', (chunk: Buffer) => {

@@ -26,14 +26,19 @@ const secondThoughts = 700;
 const mostNames = 200;
 
 export async function lookAtTls(subject: Subject, signal: AbortSignal): Promise<Found> {
-	const {url, route, known} = subject;
+	const {url, route, known, way} = subject;
 	if (url.protocol !== 'https:') return {skipped: 'plain http has none'};
-	if (known.proxy !== undefined) return {skipped: 'it is spoken through the proxy, with the request'};
+	const isThroughWay = known.proxy !== undefined && way?.proxyFor(url) !== undefined;
+	// A tunnel of the strategy's own has a conversation, which comes with the request.
+	if (known.proxy !== undefined && !isThroughWay) {
+		return {skipped: "it is spoken through the rule's proxy, with the request"};
+	}
 	const agents = new TlsAgents({keepSessions: false});
 	try {
-		const agent = agents.for(known.identity, route?.trust);
+		const agent = agents.for(known.identity, route?.trust, isThroughWay ? {way} : {});
 		const outcome = await shakeHands(agent, url, signal);
-		const wish = await askedOfClients(url, signal);
+		const tunnel = isThroughWay && outcome.leaf !== undefined ? way?.open(placeOf(url)) : undefined;
+		const wish = await askedOfClients(url, signal, await tunnel?.catch(() => undefined));
 		known.acceptedAuthorities = wish?.authorities ?? [];
 		if (outcome.leaf !== undefined) known.serverCertificate = outcome.leaf;
 		const evidence = {...outcome.evidence, ...describeWish(wish, known.identity)};
@@ -84,18 +89,24 @@ function shakeHands(agent: Agent, url: URL, signal: AbortSignal): Promise<Outcom
 			setTimeout(settle, wantsMore ? secondThoughts : 0);
 			made.once('close', () => settle());
 		};
+		const whenConnected = (opened: TLSSocket): void => {
+			if (socket !== undefined) return;
+			socket = opened;
+			opened.on('error', settle);
+			// One that waited for revocation lists comes with its handshake, one through a tunnel before it.
+			if (opened.getFinished() !== undefined) connected(opened);
+			else opened.once('secureConnect', () => connected(opened));
+		};
 		try {
 			const options = {host, port, servername: isIP(host) === 0 ? host : '', ALPNProtocols: ['http/1.1']};
 			const created = (error: Error | null, made?: unknown): void => {
 				if (error !== null && error !== undefined) settle(error);
-				else if (made instanceof TLSSocket) connected(made);
+				else if (made instanceof TLSSocket) whenConnected(made);
 			};
 			const opening = agent.createConnection(options as never, created as never);
 			// One that waits for revocation lists is handed over when it is verified.
 			if (!(opening instanceof TLSSocket)) return;
-			socket = opening;
-			opening.on('error', settle);
-			opening.once('secureConnect', () => connected(opening));
+			whenConnected(opening);
 		} catch (error) {
 			settle(error as Error);
 		}

@@ -93,7 +93,7 @@ export function checkValidity(chain: readonly X509Certificate[], file: string, n
 		if (now > end) {
 			throw new CertificateError({
 				code: 'certificate-expired',
-				what: `${what}${subject} ${file} ended on ${instant(end)}`,
+				what: `${what}${subject} ${file} expired on ${instant(end)}`,
 				hint: hintForEnd(certificate, isLeaf, isProxy),
 			});
 		}
@@ -114,7 +114,7 @@ export function warningsAbout({leftOut}: Pick<OwnChain, 'leftOut'>, file: string
 	// A root is needless in any case.
 	if (first === undefined || leftOut.every(isSelfIssued)) return [];
 	const end = first.validToDate.getTime();
-	const what = end < Date.now() ? `ended on ${instant(end)}` : 'is not valid yet';
+	const what = end < Date.now() ? `expired on ${instant(end)}` : 'is not valid yet';
 	return [
 		warning({
 			code: 'certificate-chain-outdated',
@@ -163,7 +163,7 @@ export function checkProxies(chain: readonly X509Certificate[], file: string): v
 		if (proxy.validToDate > issuer.validToDate) {
 			throw new CertificateError({
 				code: 'proxy-outlives-certificate',
-				what: `The proxy ${file} lasts until ${instant(proxy.validToDate.getTime())}, but what it was made from ends on ${instant(issuer.validToDate.getTime())}`,
+				what: `The proxy ${file} lasts until ${instant(proxy.validToDate.getTime())}, but what it was made from expires on ${instant(issuer.validToDate.getTime())}`,
 				hint: 'Make a shorter one, or renew the certificate first',
 			});
 		}

@@ -46,7 +46,7 @@ export function reasonAgainstProxy(file: string, owner: number): string | undefi
 	try {
 		if (lstatSync(file).uid !== owner || statSync(file).uid !== owner) return 'it belongs to another user';
 		const end = endOfProxy(parseCertificates(readBoundedSync(file), file));
-		return end < Date.now() ? `it ended on ${new Date(end).toISOString()}` : undefined;
+		return end < Date.now() ? `it expired on ${new Date(end).toISOString()}` : undefined;
 	} catch (error) {
 		if (isNoEntry(error)) return 'it does not exist';
 		if (error instanceof GatepassError) return undefined;

@@ -21,6 +21,7 @@ import {
 	temporaryBeside,
 	writeToDisk,
 } from '../files/durable.ts';
+import {whatOf} from '../reason.ts';
 
 interface FileChange {
 	readonly path: string;
@@ -227,7 +228,7 @@ async function restore(place: string, {title, files}: Record): Promise<void> {
 		throw new CheckpointError(
 			{
 				code: 'checkpoint-failed',
-				what: `'${title}' could not be taken back: ${(error as Error).message}`,
+				what: `'${title}' could not be taken back: ${whatOf(error)}`,
 				hint: `The files as they were lie in ${place}; copy them to their places by hand`,
 			},
 			{cause: error},

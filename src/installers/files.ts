@@ -3,6 +3,7 @@ import {execFile} from 'node:child_process';
 import {readFile, stat} from 'node:fs/promises';
 import {promisify} from 'node:util';
 import {GatepassError} from '../errors.ts';
+import {whatOf} from '../reason.ts';
 import type {Checkpoints} from './checkpoints.ts';
 import {runHook} from './hooks.ts';
 import type {DeployedLineage, Installer} from './installer.ts';
@@ -66,7 +67,7 @@ export class FilesInstaller implements Installer {
 			throw new GatepassError(
 				{
 					code: 'install-failed',
-					what: `The certificate could not be put into ${certificate} and ${key}: ${(error as Error).message}. What was there before is restored`,
+					what: `The certificate could not be put into ${certificate} and ${key}: ${whatOf(error)}. What was there before is restored`,
 					hint: "Check the folder's rights and the reload command",
 				},
 				{cause: error},

@@ -4,10 +4,14 @@ import {accessSync, constants} from 'node:fs';
 import {readdir} from 'node:fs/promises';
 import {join} from 'node:path';
 import process from 'node:process';
+import {describeEnd} from '../issuers/command-end.ts';
 
 const largestOutput = 1024 * 1024;
 /** Milliseconds for each. */
 const timeout = 600_000;
+
+/** The hint for a command that failed. */
+export const runByHand = 'Run it by hand to see what it says';
 
 export type HookKind = 'pre' | 'deploy' | 'post';
 
@@ -30,12 +34,13 @@ export function runHook(
 				resolve(undefined);
 				return;
 			}
-			const how = error.killed === true ? `did not end within ${timeout} ms` : `ended with ${error.code}`;
 			const words = errors
 				.replace(/\p{Cc}+/gu, ' ')
 				.trim()
 				.slice(-300);
-			resolve(`the hook '${command.slice(0, 80)}' ${how}${words === '' ? '' : `: ${words}`}`);
+			resolve(
+				`the hook '${command.slice(0, 80)}' ${describeEnd(error, settings)}${words === '' ? '' : `: ${words}`}`,
+			);
 		});
 	});
 }

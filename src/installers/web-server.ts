@@ -4,8 +4,9 @@ import {createPrivateKey, X509Certificate} from 'node:crypto';
 import {readFile} from 'node:fs/promises';
 import {GatepassError} from '../errors.ts';
 import {withLock} from '../lineages/certbot/lock.ts';
+import {whatOf} from '../reason.ts';
 import type {Checkpoints} from './checkpoints.ts';
-import {runHook} from './hooks.ts';
+import {runByHand, runHook} from './hooks.ts';
 import type {DeployedLineage, Enhancements, Installer} from './installer.ts';
 
 export interface WebServerSettings {
@@ -75,7 +76,7 @@ export class WebServerInstaller implements Installer {
 				throw new GatepassError({
 					code: 'web-server-not-reloaded',
 					what: `${this.name} was not reloaded: ${failure}`,
-					hint: '',
+					hint: runByHand,
 				});
 			return;
 		}
@@ -99,7 +100,7 @@ export class WebServerInstaller implements Installer {
 			throw new GatepassError(
 				{
 					code: 'install-failed',
-					what: `${title} failed: ${(error as Error).message}`,
+					what: `${title} failed: ${whatOf(error)}`,
 					hint: `The configuration from before is restored, and ${this.name} is reloaded with it`,
 				},
 				{cause: error},

@@ -1,6 +1,7 @@
 /** A certificate authority behind a program of the user's own; docs/robots.md says what that program has to do. */
-import {execFile} from 'node:child_process';
+import {type ExecFileException, execFile} from 'node:child_process';
 import {GatepassError} from '../errors.ts';
+import {describeEnd} from './command-end.ts';
 import type {
 	ApplicationState,
 	CertificateApplication,
@@ -85,7 +86,7 @@ export class CommandIssuer implements Issuer {
 				(error, output, errors) => {
 					const code = error === null ? 0 : error.code;
 					if (typeof code === 'number') resolve({code, output, complaint: lastLine(errors)});
-					else reject(this.#broken(action, error as NodeJS.ErrnoException));
+					else reject(this.#broken(action, error as ExecFileException));
 				},
 			);
 			// A program need not read what it is given.
@@ -103,7 +104,8 @@ export class CommandIssuer implements Issuer {
 		});
 	}
 
-	#broken(action: string, {code, killed}: NodeJS.ErrnoException & {killed?: boolean}): GatepassError {
+	#broken(action: string, error: ExecFileException): GatepassError {
+		const {code} = error;
 		if (code === 'ENOENT') {
 			return new GatepassError({
 				code: 'authority-unusable',
@@ -125,10 +127,9 @@ export class CommandIssuer implements Issuer {
 				hint: 'A certificate with its chain is shorter',
 			});
 		}
-		const how = killed === true ? `did not end within ${this.#timeout} ms` : 'was ended by a signal';
 		return new GatepassError({
 			code: 'authority-unusable',
-			what: `'${this.#program} ${action}' ${how}`,
+			what: `'${this.#program} ${action}' ${describeEnd(error, {timeout: this.#timeout, maxBuffer: largestAnswer})}`,
 			hint: 'Run it by hand to see what it waits for',
 		});
 	}

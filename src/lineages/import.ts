@@ -213,7 +213,7 @@ function warningsOf(leaf: X509Certificate): string[] {
 	const warnings: string[] = [];
 	const day = (date: Date): string => date.toISOString().slice(0, 10);
 	if (leaf.validToDate.getTime() < now) {
-		warnings.push(`It ended on ${day(leaf.validToDate)}, so no server takes it: export the present one`);
+		warnings.push(`It expired on ${day(leaf.validToDate)}, so no server takes it: export the present one`);
 	}
 	if (leaf.validFromDate.getTime() > now) {
 		warnings.push(`It begins on ${day(leaf.validFromDate)}: until then no server takes it`);

@@ -116,7 +116,7 @@ export async function goBack(path: string): Promise<Installation> {
 	if (certificate.validToDate.getTime() < Date.now()) {
 		throw new CertificateError({
 			code: 'nothing-to-roll-back',
-			what: `The certificate before the present one in ${path} ended on ${certificate.validToDate.toISOString().slice(0, 10)}`,
+			what: `The certificate before the present one in ${path} expired on ${certificate.validToDate.toISOString().slice(0, 10)}`,
 			hint: "Ask for a new one with 'gatepass cert request'",
 		});
 	}

@@ -57,7 +57,7 @@ export function checkIssued(certificate: X509Certificate, source: string, now = 
 	if (now > end) {
 		throw new CertificateError({
 			code: 'certificate-expired',
-			what: `The certificate in ${source} ended on ${minute(end)}`,
+			what: `The certificate in ${source} expired on ${minute(end)}`,
 			hint: "Ask for a new one with 'gatepass cert request --new'",
 		});
 	}
@@ -109,7 +109,7 @@ export function chainOf(
 	const [first] = leftOut;
 	if (first !== undefined) {
 		const [begin, end] = [first.validFromDate.getTime(), first.validToDate.getTime()];
-		const what = now > end ? `ended on ${minute(end)}` : `begins on ${minute(begin)}`;
+		const what = now > end ? `expired on ${minute(end)}` : `begins on ${minute(begin)}`;
 		throw new CertificateError({
 			code: 'certificate-chain-outdated',
 			what: `The certificate of ${rfc2253Subject(first)} in ${source} ${what}`,

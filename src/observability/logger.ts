@@ -38,7 +38,7 @@ export function logTo(logger: Logger): EventListener {
 				return;
 			case 'gatepass:certificate:expiring': {
 				const {days} = payload as EventPayloads['gatepass:certificate:expiring'];
-				logger.warn(payload, `gatepass: a certificate ends in less than ${days} days`);
+				logger.warn(payload, `gatepass: a certificate expires in less than ${days} days`);
 				return;
 			}
 			case 'gatepass:certificate:warning':

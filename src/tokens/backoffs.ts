@@ -3,6 +3,7 @@
  * asks again before that time, here or in another process that shares the store.
  */
 import {TokenRequestError} from '../errors.ts';
+import {whatOf} from '../reason.ts';
 import {ExpiringMap} from './expiring-map.ts';
 import {steadyNow} from './steady-clock.ts';
 import type {Backoff} from './stored-token.ts';
@@ -37,23 +38,22 @@ export class IssuerBackoffs {
 		throw new TokenRequestError(
 			{
 				code: 'token-request-delayed',
-				what: `${message} (It asked to be left alone, for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again`,
-				hint: "'gatepass forget' ends that)",
+				what: `${message} (it asked to be left alone, for another ${Math.ceil(retryAfter / 1000)} s, so it was not asked again)`,
+				hint: "Wait, or run 'gatepass forget', which ends that",
 			},
 			{...details, retryAfter},
 		);
 	}
 
 	/** Take note of a failed request for a token; of one without `Retry-After`, nothing is kept. */
-	async note(
-		key: string,
-		{message, retryAfter, status, error, errorDescription}: TokenRequestError,
-	): Promise<void> {
+	async note(key: string, failure: TokenRequestError): Promise<void> {
+		const {retryAfter, status, error, errorDescription} = failure;
 		if (!retryAfter) return;
 		const bounded = boundedBackoff(retryAfter);
 		const backoff: Backoff = {
 			until: Date.now() + bounded,
-			message,
+			// What to do is another by now.
+			message: whatOf(failure),
 			...(status !== undefined && {status}),
 			...(error !== undefined && {error}),
 			...(errorDescription !== undefined && {errorDescription}),

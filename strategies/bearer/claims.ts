@@ -25,6 +25,8 @@ export interface Doubt {
 	readonly code?: AnyDiagnosticCode;
 	/** A sentence without its full stop. */
 	readonly what: string;
+	/** What to do about it, likewise. */
+	readonly hint: string;
 }
 
 /** A server that an assertion is shown to. */
@@ -53,35 +55,43 @@ export function doubtsAbout(
 	const claims = claimsOf(assertion);
 	if (claims === undefined) {
 		// SAML's assertions (RFC 7522) are none, either.
-		return [{what: `What ${place} holds is no JWT`}];
+		return [
+			{what: `What ${place} holds is no JWT`, hint: 'Correct where it comes from, unless it is of SAML'},
+		];
 	}
 	const doubts: Doubt[] = [];
 	const {exp, nbf, iat, aud, iss, sub} = claims;
 	const from = `The assertion from ${place}`;
-	if (typeof exp !== 'number') doubts.push({what: `${from} does not say when it expires (exp)`});
+	if (typeof exp !== 'number')
+		doubts.push({what: `${from} does not say when it expires (exp)`, hint: 'Have it issued with that'});
 	else if (exp * 1000 <= now) {
 		doubts.push({
 			code: 'assertion-expired',
-			what: `${from} expired on ${dateOf(exp)}: whoever renews it has stopped`,
+			what: `${from} expired on ${dateOf(exp)}`,
+			hint: 'See whether whoever renews it still runs',
 		});
 	}
 	const begins = [nbf, iat].filter(time => typeof time === 'number').sort((a, b) => b - a)[0];
 	if (begins !== undefined && begins * 1000 > now + slack) {
 		doubts.push({
 			code: 'clock-ahead-of-server',
-			what: `${from} is valid from ${dateOf(begins)} only: check the clocks`,
+			what: `${from} is valid from ${dateOf(begins)} only`,
+			hint: 'Check the clocks of its issuer and of this machine',
 		});
 	}
 	const audiences = [aud ?? []].flat().filter(name => typeof name === 'string');
-	if (audiences.length === 0) doubts.push({what: `${from} says not whom it is for (aud)`});
+	const wanted = `Have it issued for ${names[0]}`;
+	if (audiences.length === 0) doubts.push({what: `${from} says not whom it is for (aud)`, hint: wanted});
 	else if (!audiences.some(name => names.some(known => sameUrl(known, name)))) {
 		const list = audiences.slice(0, 3).map(name => printable(name, []).slice(0, 100));
 		doubts.push({
 			what: `${from} is for ${list.join(' and ')}, and this server goes by ${names.join(' and ')}: it may take it for another's`,
+			hint: wanted,
 		});
 	}
 	for (const [name, value] of Object.entries({iss, sub})) {
-		if (typeof value !== 'string' || value === '') doubts.push({what: `${from} lacks the claim ${name}`});
+		if (typeof value !== 'string' || value === '')
+			doubts.push({what: `${from} lacks the claim ${name}`, hint: 'Have it issued with that'});
 	}
 	return doubts;
 }

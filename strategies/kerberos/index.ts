@@ -8,6 +8,7 @@ import {
 	type Conversation,
 	type CredentialStatus,
 	Environment,
+	type Evidence,
 	type Examination,
 	inject,
 	RuleInfo,
@@ -20,6 +21,7 @@ import {KnownServers} from './known-servers.ts';
 import {KoffiProvider} from './koffi-provider.ts';
 import {negotiate, serviceOf} from './negotiate.ts';
 import {type KerberosOptions, kerberosOptions} from './options.ts';
+import {kdcsOf} from './realm-kdcs.ts';
 import {servicesOf} from './service-names.ts';
 import {credentialStatus, evidenceOf} from './status.ts';
 
@@ -88,14 +90,29 @@ export class KerberosStrategy implements AuthStrategy {
 		try {
 			const {principal, library} = await this.#provider.inquire();
 			const ticket = await this.#provider.ticketFor(service);
-			return {of: 'kerberos', evidence: {...asked, principal, library, ...ticket}, diagnostics: []};
+			const kdc = await kdcEvidence(realmIn(ticket['ticket for']) ?? realmIn(principal));
+			const evidence = {...asked, principal, library, ...kdc, ...ticket};
+			return {of: 'kerberos', evidence, diagnostics: []};
 		} catch (error) {
 			if (!(error instanceof GatepassError)) throw error;
-			return {of: 'kerberos', evidence: asked, diagnostics: error.diagnostics};
+			const known = this.#source.principal ?? evidence['principals of the key table'];
+			const kdc = await kdcEvidence(realmIn(known));
+			return {of: 'kerberos', evidence: {...asked, ...kdc}, diagnostics: error.diagnostics};
 		}
 	}
 
 	async dispose(): Promise<void> {
 		await this.#provider.close();
 	}
+}
+
+async function kdcEvidence(realm: string | undefined): Promise<Evidence> {
+	const kdcs = await kdcsOf(realm);
+	return kdcs.length === 0 ? {} : {KDC: kdcs};
+}
+
+/** `EXAMPLE.ORG`, of the principal or of the first of them. */
+function realmIn(names: Evidence[string] | undefined): string | undefined {
+	const [name] = [names ?? []].flat();
+	return typeof name === 'string' ? /@([^@]+)$/.exec(name)?.[1] : undefined;
 }

@@ -123,7 +123,8 @@ function doubtsAboutSubject(subject: string, clientId: string): Doubt[] {
 	return [
 		{
 			code: 'subject-token-not-for-client',
-			what: `The subject token is for ${list.join(' and ')}, not for the client ${clientId}, which asks: have it issued with that client among its audiences`,
+			what: `The subject token is for ${list.join(' and ')}, not for the client ${clientId}, which asks`,
+			hint: 'Have it issued with that client among its audiences',
 		},
 	];
 }

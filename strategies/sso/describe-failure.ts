@@ -153,9 +153,10 @@ function describeOauthError(
 	// The library's error is no cause: it holds the answer, which could repeat the request.
 	const doubts = (aboutAssertions.has(code) && exchange.doubts?.(code)) || [];
 	const advice = adviceFor(code);
-	const hint = doubts.length > 0 ? doubts.map(({what}) => what).join('. ') : advice.hint;
+	const why = doubts.map(({what}) => `. ${what}`).join('');
+	const hint = doubts.length > 0 ? [...new Set(doubts.map(doubt => doubt.hint))].join('. ') : advice.hint;
 	const cause = doubts.find(doubt => doubt.code !== undefined)?.code ?? advice.code;
-	return refusal(exchange, {code: cause, what: `refused: ${code}${quoted}`, hint}, details);
+	return refusal(exchange, {code: cause, what: `refused: ${code}${quoted}${why}`, hint}, details);
 }
 
 /** The library's messages name fields, never values. */

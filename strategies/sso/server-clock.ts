@@ -12,6 +12,8 @@ const backdating = 5;
 export class ServerClock {
 	/** Milliseconds that the server's clock is ahead of this machine's; 0 where they agree, as far as that can be told. */
 	skew = 0;
+	/** Whether an answer has told. */
+	isKnown = false;
 	/** Milliseconds by which what is sent now differs from this machine's clock. */
 	offset = 0;
 	/** Whether what is sent goes by the server's clock: only after what went by ours was refused. */

@@ -4,6 +4,7 @@ import {type Diagnostic, diagnostic, warning} from '../../src/diagnostics/diagno
 import {TokenRequestError} from '../../src/errors.ts';
 import type {
 	Environment,
+	Evidence,
 	HttpClient,
 	Identities,
 	Identity,
@@ -259,6 +260,14 @@ export class TokenClient {
 		];
 	}
 
+	/** How this machine's clock stands to the server's, in words; nothing where no answer told. */
+	clockEvidence(): Evidence {
+		const {skew, isKnown} = this.#clock;
+		if (!isKnown) return {};
+		const difference = `${Math.round(Math.abs(skew) / 1000)} s ${skew < 0 ? 'ahead of' : 'behind'} the server's`;
+		return {clock: skew === 0 ? "agrees with the server's" : difference};
+	}
+
 	/** An API refused a proof of this client's: the next one goes by the other clock, if that differs. */
 	switchClock(): void {
 		this.#clock.switchFrom([this.#clock.offset]);
@@ -311,6 +320,7 @@ export class TokenClient {
 		try {
 			response = await send(connection);
 			const skew = skewIn(response, sentAt, performance.now() - begun);
+			if (skew !== undefined) this.#clock.isKnown = true;
 			if (skew !== this.#clock.skew) this.#clock.learn(skew ?? this.#clock.skew);
 			protocol.refuseRedirect(response, exchange);
 			const answer = await protocol.refusalAsSuch(protocol.withoutChallenge(response));

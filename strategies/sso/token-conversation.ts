@@ -7,6 +7,7 @@ import type {
 	Conversation,
 	CredentialAtHand,
 	CredentialStatus,
+	Evidence,
 	Examination,
 	Identity,
 	Token,
@@ -143,9 +144,9 @@ export class TokenConversation implements AuthStrategy {
 
 	/** By a real token request, past the cache; what it gives is kept there. */
 	async examine(url: URL): Promise<Examination> {
-		const {client, tenant} = this.#settings;
+		const {client, tenant, options} = this.#settings;
 		const {clientId} = (await client.prepare()).client;
-		const asked = {client: clientId, server: this.#server()};
+		const asked = {client: clientId, server: this.#server(), ...askedFor(options)};
 		try {
 			const {unsentRequest} = await import('../bearer/nested-token.ts');
 			const request = unsentRequest({method: 'GET', url, tenant}, true);
@@ -153,6 +154,7 @@ export class TokenConversation implements AuthStrategy {
 			const evidence = {
 				...asked,
 				token: token.type,
+				...client.clockEvidence(),
 				...(token.expiresAt !== undefined && {expires: new Date(token.expiresAt).toISOString()}),
 			};
 			return {of: 'authorization server', evidence, diagnostics: client.clockDoubts()};
@@ -162,7 +164,8 @@ export class TokenConversation implements AuthStrategy {
 			const grant = isClient ? await this.#grants.known() : undefined;
 			const encoding = grant === undefined ? [] : await client.encodingDoubts(grant, await client.identity());
 			const diagnostics = [...encoding, ...error.diagnostics, ...client.clockDoubts()];
-			return {of: 'authorization server', evidence: asked, diagnostics};
+			const evidence = {...asked, ...client.clockEvidence()};
+			return {of: 'authorization server', evidence, diagnostics};
 		}
 	}
 
@@ -290,6 +293,15 @@ export function commonParameters({audience, scope, resource, parameters}: SsoOpt
 	if (scope !== undefined) form.set('scope', scope);
 	for (const single of resource === undefined ? [] : [resource].flat()) form.append('resource', single);
 	return form;
+}
+
+/** What a token is to be for, as the rule says it: the stage after tells what it has. */
+function askedFor({audience, scope, resource}: SsoOptions): Evidence {
+	return {
+		...(audience !== undefined && {'audience asked for': audience}),
+		...(scope !== undefined && {'scope asked for': scope}),
+		...(resource !== undefined && {'resource asked for': resource}),
+	};
 }
 
 function hash(text: string): string {

@@ -61,7 +61,7 @@ export class StaticTokenStrategy implements AuthStrategy {
 		if (this.#expiresAt === undefined || this.#expiresAt > Date.now()) return undefined;
 		return {
 			code: 'token-expired',
-			what: `The token of the rule for ${this.#rule.match} (${this.#rule.source}) ended on ${new Date(this.#expiresAt).toISOString()}`,
+			what: `The token of the rule for ${this.#rule.match} (${this.#rule.source}) expired on ${new Date(this.#expiresAt).toISOString()}`,
 			hint: 'Get a new one',
 		};
 	}

@@ -128,7 +128,7 @@ export class WlcgTokenStrategy implements AuthStrategy {
 		const ended = new Date(expiresAt).toISOString();
 		return new NoValidToken({
 			code: 'token-expired',
-			what: `The token from ${found.place} ended on ${ended}`,
+			what: `The token from ${found.place} expired on ${ended}`,
 			hint: "Get a new one, for example with oidc-token or htgettoken, or let 'renewal' do so",
 		});
 	}

@@ -110,8 +110,8 @@ test('what has expired, soon will, is yet to begin or is a leaf stays out, and t
 	const {certificates, leftOut} = await build();
 	expect(certificates.map(({subject}) => subject)).toEqual(['CN=Root']);
 	expect(leftOut.map(({subject, reason}) => `${subject}: ${reason}`)).toEqual([
-		`CN=Ended: it ended on ${dayOf(-3)}`,
-		`CN=Ending: it ends on ${dayOf(40)}, within 90 days of the build`,
+		`CN=Ended: it expired on ${dayOf(-3)}`,
+		`CN=Ending: it expires on ${dayOf(40)}, within 90 days of the build`,
 		`CN=Future: it begins on ${dayOf(5)}`,
 		'CN=Leaf: it is no CA certificate',
 	]);
@@ -172,7 +172,7 @@ describe('what cannot be built', () => {
 				put({'ca.pem': (await makeCertificate('CN=CA', {endsIn: -1})).pem});
 				await build();
 			},
-			/No certificate of .* can be used: CN=CA: it ended/,
+			/No certificate of .* can be used: CN=CA: it expired/,
 		],
 		[
 			'two policies for one subject',

@@ -63,12 +63,12 @@ test('the end of a certificate: a warning 30 days ahead, a failure as many days 
 	const date = new Date(end).toISOString().slice(0, 10);
 	const at = (days: number, settings = {}) => faults({now: end - days * day, ...settings});
 	expect(at(30)).toEqual([]);
-	expect(at(29.9)).toEqual([`warning CN=Intermediate: it ends on ${date}, in 29 days`]);
+	expect(at(29.9)).toEqual([`warning CN=Intermediate: it expires on ${date}, in 29 days`]);
 	expect(at(90, {days: 90})).toEqual([]);
-	const told = `error CN=Intermediate: it ends on ${date}, in 89 days (90 are asked for)`;
+	const told = `error CN=Intermediate: it expires on ${date}, in 89 days (90 are asked for)`;
 	expect(at(89.9, {days: 90})).toEqual([told]);
-	expect(at(0.1)).toEqual([`warning CN=Intermediate: it ends on ${date}, in 0 days`]);
-	expect(at(-0.001)).toEqual([`error CN=Intermediate: it ended on ${date}`]);
+	expect(at(0.1)).toEqual([`warning CN=Intermediate: it expires on ${date}, in 0 days`]);
+	expect(at(-0.001)).toEqual([`error CN=Intermediate: it expired on ${date}`]);
 	expect(at(4000)).toEqual(
 		['Intermediate', 'Root'].map(name => {
 			return `error CN=${name}: it begins on ${entry(name).notBefore.slice(0, 10)}`;

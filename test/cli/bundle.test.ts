@@ -43,7 +43,7 @@ test('list names each bundle with what it brings', async () => {
 describe('verify', () => {
 	test('those that gatepass brings along', async () => {
 		const {code, stdout} = await workspace.run(['bundle', 'verify', 'cern', 'igtf']);
-		expect(stdout).toMatch(/^✔ cern: 2 certificates, the first ends 2032-03-29/m);
+		expect(stdout).toMatch(/^✔ cern: 2 certificates, the first expires 2032-03-29/m);
 		expect(stdout).toMatch(/^✔ igtf: \d+ certificates/m);
 		expect(code).toBe(0);
 	});
@@ -53,7 +53,7 @@ describe('verify', () => {
 		expect(code).toBe(1);
 		expect(stdout).toMatch(/^✖ cern/m);
 		expect(stdout).toMatch(
-			/ {2}✖ CN=CERN Root Certification Authority 2,.*: it ends on 2033-03-19, in \d+ days/,
+			/ {2}✖ CN=CERN Root Certification Authority 2,.*: it expires on 2033-03-19, in \d+ days/,
 		);
 		expect(stdout).toMatch(/ {4}→ Run 'gatepass bundle build' again/);
 	});
@@ -101,7 +101,7 @@ describe('build', () => {
 		const {code, stdout, stderr} = await workspace.run(args);
 		expect([code, stderr]).toEqual([0, '']);
 		expect(stdout).toMatch(
-			/^✔ wrote 1 certificate to bundles\/lab\n {2}! CN=ended is left out: it ended on .*\n {2}! CN=ending is left out: it ends on .*, within 90 days of the build\n$/,
+			/^✔ wrote 1 certificate to bundles\/lab\n {2}! CN=ended is left out: it expired on .*\n {2}! CN=ending is left out: it expires on .*, within 90 days of the build\n$/,
 		);
 		const verified = await workspace.run(['bundle', 'verify', 'bundles/lab', '--days', '90']);
 		expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('✔ lab: 1 certificate')]);
@@ -135,7 +135,7 @@ describe('a configuration with bundles', () => {
 	test('doctor looks at them', async () => {
 		await workspace.configure({bundles: ['cern', 'igtf'], hostRules});
 		const {stdout} = await workspace.run(['doctor'], {env});
-		expect(stdout).toMatch(/✔ bundle +bundle:cern: 2 CA certificates, the first ends 2032/);
+		expect(stdout).toMatch(/✔ bundle +bundle:cern: 2 CA certificates, the first expires 2032/);
 		expect(stdout).toMatch(
 			/! bundle +bundle:igtf: It is for no servers, so it adds nothing by itself\n.*ca: bundle:igtf/,
 		);

@@ -160,7 +160,7 @@ describeWith(opensslServer, 'cert inspect', () => {
 			...['-startdate', '20200101000000Z', '-enddate', '20210301120000Z'],
 		);
 		expect((await inspect(`${pki.folder}/old.pem`)).problems).toEqual([
-			`The certificate ${pki.folder}/old.pem ended on 2021-03-01. Renew it`,
+			`The certificate ${pki.folder}/old.pem expired on 2021-03-01. Renew it`,
 		]);
 		const own = ['-subj', '/CN=x', '-days', '2', '-addext', 'basicConstraints=CA:FALSE'];
 		await pki.openssl('req', '-x509', '-key', 'alice.key', ...own, '-out', 'self.pem');

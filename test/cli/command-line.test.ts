@@ -102,6 +102,9 @@ describe('an older Node', () => {
 describe('usage errors: exit code 2, JSON on request', () => {
 	test.each([
 		[['stauts'], "unknown command 'stauts'\n(Did you mean status?)"],
+		[['validate'], "unknown command 'validate'\n(Did you mean doctor?)"],
+		[['curl', 'https://a.example.org'], "unknown command 'curl'\n(Did you mean request?)"],
+		[['cert', 'verify'], "unknown command 'verify'"],
 		[['request'], "missing required argument 'url'"],
 		[['request', '--bogus', 'https://a.example.org'], "unknown option '--bogus'"],
 		[['explain', 'a', 'b'], "too many arguments for 'explain'. Expected 1 argument but got 2."],
@@ -200,7 +203,7 @@ describe('explain', () => {
 			'└─ match',
 			'   ├─ ✔ https://api.example.org/runs  kerberos-stub  gatepass.config.yaml:6',
 			'   │    the exact host with path /runs matches, and nothing more specific does',
-			'   └─ · https://*.example.org         none  gatepass.config.yaml:10',
+			'   └─ · https://*.example.org         none           gatepass.config.yaml:10',
 			'        https://api.example.org/runs (gatepass.config.yaml:6) names the host',
 			'        more exactly',
 			'',
@@ -354,5 +357,30 @@ describeWith(terminal, 'on a terminal', () => {
 		// The line is cleared and the cursor is back before the body comes.
 		expect(stdout.slice(stdout.lastIndexOf(sign))).toContain('\u001B[?25h');
 		expect(stdout.slice(stdout.lastIndexOf('\u001B'))).toMatch(/^\S+done\r\n$/);
+	});
+});
+
+describe('a warning of the process', () => {
+	const settings = (env: Record<string, string> = {}) => ({env: {GATEPASS_TEST_TOKEN: 'canary\n', ...env}});
+	beforeAll(async () => {
+		const rule = {
+			match: 'https://warned.example.org',
+			strategy: 'static-token',
+			options: {token: '${GATEPASS_TEST_TOKEN}'},
+		};
+		await workspace.write('warned.json', JSON.stringify({cache: {url: 'memory:'}, hostRules: [rule]}));
+	});
+
+	test('is told as everything else', async () => {
+		const {code, stderr} = await workspace.run(['-c', 'warned.json', 'status'], settings());
+		expect(code).toBe(0);
+		expect(stderr).toMatch(/^warning: The variable GATEPASS_TEST_TOKEN ends with a line break, .*\n$/);
+	});
+
+	test('is left to Node where it is to be silent, or to say more', async () => {
+		const silent = await workspace.run(['-c', 'warned.json', 'status'], settings({NODE_NO_WARNINGS: '1'}));
+		expect(silent.stderr).toBe('');
+		const {stderr} = await workspace.run(['-c', 'warned.json', 'status'], settings({GATEPASS_DEBUG: '1'}));
+		expect(stderr).toContain('[GATEPASS_LINE_BREAK]');
 	});
 });

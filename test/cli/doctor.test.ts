@@ -236,7 +236,7 @@ test('a certificate that has expired, with its key looked at all the same', asyn
 			check: 'credential',
 			outcome: 'failed',
 			what: expect.stringMatching(
-				/^https:\/\/a\.example\.org \(grid-certificate\): The certificate .* ended on /,
+				/^https:\/\/a\.example\.org \(grid-certificate\): The certificate .* expired on /,
 			),
 			hint: 'Renew it',
 		},

@@ -14,6 +14,7 @@ import {
 } from '../../src/testing/index.ts';
 import {findProgram} from '../servers/availability.ts';
 import {createWorkspace, type Workspace} from './command-line.ts';
+import {replay, wordsOf} from './replay.ts';
 
 const document = new URL('../../docs/cli.md', import.meta.url);
 
@@ -80,35 +81,6 @@ function fromServers(text: string): string {
 		.replaceAll(asWritten.folder, '/home/alice');
 }
 
-/** What differs from run to run: times, tokens, sizes of gaps, the version of Node. */
-function normalise(text: string): string {
-	return (
-		text
-			.replaceAll(/\d{4}-\d\d-\d\d[T ]\d\d[:-]\d\d(?:[:-][\d.]+Z)?/g, '<time>')
-			.replaceAll(/\w{3}, \d\d \w{3} \d{4} [\d:]+ GMT/g, '<time>')
-			.replaceAll(/in \d+ ms/g, 'in <while>')
-			.replaceAll(/\d+(?:\.\d)? ms|\d\.\d\d s/g, '<while>')
-			// A strategy's work has a line where it takes a millisecond.
-			.replaceAll('credential <while>, ', '')
-			.replaceAll(/"phases": \[[^\]]*\]/g, '"phases": [<phases>]')
-			.replaceAll(/\(owner \d+,/g, '(owner <number>,')
-			.replaceAll(/in [\d,]+ (?:minute|hour|day)s?/g, 'in <while>')
-			.replaceAll(/\d+ (?:minute|hour|day)s? ago/g, '<while> ago')
-			.replaceAll(/(?<=-----BEGIN CERTIFICATE REQUEST-----\n)[\w+/=\n]+/g, '<request>\n')
-			.replaceAll(/(?<=<time>-)[0-9a-f]{8}\b/g, '<thumbprint>')
-			.replaceAll(/(?<=serial number {2})[0-9A-F]+/g, '<serial>')
-			.replaceAll(/(?<= (?:serial|SHA-256) +)[\dA-Fa-f]{10,}/g, '<digits>')
-			.replaceAll(/^. node .*\n(?: +→.*\n)?/gm, '<node>\n')
-			.replaceAll(/^(?:All is well|1 warning)\.$/gm, '<summary>')
-			.replaceAll(/^[\w-]{20,}$/gm, '<token>')
-			.replaceAll(/("token": )"[\w-]+"/g, '$1"<token>"')
-			.replaceAll(/("(?:expiresAt|notBefore|notAfter|installedAt|since)": )\d+/g, '$1<time>')
-			// The number of the user.
-			.replaceAll(/x509up_u\d+/g, 'x509up_u<number>')
-			.replaceAll(/ {2,}/g, '  ')
-	);
-}
-
 /** What the certificate authority does in the meantime. */
 async function issueRobot(): Promise<void> {
 	const pending = asWritten.path('.globus/.gatepass/pending/usercert_request.pem');
@@ -118,8 +90,7 @@ async function issueRobot(): Promise<void> {
 }
 
 async function runLine(line: string): Promise<string> {
-	const words = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
-	const [program, ...args] = words;
+	const [program, ...args] = wordsOf(line);
 	expect(program).toBe('gatepass');
 	const asksHost = args[0] === 'doctor' && args[1]?.startsWith('https:') === true;
 	const needsServers = asksHost || ['request', 'token', 'forget'].includes(args[0] ?? '');
@@ -131,19 +102,10 @@ async function runLine(line: string): Promise<string> {
 }
 
 test('what docs/cli.md shows is what comes', async () => {
-	const written = readFileSync(document, 'utf8');
-	const blocks = [...written.matchAll(/^```console\n([\s\S]*?)^```$/gm)];
-	expect(blocks.length).toBeGreaterThan(10);
-	let current = written;
-	for (const [, block = ''] of blocks) {
-		let replayed = '';
-		for (const [, line = '', shown = ''] of block.matchAll(/^\$ (.*)\n((?:(?!\$ ).*\n)*)/gm)) {
-			const isMissing = openssl === undefined && line.startsWith('gatepass cert import');
-			const output = isMissing ? shown : await runLine(line);
-			replayed += `$ ${line}\n${normalise(output) === normalise(shown) ? shown : output}`;
-		}
-		current = current.replace(block, () => replayed);
-	}
+	const current = await replay(document, 10, async (line, shown) => {
+		const isMissing = openssl === undefined && line.startsWith('gatepass cert import');
+		return isMissing ? shown : runLine(line);
+	});
 	expect(current).not.toContain('canary');
 	await expect(current).toMatchFileSnapshot(document.pathname);
 });

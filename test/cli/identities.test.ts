@@ -135,6 +135,14 @@ describe('a key that is encrypted', () => {
 		expect(code).toBe(130);
 	});
 
+	test('Control-D answers nothing, so nothing was done', async () => {
+		const answers = [[question, '\u0004']] as const;
+		const {code, stdout} = await workspace.runOnTerminal(['request', mtls.url], {answers});
+		expect(code).toBe(130);
+		// The cursor is back.
+		expect(stdout.trimEnd().endsWith('\u001B[?25h')).toBe(true);
+	});
+
 	test('nobody is asked where there is no terminal, or a machine reads', async () => {
 		const {stderr, code} = await workspace.run(['request', mtls.url]);
 		expect(stderr).toMatch(/encrypted\.pem is encrypted\. Give the option 'passphrase'/);

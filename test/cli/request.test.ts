@@ -308,6 +308,13 @@ describe('what comes back', () => {
 		expect(readFileSync(workspace.path('out.txt'), 'utf8')).toBe('nothing here\n');
 	});
 
+	test('a refusal is told once, with the command that finds out why', async () => {
+		answer = (_request, response) => response.writeHead(403).end();
+		const {stderr} = await workspace.run(['request', `${plainUrl}/x?key=canary`]);
+		expect(stderr).toMatch(/^error: the server answered 403 Forbidden, and no host rule matches it/);
+		expect(stderr).toContain(`\nRun 'gatepass doctor ${plainUrl}/x' to see where it breaks.\n`);
+	});
+
 	test('an answer that breaks off leaves the file as it was, and nothing beside it', async () => {
 		answer = (_request, response) => {
 			response.writeHead(200, {'content-length': '100'});
@@ -398,8 +405,13 @@ describe('failures', () => {
 		const {code, stdout, stderr} = await workspace.run(['request', '-o', 'none.txt', 'http://127.0.0.1:1/']);
 		expect({code, stdout}).toEqual({code: 1, stdout: ''});
 		expect(stderr).toBe(
-			'error: connect ECONNREFUSED 127.0.0.1:1. Nothing listens there; check the host and port\n',
+			'error: connect ECONNREFUSED 127.0.0.1:1. Nothing listens there; check the host and port\n' +
+				"Run 'gatepass doctor http://127.0.0.1:1/' to see where it breaks.\n",
 		);
+		const json = await workspace.run(['request', '--json', 'http://127.0.0.1:1/?key=canary']);
+		expect(JSON.parse(json.stderr)).toMatchObject({
+			error: {code: 'ECONNREFUSED', command: 'gatepass doctor http://127.0.0.1:1/'},
+		});
 		expect(existsSync(workspace.path('none.txt'))).toBe(false);
 	});
 

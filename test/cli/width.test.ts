@@ -20,10 +20,10 @@ beforeAll(async () => {
 });
 afterAll(async () => workspace?.close());
 
-function tooWide(text: string): string[] {
+function tooWide(text: string, width = columns): string[] {
 	return stripVTControlCharacters(text)
 		.split(/\r?\n/)
-		.filter(line => [...line].length > columns);
+		.filter(line => [...line].length > width);
 }
 
 /** Every command, found by walking through the helps. */
@@ -76,6 +76,46 @@ describeWith(script, 'on a terminal', () => {
 		const {stdout} = await workspace.runOnTerminal(args, {columns, env: {CI: 'true'}});
 		expect(stdout).not.toBe('');
 		expect(tooWide(stdout)).toEqual([]);
+	});
+});
+
+describeWith(script, 'on a narrow terminal', () => {
+	const narrow = async (args: readonly string[]): Promise<string> => {
+		const {stdout} = await workspace.runOnTerminal(args, {columns: 40, env: {CI: 'true'}});
+		return stripVTControlCharacters(stdout).replaceAll('\r', '');
+	};
+
+	test.each([
+		[['status']],
+		[['bundle', 'list']],
+		[['request', '-v', 'http://127.0.0.1:1/']],
+		[['cert', 'list']],
+	])('%j', async args => {
+		const text = await narrow(args);
+		expect(text).not.toBe('');
+		// A name that is longer than a line stays whole.
+		expect(tooWide(text, 40).filter(line => /[^✔✖ ] +\S/.test(line))).toEqual([]);
+	});
+
+	test('what an option means stands below it', async () => {
+		const [usage = '', examples] = (await narrow(['serve', '--help'])).split('\nExamples:');
+		expect(examples).toContain('gatepass serve');
+		expect(tooWide(usage, 40)).toEqual([]);
+		expect(usage).toMatch(/^ {2}--listen <where>\n {6}HOST:PORT or unix:PATH, instead of\n {6}what/m);
+	});
+
+	test('a list with numbers goes on below its words', async () => {
+		const text = await narrow(['init', '-c', 'other/gatepass.config.yaml']);
+		expect(text).toMatch(/^ {2}1\. Change the rules in\n {5}other\/gatepass\.config\.yaml to/m);
+	});
+
+	test('a cell that is too wide goes on below itself, or further in', async () => {
+		expect(await narrow(['bundle', 'list'])).toMatch(/^cern {2}2 .*\n {2}\S/m);
+		const {stdout} = await workspace.runOnTerminal(['bundle', 'list'], {columns, env: {CI: 'true'}});
+		const lines = stripVTControlCharacters(stdout).split(/\r?\n/);
+		const [first = ''] = lines.filter(line => line.startsWith('cern '));
+		const column = first.indexOf('https://*.cern.ch');
+		expect(lines[lines.indexOf(first) + 1]).toBe(`${' '.repeat(column)}https://cern.ch:*`);
 	});
 });
 

@@ -1,7 +1,7 @@
 /** The stages of a diagnosis over real servers: each in its state, with the evidence that it is for. */
 import {once} from 'node:events';
-import type {AddressInfo} from 'node:net';
-import {createServer, type Server} from 'node:net';
+import {createServer as createHttpServer, type Server as HttpServer} from 'node:http';
+import {type AddressInfo, connect, createServer, type Server} from 'node:net';
 import {afterAll, beforeAll, describe, expect, test} from 'vitest';
 import {type ConfigurationInput, createGatepass, type Diagnosis, type Stage} from '../../src/index.ts';
 import {startServer} from '../../src/testing/server.ts';
@@ -81,6 +81,64 @@ describeWith(apache, 'a client certificate', () => {
 		expect(evidence(diagnosis, 'request')).toEqual({reason: "the stage 'tls' failed"});
 	});
 
+	describe('through a proxy', () => {
+		let proxy: HttpServer;
+		let proxyUrl: string;
+		const tunnels: string[] = [];
+		beforeAll(async () => {
+			proxy = createHttpServer().on('connect', ({url = ''}, socket) => {
+				tunnels.push(url);
+				const [host, port] = url.split(':');
+				const other = connect(Number(port), host, () => {
+					socket.write('HTTP/1.1 200 OK\r\n\r\n');
+					socket.pipe(other).pipe(socket);
+				});
+				other.on('error', () => socket.destroy());
+				socket.on('error', () => other.destroy());
+			});
+			proxy.listen(0, '127.0.0.1');
+			await once(proxy, 'listening');
+			proxyUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+		});
+		afterAll(() => {
+			proxy?.closeAllConnections();
+			proxy?.close();
+		});
+
+		test.each(['TLSv1.3', 'TLSv1.2'] as const)('TLS is looked at as well, over %s', async version => {
+			const url = server.urls[version];
+			tunnels.length = 0;
+			const diagnosis = await diagnose({...configure('alice'), proxy: proxyUrl}, url);
+			expect(diagnosis.diagnostics).toEqual([]);
+			expect(states(diagnosis)).toMatchObject({way: 'passed', tls: 'passed', request: 'passed'});
+			expect(evidence(diagnosis, 'way')).toMatchObject({proxy: proxyUrl, heeded: true});
+			expect(evidence(diagnosis, 'connection')).toMatchObject({to: `the proxy ${proxyUrl}`});
+			expect(evidence(diagnosis, 'tls')).toMatchObject({
+				version,
+				'client certificate shown': expect.stringContaining('CN=alice'),
+				'authorities accepted': ['CN=Test CA,O=Gatepass'],
+			});
+			// One handshake, one look at what is asked for, one request: nothing goes past the proxy.
+			expect(tunnels).toEqual(Array(3).fill(new URL(url).host));
+			const foreign = await diagnose({...configure('foreign'), proxy: proxyUrl}, url);
+			expect(states(foreign)).toMatchObject({tls: 'failed', request: 'skipped'});
+			expect(foreign.diagnostics.map(({code}) => code)).toContain('client-certificate-authority-unknown');
+		});
+
+		test('that opens no tunnel, the stage says so', async () => {
+			const refusing = createHttpServer().on('connect', (_, socket) => {
+				socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+			});
+			refusing.listen(0, '127.0.0.1');
+			await once(refusing, 'listening');
+			const place = `http://127.0.0.1:${(refusing.address() as AddressInfo).port}`;
+			const diagnosis = await diagnose({...configure('alice'), proxy: place}, server.urls['TLSv1.3']);
+			refusing.close();
+			expect(states(diagnosis)).toMatchObject({connection: 'passed', tls: 'failed', request: 'skipped'});
+			expect(diagnosis.diagnostics.map(({code}) => code)).toEqual(['proxy-refused']);
+		});
+	});
+
 	test('that is not there', async () => {
 		const {hostRules: _, ...trust} = configure('alice');
 		const diagnosis = await diagnose(trust, server.urls['TLSv1.3']);
@@ -127,7 +185,11 @@ describe('a token', () => {
 		const diagnosis = await diagnose(configure({audience: 'reports-api'}), `${api.url}/runs`);
 		expect(diagnosis.diagnostics).toEqual([]);
 		expect(states(diagnosis)).toMatchObject({'authorization server': 'passed', request: 'passed'});
-		expect(evidence(diagnosis, 'authorization server')).toMatchObject({client: clients.basic.clientId});
+		expect(evidence(diagnosis, 'authorization server')).toMatchObject({
+			client: clients.basic.clientId,
+			'audience asked for': 'reports-api',
+			clock: "agrees with the server's",
+		});
 		expect(evidence(diagnosis, 'request')).toMatchObject({'token audience': ['reports-api']});
 		expect(findSecrets(diagnosis, [clients.basic.clientSecret, 'eyJ'])).toEqual([]);
 	});
@@ -138,6 +200,11 @@ describe('a token', () => {
 		const [found] = diagnosis.diagnostics;
 		expect(found?.what).toContain('the audience other-api');
 		expect(found?.what).toContain('the rule asks for audience other-api');
+		expect(evidence(diagnosis, 'request')).toMatchObject({
+			challenges: ['Bearer'],
+			error: 'invalid_token',
+			'token audience': ['other-api'],
+		});
 	});
 
 	test('that the authorization server refuses', async () => {
@@ -161,6 +228,9 @@ describeWith([mitKdc, apacheNegotiate], 'a ticket', () => {
 			'ticket for': `HTTP/localhost@${realm.kdc.realm}`,
 			'encryption type': 'aes256-cts-hmac-sha1-96',
 			'key version': expect.any(Number),
+			KDC: [`127.0.0.1:${realm.kdc.port} (${realm.kdc.configuration})`],
+			delegation: false,
+			'channel bindings': expect.anything(),
 		});
 		expect(evidence(diagnosis, 'request').legs).toHaveLength(2);
 	});

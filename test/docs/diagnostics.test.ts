@@ -27,6 +27,35 @@ test('each code is found by something', () => {
 	expect(codes.filter(code => !sources.includes(`'${code}'`))).toEqual([]);
 });
 
+describe('what is written in the source', () => {
+	const verbs =
+		'set|use|run|check|give|add|have|ask|see|put|take|write|correct|name|get|renew|look|make|wait|install|leave|remove|change|try|send|open|move|copy';
+	/** An order, at the beginning of a sentence or behind a colon or a semicolon. */
+	const advice = new RegExp(`(?:^|[.:;] )(?:${verbs}) (?!of\\b)|\\b(?:should|please)\\b`, 'i');
+	const texts = (name: string): string[] =>
+		globSync(['src/**/*.ts', 'strategies/**/*.ts'], {cwd: root}).flatMap(file =>
+			[...read(file).matchAll(new RegExp(`\\b${name}:\\s*((['"\`])(?:\\\\.|(?!\\2)[^\\\\])*\\2)`, 'g'))].map(
+				([, text = '']) => `${file}: ${text.slice(1, -1)}`,
+			),
+		);
+	const told = (text: string): string => text.slice(text.indexOf(': ') + 2);
+
+	test('a message advises nothing: what to do stands in the hint', () => {
+		const messages = texts('what');
+		expect(messages.length).toBeGreaterThan(400);
+		// Of an option that is missing, its check says what is to be set.
+		const known = /^strategies\/aws-sigv4\/options\.ts/;
+		expect(messages.filter(text => advice.test(told(text)) && !known.test(text))).toEqual([]);
+	});
+
+	test('a hint is a sentence of its own, without its full stop', () => {
+		// Of a text with another one inside, only the beginning is seen.
+		const hints = texts('hint').filter(text => told(text) !== '' && !text.endsWith('? '));
+		expect(hints.length).toBeGreaterThan(400);
+		expect(hints.filter(text => !/^['"A-Z$].*[^.\s]$/s.test(told(text)))).toEqual([]);
+	});
+});
+
 describe.each(codes)('the page of %s', code => {
 	const file = `${folder}/${code}.md`;
 

@@ -32,6 +32,13 @@ describe('examples', () => {
 	});
 });
 
+test('a certificate or a token expires; it is a request that ends', () => {
+	const sources = globSync(['src/**/*.ts', 'strategies/**/*.ts'], {cwd: root});
+	const other = /\b(?:certificate|proxy|token|ticket|it|\}) (?:ends|ended) (?:on|at|in less|within|before)\b/;
+	const found = [...guides, ...sources].filter(file => other.test(read(file)));
+	expect(found).toEqual([]);
+});
+
 test.each(markdownFiles)('the links of %s lead somewhere', file => {
 	const dead = linksIn(file).filter(({target}) => {
 		const [path = '', anchor] = target.split('#');

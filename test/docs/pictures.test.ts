@@ -2,7 +2,7 @@
 import {describe, expect, test} from 'vitest';
 import {layers} from '../../scripts/check-imports.ts';
 import {wants} from '../../scripts/pictures/choices.ts';
-import {nameOf} from '../../scripts/pictures/layers.ts';
+import {labelOf} from '../../scripts/pictures/layers.ts';
 import {pictures} from '../../scripts/pictures/write.ts';
 import {read} from './markdown.ts';
 
@@ -53,5 +53,37 @@ describe('which strategy', () => {
 
 test('the layers are all in their picture', () => {
 	const shown = read('docs/images/layers.svg').replace(/<desc[\s\S]*<\/desc>/, '');
-	expect(layers.map(nameOf).filter(name => !shown.includes(`>${name}</text>`))).toEqual([]);
+	expect(layers.map(labelOf).filter(name => !shown.includes(`>${name}</text>`))).toEqual([]);
 });
+
+test.each(Object.keys(pictures))(
+	'the words of %s fit, and can be read as wide as the site shows it',
+	file => {
+		const svg = read(file);
+		const width = Number(/viewBox="0 0 (\d+)/.exec(svg)?.[1]);
+		const [, shown] =
+			/\.svg"\][^{]*\{\s*min-width: (\d+)px/.exec(read('site/.vitepress/theme/style.css')) ?? [];
+		const texts = [...svg.matchAll(/<text x="([\d.]+)"[^>]*?(text-anchor="end")?[^>]*>(.*?)<\/text>/g)];
+		expect(texts.length).toBeGreaterThan(20);
+		const boxes = [...svg.matchAll(/<rect x="(\d+)" y="([\d.]+)" width="(\d+)" height="(\d+)" rx="6"/g)].map(
+			([, ...numbers]) => numbers.map(Number) as [number, number, number, number],
+		);
+		for (const [whole, x, , words = ''] of texts) {
+			const size = Number(/font-size="(\d+)"/.exec(whole)?.[1] ?? 14);
+			expect((size * Number(shown)) / width, words).toBeGreaterThanOrEqual(8);
+			// A letter of these fonts is about half as wide as it is high, a bold one more.
+			const long = words.replaceAll(/<[^>]*>/g, '').length * size * (whole.includes('"600"') ? 0.62 : 0.53);
+			const y = Number(/ y="([\d.]+)"/.exec(whole)?.[1]);
+			const around = boxes.find(
+				([left, top, wide, high]) => Number(x) > left && Number(x) < left + wide && y > top && y < top + high,
+			);
+			// Options, behind the name of a strategy, are in a smaller type.
+			if (around !== undefined && !words.includes('<')) {
+				expect(Number(x) + long, words).toBeLessThan(around[0] + around[2]);
+			}
+			if (whole.includes('text-anchor="end"')) expect(Number(x) - long, words).toBeGreaterThan(0);
+			else if (!whole.includes('text-anchor') && !words.includes('<'))
+				expect(Number(x) + long, words).toBeLessThan(width);
+		}
+	},
+);

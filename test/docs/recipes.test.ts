@@ -2,9 +2,10 @@
 import {copyFile, mkdtemp, readFile, rm, writeFile} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {decodeJwt} from 'jose';
 import {afterEach, beforeEach, expect, test} from 'vitest';
 import {parse} from 'yaml';
-import {createGatepass, type Gatepass} from '../../src/index.ts';
+import {type ConfigurationInput, createGatepass, type Gatepass} from '../../src/index.ts';
 import {
 	startMtlsServer,
 	startTokenServer,
@@ -12,6 +13,12 @@ import {
 	type TokenServer,
 } from '../../src/testing/index.ts';
 import {answerJson, startServer} from '../../src/testing/server.ts';
+import {apacheNegotiate} from '../servers/apache-negotiate.ts';
+import {describeWith} from '../servers/availability.ts';
+import {mitKdc} from '../servers/kdc.ts';
+import {clients, startOidcProvider} from '../servers/oidc-provider.ts';
+import {useRealm} from '../strategies/kerberos-setup.ts';
+import {makeClientKey} from '../strategies/sso-protocol-setup.ts';
 import {unsignedJwt} from '../strategies/unsigned-jwt.ts';
 import {root} from './markdown.ts';
 
@@ -33,12 +40,13 @@ async function follow(
 	file: string,
 	places: Readonly<Record<string, string>>,
 	env: Readonly<Record<string, string>> = {},
+	more: ConfigurationInput = {},
 ): Promise<Gatepass> {
 	let text = await readFile(join(root, 'docs/examples', file), 'utf8');
 	for (const [place, here] of Object.entries(places)) text = text.replaceAll(place, here);
 	const settings = {cwd: folder, env: {HOME: folder, ...env}};
 	if (!file.endsWith('.ts'))
-		return createGatepass({...settings, config: {...parse(text), cache: {url: 'memory:'}}});
+		return createGatepass({...settings, config: {...parse(text), cache: {url: 'memory:'}, ...more}});
 	const config = join(folder, 'gatepass.config.ts');
 	await writeFile(config, text.replace("'gatepass'", `'${join(root, 'src/index.ts')}'`));
 	return createGatepass({...settings, config});
@@ -141,4 +149,65 @@ test('CERN: each host has its rule, and the token endpoint is the bundle’s', a
 	expect(ruleOf('https://cmsoms.cern.ch/agg/api/v1/runs')).toBe('sso-client-credentials');
 	expect(ruleOf('https://cmsrunregistry.web.cern.ch/api')).toBe('sso-client-credentials');
 	expect(gatepass.explain('https://cmsoms.cern.ch/agg').notes?.join()).toContain('cern');
+});
+
+test('Keycloak: by its metadata a secret, a signed assertion, and an exchange for a user', async () => {
+	const {pkcs8, jwk} = makeClientKey('reports', 'P-256');
+	const provider = await startOidcProvider({clientKeys: [jwk]});
+	try {
+		const trust = [{match: '127.0.0.1:*', ca: provider.ca, only: true}];
+		await writeFile(join(folder, 'client-secret'), `${clients.basic.clientSecret}\n`);
+		await writeFile(join(folder, 'signing-key.pem'), pkcs8);
+		await using gatepass = await follow(
+			'recipe-keycloak.yaml',
+			{
+				'https://login.example.org/realms/main': provider.issuer,
+				'reports-signed': clients.privateKeyJwt.clientId,
+				'clientId: reports': `clientId: ${clients.basic.clientId}`,
+				'/run/reports/user-token': join(folder, 'user-token'),
+			},
+			{},
+			{trust},
+		);
+		const tokenFor = async (url: string): Promise<string> =>
+			String((await gatepass.authorize(url)).headers.authorization).replace('Bearer ', '');
+		const users = await tokenFor('https://api.example.org/');
+		expect(await provider.isActive(users)).toBe(true);
+		expect(await provider.isActive(await tokenFor('https://signed.example.org/'))).toBe(true);
+		await writeFile(join(folder, 'user-token'), users);
+		const exchanged = decodeJwt(await tokenFor('https://orders.example.org/'));
+		expect(exchanged).toMatchObject({aud: 'orders', exchanged_sub: clients.basic.clientId});
+		expect(provider.tokenRequests.map(({clientId, error}) => [clientId, error])).toEqual([
+			[clients.basic.clientId, undefined],
+			[clients.privateKeyJwt.clientId, undefined],
+			[clients.basic.clientId, undefined],
+		]);
+	} finally {
+		await provider.close();
+	}
+});
+
+describeWith([mitKdc, apacheNegotiate], 'Active Directory', () => {
+	const realm = useRealm();
+
+	test('by its key table, also where the URL has another name than the service', async () => {
+		await copyFile(realm.server.ca, join(folder, 'lab-ca.pem'));
+		await using gatepass = await follow('recipe-active-directory.yaml', {
+			'https://*.corp.example.org\n    ca:': '[localhost:*, 127.0.0.1:*]\n    ca:',
+			'https://*.corp.example.org': realm.url('https', ''),
+			'https://intranet.corp.example.org': realm.url('https', '', '127.0.0.1'),
+			'svc-reports@CORP.EXAMPLE.ORG': `robot@${realm.kdc.realm}`,
+			'/etc/reports/reports.keytab': realm.kdc.keytabs.robot,
+			'web17.corp.example.org': 'localhost',
+		});
+		for (const host of ['localhost', '127.0.0.1']) {
+			const {statusCode} = await gatepass.got(realm.url('https', '/negotiate', host), {retry: {limit: 0}});
+			expect({host, statusCode}).toEqual({host, statusCode: 200});
+		}
+		const {stages} = await gatepass.diagnose(realm.url('https', '/negotiate', '127.0.0.1'));
+		expect(stages.find(({name}) => name === 'kerberos')?.evidence).toMatchObject({
+			'service asked for': 'HTTP/localhost',
+			principal: `robot@${realm.kdc.realm}`,
+		});
+	});
 });

@@ -77,7 +77,7 @@ describeWith(opensslServer, 'an identity that cannot be used', () => {
 
 	test('ended', async () => {
 		writeFileSync(certificate, await sign('-startdate', '20200101000000Z', '-enddate', '20210301120000Z'));
-		expect(await refusal()).toEqual(refused('The certificate usercert.pem ended on 2021-03-01. Renew it'));
+		expect(await refusal()).toEqual(refused('The certificate usercert.pem expired on 2021-03-01. Renew it'));
 	});
 
 	test('yet to come', async () => {
@@ -99,7 +99,7 @@ describeWith(opensslServer, 'an identity that cannot be used', () => {
 		);
 		expect(await refusal()).toEqual(
 			refused(
-				"The certificate of CN=Gatepass Grid CA,DC=gatepass,DC=org, in the chain of usercert.pem ended on 2021-03-01. Put its CA's present certificate in its place, or take it out",
+				"The certificate of CN=Gatepass Grid CA,DC=gatepass,DC=org, in the chain of usercert.pem expired on 2021-03-01. Put its CA's present certificate in its place, or take it out",
 			),
 		);
 		// The present one beside it puts it right.

@@ -276,20 +276,20 @@ describe('a default place is passed over', () => {
 		put('.globus', 'globus');
 		putInOneFile(`tmp/${userProxy}`, 'ended');
 		expect(await found()).toBe('globus');
-		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it ended on 2026-01-02T00:00:00.000Z`);
+		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it expired on 2026-01-02T00:00:00.000Z`);
 	});
 
 	test('where what it was made from has expired', async () => {
 		const file = putInOneFile(`tmp/${userProxy}`, 'tmp');
 		appendFileSync(file, readFileSync((people.get('ended') as CertificateFiles).certificate));
-		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it ended on 2026-01-02T00:00:00.000Z`);
+		expect(passedOver()).toContain(`~/tmp/${userProxy}: passed over: it expired on 2026-01-02T00:00:00.000Z`);
 	});
 
 	test('but not where somebody named it', async () => {
 		const file = putInOneFile(`tmp/${userProxy}`, 'ended');
 		const loading = open({X509_USER_PROXY: file}).load({});
 		await expect(loading).rejects.toMatchObject({code: 'ERR_GATEPASS_CERTIFICATE'});
-		await expect(loading).rejects.toThrow(/ ended on 2026-01-02/);
+		await expect(loading).rejects.toThrow(/ expired on 2026-01-02/);
 	});
 
 	test('and not where the proxy is damaged: that is said', async () => {

@@ -153,7 +153,7 @@ describeWith(opensslServer, 'identities', () => {
 		test('that outlives what it was made from', async () => {
 			const file = await opensslProxy('long', pki.users.alice, {days: '20'});
 			await expect(read({kind: 'proxy', certificate: file})).rejects.toThrow(
-				/The proxy .*long\.pem lasts until \d{4}-\d\d-\d\d, but what it was made from ends on \d{4}-\d\d-\d\d\. Make a shorter one, or renew the certificate first/,
+				/The proxy .*long\.pem lasts until \d{4}-\d\d-\d\d, but what it was made from expires on \d{4}-\d\d-\d\d\. Make a shorter one, or renew the certificate first/,
 			);
 		});
 

@@ -109,7 +109,7 @@ describeWith(opensslServer, 'an identity whose CA has several certificates', () 
 	const near = -5;
 	const endOf = (name: string): number => certificate(name).validToDate.getTime();
 	const leftOut =
-		/^The certificate of CN=Gatepass Root CA,O=Gatepass,C=CH in .*user\.pem ended on 2021-03-01, so it is not shown\. If servers refuse the chain, put its CA's present certificate in its place$/;
+		/^The certificate of CN=Gatepass Root CA,O=Gatepass,C=CH in .*user\.pem expired on 2021-03-01, so it is not shown\. If servers refuse the chain, put its CA's present certificate in its place$/;
 
 	test.each<{
 		title: string;
@@ -188,9 +188,9 @@ describeWith(opensslServer, 'an identity whose CA has several certificates', () 
 		const file = write(['alice', 'grid-ended']);
 		const place = {kind: 'pair', certificate: file, key: file, namedBy: 'the test'} as const;
 		await expect(readIdentity(place)).rejects.toThrow(
-			/^The certificate of CN=Gatepass Grid CA,DC=gatepass,DC=org, in the chain of .* ended on 2021-03-01\./,
+			/^The certificate of CN=Gatepass Grid CA,DC=gatepass,DC=org, in the chain of .* expired on 2021-03-01\./,
 		);
-		await expect(readIdentity(place, () => ({outcome: 'unknown'}))).rejects.toThrow(/ended on 2021-03-01/);
+		await expect(readIdentity(place, () => ({outcome: 'unknown'}))).rejects.toThrow(/expired on 2021-03-01/);
 		const identity = await readIdentity(place, () => ({outcome: 'complete'}));
 		expect(shown(identity)).toEqual(['alice']);
 		expect(identity.notAfter).toBeCloseTo(endOf('alice'), near);
@@ -202,7 +202,7 @@ describeWith(opensslServer, 'an identity whose CA has several certificates', () 
 		const user = process.geteuid?.() ?? 0;
 		expect(reasonAgainstProxy(file, user)).toBeUndefined();
 		write(['alice', 'grid-ended']);
-		expect(reasonAgainstProxy(file, user)).toMatch(/^it ended on 2021-03-01/);
+		expect(reasonAgainstProxy(file, user)).toMatch(/^it expired on 2021-03-01/);
 	});
 
 	test('status says what is not shown', async () => {

@@ -260,7 +260,7 @@ describe('what is wrong', () => {
 	test('a certificate that has expired, and one that has not begun', async () => {
 		vi.useFakeTimers({toFake: ['Date'], now: Date.now() + 3 * day});
 		await expect(read(alice.certificate, alice.key)).rejects.toThrow(
-			/cert\.pem ended on \d{4}-\d\d-\d\d\. Renew it/,
+			/cert\.pem expired on \d{4}-\d\d-\d\d\. Renew it/,
 		);
 		vi.setSystemTime(Date.now() - 6 * day);
 		await expect(read(alice.certificate, alice.key)).rejects.toThrow(
@@ -302,7 +302,7 @@ describe('the store of identities', () => {
 		const source = files();
 		const first = await store.load(source);
 		vi.useFakeTimers({toFake: ['Date'], now: Date.now() + 3 * day});
-		await expect(store.load(source)).rejects.toThrow(/ended on/);
+		await expect(store.load(source)).rejects.toThrow(/expired on/);
 		const renewed = await authority.issue('renewed', {subject: 'CN=renewed', notAfter: Date.now() + day});
 		writeFileSync(join(folder, 'cert.pem'), readFileSync(renewed.certificate));
 		writeFileSync(join(folder, 'key.pem'), readFileSync(renewed.key), {mode: 0o600});

@@ -307,7 +307,7 @@ describe('between two looks', () => {
 		vi.setSystemTime(notAfter - 10);
 		expect(await subject()).toBe('CN=short');
 		vi.setSystemTime(notAfter + 1);
-		await expect(store.load(source)).rejects.toThrow(/cert\.pem ended on/);
+		await expect(store.load(source)).rejects.toThrow(/cert\.pem expired on/);
 	});
 });
 

@@ -68,7 +68,7 @@ describe('an issued certificate', () => {
 	test.each<[string, SigningSettings, RegExp]>([
 		['for nobody known', {subject: 'CN=cmsprod'}, /is for no robot: CN=cmsprod has no 'CN=Robot:'/],
 		['for a person', {subject: 'CN=bob', policies: ['1.2.840.113612.5.2.3.3.3']}, /is for a person/],
-		['ended', {subject, notAfter: Date.now() - 1000}, /ended on .* UTC\. Ask for a new one/],
+		['ended', {subject, notAfter: Date.now() - 1000}, /expired on .* UTC\. Ask for a new one/],
 		['yet to come', {subject, notBefore: Date.now() + hour}, /begins on .* UTC\. Check this machine's clock/],
 	])('%s is refused', async (_, settings, message) => {
 		const text = await robot.authority.sign(await robot.request('cmsprod'), settings);
@@ -224,7 +224,7 @@ describe('a successor', () => {
 			await robot.live({notAfter: Date.now() + hour});
 			await robot.live();
 			vi.setSystemTime(Date.now() + 2 * hour);
-			expect(await refusal(goBack(robot.path))).toMatch(/ended on .*'gatepass cert request'/);
+			expect(await refusal(goBack(robot.path))).toMatch(/expired on .*'gatepass cert request'/);
 		} finally {
 			vi.useRealTimers();
 		}
@@ -279,7 +279,7 @@ describe('a successor', () => {
 		try {
 			const ca = readFileSync(robot.authority.ca, 'utf8');
 			expect(await refusal(robot.install(text + ca))).toMatch(
-				/^The certificate of CN=gatepass test CA in issued.pem ended/,
+				/^The certificate of CN=gatepass test CA in issued.pem expired/,
 			);
 		} finally {
 			vi.useRealTimers();

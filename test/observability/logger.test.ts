@@ -77,7 +77,7 @@ test('gets what becomes of certificates', () => {
 	const time = expect.any(Number);
 	expect(lines).toEqual([
 		{level: info, time, ...about, previous: 'CN=bob', msg: 'gatepass: another certificate was taken up'},
-		{level: warn, time, ...about, days: 3, msg: 'gatepass: a certificate ends in less than 3 days'},
+		{level: warn, time, ...about, days: 3, msg: 'gatepass: a certificate expires in less than 3 days'},
 		{
 			level: warn,
 			time,

@@ -145,7 +145,7 @@ test('a workload that is not registered is told so, and served once it is', asyn
 test('an SVID that has expired is shown to nobody', async () => {
 	api.push({svids: [await domain.issue(id, {lifetime: -1000})]});
 	const error = await failure((await gatepassWith()).got(url));
-	expect(error.message).toContain('ended on');
+	expect(error.message).toContain('expired on');
 });
 
 test.each<[string, Record<string, unknown>, Record<string, string>, string]>([

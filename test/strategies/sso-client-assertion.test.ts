@@ -239,7 +239,7 @@ describe('what a server will not like is in the error', () => {
 		[
 			'not yet valid',
 			() => assertionFor(clientId, provider.issuer, 900, {nbf: Date.now() / 1000 + 600}),
-			/is valid from 20.* only: check the clocks/,
+			/is valid from 20.* only\. Check the clocks/,
 		],
 		[
 			'no audience',

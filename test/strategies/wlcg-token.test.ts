@@ -112,7 +112,7 @@ describe('what stops the search', () => {
 
 	test('a token that has expired', async () => {
 		await writeFile(usual(), unsignedJwt({exp: 1000}));
-		await expect(shown({XDG_RUNTIME_DIR: folder})).rejects.toThrow(/ended on 1970-01-01/);
+		await expect(shown({XDG_RUNTIME_DIR: folder})).rejects.toThrow(/expired on 1970-01-01/);
 	});
 });
 
@@ -209,7 +209,7 @@ describe('renewal', () => {
 		expect((await opened.status())[0]).toMatchObject({
 			available: true,
 			detail: 'renewed by command: credential from echo',
-			notes: [expect.stringMatching(/bt_u.* ended on 20/)],
+			notes: [expect.stringMatching(/bt_u.* expired on 20/)],
 		});
 		const valid = unsignedJwt({exp: Math.floor(Date.now() / 1000) + 3600});
 		await writeFile(usual(), valid);

@@ -139,7 +139,7 @@ test('forget ends it, here and for others who share the store', async () => {
 	const [first, second] = [await createClient(endpoint, {cache}), await createClient(endpoint, {cache})];
 	endpoint.failure = {status: 429, retryAfter: 500};
 	expect((await failureOf(first)).message).not.toContain('forget');
-	expect((await failureOf(first)).message).toContain("'gatepass forget' ends that");
+	expect((await failureOf(first)).message).toContain("run 'gatepass forget', which ends that");
 	endpoint.failure = undefined;
 	await first.forget();
 	await expect(second.authorize(endpoint.url)).resolves.toEqual({headers: {authorization: 'Bearer token-2'}});

@@ -3,7 +3,8 @@
  * passing reason is tried again within bounds, each time with a signature of its own.
  */
 import {setTimeout as pause} from 'node:timers/promises';
-import {AcmeError} from '../../errors.ts';
+import {AcmeError, GatepassError} from '../../errors.ts';
+import {whatOf} from '../../reason.ts';
 import type {AccountKey} from './jws.ts';
 import {readProblem, refusal, waitAskedFor} from './problem.ts';
 
@@ -211,11 +212,13 @@ export class AcmeConnection {
 			if (this.#nonces.length > 100) this.#nonces.shift();
 			return answer;
 		} catch (error) {
+			const known = error instanceof GatepassError ? (error.diagnostics[0]?.hint ?? '') : '';
 			throw new AcmeError(
 				{
 					code: 'acme-unreachable',
-					what: `${this.place} cannot be reached: ${(error as Error).message}`,
-					hint: "Check the address, the network and, under 'trust', the CA of the server",
+					what: `${this.place} cannot be reached: ${whatOf(error)}`,
+					hint:
+						known === '' ? "Check the address, the network and, under 'trust', the CA of the server" : known,
 				},
 				{},
 				{cause: error},

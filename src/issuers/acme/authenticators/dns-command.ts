@@ -2,6 +2,7 @@
 import {execFile} from 'node:child_process';
 import process from 'node:process';
 import {GatepassError} from '../../../errors.ts';
+import {describeEnd} from '../../command-end.ts';
 import type {Authenticator, ChallengeTask, CleanUp} from './authenticator.ts';
 import {type DnsRecord, dnsChallenges, recordFor} from './dns-record.ts';
 
@@ -60,12 +61,11 @@ export class CommandAuthenticator implements Authenticator {
 					resolve(output.trim());
 					return;
 				}
-				const how = error.killed === true ? `did not end within ${timeout} ms` : `ended with ${error.code}`;
 				const words = lastLine(errors);
 				reject(
 					new GatepassError({
 						code: 'hook-failed',
-						what: `The ${kind} hook for ${variables.CERTBOT_DOMAIN} ${how}${words === '' ? '' : `: ${words}`}`,
+						what: `The ${kind} hook for ${variables.CERTBOT_DOMAIN} ${describeEnd(error, settings)}${words === '' ? '' : `: ${words}`}`,
 						hint: 'Run it by hand, with the variables CERTBOT_DOMAIN and CERTBOT_VALIDATION',
 					}),
 				);
