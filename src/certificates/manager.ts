@@ -38,6 +38,7 @@ import {
 } from './renewal-parameters.ts';
 import {type Look, type RenewalResult, Renewing, type RenewOptions} from './renewing.ts';
 import {type LineageStatus, statusesIn, statusOf} from './status.ts';
+import {leaseFolder} from './store-lease.ts';
 import {FolderTurns, Turns} from './turns.ts';
 
 /** A certificate that stands on its own. PEM, each; the key is a secret. */
@@ -63,6 +64,8 @@ const knownEnhancements: readonly string[] = ['redirect', 'hsts', 'stapling', 'h
 
 /** Milliseconds between two looks of `autoRenew`, however soon something is due. */
 const shortestPause = 1000;
+/** Milliseconds until the folder is looked at again that another program is changing. */
+const pauseWhereLocked = 60_000;
 
 /** Obtains, renews, deploys and revokes the certificates of one folder. */
 export class CertificateManager {
@@ -139,11 +142,11 @@ export class CertificateManager {
 			});
 		}
 		this.#prepare(options.server);
-		return this.#turns.alongside(async () => {
+		return this.#turns.alongside(async lost => {
 			const derived = first.value.replace(/^\*\./, '').replaceAll(':', '-');
 			const free = await this.#takeName(name, derived);
 			try {
-				return await this.#enroll(free, identifiers, options);
+				return await this.#enroll(free, identifiers, unless(lost, options));
 			} finally {
 				this.#taken.delete(free);
 			}
@@ -410,6 +413,7 @@ export class CertificateManager {
 				}
 			} catch (error) {
 				// Another program is at it, or the folder cannot be read: the next look may go better.
+				if (isLocked(error)) due = Date.now() + pauseWhereLocked;
 				if (!signal.aborted) this.#parts.report?.({kind: 'failed', detail: (error as Error).message});
 			}
 			// A retry in a minute is due in a minute.
@@ -501,27 +505,44 @@ export class CertificateManager {
 	}
 
 	#look(options: RenewOptions): Promise<Look> {
-		return this.#changing(() => this.#renewing.renew(options));
+		return this.#changing(lost => this.#renewing.renew(unless(lost, options)));
 	}
 
 	/** Alone: also what this manager is told meanwhile waits. */
-	#changing<Result>(work: () => Promise<Result>): Promise<Result> {
+	#changing<Result>(work: (lost: AbortSignal) => Promise<Result>): Promise<Result> {
 		return this.#turns.alone(work);
 	}
 
-	async #locked(work: () => Promise<void>): Promise<void> {
+	async #locked(work: (lost: AbortSignal) => Promise<void>): Promise<void> {
+		const {lease} = this.#parts;
+		const {path} = this.#folder;
 		await this.#folder.prepare();
 		const told = (detail: string): void => this.#parts.report?.({kind: 'recovered', detail});
-		await withLock(this.#folder.path, async () =>
-			recovering(this.#folder, told, async () => {
-				for (const title of await this.#checkpoints.recover()) {
-					told(`took back '${title}', which was not brought to its end`);
-				}
-				await this.#accounts.settle();
-				await work();
-			}),
+		await withLock(
+			path,
+			async lost =>
+				recovering(this.#folder, told, async () => {
+					for (const title of await this.#checkpoints.recover()) {
+						told(`took back '${title}', which was not brought to its end`);
+					}
+					await this.#accounts.settle();
+					await work(lost);
+				}),
+			{lease: lease && ((rhythm, reason) => leaseFolder(path, lease, rhythm, reason))},
 		);
 	}
+}
+
+function isLocked(error: unknown): boolean {
+	return error instanceof GatepassError && error.diagnostics.some(({code}) => code === 'lineage-locked');
+}
+
+/** The caller's signal, and that of a lock which is lost, in one. */
+function unless<Options extends {readonly signal?: AbortSignal}>(
+	lost: AbortSignal,
+	options: Options,
+): Options {
+	return {...options, signal: options.signal === undefined ? lost : AbortSignal.any([options.signal, lost])};
 }
 
 function beingMade(name: string): GatepassError {
