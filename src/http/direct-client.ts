@@ -5,6 +5,7 @@
 import type {ClientRequest, IncomingMessage} from 'node:http';
 import {isLoopback} from '../strategy/hosts.ts';
 import type {TlsAgents} from '../tls/agents.ts';
+import {mostResends, reachedNobody} from '../tls/idle-connections.ts';
 import {Ways} from '../tls/ways.ts';
 import {PauseWatch} from '../tokens/steady-clock.ts';
 import type {TrustLookup} from '../trust/no-trust-stores.ts';
@@ -89,8 +90,8 @@ export class DirectHttpClient {
 	}
 }
 
-/** Once more where a kept connection turns out to be closed: the server had not seen the request. */
-async function answerTo(send: () => ClientRequest, isFirst = true): Promise<IncomingMessage> {
+/** Again where a kept connection turns out to be closed: the server has not seen the request. */
+async function answerTo(send: () => ClientRequest, resends = 0): Promise<IncomingMessage> {
 	const request = send();
 	try {
 		return await new Promise((resolve, reject) => {
@@ -99,9 +100,8 @@ async function answerTo(send: () => ClientRequest, isFirst = true): Promise<Inco
 			request.end();
 		});
 	} catch (error) {
-		const isClosed = ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '');
-		if (isFirst && isClosed && request.reusedSocket) return answerTo(send, false);
-		throw error;
+		if (resends === mostResends || !reachedNobody(request.socket, error as Error)) throw error;
+		return answerTo(send, resends + 1);
 	}
 }
 

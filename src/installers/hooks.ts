@@ -30,7 +30,12 @@ export function runHook(
 				resolve(undefined);
 				return;
 			}
-			const how = error.killed === true ? `did not end within ${timeout} ms` : `ended with ${error.code}`;
+			const how =
+				signal?.aborted === true
+					? 'was interrupted'
+					: error.killed === true
+						? `did not end within ${timeout} ms`
+						: `ended with ${error.code}`;
 			const words = errors
 				.replace(/\p{Cc}+/gu, ' ')
 				.trim()
