@@ -11,29 +11,45 @@ import {connectTo} from './stage.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
+interface Scripted {
+	readonly origin: string;
+	readonly connection: AcmeConnection;
+	posts(): number;
+	/** How many connections were made. */
+	sockets(): number;
+}
+
 async function scripted(
 	answer: Answer,
-): Promise<{origin: string; connection: AcmeConnection; posts: () => number}> {
+	nonceMethods: readonly string[] = ['GET', 'HEAD'],
+): Promise<Scripted> {
 	let posts = 0;
+	let sockets = 0;
 	const server = createServer((request, response) => {
 		let body = '';
 		request.on('data', chunk => {
 			body += chunk;
 		});
 		request.on('end', () => {
-			response.setHeader('replay-nonce', `nonce-${Math.random().toString(36).slice(2)}`);
+			const nonce = `nonce-${Math.random().toString(36).slice(2)}`;
+			if (request.url !== '/nonce') response.setHeader('replay-nonce', nonce);
 			if (request.url === '/dir') {
 				const at = (name: string): string => `${origin}/${name}`;
 				response.setHeader('content-type', 'application/json');
 				response.end(
 					JSON.stringify({newNonce: at('nonce'), newAccount: at('account'), newOrder: at('order'), meta: {}}),
 				);
-			} else if (request.method === 'HEAD') response.end();
-			else {
+			} else if (request.url === '/nonce') {
+				if (!nonceMethods.includes(request.method ?? '')) response.writeHead(405).end();
+				else response.writeHead(request.method === 'HEAD' ? 200 : 204, {'replay-nonce': nonce}).end();
+			} else {
 				posts += 1;
 				answer(request, response, body);
 			}
 		});
+	});
+	server.on('connection', () => {
+		sockets += 1;
 	});
 	await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
 	const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -41,7 +57,8 @@ async function scripted(
 		server.closeAllConnections();
 		await new Promise(done => server.close(done));
 	});
-	return {origin, connection: connectTo({directoryUrl: `${origin}/dir`}), posts: () => posts};
+	const connection = connectTo({directoryUrl: `${origin}/dir`});
+	return {origin, connection, posts: () => posts, sockets: () => sockets};
 }
 
 function problem(response: ServerResponse, status: number, type: string, detail: string, headers = {}): void {
@@ -51,6 +68,25 @@ function problem(response: ServerResponse, status: number, type: string, detail:
 
 const what = {what: 'refused'};
 const signer = {key: AccountKey.generate()};
+
+test('all goes over one connection', async () => {
+	const {connection, origin, posts, sockets} = await scripted((_, response) => response.end('{}'));
+	for (let turn = 0; turn < 20; turn++) await connection.post(`${origin}/x`, {}, signer, what);
+	expect([posts(), sockets()]).toEqual([20, 1]);
+});
+
+test.each(['GET', 'HEAD'])('nonces of a server that gives them by %s alone', async method => {
+	const {connection, origin, posts} = await scripted((_, response) => response.end('{}'), [method]);
+	expect((await connection.post(`${origin}/x`, {}, signer, what)).status).toBe(200);
+	expect(posts()).toBe(1);
+});
+
+test('a server without any nonce is told of', async () => {
+	const {connection, origin} = await scripted((_, response) => response.end('{}'), []);
+	await expect(connection.post(`${origin}/x`, {}, signer, what)).rejects.toThrow(
+		/gave no nonce \(it answered 405\)/,
+	);
+});
 
 test('a server in trouble is asked again, each time with a signature of its own', async () => {
 	const seen = new Set<string>();
