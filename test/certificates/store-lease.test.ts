@@ -13,9 +13,12 @@ import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {withLock} from '../../src/lineages/certbot/lock.ts';
 import {openStorage} from '../../src/tokens/open-storage.ts';
 import {PersistentTokenCache} from '../../src/tokens/token-cache.ts';
+import {pebbleFor} from '../issuers/acme/stage.ts';
 import {describeWith, type RealServer} from '../servers/availability.ts';
+import {pebble} from '../servers/pebble.ts';
 import {postgresServer, startPostgres} from '../servers/postgres.ts';
 import {redisServer, startRedis} from '../servers/redis.ts';
+import {managerAt} from './stage.ts';
 
 interface Store {
 	readonly url: string;
@@ -185,4 +188,39 @@ test('a service looks again within a minute where another machine was at the fol
 		expect(told.at(-1)?.detail).toContain('another gatepass on node-7');
 		if (looks === 1) await vi.advanceTimersByTimeAsync(60_000);
 	}
+});
+
+describeWith(pebble, 'a machine that loses the lock', () => {
+	test('ends what it was at, takes its answers to challenges away, and says so', async () => {
+		const server = await pebbleFor({nonceReject: 0});
+		vi.useFakeTimers({toFake: ['setTimeout', 'clearTimeout']});
+		onTestFinished(() => void vi.useRealTimers());
+		const {parts, manager} = await managerAt(server);
+		let isHeld = false;
+		parts.lease = async () => (isHeld ? 'held' : {giveBack: async () => {}});
+		const answering = Promise.withResolvers<void>();
+		let cleaned = 0;
+		parts.makeAuthenticator = () => ({
+			name: 'slow',
+			challenges: ['http-01'],
+			perform: async ({signal}) => {
+				answering.resolve();
+				await new Promise(resolve => signal?.addEventListener('abort', resolve));
+				return async () => {
+					cleaned += 1;
+				};
+			},
+		});
+		const enrolling = manager.enroll(['a.example.test']);
+		const refused = expect(enrolling).rejects.toMatchObject({
+			message: expect.stringContaining('This machine gave no sign of life for so long'),
+			diagnostics: [{code: 'lineage-locked'}],
+		});
+		await answering.promise;
+		isHeld = true;
+		await vi.advanceTimersByTimeAsync(15_000);
+		await refused;
+		expect(cleaned).toBe(1);
+		expect(await manager.list()).toEqual([]);
+	});
 });
