@@ -238,7 +238,8 @@ export class Orders {
 				});
 			}
 			const backoff = Math.min(shortestPause * 1.6 ** look, longestPause);
-			wait = Math.min(Math.max(waitAskedFor(answer.headers) ?? backoff, shortestPause), longestPause);
+			// Some say 0, and mean nothing by it: nobody wants to be asked without a pause for minutes.
+			wait = Math.min(Math.max(waitAskedFor(answer.headers) || backoff, shortestPause), longestPause);
 		}
 	}
 

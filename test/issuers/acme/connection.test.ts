@@ -1,7 +1,7 @@
 /** What an ACME server may do besides its duty: pebble does none of it, so a scripted one does. */
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, onTestFinished, test, vi} from 'vitest';
 import type {AcmeError} from '../../../src/errors.ts';
 import type {AcmeConnection} from '../../../src/issuers/acme/connection.ts';
 import {AccountKey} from '../../../src/issuers/acme/jws.ts';
@@ -166,6 +166,35 @@ test.each([409, 500])(
 	},
 	60_000,
 );
+
+test('an order that stays undecided is given up after five minutes, asked less and less often until then', async () => {
+	const asked: number[] = [];
+	const {connection, origin} = await scripted((_, response) => {
+		asked.push(clock());
+		// Said by servers that mean nothing by it.
+		response.writeHead(200, {'content-type': 'application/json', 'retry-after': '0'});
+		response.end(
+			JSON.stringify({status: 'processing', finalize: `${origin}/f`, authorizations: [], identifiers: []}),
+		);
+		if (asked.length === 8) later = 300_001;
+	});
+	const clock = performance.now.bind(performance);
+	let later = 0;
+	const now = vi.spyOn(performance, 'now').mockImplementation(() => clock() + later);
+	onTestFinished(() => now.mockRestore());
+	const account = {...signer, accountUrl: `${origin}/account/1`, resource: {status: 'valid'} as const};
+	const orders = new Orders(connection, account);
+	const order = await orders.resume(`${origin}/order/1`);
+	await expect(orders.untilIssued(order)).rejects.toMatchObject({
+		message: expect.stringContaining(
+			'has not decided about the order within 300 s. Run the same again later',
+		),
+		diagnostics: [{code: 'acme-order-undecided'}],
+	});
+	expect(asked).toHaveLength(8);
+	const pauses = asked.slice(2).map((at, index) => at - (asked[index + 1] as number));
+	expect(pauses.at(-1)).toBeGreaterThan(5 * 1.6 ** 5);
+});
 
 test.each([
 	['120', undefined, 120_000],
