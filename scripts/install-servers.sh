@@ -8,7 +8,7 @@ packages=(
 	apache2-bin openssl postgresql redis-server glewlwyd dbconfig-sqlite3
 	krb5-kdc krb5-admin-server krb5-user libapache2-mod-auth-gssapi libgssapi3-heimdal python3-gssapi faketime libnss-wrapper curl heimdal-kcm kstart
 	igtf-policy-classic p11-kit globus-proxy-utils voms-clients gridsite nginx-light lighttpd pebble certbot
-	bind9 bind9-dnsutils python3-certbot-dns-rfc2136
+	bind9 bind9-dnsutils python3-certbot-dns-rfc2136 python3-certbot-nginx python3-certbot-apache
 	libnss3-tools gnutls-bin default-jre-headless oidc-agent-cli bsdutils
 	xrootd-server xrootd-server-plugins xrootd-plugins
 	radosgw ceph-mon ceph-osd awscli bindfs iproute2

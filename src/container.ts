@@ -37,7 +37,7 @@ import {
 import {TlsAgents} from './tls/agents.ts';
 import {OwnedAgents} from './tls/isolated-agents.ts';
 import {Ways} from './tls/ways.ts';
-import {openStorage, type StorageSource} from './tokens/open-storage.ts';
+import {mayBeShared, openStorage, type StorageSource} from './tokens/open-storage.ts';
 import {PersistentTokenCache} from './tokens/token-cache.ts';
 import {UndiciPools} from './transports/undici/pools.ts';
 import {noTrustStores, type TrustLookup} from './trust/no-trust-stores.ts';
@@ -197,6 +197,9 @@ export async function compose(
 			makeAuthenticator: wanted => plugIns.makeAuthenticator(wanted, registered(AuthenticatorFactory)),
 			makeInstaller: (wanted, checkpoints) =>
 				plugIns.makeInstaller(wanted, checkpoints, registered(InstallerFactory)),
+			lease: mayBeShared(store ?? configuration.cache.url)
+				? async (...wanted) => (tokens instanceof PersistentTokenCache ? tokens.lease(...wanted) : undefined)
+				: undefined,
 			report: event => events.publish('gatepass:certificate:renewal', event),
 		});
 	});

@@ -72,6 +72,7 @@ export class AccountKeeper {
 			email: options.email ?? settings.email,
 			termsOfService: options.termsOfService ?? (() => settings.termsOfServiceAgreed),
 			externalAccountBinding: options.externalAccountBinding ?? settings.externalAccountBinding,
+			isNewKey: true,
 			signal: options.signal,
 		});
 		return {account, stored: await accounts.save(createPrivateKey(key.toPem()), account.accountUrl)};

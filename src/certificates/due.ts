@@ -18,6 +18,9 @@ export interface RenewalState {
 const section = ['gatepass'];
 const [minute, day] = [60_000, 86_400_000];
 
+/** Until a server is asked again that could not say when to renew. */
+const pauseAfterFailure = 60 * minute;
+
 /** Pauses after a failure: then once a day, for as long as it takes. */
 const pauses = [minute, 10 * minute, 100 * minute];
 
@@ -72,14 +75,28 @@ export function wantsInformation(state: RenewalState, certificate: CertificateDa
 	);
 }
 
-/** What the server said, as it is remembered. A moment that was chosen before stays, if it still lies in the window. */
+/**
+ * What the server said, as it is remembered. A moment that was chosen before stays, if it still lies in the window.
+ *
+ * @param information `undefined`: it gives none; `failed`: it could not be asked, so what it said before still holds.
+ */
 export function rememberInformation(
 	state: RenewalState,
 	certificate: CertificateDates,
-	information: RenewalInformation | undefined,
+	information: RenewalInformation | 'failed' | undefined,
 	now: number,
 ): RenewalState {
 	const {serialNumber} = certificate;
+	if (information === 'failed') {
+		const isSame = state.serialNumber === serialNumber;
+		const {renewAt, ...others} = state;
+		return {
+			...others,
+			serialNumber,
+			askAgainAt: now + pauseAfterFailure,
+			...(isSame && renewAt !== undefined && {renewAt}),
+		};
+	}
 	// At least twice a day (RFC 9773 section 4.3 wants it to be regular).
 	const askAgainAt = now + Math.min(information?.retryAfter ?? day / 4, day / 2);
 	const {renewAt: _, ...rest} = state;

@@ -10,6 +10,7 @@ import type {Checkpoints} from '../installers/checkpoints.ts';
 import type {Installer} from '../installers/installer.ts';
 import type {Authenticator} from '../issuers/acme/authenticators/authenticator.ts';
 import type {AcmeConnection} from '../issuers/acme/connection.ts';
+import type {TakeLease} from './store-lease.ts';
 
 /** What happened to a certificate. Holds no secret. */
 export interface CertificateEvent {
@@ -28,6 +29,8 @@ export interface ManagerParts {
 	readonly connect: (server: string) => AcmeConnection;
 	readonly makeAuthenticator: (settings: AuthenticatorSettings) => Authenticator;
 	readonly makeInstaller: (settings: InstallerSettings, checkpoints: Checkpoints) => Installer;
+	/** Asks a store that other machines may share for a lock; absent: there is none. */
+	readonly lease?: TakeLease | undefined;
 	/** Told of what goes on without anybody waiting for it. */
 	readonly report?: (event: CertificateEvent) => void;
 }

@@ -170,9 +170,9 @@ export class Renewing {
 		if (this.#parts.settings.renewalInformation && wantsInformation(state, certificate, now)) {
 			const {server} = readParameters(lineage.configuration);
 			const connection = this.#parts.connect(serverOf(this.#parts, server));
-			// Without an answer, the lifetime decides.
+			// Without an answer, what it said before decides, or the lifetime.
 			const information = await fetchRenewalInformation(connection, certificate, signal).catch(
-				() => undefined,
+				() => 'failed' as const,
 			);
 			state = rememberInformation(state, certificate, information, now);
 			writeState(lineage.configuration, state);

@@ -38,37 +38,39 @@ export class Turns {
 	}
 }
 
+/** What is done under the lock. */
+type Work<Result> = (lost: AbortSignal) => Promise<Result>;
+
 /** Takes turns at a folder that has a lock: those who go on side by side hold it together. */
 export class FolderTurns {
 	readonly #turns = new Turns();
-	readonly #locked: (work: () => Promise<void>) => Promise<void>;
+	readonly #locked: (work: Work<void>) => Promise<void>;
 	#holders = 0;
 	#held: Hold | undefined;
 	#failure: unknown;
 
-	/** @param locked does its work under the lock. */
-	constructor(locked: (work: () => Promise<void>) => Promise<void>) {
+	/** @param locked does its work under the lock, and gives it a signal that ends where the lock is lost. */
+	constructor(locked: (work: Work<void>) => Promise<void>) {
 		this.#locked = locked;
 	}
 
-	alone<Result>(work: () => Promise<Result>): Promise<Result> {
+	alone<Result>(work: Work<Result>): Promise<Result> {
 		return this.#turns.take(true, async () => {
 			let result: {readonly value: Result} | undefined;
-			await this.#locked(async () => {
-				result = {value: await work()};
+			await this.#locked(async lost => {
+				result = {value: await work(lost)};
 			});
 			return (result as unknown as {value: Result}).value;
 		});
 	}
 
-	alongside<Result>(work: () => Promise<Result>): Promise<Result> {
+	alongside<Result>(work: Work<Result>): Promise<Result> {
 		return this.#turns.take(false, async () => {
 			this.#holders += 1;
 			this.#held ??= this.#hold();
 			const held = this.#held;
 			try {
-				await held.isReady;
-				return await work();
+				return await work(await held.ready);
 			} catch (error) {
 				this.#failure ??= error;
 				throw error;
@@ -80,15 +82,15 @@ export class FolderTurns {
 	}
 
 	#hold(): Hold {
-		const [ready, over] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-		const ended = this.#locked(() => {
-			ready.resolve();
+		const [ready, over] = [Promise.withResolvers<AbortSignal>(), Promise.withResolvers<void>()];
+		const ended = this.#locked(lost => {
+			ready.resolve(lost);
 			return over.promise;
 		});
 		ended.catch(ready.reject);
 		// Where the lock was not to be had, nobody waits for it.
 		over.promise.catch(() => {});
-		return {isReady: ready.promise, over, ended};
+		return {ready: ready.promise, over, ended};
 	}
 
 	/** What was done under the lock counts as failed where a part of it has, such as on a full disk. */
@@ -104,7 +106,7 @@ export class FolderTurns {
 }
 
 interface Hold {
-	readonly isReady: Promise<void>;
+	readonly ready: Promise<AbortSignal>;
 	readonly over: PromiseWithResolvers<void>;
 	readonly ended: Promise<void>;
 }

@@ -12,8 +12,8 @@ import type {
 } from '../config/certificate-settings.ts';
 import {ConfigurationError} from '../errors.ts';
 import {resolvePath} from '../strategy/paths.ts';
-import {canAsk} from './cert-questions.ts';
 import {UsageError} from './failure.ts';
+import {manualFactory} from './manual-authenticator.ts';
 import type {GlobalOptions} from './settings.ts';
 
 export interface AcmeOptions extends GlobalOptions {
@@ -235,7 +235,7 @@ export async function withCertificates<Result>(
 		...(authenticator !== undefined && {authenticator}),
 	};
 	const parent = root.createChildContainer();
-	parent.register<AuthenticatorFactory>(token, {useValue: await manualFactory(options.json)});
+	parent.register<AuthenticatorFactory>(token, {useValue: manualFactory(options.json)});
 	const configuration = {...loaded.configuration, certificates};
 	const composition = await compose({...loaded, configuration}, {parent});
 	try {
@@ -244,40 +244,6 @@ export async function withCertificates<Result>(
 		await composition.close();
 		await parent.dispose();
 	}
-}
-
-/** Answers by a person: the terminal says what to do, and waits. */
-async function manualFactory(json: boolean | undefined): Promise<AuthenticatorFactory> {
-	return {
-		name: 'manual',
-		create: () => ({
-			name: 'manual',
-			challenges: ['dns-01', 'http-01', 'dns-persist-01', 'dns-account-01'],
-			async perform(task) {
-				const {domain, type, token, keyAuthorization} = task;
-				if (!canAsk(json)) {
-					throw new UsageError(
-						'Nobody is there to answer challenges by hand. Name a command with --manual-auth-hook',
-					);
-				}
-				const [{confirm, isCancel, note}, {dnsChallenges, recordFor}] = await Promise.all([
-					import('@clack/prompts'),
-					import('../issuers/acme/authenticators/dns-record.ts'),
-				]);
-				const output = process.stderr;
-				const record = (dnsChallenges as readonly string[]).includes(type) ? recordFor(task) : undefined;
-				const what =
-					record !== undefined
-						? `Add a TXT record named\n${record.name}\nwith the value\n${record.value}`
-						: `Serve at\nhttp://${domain}/.well-known/acme-challenge/${token}\nthe text\n${keyAuthorization}`;
-				note(what, `${domain}: ${type}`, {output});
-				const answer = await confirm({message: 'Is it there?', output});
-				if (isCancel(answer) || answer !== true)
-					throw new UsageError(`The challenge for ${domain} was not answered`);
-				return async () => {};
-			},
-		}),
-	};
 }
 
 /** Whether there is no configuration at all, which these commands can do without. */

@@ -6,6 +6,7 @@ import {GatepassError} from '../errors.ts';
 import {isThere, writeToDisk} from '../files/durable.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import {type AcmeOptions, addOrderOptions, obtainOptions, withCertificates} from './acme-options.ts';
+import {readInput} from './cert-check.ts';
 import {canAsk} from './cert-questions.ts';
 import {confirmTerms} from './cert-register.ts';
 import {UsageError} from './failure.ts';
@@ -95,7 +96,7 @@ export function addCertObtainCommand(group: Command): void {
 					}
 					return;
 				}
-				const csr = await readCsr(options.csr);
+				const csr = await readInput(options.csr, 'a certificate request');
 				const issued = await interruptible(signal => certificates.obtainFromCsr(csr, {...settings, signal}));
 				if (options.certPath !== undefined) await writeNew(options.certPath, issued.fullchain, 0o644);
 				if (options.json) printJson(issued);
@@ -113,17 +114,6 @@ function collect(text: string, before: readonly string[] = []): string[] {
 			.map(name => name.trim())
 			.filter(name => name !== ''),
 	];
-}
-
-async function readCsr(file: string): Promise<string | Uint8Array> {
-	try {
-		const content = await readFile(resolvePath(file, process.cwd(), process.env));
-		return content.includes('-----BEGIN') ? content.toString('latin1') : content;
-	} catch (error) {
-		throw new UsageError(
-			`${file} cannot be read (${(error as NodeJS.ErrnoException).code}). Name a certificate request`,
-		);
-	}
 }
 
 /** Told before anything is ordered: an order counts. */

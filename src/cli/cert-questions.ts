@@ -1,7 +1,7 @@
 /** Asks in the terminal what `gatepass cert request` was not told. */
 import process from 'node:process';
 import type {Checklist} from '../issuers/robot-rules.ts';
-import {exitCodes} from './exit-codes.ts';
+import {ask} from './ask.ts';
 import {UsageError} from './failure.ts';
 
 /** Whether somebody is there to answer. */
@@ -16,54 +16,48 @@ export async function askChecklist(json: boolean | undefined): Promise<Checklist
 			'Nobody is there to answer the questions about the applicant. Give the answers in a file with --checklist',
 		);
 	}
-	const [{confirm, isCancel, note, select}, {categoryHints, memberCategories, rules}] = await Promise.all([
+	const [{confirm, note, select}, {categoryHints, memberCategories, rules}] = await Promise.all([
 		import('@clack/prompts'),
 		import('../issuers/robot-rules.ts'),
 	]);
-	const answered = <Answer extends string | boolean>(answer: Answer | symbol): Answer => {
-		// As any other command that is interrupted.
-		if (isCancel(answer)) process.exit(exitCodes.interrupted);
-		return answer as Answer;
-	};
-	const output = process.stderr;
 	note(
 		'A certificate authority issues robot certificates by its rules only.\nThese questions are those of the CERN Grid Certification Authority.',
 		'Before you ask',
-		{output},
+		{output: process.stderr},
 	);
 	const answers: Record<string, string | boolean> = {};
 	for (const {key, question: message} of rules) {
 		answers[key] =
 			key === 'memberCategory'
-				? answered(
-						await select({message, options: statuses(memberCategories, categoryHints), maxItems: 8, output}),
+				? await ask(settings =>
+						select({...settings, message, options: statuses(memberCategories, categoryHints), maxItems: 8}),
 					)
-				: answered(await confirm({message, initialValue: false, output}));
+				: await ask(settings => confirm({...settings, message, initialValue: false}));
 	}
 	return answers as unknown as Checklist;
 }
 
 /** The name of the service account. */
 export async function askServiceAccount(): Promise<string> {
-	const [{isCancel, text}, {robotName}] = await Promise.all([
+	const [{text}, {robotName}] = await Promise.all([
 		import('@clack/prompts'),
 		import('../x509/certificate-request.ts'),
 	]);
-	const answer = await text({
-		message: 'The service account that the robot runs as',
-		placeholder: 'cmsprod',
-		validate: (value = '') => {
-			try {
-				robotName(value);
-				return undefined;
-			} catch (error) {
-				return (error as Error).message;
-			}
-		},
-		output: process.stderr,
-	});
-	if (isCancel(answer)) process.exit(exitCodes.interrupted);
-	return answer;
+	return ask(settings =>
+		text({
+			...settings,
+			message: 'The service account that the robot runs as',
+			placeholder: 'cmsprod',
+			validate: (value = '') => {
+				try {
+					robotName(value);
+					return undefined;
+				} catch (error) {
+					return (error as Error).message;
+				}
+			},
+		}),
+	);
 }
 
 function statuses(

@@ -1,12 +1,11 @@
 /** `gatepass cert register` and `gatepass cert account`: the account at an ACME server. */
-import process from 'node:process';
 import type {Command} from 'commander';
 import type {RegisterOptions} from '../certificates/accounts.ts';
 import type {Certificates} from '../certificates/lazy.ts';
 import {AcmeError} from '../errors.ts';
 import {type AcmeOptions, addAccountOptions, addServerOptions, withCertificates} from './acme-options.ts';
+import {ask} from './ask.ts';
 import {canAsk} from './cert-questions.ts';
-import {exitCodes} from './exit-codes.ts';
 import {paint, print, printJson} from './output.ts';
 import {withProgress} from './progress.ts';
 import {examples, optionsOf} from './settings.ts';
@@ -44,29 +43,21 @@ export async function confirmTerms(
 	if (!canAsk(options.json)) {
 		return withProgress('Asking the authority', options.json !== true, () => certificates.register());
 	}
-	const {confirm, isCancel, text} = await import('@clack/prompts');
-	const output = process.stderr;
-	const ask: RegisterOptions = {
+	const {confirm, text} = await import('@clack/prompts');
+	const asking: RegisterOptions = {
 		...(options.agreeTos !== true && {
-			async termsOfService(url: string) {
-				const answer = await confirm({
-					message: `Do you agree to the terms at ${url}?`,
-					initialValue: false,
-					output,
-				});
-				if (isCancel(answer)) process.exit(exitCodes.interrupted);
-				return answer;
-			},
+			termsOfService: (url: string) =>
+				ask(settings =>
+					confirm({...settings, message: `Do you agree to the terms at ${url}?`, initialValue: false}),
+				),
 		}),
 	};
 	for (let email: string | undefined; ; ) {
 		try {
-			return await certificates.register(email === undefined ? ask : {...ask, email});
+			return await certificates.register(email === undefined ? asking : {...asking, email});
 		} catch (error) {
 			if (!(error instanceof AcmeError) || !/contact/i.test(error.type ?? '')) throw error;
-			const answer = await text({message: `${error.message}\nAnother address`, output});
-			if (isCancel(answer)) process.exit(exitCodes.interrupted);
-			email = answer;
+			email = await ask(settings => text({...settings, message: `${error.message}\nAnother address`}));
 		}
 	}
 }

@@ -1,5 +1,6 @@
 /** `gatepass cert`: the commands about certificates, one file each. */
 import type {Command} from 'commander';
+import {addCertCheckCommand} from './cert-check.ts';
 import {addCertDeployCommands} from './cert-deploy.ts';
 import {addCertImportCommand} from './cert-import.ts';
 import {addCertInspectCommand} from './cert-inspect.ts';
@@ -18,6 +19,7 @@ const add: readonly ((group: Command) => void)[] = [
 	addCertInspectCommand,
 	addCertImportCommand,
 	addCertRequestCommand,
+	addCertCheckCommand,
 	addCertInstallCommand,
 	addCertRevokeCommand,
 	addCertRegisterCommand,

@@ -255,6 +255,7 @@ export const diagnosticTitles = {
 	'dns-update-failed': 'A DNS record could not be set',
 	'hook-failed': 'A hook failed',
 	'name-malformed': 'A name is malformed',
+	'certificate-request-malformed': 'A certificate request cannot be used',
 	'lineage-not-found': 'There is no certificate of that name',
 	'lineage-exists': 'There is a certificate of that name already',
 	'lineage-damaged': 'The files of a certificate do not belong together',

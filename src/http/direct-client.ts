@@ -5,6 +5,7 @@
 import type {ClientRequest, IncomingMessage} from 'node:http';
 import {isLoopback} from '../strategy/hosts.ts';
 import type {TlsAgents} from '../tls/agents.ts';
+import {mostResends, reachedNobody} from '../tls/idle-connections.ts';
 import {Ways} from '../tls/ways.ts';
 import {PauseWatch} from '../tokens/steady-clock.ts';
 import type {TrustLookup} from '../trust/no-trust-stores.ts';
@@ -74,8 +75,10 @@ export class DirectHttpClient {
 			body,
 			isPlain ? way?.proxyFor(url) : undefined,
 		);
-		const answer = await answerTo(() => send(url, options as never) as ClientRequest);
-		const content = unpack(await read(answer), answer.headers);
+		const {answer, isFree} = await answerTo(() => send(url, options as never) as ClientRequest);
+		// Node gives the connection back a moment after the last byte: a request before that would make another one.
+		const [bytes] = await Promise.all([read(answer), isFree]);
+		const content = unpack(bytes, answer.headers);
 		return {
 			status: answer.statusCode ?? 0,
 			headers: {
@@ -89,19 +92,26 @@ export class DirectHttpClient {
 	}
 }
 
-/** Once more where a kept connection turns out to be closed: the server had not seen the request. */
-async function answerTo(send: () => ClientRequest, isFirst = true): Promise<IncomingMessage> {
+interface Answered {
+	readonly answer: IncomingMessage;
+	/** Resolves once the connection is free for the next request. */
+	readonly isFree: Promise<void>;
+}
+
+/** Again where a kept connection turns out to be closed: the server has not seen the request. */
+async function answerTo(send: () => ClientRequest, resends = 0): Promise<Answered> {
 	const request = send();
+	const isFree = new Promise<void>(resolve => request.once('close', resolve));
 	try {
-		return await new Promise((resolve, reject) => {
+		const answer = await new Promise<IncomingMessage>((resolve, reject) => {
 			request.once('response', resolve);
 			request.once('error', reject);
 			request.end();
 		});
+		return {answer, isFree};
 	} catch (error) {
-		const isClosed = ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '');
-		if (isFirst && isClosed && request.reusedSocket) return answerTo(send, false);
-		throw error;
+		if (resends === mostResends || !reachedNobody(request.socket, error as Error)) throw error;
+		return answerTo(send, resends + 1);
 	}
 }
 

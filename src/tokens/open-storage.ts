@@ -1,6 +1,6 @@
 /** From what the configuration names, or a caller hands in, to a storage. */
 import type {Keyv, KeyvStoreAdapter} from 'keyv';
-import {readStoreUrl, type StoreKind} from '../config/store-url.ts';
+import {isSharedKind, readStoreUrl, type StoreKind, storeKindOf} from '../config/store-url.ts';
 import {TokenCacheError} from '../errors.ts';
 import type {Storage, StorageOpener} from './storage.ts';
 import type {ServerTrust} from './stores/server-trust.ts';
@@ -27,6 +27,13 @@ export function openStorage(
 		});
 	}
 	return read.kind === 'memory' ? undefined : openers[read.kind](read.url, trust);
+}
+
+/** Whether other machines may have the same storage. */
+export function mayBeShared(source: StorageSource): boolean {
+	if (typeof source !== 'string') return true;
+	const kind = storeKindOf(source);
+	return kind !== undefined && isSharedKind(kind);
 }
 
 const openers: Readonly<

@@ -15,7 +15,7 @@ import {steadyNow} from './steady-clock.ts';
 import type {StorageOpener} from './storage.ts';
 import type {StoredToken} from './stored-token.ts';
 import {checkToken, type RememberedToken, TokenMemory} from './token-memory.ts';
-import {TokenStore} from './token-store.ts';
+import {type LeaseAnswer, TokenStore} from './token-store.ts';
 
 export interface TokenCacheSettings {
 	/** Milliseconds for which one process may keep others from fetching. Default: 30,000. */
@@ -133,6 +133,11 @@ export class PersistentTokenCache implements TokenCache {
 		this.#memory.delete(key);
 		this.#backoffs?.delete(key);
 		await this.#write(key, store => store.delete(key));
+	}
+
+	/** A lease in the store for something else than a token. `undefined`: there is no store, or it cannot say. */
+	async lease(name: string, holder: string, duration: number): Promise<LeaseAnswer> {
+		return this.#store?.lease(name, holder, duration);
 	}
 
 	close(): Promise<void> {

@@ -570,6 +570,14 @@ describe('when to renew', () => {
 		expect(again.renewAt).toBe(answer === undefined ? undefined : 1500);
 	});
 
+	test('a server that cannot be asked does not unsay when to renew; of another certificate it never said', () => {
+		const known = {attempts: 0, serialNumber: '01', renewAt: 1500, askAgainAt: 10};
+		const after = rememberInformation(known, lasting(90), 'failed', 10);
+		expect(after).toEqual({...known, askAgainAt: 10 + 3_600_000});
+		const other = rememberInformation({...known, serialNumber: '02'}, lasting(90), 'failed', 10);
+		expect(other).toEqual({attempts: 0, serialNumber: '01', askAgainAt: 10 + 3_600_000});
+	});
+
 	test('the jitter is for what is due by itself, not for what is forced', async () => {
 		const server = await pebbleFor({nonceReject: 0});
 		const {manager} = await managerAt(server, {jitter: 2_000_000_000});

@@ -354,6 +354,44 @@ test.each([
 	}
 });
 
+test('a key and a request are checked, with the three messages', async () => {
+	const workspace = await createWorkspace();
+	onTestFinished(() => workspace.close());
+	const quiet = {cwd: workspace.folder, stdio: 'ignore'} as const;
+	for (const name of ['one', 'two']) {
+		const files = ['-keyout', `${name}.key`, '-out', `${name}.csr`];
+		execFileSync(
+			'openssl',
+			['req', '-new', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=x', ...files],
+			quiet,
+		);
+	}
+	const check = (...files: string[]) => workspace.run(['cert', 'check', ...files]);
+	expect(await check('one.key')).toMatchObject({
+		code: 0,
+		stdout: '✔ one.key is a private key that can be used\n',
+	});
+	expect(await check('one.key', 'one.csr')).toMatchObject({
+		code: 0,
+		stdout: '✔ one.key is the key of one.csr, and both can be used\n',
+	});
+	const asked = await check('--json', 'one.key', 'one.csr');
+	expect(JSON.parse(asked.stdout)).toEqual({valid: true, key: 'one.key', request: 'one.csr'});
+	for (const [key, request, message] of [
+		['one.csr', 'one.csr', 'The private key is not valid'],
+		['one.key', 'one.key', 'The certificate request is not valid'],
+		['one.key', 'two.csr', 'The private key and the certificate request do not match'],
+	] as const) {
+		const {code, stderr} = await check(key, request);
+		expect(stderr.replace(/\s+/g, ' ')).toContain(message);
+		expect(code).toBe(1);
+	}
+	expect(await check('missing.key')).toMatchObject({
+		code: 2,
+		stderr: expect.stringContaining('missing.key cannot be read (ENOENT)'),
+	});
+});
+
 test('without a server, and without a certificate, it says so', async () => {
 	const workspace = await createWorkspace();
 	try {

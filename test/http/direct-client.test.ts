@@ -3,7 +3,12 @@ import {once} from 'node:events';
 import {readFileSync} from 'node:fs';
 import {createServer, type RequestListener} from 'node:http';
 import {createServer as createTlsServer} from 'node:https';
-import {type AddressInfo, connect as connectTcp, createServer as createTcpServer} from 'node:net';
+import {
+	type AddressInfo,
+	connect as connectTcp,
+	createServer as createTcpServer,
+	type Socket,
+} from 'node:net';
 import {gzipSync} from 'node:zlib';
 import {expect, onTestFinished, test} from 'vitest';
 import {parsePattern} from '../../src/host-rules/pattern.ts';
@@ -93,6 +98,56 @@ test('a kept connection that the server has closed is made again, once', async (
 	expect(await (await http.fetch(`${url}2`, {method: 'POST', body: 'x'})).text()).toBe('/2');
 	expect(seen).toEqual(['/1', '/2', '/2']);
 	expect(sockets).toHaveLength(2);
+});
+
+test('connections of a pool that the server has closed together are made again, each', async () => {
+	let isClosing = false;
+	const waiting: (() => void)[] = [];
+	const url = await serve((request, response) => {
+		if (isClosing && request.headers['x-turn'] === '2') {
+			// As many as were kept.
+			if (waiting.length > 0) {
+				waiting.pop();
+				request.socket.resetAndDestroy();
+			} else response.end('through');
+			return;
+		}
+		waiting.push(() => response.end('first'));
+		if (waiting.length === 3) for (const answer of waiting) answer();
+	});
+	const http = client();
+	await Promise.all([1, 2, 3].map(async () => (await http.fetch(url)).text()));
+	isClosing = true;
+	const answer = await http.fetch(url, {method: 'POST', body: 'x', headers: {'x-turn': '2'}});
+	expect(await answer.text()).toBe('through');
+	expect(waiting).toEqual([]);
+});
+
+test.each([
+	['after a byte of its answer', (socket: Socket) => void socket.end('H', () => socket.destroy())],
+	// The bound is a second: a request that was worked on for so long has reached somebody.
+	['after a while', (socket: Socket) => void setTimeout(() => socket.resetAndDestroy(), 1100)],
+])('a request whose connection breaks %s is not sent again', async (_, breakOff) => {
+	let asked = 0;
+	const url = await serve((request, response) => {
+		asked += 1;
+		if (asked === 2) breakOff(request.socket);
+		else response.end();
+	});
+	const http = client();
+	await (await http.fetch(url)).text();
+	await expect(http.fetch(url, {method: 'POST', body: 'x'})).rejects.toThrow();
+	expect(asked).toBe(2);
+});
+
+test('a new connection that breaks is not made again', async () => {
+	let asked = 0;
+	const url = await serve(request => {
+		asked += 1;
+		request.socket.resetAndDestroy();
+	});
+	await expect(client().fetch(url)).rejects.toThrow();
+	expect(asked).toBe(1);
 });
 
 test('https goes through the proxy of the configuration, and the trust store of the host decides', async () => {

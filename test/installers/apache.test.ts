@@ -1,50 +1,11 @@
 /** Debian's Apache with certificates of ours: what it shows, and what is there after a failure. */
 import {readFile, writeFile} from 'node:fs/promises';
-import {join} from 'node:path';
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, test} from 'vitest';
 import {apacheInstaller} from '../../src/installers/apache.ts';
 import {apache} from '../servers/apache.ts';
-import {startApache} from '../servers/apache-process.ts';
-import {describeWith, findProgram} from '../servers/availability.ts';
-import {visit, type WebServerStage, webServerStage} from './web-server-stage.ts';
-
-const hosts = (http: number): string => `
-<VirtualHost 127.0.0.1:${http}>
-	ServerName www.example.test:${http}
-	ServerAlias other.example.test
-	# a comment
-</VirtualHost>
-<VirtualHost 127.0.0.1:${http}>
-	ServerName elsewhere.example.test
-</VirtualHost>
-`;
-
-async function start(stage: WebServerStage) {
-	const {folder} = stage;
-	await writeFile(join(folder, 'sites.conf'), '');
-	const server = await startApache({
-		folder,
-		ports: 2,
-		modules: ['mpm_event', 'authz_core', 'dir', 'alias', 'headers', 'socache_shmcb', 'ssl'],
-		configure: ([http = 0]) => `
-<Directory ${folder}/htdocs>
-	Require all granted
-</Directory>
-${hosts(http)}`,
-	});
-	onTestFinished(() => server.stop());
-	await writeFile(join(folder, 'htdocs/index.html'), 'served by Apache\n');
-	const [httpPort = 0, httpsPort = 0] = server.ports;
-	const configuration = join(folder, 'httpd.conf');
-	const program = findProgram('apache2') as string;
-	const settings = {
-		configuration,
-		port: httpsPort,
-		testCommand: `${program} -t -f ${configuration}`,
-		reloadCommand: `kill -USR1 $(cat ${folder}/httpd.pid)`,
-	};
-	return {httpPort, httpsPort, configuration, settings};
-}
+import {describeWith} from '../servers/availability.ts';
+import {startApacheFor} from './running-servers.ts';
+import {visit, webServerStage} from './web-server-stage.ts';
 
 const shown = (port: number, name: string): Promise<string | undefined> =>
 	visit('https', port, name).then(
@@ -55,7 +16,7 @@ const shown = (port: number, name: string): Promise<string | undefined> =>
 describeWith(apache, 'Apache', () => {
 	test('shows a certificate where it had none, redirects, and goes back', async () => {
 		const stage = await webServerStage();
-		const server = await start(stage);
+		const server = await startApacheFor(stage);
 		const before = await readFile(server.configuration, 'utf8');
 		const installer = apacheInstaller(server.settings, stage.checkpoints);
 		const lineage = await stage.lineage('www', ['www.example.test', 'other.example.test']);
@@ -84,7 +45,7 @@ describeWith(apache, 'Apache', () => {
 
 	test('another certificate takes the place of the first', async () => {
 		const stage = await webServerStage();
-		const server = await start(stage);
+		const server = await startApacheFor(stage);
 		const installer = apacheInstaller(server.settings, stage.checkpoints);
 		await installer.deploy(await stage.lineage('first', ['www.example.test']));
 		const second = await stage.lineage('second', ['www.example.test']);
@@ -94,7 +55,7 @@ describeWith(apache, 'Apache', () => {
 
 	test('a configuration that Apache refuses is taken back', async () => {
 		const stage = await webServerStage();
-		const server = await start(stage);
+		const server = await startApacheFor(stage);
 		const before = await readFile(server.configuration, 'utf8');
 		const lineage = await stage.lineage('www', ['www.example.test']);
 		const installer = apacheInstaller(server.settings, stage.checkpoints);

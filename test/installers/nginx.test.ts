@@ -1,79 +1,12 @@
 /** Debian's nginx with certificates of ours: what it shows, and what is there after a failure. */
-import {type ChildProcess, spawn} from 'node:child_process';
-import {existsSync} from 'node:fs';
-import {mkdir, readFile, writeFile} from 'node:fs/promises';
-import {join} from 'node:path';
-import {setTimeout as pause} from 'node:timers/promises';
-import {describe, expect, onTestFinished, test} from 'vitest';
+import {readFile, writeFile} from 'node:fs/promises';
+import {describe, expect, test} from 'vitest';
 import {nginxInstaller} from '../../src/installers/nginx.ts';
 import {parseNginx} from '../../src/installers/nginx-configuration.ts';
-import {describeWith, findProgram} from '../servers/availability.ts';
-import {freePorts} from '../servers/free-port.ts';
+import {describeWith} from '../servers/availability.ts';
 import {nginx} from '../servers/nginx.ts';
-import {stopProcess} from '../servers/process.ts';
-import {visit, type WebServerStage, webServerStage} from './web-server-stage.ts';
-
-interface Running {
-	readonly configuration: string;
-	readonly site: string;
-	readonly httpPort: number;
-	readonly httpsPort: number;
-	readonly settings: {configuration: string; testCommand: string; reloadCommand: string; port: number};
-}
-
-async function startNginx(
-	stage: WebServerStage,
-	siteOf: (http: number, https: number) => string,
-): Promise<Running> {
-	const {folder} = stage;
-	await mkdir(join(folder, 'sites'));
-	const [httpPort = 0, httpsPort = 0] = await freePorts(2);
-	const site = join(folder, 'sites/site.conf');
-	await writeFile(site, siteOf(httpPort, httpsPort));
-	const configuration = join(folder, 'nginx.conf');
-	const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-		name => `${name}_temp_path ${folder}/${name};`,
-	);
-	await writeFile(
-		configuration,
-		`# a comment with ; and { in it
-daemon off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log warn;
-events {}
-http {
-	access_log off;
-	${temporary.join(' ')}
-	include sites/*.conf;
-}
-`,
-	);
-	const program = findProgram('nginx') as string;
-	const server: ChildProcess = spawn(program, ['-p', folder, '-c', configuration], {stdio: 'ignore'});
-	onTestFinished(() => stopProcess(server, 'SIGTERM'));
-	while (server.exitCode === null && !existsSync(join(folder, 'nginx.pid'))) await pause(20);
-	const command = (what: string): string => `${program} ${what} -p ${folder} -c ${configuration}`;
-	return {
-		configuration,
-		site,
-		httpPort,
-		httpsPort,
-		settings: {
-			configuration,
-			port: httpsPort,
-			testCommand: command('-t -q'),
-			reloadCommand: command('-s reload'),
-		},
-	};
-}
-
-const plainSite = (http: number): string => `server {
-	listen 127.0.0.1:${http}; # by http alone
-	server_name www.example.test "other.example.test";
-	location / { default_type text/plain; return 200 "a { brace; in a string"; }
-}
-server { listen 127.0.0.1:${http}; server_name elsewhere.example.test; return 204; }
-`;
+import {plainSite, startNginx} from './running-servers.ts';
+import {visit, webServerStage} from './web-server-stage.ts';
 
 describeWith(nginx, 'nginx', () => {
 	test('shows a certificate where it had none, and the renewed one after a reload', async () => {

@@ -19,6 +19,16 @@ export const certbotDnsUpdate: RealServer = {
 			: 'there is no certbot_dns_rfc2136 for Python',
 };
 
+/** certbot's own installers. */
+export const certbotInstallers: readonly RealServer[] = ['nginx', 'apache'].map(name => ({
+	name: `${name} installer of certbot`,
+	install: `apt-get install python3-certbot-${name}`,
+	whyUnavailable: () =>
+		existsSync(`/usr/lib/python3/dist-packages/certbot_${name}`)
+			? undefined
+			: `there is no certbot_${name} for Python`,
+}));
+
 /** Run it in a folder of its own; rejects with what it said where it fails. */
 export async function runCertbot(folder: string, ca: string, ...parameters: string[]): Promise<string> {
 	const folders = ['--config-dir', folder, '--work-dir', `${folder}-work`, '--logs-dir', `${folder}-logs`];

@@ -1,4 +1,4 @@
-/** A folder on a file system that can be made to hang, as one over a network does: Debian's bindfs, by FUSE. */
+/** Folders on a file system as one over a network is, which may hang, and which others share: Debian's bindfs, by FUSE. */
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {accessSync, constants} from 'node:fs';
 import {mkdir, mkdtemp, readdir, rm, writeFile} from 'node:fs/promises';
@@ -38,6 +38,46 @@ export async function startHangingFolder(): Promise<HangingFolder> {
 	const place = await mkdtemp(join(tmpdir(), 'gatepass-hanging-'));
 	const [behind, folder] = [join(place, 'behind'), join(place, 'seen')];
 	await Promise.all([mkdir(behind), mkdir(folder)]);
+	const view = await mountFolder(behind, folder);
+	return {
+		folder,
+		write: (name, text) => writeFile(join(behind, name), text),
+		hang: () => void view.server.kill('SIGSTOP'),
+		goOn: () => void view.server.kill('SIGCONT'),
+		async close() {
+			await view.close();
+			await rm(place, {recursive: true, force: true});
+		},
+	};
+}
+
+export interface SharedFolder {
+	/** The same folder, as each of several machines sees it: what one locks in the kernel, the others do not hear of. */
+	readonly views: readonly [string, string];
+	close(): Promise<void>;
+}
+
+/** A folder on a file system that machines share. */
+export async function startSharedFolder(): Promise<SharedFolder> {
+	const place = await mkdtemp(join(tmpdir(), 'gatepass-shared-'));
+	const behind = join(place, 'behind');
+	const views = [join(place, 'one'), join(place, 'two')] as const;
+	await Promise.all([behind, ...views].map(folder => mkdir(folder)));
+	const mounts = await Promise.all(views.map(view => mountFolder(behind, view)));
+	await rm(join(behind, 'mounted'));
+	return {
+		views,
+		async close() {
+			await Promise.all(mounts.map(mount => mount.close()));
+			await rm(place, {recursive: true, force: true});
+		},
+	};
+}
+
+async function mountFolder(
+	behind: string,
+	folder: string,
+): Promise<{server: ChildProcess; close(): Promise<void>}> {
 	await writeFile(join(behind, 'mounted'), '');
 	// What the kernel remembers would be told although nobody answers.
 	const options = ['-f', '-o', 'attr_timeout=0,entry_timeout=0,negative_timeout=0,direct_io'];
@@ -49,14 +89,10 @@ export async function startHangingFolder(): Promise<HangingFolder> {
 		await pause(20);
 	}
 	return {
-		folder,
-		write: (name, text) => writeFile(join(behind, name), text),
-		hang: () => void server.kill('SIGSTOP'),
-		goOn: () => void server.kill('SIGCONT'),
+		server,
 		async close() {
 			await stopProcess(server, 'SIGKILL');
 			execFileSync('umount', ['--lazy', folder]);
-			await rm(place, {recursive: true, force: true});
 		},
 	};
 }

@@ -24,6 +24,8 @@ export interface Registration {
 	/** Whether to agree to the terms at this address, which is an empty string where the server names none. */
 	readonly termsOfService: (url: string) => boolean | Promise<boolean>;
 	readonly externalAccountBinding?: ExternalAccountBinding | undefined;
+	/** Whether nobody has used the key before: then there is no account to look for. */
+	readonly isNewKey?: boolean;
 	readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,10 +37,10 @@ export interface Registration {
 export async function registerAccount(
 	connection: AcmeConnection,
 	key: AccountKey,
-	{email, termsOfService, externalAccountBinding, signal}: Registration,
+	{email, termsOfService, externalAccountBinding, isNewKey = false, signal}: Registration,
 ): Promise<Account> {
 	// A binding must not go out for an account that is there: the key may be meant for one use.
-	const existing = await findAccount(connection, key, signal);
+	const existing = isNewKey ? undefined : await findAccount(connection, key, signal);
 	if (existing !== undefined) return existing;
 	const {newAccount, meta} = await connection.directory();
 	if (meta.externalAccountRequired === true && externalAccountBinding === undefined) {

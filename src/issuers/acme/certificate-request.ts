@@ -1,6 +1,7 @@
 /** Certificate requests (PKCS#10, RFC 2986) for an order: made here, or elsewhere and checked before anything is ordered. */
-import {createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign} from 'node:crypto';
+import {createPublicKey, generateKeyPairSync, type KeyObject, sign} from 'node:crypto';
 import {isIP} from 'node:net';
+import type {Pkcs10CertificateRequest} from '@peculiar/x509';
 import type {CertificateKeyType} from '../../config/certificate-settings.ts';
 import {GatepassError} from '../../errors.ts';
 import {
@@ -64,26 +65,22 @@ export function makeCertificateRequest(key: KeyObject, identifiers: readonly Ide
 export async function readCertificateRequest(
 	content: string | Uint8Array,
 ): Promise<{request: Uint8Array; identifiers: Identifier[]}> {
-	const x509 = await loadX509();
-	let request: InstanceType<typeof x509.Pkcs10CertificateRequest>;
-	try {
-		request = new x509.Pkcs10CertificateRequest(
-			typeof content === 'string' ? content : new Uint8Array(content),
-		);
-	} catch {
+	const request = await parse(content);
+	if (request === undefined) {
 		throw new GatepassError({
-			code: 'name-malformed',
+			code: 'certificate-request-malformed',
 			what: 'This is no certificate request',
 			hint: "Make one with 'openssl req -new', in PEM or DER",
 		});
 	}
 	if (!(await request.verify())) {
 		throw new GatepassError({
-			code: 'name-malformed',
+			code: 'certificate-request-malformed',
 			what: 'The signature of the certificate request is wrong',
 			hint: 'Make it again',
 		});
 	}
+	const x509 = await loadX509();
 	const names = request.getExtension('2.5.29.17') as InstanceType<
 		typeof x509.SubjectAlternativeNameExtension
 	> | null;
@@ -106,27 +103,19 @@ export async function readCertificateRequest(
  * @throws {GatepassError} with one of three messages: the key is invalid, the request is, or they do not match.
  */
 export async function validateKeyCsr(key: string | Uint8Array, request?: string | Uint8Array): Promise<void> {
-	let privateKey: KeyObject;
-	try {
-		privateKey = createPrivateKey(typeof key === 'string' ? key : Buffer.from(key));
-	} catch {
+	const privateKey = await readKey(key);
+	if (privateKey === undefined) {
 		throw new GatepassError({
-			code: 'name-malformed',
+			code: 'key-damaged',
 			what: 'The private key is not valid',
-			hint: 'Give one in PEM, without a passphrase',
+			hint: 'Give one in PEM or DER, without a passphrase',
 		});
 	}
 	if (request === undefined) return;
-	const x509 = await loadX509();
-	let requested: InstanceType<typeof x509.Pkcs10CertificateRequest>;
-	try {
-		requested = new x509.Pkcs10CertificateRequest(
-			typeof request === 'string' ? request : new Uint8Array(request),
-		);
-		if (!(await requested.verify())) throw new Error('signature');
-	} catch {
+	const requested = await parse(request);
+	if (requested === undefined || !(await requested.verify().catch(() => false))) {
 		throw new GatepassError({
-			code: 'name-malformed',
+			code: 'certificate-request-malformed',
 			what: 'The certificate request is not valid',
 			hint: 'Make it again',
 		});
@@ -134,10 +123,34 @@ export async function validateKeyCsr(key: string | Uint8Array, request?: string 
 	const own = createPublicKey(privateKey).export({type: 'spki', format: 'der'});
 	if (!own.equals(Buffer.from(requested.publicKey.rawData))) {
 		throw new GatepassError({
-			code: 'name-malformed',
+			code: 'key-does-not-match',
 			what: 'The private key and the certificate request do not match',
 			hint: 'Make the request again with this key',
 		});
+	}
+}
+
+async function readKey(content: string | Uint8Array): Promise<KeyObject | undefined> {
+	const {parsePrivateKey} = await import('../../x509/private-keys.ts');
+	try {
+		return parsePrivateKey(Buffer.from(content as Uint8Array), '');
+	} catch {
+		return undefined;
+	}
+}
+
+/** `undefined`: it is no request. In PEM, what stands around it is passed over. */
+async function parse(content: string | Uint8Array): Promise<Pkcs10CertificateRequest | undefined> {
+	const {Pkcs10CertificateRequest} = await loadX509();
+	const text = typeof content === 'string' ? content : Buffer.from(content).toString('latin1');
+	const [pem] =
+		/-----BEGIN (NEW )?CERTIFICATE REQUEST-----[^-]+-----END \1?CERTIFICATE REQUEST-----/.exec(text) ?? [];
+	try {
+		return new Pkcs10CertificateRequest(
+			pem?.replaceAll(' NEW ', ' ') ?? (typeof content === 'string' ? content : new Uint8Array(content)),
+		);
+	} catch {
+		return undefined;
 	}
 }
 
@@ -156,7 +169,7 @@ function signatureOf(key: KeyObject): {hash: 'sha256' | 'sha384'; algorithm: Buf
 	if (curve === 'prime256v1') return {hash: 'sha256', algorithm: sequence(identifier('1.2.840.10045.4.3.2'))};
 	if (curve === 'secp384r1') return {hash: 'sha384', algorithm: sequence(identifier('1.2.840.10045.4.3.3'))};
 	throw new GatepassError({
-		code: 'name-malformed',
+		code: 'acme-key-refused',
 		what: 'The key is of no kind that authorities take',
 		hint: 'Use RSA, or ECDSA on P-256 or P-384',
 	});

@@ -180,7 +180,12 @@ export class AcmeConnection {
 
 	async #newNonce(signal: AbortSignal): Promise<string> {
 		const {newNonce} = await this.directory();
-		const {headers, status} = await this.#unsigned(newNonce, signal, 'HEAD');
+		// By GET, the connection stays: Node closes it after an answer to HEAD that does not say how long it would be.
+		let {headers, status} = await this.#unsigned(newNonce, signal);
+		// Both have to be there (RFC 8555 section 7.2), and most clients ask by HEAD.
+		if (headers.get('replay-nonce') === null) {
+			({headers, status} = await this.#unsigned(newNonce, signal, 'HEAD'));
+		}
 		const nonce = headers.get('replay-nonce');
 		if (nonce === null) {
 			throw new AcmeError(

@@ -78,7 +78,10 @@ export async function obtainCertificate(
 	}
 	const request = 'request' in key ? key.request : makeCertificateRequest(key, identifiers);
 	const issued = await finalize(orders, order, request);
-	const chain = chooseChain(await orders.chains(issued), connection.place, settings);
+	const {preferredChain} = settings;
+	const isWanted = (text: string): boolean =>
+		preferredChain === undefined || hasIssuer(readChain(text, connection.place), preferredChain);
+	const chain = chooseChain(await orders.chains(issued, isWanted), connection.place, settings);
 	for (const {value} of identifiers) onProgress?.({domain: value, state: 'issued'});
 	return {...chain, identifiers};
 }
@@ -251,9 +254,10 @@ function chooseChain(
 	place: string,
 	{preferredChain, key}: ObtainSettings,
 ): Omit<ObtainedCertificate, 'identifiers'> {
-	const read = chains.map(text => parseCertificates(Buffer.from(text), `the chain from ${place}`));
-	const preferred = read.find(chain => chain.some(({issuer}) => commonNameIn(issuer) === preferredChain));
-	const found = (preferredChain === undefined ? undefined : preferred) ?? read[0] ?? [];
+	const read = chains.map(text => readChain(text, place));
+	const preferred =
+		preferredChain === undefined ? undefined : read.find(chain => hasIssuer(chain, preferredChain));
+	const found = preferred ?? read[0] ?? [];
 	// A server may send them in any order: the leaf is the one for our key.
 	const leaf = 'request' in key ? leafOf(found) : (found.find(one => one.checkPrivateKey(key)) ?? found[0]);
 	if (leaf === undefined)
@@ -272,6 +276,14 @@ function chooseChain(
 	const certificate = toPem(leaf);
 	const chain = orderChain(found, leaf).slice(1).map(toPem).join('');
 	return {certificate, chain, fullchain: certificate + chain};
+}
+
+function readChain(text: string, place: string): X509Certificate[] {
+	return parseCertificates(Buffer.from(text), `the chain from ${place}`);
+}
+
+function hasIssuer(chain: readonly X509Certificate[], name: string): boolean {
+	return chain.some(({issuer}) => commonNameIn(issuer) === name);
 }
 
 /** The one that has issued none of the others. */

@@ -55,7 +55,7 @@ export interface OrderRequest {
 /** Milliseconds until an order or authorization has to be decided. */
 const longestDecision = 300_000;
 /** Milliseconds between looks, where the server names no time: many decide at once, and some take minutes. */
-const shortestPause = 20;
+const shortestPause = 5;
 const longestPause = 15_000;
 /** Requests under way at once, such as for the authorizations of an order with many names. */
 const lanes = 6;
@@ -131,6 +131,8 @@ export class Orders {
 			authorization.url,
 			({body}) => (body as Authorization).status !== 'pending',
 			`the authorization of ${authorization.identifier.value}`,
+			// It has just been asked to look.
+			shortestPause,
 		);
 		const found = {...(decided.body as Authorization), url: authorization.url};
 		if (found.status === 'valid') return found;
@@ -181,8 +183,11 @@ export class Orders {
 		);
 	}
 
-	/** The chains that the server offers, its own choice first: each the text of PEM certificates, the leaf first. */
-	async chains({certificate}: Order): Promise<string[]> {
+	/**
+	 * The chains that the server offers, its own choice first: each the text of PEM certificates, the leaf first. Others are
+	 * fetched until one is wanted.
+	 */
+	async chains({certificate}: Order, isWanted: (chain: string) => boolean): Promise<string[]> {
 		if (certificate === undefined) {
 			throw new AcmeError({
 				code: 'acme-answer-unusable',
@@ -191,9 +196,12 @@ export class Orders {
 			});
 		}
 		const [own, alternates] = await this.#chain(certificate);
-		const others: string[] = [];
-		for (const url of alternates.slice(0, 10)) others.push((await this.#chain(url))[0]);
-		return [own, ...others];
+		const chains = [own];
+		for (const url of alternates.slice(0, 10)) {
+			if (isWanted(chains.at(-1) as string)) break;
+			chains.push((await this.#chain(url))[0]);
+		}
+		return chains;
 	}
 
 	async #chain(url: string): Promise<[chain: string, alternates: string[]]> {
@@ -229,8 +237,9 @@ export class Orders {
 					hint: 'Run the same again later: the order goes on',
 				});
 			}
-			const backoff = Math.min(shortestPause * 1.5 ** look, longestPause);
-			wait = Math.min(Math.max(waitAskedFor(answer.headers) ?? backoff, shortestPause), longestPause);
+			const backoff = Math.min(shortestPause * 1.6 ** look, longestPause);
+			// Some say 0, and mean nothing by it: nobody wants to be asked without a pause for minutes.
+			wait = Math.min(Math.max(waitAskedFor(answer.headers) || backoff, shortestPause), longestPause);
 		}
 	}
 

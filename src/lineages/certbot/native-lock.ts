@@ -35,12 +35,12 @@ async function load(): Promise<LockCall | undefined> {
 }
 
 /**
- * Lock a file, which is made where it is missing. Gives what lets it go and removes it; `undefined` where somebody else has
- * it.
+ * Lock a file, which is made where it is missing. Gives what lets it go and, unless told not to, removes it; `undefined`
+ * where somebody else has it.
  *
  * @throws {Error} with the system's code where it cannot be opened or locked.
  */
-export function lockFile(path: string, lock: LockCall): (() => void) | undefined {
+export function lockFile(path: string, lock: LockCall): ((keep?: boolean) => void) | undefined {
 	for (;;) {
 		const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
 		const error = lock(file);
@@ -52,9 +52,15 @@ export function lockFile(path: string, lock: LockCall): (() => void) | undefined
 		// Whoever had it before may have removed the file: then this is a lock on nothing.
 		const [mine, there] = [fstatSync(file), statSync(path, {throwIfNoEntry: false})];
 		if (there?.ino === mine.ino && there.dev === mine.dev) {
-			return () => {
-				unlinkSync(path);
-				closeSync(file);
+			return keep => {
+				try {
+					if (keep !== true) unlinkSync(path);
+				} catch (error) {
+					// Another machine has removed it.
+					if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+				} finally {
+					closeSync(file);
+				}
 			};
 		}
 		closeSync(file);

@@ -74,7 +74,12 @@ test('of others is read in PEM and in DER', async () => {
 	];
 	expect(one).toEqual(other);
 	expect(one.identifiers).toEqual([{type: 'dns', value: 'r.example.test'}]);
+	expect(await readCertificateRequest(readFileSync(pem))).toEqual(one);
 	await validateKeyCsr(readFileSync(key), readFileSync(der));
+	// As older tools head it, with words around it, and the key in DER.
+	const wordy = readFileSync(pem, 'utf8').replaceAll('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST');
+	execFileSync('openssl', ['pkey', '-in', key, '-outform', 'DER', '-out', `${key}.der`], quiet);
+	await validateKeyCsr(readFileSync(`${key}.der`), Buffer.from(`For Alice\n${wordy}`));
 });
 
 test('and its key: three messages', async () => {
@@ -82,12 +87,23 @@ test('and its key: three messages', async () => {
 	const pem = key.export({type: 'pkcs8', format: 'pem'}) as string;
 	const request = makeCertificateRequest(key, [identifierOf('a.example.test')]);
 	await validateKeyCsr(pem);
-	await expect(validateKeyCsr('no key')).rejects.toThrow(/private key is not valid/);
+	await expect(validateKeyCsr('no key')).rejects.toMatchObject({
+		message: expect.stringContaining('The private key is not valid'),
+		diagnostics: [{code: 'key-damaged'}],
+	});
 	const broken = Buffer.from(request);
 	broken.writeUInt8(broken.readUInt8(broken.length - 1) ^ 1, broken.length - 1);
-	await expect(validateKeyCsr(pem, broken)).rejects.toThrow(/certificate request is not valid/);
+	for (const unsound of [broken, 'no request', pem, Buffer.from(pem)]) {
+		await expect(validateKeyCsr(pem, unsound)).rejects.toMatchObject({
+			message: expect.stringContaining('The certificate request is not valid'),
+			diagnostics: [{code: 'certificate-request-malformed'}],
+		});
+	}
 	await expect(
 		validateKeyCsr(other.export({type: 'pkcs8', format: 'pem'}) as string, request),
-	).rejects.toThrow(/do not match/);
+	).rejects.toMatchObject({
+		message: expect.stringContaining('The private key and the certificate request do not match'),
+		diagnostics: [{code: 'key-does-not-match'}],
+	});
 	await expect(readCertificateRequest(makeCertificateRequest(key, []))).rejects.toThrow(/subjectAltName/);
 });

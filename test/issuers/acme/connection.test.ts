@@ -1,7 +1,7 @@
 /** What an ACME server may do besides its duty: pebble does none of it, so a scripted one does. */
 import {createServer, type IncomingMessage, type ServerResponse} from 'node:http';
 import type {AddressInfo} from 'node:net';
-import {expect, onTestFinished, test} from 'vitest';
+import {expect, onTestFinished, test, vi} from 'vitest';
 import type {AcmeError} from '../../../src/errors.ts';
 import type {AcmeConnection} from '../../../src/issuers/acme/connection.ts';
 import {AccountKey} from '../../../src/issuers/acme/jws.ts';
@@ -11,29 +11,45 @@ import {connectTo} from './stage.ts';
 
 type Answer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
 
+interface Scripted {
+	readonly origin: string;
+	readonly connection: AcmeConnection;
+	posts(): number;
+	/** How many connections were made. */
+	sockets(): number;
+}
+
 async function scripted(
 	answer: Answer,
-): Promise<{origin: string; connection: AcmeConnection; posts: () => number}> {
+	nonceMethods: readonly string[] = ['GET', 'HEAD'],
+): Promise<Scripted> {
 	let posts = 0;
+	let sockets = 0;
 	const server = createServer((request, response) => {
 		let body = '';
 		request.on('data', chunk => {
 			body += chunk;
 		});
 		request.on('end', () => {
-			response.setHeader('replay-nonce', `nonce-${Math.random().toString(36).slice(2)}`);
+			const nonce = `nonce-${Math.random().toString(36).slice(2)}`;
+			if (request.url !== '/nonce') response.setHeader('replay-nonce', nonce);
 			if (request.url === '/dir') {
 				const at = (name: string): string => `${origin}/${name}`;
 				response.setHeader('content-type', 'application/json');
 				response.end(
 					JSON.stringify({newNonce: at('nonce'), newAccount: at('account'), newOrder: at('order'), meta: {}}),
 				);
-			} else if (request.method === 'HEAD') response.end();
-			else {
+			} else if (request.url === '/nonce') {
+				if (!nonceMethods.includes(request.method ?? '')) response.writeHead(405).end();
+				else response.writeHead(request.method === 'HEAD' ? 200 : 204, {'replay-nonce': nonce}).end();
+			} else {
 				posts += 1;
 				answer(request, response, body);
 			}
 		});
+	});
+	server.on('connection', () => {
+		sockets += 1;
 	});
 	await new Promise<void>(done => server.listen(0, '127.0.0.1', done));
 	const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -41,7 +57,8 @@ async function scripted(
 		server.closeAllConnections();
 		await new Promise(done => server.close(done));
 	});
-	return {origin, connection: connectTo({directoryUrl: `${origin}/dir`}), posts: () => posts};
+	const connection = connectTo({directoryUrl: `${origin}/dir`});
+	return {origin, connection, posts: () => posts, sockets: () => sockets};
 }
 
 function problem(response: ServerResponse, status: number, type: string, detail: string, headers = {}): void {
@@ -51,6 +68,25 @@ function problem(response: ServerResponse, status: number, type: string, detail:
 
 const what = {what: 'refused'};
 const signer = {key: AccountKey.generate()};
+
+test('all goes over one connection', async () => {
+	const {connection, origin, posts, sockets} = await scripted((_, response) => response.end('{}'));
+	for (let turn = 0; turn < 20; turn++) await connection.post(`${origin}/x`, {}, signer, what);
+	expect([posts(), sockets()]).toEqual([20, 1]);
+});
+
+test.each(['GET', 'HEAD'])('nonces of a server that gives them by %s alone', async method => {
+	const {connection, origin, posts} = await scripted((_, response) => response.end('{}'), [method]);
+	expect((await connection.post(`${origin}/x`, {}, signer, what)).status).toBe(200);
+	expect(posts()).toBe(1);
+});
+
+test('a server without any nonce is told of', async () => {
+	const {connection, origin} = await scripted((_, response) => response.end('{}'), []);
+	await expect(connection.post(`${origin}/x`, {}, signer, what)).rejects.toThrow(
+		/gave no nonce \(it answered 405\)/,
+	);
+});
 
 test('a server in trouble is asked again, each time with a signature of its own', async () => {
 	const seen = new Set<string>();
@@ -130,6 +166,35 @@ test.each([409, 500])(
 	},
 	60_000,
 );
+
+test('an order that stays undecided is given up after five minutes, asked less and less often until then', async () => {
+	const asked: number[] = [];
+	const {connection, origin} = await scripted((_, response) => {
+		asked.push(clock());
+		// Said by servers that mean nothing by it.
+		response.writeHead(200, {'content-type': 'application/json', 'retry-after': '0'});
+		response.end(
+			JSON.stringify({status: 'processing', finalize: `${origin}/f`, authorizations: [], identifiers: []}),
+		);
+		if (asked.length === 8) later = 300_001;
+	});
+	const clock = performance.now.bind(performance);
+	let later = 0;
+	const now = vi.spyOn(performance, 'now').mockImplementation(() => clock() + later);
+	onTestFinished(() => now.mockRestore());
+	const account = {...signer, accountUrl: `${origin}/account/1`, resource: {status: 'valid'} as const};
+	const orders = new Orders(connection, account);
+	const order = await orders.resume(`${origin}/order/1`);
+	await expect(orders.untilIssued(order)).rejects.toMatchObject({
+		message: expect.stringContaining(
+			'has not decided about the order within 300 s. Run the same again later',
+		),
+		diagnostics: [{code: 'acme-order-undecided'}],
+	});
+	expect(asked).toHaveLength(8);
+	const pauses = asked.slice(2).map((at, index) => at - (asked[index + 1] as number));
+	expect(pauses.at(-1)).toBeGreaterThan(5 * 1.6 ** 5);
+});
 
 test.each([
 	['120', undefined, 120_000],
