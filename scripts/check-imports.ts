@@ -56,7 +56,7 @@ export const layers: readonly (readonly string[])[] = [
 	['src/name-command.ts'],
 	[
 		'src/errors.ts',
-		'src/version.ts',
+		'src/own-files.ts',
 		'src/observability/redact.ts',
 		'src/observability/redact-query.ts',
 		'src/observability/decode-text.ts',

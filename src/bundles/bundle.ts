@@ -12,6 +12,7 @@ import {existsSync, readdirSync} from 'node:fs';
 import {basename, join} from 'node:path';
 import process from 'node:process';
 import {fileURLToPath} from 'node:url';
+import {ownFile} from '../own-files.ts';
 import {resolvePath} from '../strategy/paths.ts';
 import type {Environment} from '../strategy/services.ts';
 
@@ -95,14 +96,13 @@ function bundleAt(root: string, name: string, id: string): Bundle | undefined {
 	return existsSync(bundle.manifestFile) ? bundle : undefined;
 }
 
-/**
- * The folder `bundles` of this package; the way up from src/bundles and from dist/src/bundles ends in two places. Where
- * a bundler has put everything into one file, it stands beside that.
- */
+/** The folder `bundles` of this package. Where a bundler has put everything into one file, it stands beside that. */
 function ownFolder(): string | undefined {
+	const places = [ownFile('bundles'), new URL('./bundles', import.meta.url)];
 	return (
-		['../../bundles', '../../../bundles', './bundles']
-			.map(place => fileURLToPath(new URL(place, import.meta.url)))
+		places
+			.filter(place => place !== undefined)
+			.map(place => fileURLToPath(place))
 			// Any project may have a folder of that name.
 			.find(folder => existsSync(join(folder, 'cern', bundleFiles.manifest)))
 	);

@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs';
 import {closest} from '../config/suggest.ts';
 import {type DiagnosticCode, diagnosticTitles} from '../diagnostics/codes.ts';
 import {GatepassError} from '../errors.ts';
+import {ownFile} from '../own-files.ts';
 import {UsageError} from './failure.ts';
 
 export interface DiagnosticPage {
@@ -59,12 +60,10 @@ export function nearestCodes(written: string): string[] {
 }
 
 function read(code: DiagnosticCode): string {
-	// The way up from src and from dist/src would end in two places, so look for the file.
-	for (const place of ['../../docs', '../../../docs']) {
-		try {
-			return readFileSync(new URL(`${place}/diagnostics/${code}.md`, import.meta.url), 'utf8');
-		} catch {}
-	}
+	const page = ownFile(`docs/diagnostics/${code}.md`);
+	try {
+		if (page !== undefined) return readFileSync(page, 'utf8');
+	} catch {}
 	throw new GatepassError({
 		code: 'failed',
 		what: `The page of '${code}' (${diagnosticTitles[code]}) did not come with this installation of gatepass`,

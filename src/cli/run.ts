@@ -2,7 +2,7 @@
 import process from 'node:process';
 import {styleText} from 'node:util';
 import {Command, CommanderError} from 'commander';
-import {version} from '../version.ts';
+import {version} from '../own-files.ts';
 import {exitCodes} from './exit-codes.ts';
 import {reportFailure, UsageError} from './failure.ts';
 

@@ -1,6 +1,7 @@
 /** How everything stands, for the pages. No secret is in it. */
+
+import {version} from '../own-files.ts';
 import type {RuleStatus} from '../rule-status.ts';
-import {version} from '../version.ts';
 import type {SeenHop, Warning} from './activity.ts';
 import type {ProxyContext} from './context.ts';
 

@@ -2,7 +2,7 @@
 import {createServer} from 'node:http';
 import {Session} from 'node:inspector/promises';
 import type {AddressInfo} from 'node:net';
-import {fileURLToPath} from 'node:url';
+import {sourcesIn} from '../built-sources.ts';
 
 const dist = new URL('../../dist/', import.meta.url);
 const {createGatepass} = (await import(
@@ -45,11 +45,18 @@ async function filesRunBy(work: () => Promise<unknown>): Promise<string[]> {
 	await session.post('Profiler.takePreciseCoverage');
 	await work();
 	const {result} = await session.post('Profiler.takePreciseCoverage');
-	return result
+	const run = result
 		.filter(({url}) => url.startsWith(dist.href))
-		.filter(({functions}) => functions.some(({ranges}) => (ranges[0]?.count ?? 0) > 0))
-		.map(({url}) => fileURLToPath(url).slice(fileURLToPath(dist).length))
-		.sort();
+		.flatMap(({url, functions}) => {
+			const starts = functions
+				.filter(({functionName, ranges}) => functionName !== '' || (ranges[0]?.startOffset ?? 0) > 0)
+				.filter(({ranges}) => (ranges[0]?.count ?? 0) > 0)
+				.map(({ranges}) => ranges[0]?.startOffset ?? 0);
+			return sourcesIn(new URL(url))
+				.filter(({start, end}) => starts.some(place => place >= start && place < end))
+				.map(({source}) => source);
+		});
+	return [...new Set(run)].sort();
 }
 
 const request = (): Promise<string> => gatepass.got(origin).text();

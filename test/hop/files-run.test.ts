@@ -8,7 +8,7 @@ test('a warm request runs code in ten files at most, one with a refused token in
 	const child = fileURLToPath(new URL('files-run-child.ts', import.meta.url));
 	const {stdout} = await promisify(execFile)(process.execPath, [child]);
 	const {warm, refused} = JSON.parse(stdout) as Record<string, string[]>;
-	expect(warm).toContain('src/hop/run.js');
+	expect(warm).toContain('src/hop/run.ts');
 	expect(warm?.length, warm?.join(' ')).toBeLessThanOrEqual(10);
 	expect(refused?.length, refused?.join(' ')).toBeLessThanOrEqual(18);
 });

@@ -3,7 +3,7 @@ import {execFile} from 'node:child_process';
 import {promisify} from 'node:util';
 import {expect, test} from 'vitest';
 
-const load = new URL('../../../dist/src/transports/undici/load.js', import.meta.url);
+const load = new URL('../../../src/transports/undici/load.ts', import.meta.url);
 
 test.each(['before', 'after'])(
 	"the dispatcher of Node's own fetch stays what it was, where fetch is used %s",
