@@ -1,6 +1,7 @@
 /**
- * The tests of each promise of SECURITY.md, by the words that its sentence begins with. Each was read, and fails where the
- * code that keeps the promise is broken. `promises.test.ts` holds that no promise is without, and that the tests are there.
+ * The tests of each promise of SECURITY.md, by the words that its sentence begins with: tests of what a user would see, not
+ * of a mechanism, that fail where the code behind them is broken. Try that before one is put here. `promises.test.ts` holds
+ * that no promise is without, and that the tests are there.
  */
 
 /** A file below `test`, and titles of tests in it as they are written there, or beginnings of them. */
@@ -34,7 +35,12 @@ export const promises: Readonly<Record<string, Tests | 'none'>> = {
 		['transports/callers-credentials.test.ts', 'headers stay behind: %s', 'a certificate in'],
 	],
 	'Nor do they with fetch': [
-		['transports/callers-credentials.test.ts', 'headers stay behind: %s', 'a certificate in a dispatcher'],
+		[
+			'transports/callers-credentials.test.ts',
+			'headers stay behind: %s',
+			'a certificate in a dispatcher',
+			'%s, without any rule or trust store: it stays behind',
+		],
 	],
 	'No credential over plain http': [
 		['config/all-at-once.test.ts', '%s needs leave', 'leave holds for the token endpoint too'],
@@ -46,7 +52,7 @@ export const promises: Readonly<Record<string, Tests | 'none'>> = {
 	],
 	'Each pair of client certificate and trust store': [
 		['identities/fifty-identities.test.ts', 'in turn, over %s'],
-		['trust/trust-stores.test.ts', 'the entry decides whether the server is believed'],
+		['tls/trust-stores-apart.test.ts', 'with %s', 'the client secret goes to no token endpoint'],
 	],
 	'For undici, whose pools know origins only': [
 		[
@@ -55,7 +61,12 @@ export const promises: Readonly<Record<string, Tests | 'none'>> = {
 			'each owner has connections',
 		],
 		['transports/undici/ways.test.ts', '$what'],
-		['transports/connection-bound.test.ts', 'two rules for one server', 'two tenants of one rule'],
+		[
+			'transports/connection-bound.test.ts',
+			'two rules for one server',
+			'two tenants of one rule',
+			'a rule beside one',
+		],
 		['strategies/macaroon.test.ts', 'its connections are shown to nobody else'],
 		['strategies/kerberos.test.ts', 'a connection that the server binds to one principal'],
 	],
@@ -123,7 +134,12 @@ export const promises: Readonly<Record<string, Tests | 'none'>> = {
 		['strategies/kerberos-bad-input.test.ts', 'what is no regular file is not opened: %s'],
 		['config/interpolation.test.ts', '%s is a mistake'],
 		['strategies/token-files.test.ts', 'that is %s is refused at once'],
-		['config/finding.test.ts', 'a pipe or a file without end', 'a .env that is a named pipe, or too large'],
+		[
+			'config/finding.test.ts',
+			'a pipe or a file without end',
+			'a .env that is a named pipe, or too large',
+			'a .env of empty lines without end',
+		],
 		['config/yaml.test.ts', 'a text that is nested without end', 'aliases that unfold without end'],
 		['transports/conversations.test.ts', 'more than ten are a StrategyError'],
 		['transports/request-body.test.ts', 'larger than the limit'],
