@@ -1,10 +1,11 @@
 /** The preset of a bundle: which servers it is for, endpoints, default options by strategy. Written by hand. */
 import {existsSync} from 'node:fs';
-import {LineCounter} from 'yaml';
+import {type Document, LineCounter} from 'yaml';
 import {z} from 'zod';
 import {GatepassError} from '../errors.ts';
 import {readBoundedSync} from '../files/bounded-read.ts';
 import {parseYaml} from '../files/parse-yaml.ts';
+import {yamlValue} from '../files/yaml-value.ts';
 import {PatternError, parsePattern} from '../host-rules/pattern.ts';
 import type {Bundle} from './bundle.ts';
 
@@ -65,7 +66,7 @@ export function readPreset({presetFile}: Bundle): Preset {
 			{cause: mistake},
 		);
 	}
-	const parsed = presetSchema.safeParse(document.toJS({maxAliasCount: 100}) ?? {});
+	const parsed = presetSchema.safeParse(readValue(document, presetFile) ?? {});
 	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;
 	const path = issue?.path.join('.') || 'its top';
@@ -77,4 +78,19 @@ export function readPreset({presetFile}: Bundle): Preset {
 		},
 		{cause: parsed.error},
 	);
+}
+
+function readValue(document: Document, file: string): unknown {
+	try {
+		return yamlValue(document);
+	} catch (error) {
+		throw new GatepassError(
+			{
+				code: 'bundle-damaged',
+				what: `The aliases of ${file} lead nowhere, or have no end`,
+				hint: 'Write the values out there',
+			},
+			{cause: error},
+		);
+	}
 }

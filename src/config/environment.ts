@@ -10,6 +10,18 @@ import type {Problems} from './problems.ts';
 /** Whoever has more variables than that has another file in its place. */
 const largestFile = 1024 * 1024;
 
+/** dotenv looks through all that follow, at each of them. */
+const mostEmptyLines = 100;
+
+function hasEndlessGap(text: string): boolean {
+	let inARow = 0;
+	for (const line of text.split(/\r\n?|\n/)) {
+		inARow = line.trim() === '' ? inARow + 1 : 0;
+		if (inARow > mostEmptyLines) return true;
+	}
+	return false;
+}
+
 /** Variables that strategies read without being told to. */
 const strategiesRead: ReadonlySet<string> = new Set(['SSO_CLIENT_ID', 'SSO_CLIENT_SECRET', 'BEARER_TOKEN']);
 
@@ -48,6 +60,15 @@ export function readEnvironment(
 	}
 	try {
 		const text = readBoundedSync(file, largestFile).bytes.toString('utf8');
+		if (hasEndlessGap(text)) {
+			problems.add(
+				[],
+				`${file} has more than ${mostEmptyLines} empty lines in a row, so it is not read`,
+				'Take them out',
+				'configuration-unreadable',
+			);
+			return environment;
+		}
 		// A variable that is there but undefined is not set, so it overrides nothing.
 		const cut = [...cutNames(text)].filter(name => environment[name] === undefined);
 		for (const name of cut.filter(name => strategiesRead.has(name))) {

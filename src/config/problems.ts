@@ -7,7 +7,10 @@ import {formatPath, type Path, type Source} from './source.ts';
 
 export class Problems {
 	readonly #source: Source;
-	readonly #found: Problem[];
+	readonly #found: Problem[] = [];
+	/** Paths that have a mistake, and those around them. There may be as many mistakes as there are settings. */
+	readonly #mistaken = new Set<string>();
+	readonly #around = new Set<string>();
 	/** Paths of values that could not be filled in: whatever else is wrong there follows from that. */
 	readonly #unresolved = new Set<string>();
 	readonly #passOver: boolean;
@@ -19,7 +22,7 @@ export class Problems {
 	constructor(source: Source, passOver = false) {
 		this.#passOver = passOver;
 		this.#source = source;
-		this.#found = [...source.problems];
+		for (const problem of source.problems) this.#found.push(problem);
 	}
 
 	/** Hide these values in every message from now on, also as they look in a path. */
@@ -32,6 +35,10 @@ export class Problems {
 		if (this.#unresolved.has(place)) return;
 		const {file} = this.#source;
 		const line = this.#source.lineOf(path);
+		this.#mistaken.add(place);
+		path.forEach((_, index) => {
+			this.#around.add(formatPath(path.slice(0, index)));
+		});
 		this.#found.push({
 			...(file !== undefined && {file}),
 			...(line !== undefined && {line}),
@@ -55,8 +62,7 @@ export class Problems {
 
 	/** Whether there is a mistake at exactly this path. */
 	has(path: Path): boolean {
-		const place = formatPath(path);
-		return this.#found.some(problem => problem.path === place);
+		return this.#mistaken.has(formatPath(path));
 	}
 
 	/** Whether the value there, or a part of it, could not be filled in. */
@@ -68,9 +74,7 @@ export class Problems {
 	/** Whether there is a mistake at this path or inside of it. */
 	hasWithin(path: Path): boolean {
 		const place = formatPath(path);
-		return this.#found.some(
-			({path = ''}) => path === place || (path.startsWith(place) && '.['.includes(path.charAt(place.length))),
-		);
+		return this.#mistaken.has(place) || this.#around.has(place);
 	}
 
 	/** @throws {ConfigurationError} if there are any. */

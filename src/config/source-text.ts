@@ -8,14 +8,14 @@ import {
 	isSeq,
 	LineCounter,
 	type Pair,
-	visit,
 	type YAMLMap,
 } from 'yaml';
 import type {Problem} from '../errors.ts';
 import {parseYaml} from '../files/parse-yaml.ts';
-import {type AliasTargets, aliasTargets, unfoldsWithoutEnd} from './aliases.ts';
+import {type AliasTargets, aliasTargets} from '../files/yaml-aliases.ts';
+import {isMergeKey, mergedNodes, YamlValueError, yamlValue} from '../files/yaml-value.ts';
 import type {Path, Source} from './source.ts';
-import {describeErrors, describeResolution, unfoldedWithoutEnd} from './syntax.ts';
+import {describeErrors, describeResolution} from './syntax.ts';
 
 /** Read YAML, or JSON, which is YAML too. `prefix` leads to the configuration inside of it. */
 export function sourceFromText(file: string, text: string, prefix: Path = []): Source {
@@ -27,62 +27,43 @@ export function sourceFromText(file: string, text: string, prefix: Path = []): S
 		code: 'configuration-syntax',
 		...found,
 	}));
-	let known: AliasTargets | undefined;
-	const targets = (): AliasTargets => {
-		known ??= aliasTargets(document);
+	let known: Lookup | undefined;
+	const lookup = (): Lookup => {
+		known ??= new Lookup(aliasTargets(document));
 		return known;
 	};
 	let value: unknown;
 	if (problems.length === 0) {
 		try {
-			value = valueAt(document, targets(), prefix);
+			value = valueAt(document, lookup().targets, prefix);
 		} catch (error) {
-			const line = lineOfUnknownAlias(document, lines);
+			if (!(error instanceof YamlValueError)) throw error;
+			const {offset} = error;
 			problems.push({
 				file,
 				path: '(text)',
 				code: 'configuration-syntax',
-				...(line !== undefined && {line}),
-				...describeResolution(error as Error),
+				...(offset !== undefined && {line: lines.linePos(offset).line}),
+				...describeResolution(error),
 			});
 		}
 	}
-	return {file, value, lineOf: path => lineOf(document, targets, lines, [...prefix, ...path]), problems};
-}
-
-/** Of the first alias that names no anchor before it. */
-function lineOfUnknownAlias(document: Document, lines: LineCounter): number | undefined {
-	let offset: number | undefined;
-	visit(document, {
-		Alias(_key, alias) {
-			if (alias.resolve(document) !== undefined) return undefined;
-			offset = alias.range?.[0];
-			return visit.BREAK;
-		},
-	});
-	return offset === undefined ? undefined : lines.linePos(offset).line;
+	return {file, value, lineOf: path => lineOf(document, lookup(), lines, [...prefix, ...path]), problems};
 }
 
 function valueAt(document: Document, targets: AliasTargets, prefix: Path): unknown {
-	// The library bounds how many aliases there are, not what they stand for.
-	if (unfoldsWithoutEnd(targets)) throw new Error(unfoldedWithoutEnd);
-	let value: unknown = document.toJS({maxAliasCount: -1});
-	for (const part of prefix) value = (value as Record<string | number, unknown> | undefined)?.[part];
+	let value = yamlValue(document, targets);
+	for (const part of prefix) value = (value as Record<string | number, unknown> | null)?.[part];
 	return value;
 }
 
-function lineOf(
-	document: Document,
-	targets: () => AliasTargets,
-	lines: LineCounter,
-	path: Path,
-): number | undefined {
+function lineOf(document: Document, lookup: Lookup, lines: LineCounter, path: Path): number | undefined {
 	let node: unknown = document.contents;
 	let offset = isNode(node) ? node.range?.[0] : undefined;
 	for (const part of path) {
-		const container = isAlias(node) ? targets().get(node) : node;
+		const container = isAlias(node) ? lookup.targets.get(node) : node;
 		if (isMap(container)) {
-			const pair = findPair(container, part, targets);
+			const pair = lookup.settingsOf(container).get(String(part));
 			if (pair === undefined) break;
 			// The key's line: that is where a person looks, and a value that is left out has no other.
 			if (isNode(pair.key)) offset = pair.key.range?.[0];
@@ -98,18 +79,32 @@ function lineOf(
 	return offset === undefined ? undefined : lines.linePos(offset).line;
 }
 
-/** The setting of that name, in the map itself or in one that is merged into it. */
-function findPair(map: YAMLMap, name: string | number, targets: () => AliasTargets): Pair | undefined {
-	// The value of a merge key is a symbol; what stands in the text is a string.
-	const keyOf = ({key}: Pair) => String(isScalar(key) ? (key.source ?? key.value) : key);
-	const own = map.items.find(pair => keyOf(pair) === String(name));
-	if (own !== undefined) return own;
-	for (const {value} of map.items.filter(pair => keyOf(pair) === '<<')) {
-		for (const source of isSeq(value) ? value.items : [value]) {
-			const merged = isAlias(source) ? targets().get(source) : source;
-			const pair = isMap(merged) ? findPair(merged, name, targets) : undefined;
-			if (pair !== undefined) return pair;
-		}
+/** Where the settings of each group stand. There may be as many mistakes as there are settings. */
+class Lookup {
+	readonly targets: AliasTargets;
+	readonly #settings = new Map<YAMLMap, ReadonlyMap<string, Pair>>();
+
+	constructor(targets: AliasTargets) {
+		this.targets = targets;
 	}
-	return undefined;
+
+	/** Those of the map itself, and those that are merged into it. */
+	settingsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+		const known = this.#settings.get(map);
+		if (known !== undefined) return known;
+		const settings = new Map<string, Pair>();
+		this.#settings.set(map, settings);
+		for (const pair of map.items) settings.set(nameOf(pair), pair);
+		for (const merge of map.items.filter(isMergeKey)) {
+			for (const source of mergedNodes(merge, this.targets)) {
+				if (!isMap(source)) continue;
+				for (const [name, pair] of this.settingsOf(source)) if (!settings.has(name)) settings.set(name, pair);
+			}
+		}
+		return settings;
+	}
+}
+
+function nameOf({key}: Pair): string {
+	return String(isScalar(key) ? (key.source ?? key.value) : key);
 }

@@ -11,6 +11,7 @@ import {
 } from 'yaml';
 import type {Problem} from '../errors.ts';
 import {nestedTooDeep} from '../files/parse-yaml.ts';
+import type {YamlValueError} from '../files/yaml-value.ts';
 
 type Description = Pick<Problem, 'message' | 'hint'>;
 
@@ -24,12 +25,13 @@ export function describeErrors(
 	const written = text.split('\n');
 	// After the first error of syntax the parser has lost its way: what it reports next is no mistake of the user's.
 	const firstSyntaxError = errors.find(({code}) => !isAboutMeaning(code));
+	const names = namesOverLines(errors);
 	// The library takes what has a tag that it does not know for text.
 	return [...errors, ...warnings.filter(({code}) => code === 'TAG_RESOLVE_FAILED')]
 		.filter(error => isAboutMeaning(error.code) || error === firstSyntaxError)
 		.map(({code, pos}) => {
 			const opener = openerOf(document, code, pos[0]);
-			const tooDeep = opener === undefined ? indentedTooDeep(errors, pos[0]) : undefined;
+			const tooDeep = opener === undefined ? names.get(pos[0]) : undefined;
 			const {line} = lines.linePos(opener?.start ?? tooDeep ?? pos[0]);
 			const {message, hint} = opener ?? (tooDeep === undefined ? describeSyntax(code) : deeperThanBefore);
 			return {line, message, hint: lacksQuotes(written[line - 1]) ? quotesHint : hint};
@@ -59,10 +61,10 @@ function openerOf(
 	return found;
 }
 
-/** Where a setting is taken for the continuation of the value before it: the end of what the parser took for a name. */
-function indentedTooDeep(errors: readonly YAMLParseError[], position: number): number | undefined {
-	const name = errors.find(({code, pos}) => code === 'MULTILINE_IMPLICIT_KEY' && pos[0] === position);
-	return name?.pos[1];
+/** By where they begin: what the parser took for names, as a setting seems to go on with the value before it; and their ends. */
+function namesOverLines(errors: readonly YAMLParseError[]): ReadonlyMap<number, number> {
+	const found = errors.filter(({code}) => code === 'MULTILINE_IMPLICIT_KEY').toReversed();
+	return new Map(found.map(({pos}) => pos));
 }
 
 const deeperThanBefore: Description = {
@@ -121,22 +123,17 @@ function describeSyntax(code: ErrorCode): Description {
 	}
 }
 
-/** The message of an error, for {@link describeResolution}. */
-export const unfoldedWithoutEnd = 'The aliases unfold without end';
-
 /** What goes wrong with anchors once the text is read. */
-export function describeResolution({message}: Error): Description {
-	if (message === unfoldedWithoutEnd) {
-		return {message: 'its aliases unfold without end', hint: 'Write the values out'};
+export function describeResolution({reason}: YamlValueError): Description {
+	switch (reason) {
+		case 'unfolds without end':
+			return {message: 'its aliases unfold without end', hint: 'Write the values out'};
+		case 'unknown alias':
+			return {
+				message: 'an alias (*) names no anchor (&) before it',
+				hint: 'Put the anchor first, or quote the star',
+			};
+		case 'merge of no group':
+			return {message: "'<<' merges something that is no group of settings", hint: 'Name an anchor of one'};
 	}
-	if (message.startsWith('Unresolved alias')) {
-		return {
-			message: 'an alias (*) names no anchor (&) before it',
-			hint: 'Put the anchor first, or quote the star',
-		};
-	}
-	if (message.startsWith('Merge sources')) {
-		return {message: "'<<' merges something that is no group of settings", hint: 'Name an anchor of one'};
-	}
-	return {message: 'its anchors and aliases cannot be resolved', hint: 'Write the values out'};
 }

@@ -88,6 +88,11 @@ export class KeptFile<Value> {
 		return this.#value;
 	}
 
+	/** Whether the last look at it was done so many milliseconds ago at most. */
+	wasLookedAt(interval: number): boolean {
+		return performance.now() - this.#lookedAt < interval;
+	}
+
 	/** What is wrong with the file as it is now; what it held before is still in use then. */
 	get failure(): Error | undefined {
 		return isMissing(this.#failure) ? undefined : this.#failure;

@@ -1,17 +1,20 @@
 /**
- * Parses YAML, and bounds how deep it is nested before the library works it out: that takes time out of all proportion
- * with what is nested thousands of times, minutes for some kilobytes.
+ * Parses YAML in a time that grows with its length and no faster. The library itself takes minutes for some kilobytes that
+ * are nested thousands of times, and for a group of a hundred thousand keys, as it compares each with each: so what is
+ * nested too deep is refused before it is worked out, and keys that stand twice are looked for here.
  */
 import {
 	Composer,
 	type CST,
 	Document,
 	type DocumentOptions,
+	isScalar,
 	Lexer,
 	type LineCounter,
 	type ParseOptions,
 	Parser,
 	type SchemaOptions,
+	visit,
 	YAMLParseError,
 } from 'yaml';
 
@@ -35,7 +38,9 @@ type Options = ParseOptions & DocumentOptions & SchemaOptions & {readonly lineCo
 /** As the library's `parseDocument` without `prettyErrors`. */
 export function parseYaml(text: string, options: Options): Document.Parsed {
 	try {
-		const [document, second] = new Composer(options).compose(tokensOf(text, options), true, text.length);
+		const composer = new Composer({...options, uniqueKeys: false});
+		const [document, second] = composer.compose(tokensOf(text, options), true, text.length);
+		if (document !== undefined) addRepeatedKeys(document);
 		if (second !== undefined) {
 			const [start, end] = second.range;
 			document?.errors.push(new YAMLParseError([start, end], 'MULTIPLE_DOCS', 'a second document'));
@@ -48,6 +53,25 @@ export function parseYaml(text: string, options: Options): Document.Parsed {
 		document.errors.push(new YAMLParseError([offset, offset + 1], nestedTooDeep, message));
 		return document;
 	}
+}
+
+/** Tell of the keys that stand in their group a second time. */
+function addRepeatedKeys(document: Document.Parsed): void {
+	visit(document, {
+		Map(_key, {items}) {
+			const seen = new Set<unknown>();
+			for (const {key} of items) {
+				if (!isScalar(key)) continue;
+				if (seen.has(key.value)) {
+					const start = key.range?.[0] ?? 0;
+					document.errors.push(
+						new YAMLParseError([start, start + 1], 'DUPLICATE_KEY', 'a key that stands here twice'),
+					);
+				}
+				seen.add(key.value);
+			}
+		},
+	});
 }
 
 function* tokensOf(text: string, {lineCounter}: Options): Generator<CST.Token, void> {

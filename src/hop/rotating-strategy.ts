@@ -5,10 +5,12 @@
 import {TokenCacheError} from '../errors.ts';
 import {KeptFile} from '../files/kept-file.ts';
 import type {RotatingOptions} from '../host-rules/host-rule.ts';
-import type {AuthRequest, AuthStrategy, Conversation} from '../strategy/index.ts';
+import type {AuthRequest, AuthStrategy, Conversation, CredentialAtHand} from '../strategy/index.ts';
 
 /** So many former instances are asked to forget what they know. */
 const mostFormer = 10;
+/** Milliseconds for which a look at the files holds for a credential that was issued, as it does for identities. */
+const longestUnlooked = 1000;
 
 export class RotatingStrategy implements AuthStrategy {
 	readonly requiresResponseBody: boolean;
@@ -16,6 +18,7 @@ export class RotatingStrategy implements AuthStrategy {
 	declare readonly examine?: NonNullable<AuthStrategy['examine']>;
 	declare readonly forget?: NonNullable<AuthStrategy['forget']>;
 	declare readonly explain?: NonNullable<AuthStrategy['explain']>;
+	declare readonly atHand?: NonNullable<AuthStrategy['atHand']>;
 
 	readonly #rotating: RotatingOptions;
 	readonly #build: (options: unknown) => AuthStrategy;
@@ -36,7 +39,7 @@ export class RotatingStrategy implements AuthStrategy {
 		this.#current = build(options);
 		this.requiresResponseBody = this.#current.requiresResponseBody === true;
 		// What the strategy lacks, this one lacks too.
-		const {status, examine, forget, explain} = this.#current;
+		const {status, examine, forget, explain, atHand} = this.#current;
 		const define = (name: string, value: unknown): void => void Object.defineProperty(this, name, {value});
 		if (status !== undefined)
 			define('status', async (...given: []) => (await this.#upToDate()).status?.(...given));
@@ -46,6 +49,10 @@ export class RotatingStrategy implements AuthStrategy {
 			define('examine', ask);
 		}
 		if (forget !== undefined) define('forget', () => this.#forget());
+		if (atHand !== undefined) {
+			const ask: NonNullable<AuthStrategy['atHand']> = request => this.#issued(request);
+			define('atHand', ask);
+		}
 		if (explain !== undefined) define('explain', () => this.#current.explain?.() ?? []);
 	}
 
@@ -54,6 +61,16 @@ export class RotatingStrategy implements AuthStrategy {
 		// What the loop does for a strategy that it sees itself.
 		if (strategy.requiresRequestBody === true) await request.readBody();
 		yield* strategy.authenticate(request);
+	}
+
+	/**
+	 * What was issued stays in use whatever the files hold by now. Once in a while it is not at hand, so that a conversation
+	 * looks at them: other options than the secret may come from files.
+	 */
+	#issued(request: Pick<AuthRequest, 'method' | 'tenant'>): CredentialAtHand | undefined {
+		if (!this.#files.every(file => file.wasLookedAt(longestUnlooked))) return undefined;
+		const credential = this.#current.atHand?.(request);
+		return credential?.isIssued === true ? credential : undefined;
 	}
 
 	async #upToDate(): Promise<AuthStrategy> {

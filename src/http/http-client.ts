@@ -128,7 +128,10 @@ export class GotHttpClient implements HttpClient {
 		});
 		try {
 			const {statusCode, headers, rawBody} = await request;
-			const hasBody = ![204, 205, 304].includes(statusCode) && statusCode >= 200;
+			// The highest that there is (RFC 9110 section 15), and the highest that a Response takes.
+			if (statusCode < 200 || statusCode > 599)
+				throw new Error(`it answered with the status ${statusCode}, which there is not`);
+			const hasBody = ![204, 205, 304].includes(statusCode);
 			const body = hasBody
 				? headers['content-encoding'] === undefined
 					? rawBody

@@ -1,8 +1,9 @@
 /** Reads the answers of an applicant from a YAML or JSON file. */
-import {LineCounter} from 'yaml';
+import {type Document, LineCounter} from 'yaml';
 import {closest} from '../config/suggest.ts';
 import {GatepassError} from '../errors.ts';
 import {parseYaml} from '../files/parse-yaml.ts';
+import {yamlValue} from '../files/yaml-value.ts';
 import {readBounded} from '../x509/files.ts';
 import {type Checklist, rules} from './robot-rules.ts';
 
@@ -22,7 +23,7 @@ export async function readChecklist(file: string): Promise<Checklist> {
 			hint: "Write one answer a line, such as 'forwardsMail: true'",
 		});
 	}
-	const value: unknown = document.toJS();
+	const value = readValue(document, file);
 	if (typeof value !== 'object' || value === null || Array.isArray(value)) {
 		throw new GatepassError({
 			code: 'checklist-unusable',
@@ -45,6 +46,21 @@ export async function readChecklist(file: string): Promise<Checklist> {
 		});
 	}
 	return answers as unknown as Checklist;
+}
+
+function readValue(document: Document, file: string): unknown {
+	try {
+		return yamlValue(document);
+	} catch (error) {
+		throw new GatepassError(
+			{
+				code: 'checklist-unusable',
+				what: `The aliases of ${file} lead nowhere, or have no end`,
+				hint: "Write one answer a line, such as 'forwardsMail: true'",
+			},
+			{cause: error},
+		);
+	}
 }
 
 async function readText(file: string): Promise<string> {

@@ -196,6 +196,11 @@ export interface CredentialAtHand {
 	readonly header?: readonly [name: string, value: string];
 	/** The client certificate to show. */
 	readonly identity?: Identity;
+	/**
+	 * It was issued for what the options say, such as a token for a client's secret: it stays in use for as long as it is
+	 * good, also where another secret is in its file by now. Default: `false`.
+	 */
+	readonly isIssued?: boolean;
 }
 
 /** Knows one way to authenticate a request. One instance serves one host rule, so it holds no state of a request. */

@@ -221,8 +221,10 @@ class FlowConversation implements Transport<HopRequest, ToldAnswer> {
 	send(request: HopRequest): Promise<ToldAnswer> {
 		if (this.#ended !== undefined) return Promise.reject(this.#ended.reason);
 		this.#report?.beginLeg();
+		// This may fail, such as for a trust store that cannot be read: then nobody waits for an answer.
+		const leg = this.#describe(request);
 		this.#told = Promise.withResolvers();
-		this.#wanted.resolve(this.#describe(request));
+		this.#wanted.resolve(leg);
 		return this.#told.promise;
 	}
 

@@ -72,7 +72,8 @@ async function openEncoded(
 const mostKeys = 100;
 
 /**
- * All private keys of a file. Where there are several, those that do not open are left out.
+ * All private keys of a file. Where there are several, those that do not open are left out; but a file that asks for too
+ * much work is not used at all, as it would take its time again at each look.
  *
  * @throws {CertificateError} as {@link openPrivateKey}, where none opens.
  */
@@ -90,11 +91,16 @@ export async function openPrivateKeys(
 		try {
 			keys.push({key: await openEncoded(one, file, passphrase, budget), alias: one.alias});
 		} catch (error) {
+			if (asksForTooMuch(error)) throw error;
 			if (failure === undefined || isPassphraseNeeded(error)) failure = error;
 		}
 	}
 	if (keys.length > 0) return keys;
 	throw failure;
+}
+
+function asksForTooMuch(error: unknown): boolean {
+	return error instanceof CertificateError && error.diagnostics[0]?.code === 'key-derivation-too-long';
 }
 
 /** Whether the first private key of a file asks for a passphrase. */

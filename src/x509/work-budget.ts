@@ -7,11 +7,12 @@ const mostTogether = 12_000_000;
 
 /** A file asks for more work than is done for any file. */
 export class TooMuchWork extends Error {
-	readonly rounds: number;
+	/** How many, in words. */
+	readonly rounds: string;
 
 	constructor(rounds: number) {
 		super('It asks for too many rounds');
-		this.rounds = rounds;
+		this.rounds = Number.isFinite(rounds) ? String(rounds) : 'countless';
 	}
 }
 
@@ -25,8 +26,11 @@ export class WorkBudget {
 	 * @throws {TooMuchWork} where it is too much.
 	 */
 	spend(rounds: number): void {
-		this.#spent += rounds;
-		if (rounds > mostAtOnce || this.#spent > mostTogether)
-			throw new TooMuchWork(Math.max(rounds, this.#spent));
+		const together = this.#spent + rounds;
+		this.#spent = together;
+		// Numbers of a file may make none together: infinity times nothing. That must not switch the bound off.
+		if (rounds <= mostAtOnce && together <= mostTogether) return;
+		this.#spent = Number.POSITIVE_INFINITY;
+		throw new TooMuchWork(Math.max(rounds, together));
 	}
 }

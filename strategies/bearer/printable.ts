@@ -16,7 +16,7 @@ export function printable(text: string, secrets: readonly string[] = []): string
  * behind `Bearer` or a name such as `password=`, and without anything that is as long as a token.
  */
 export function programsWords(text: string, secrets: readonly string[] = []): string {
-	const known = redact(text.replaceAll(/-----BEGIN [\s\S]*?(?:-----END [^\n]*|$)/g, '…'), secrets);
+	const known = redact(withoutKeys(text), secrets);
 	return known
 		.replaceAll(/\b(bearer|basic|negotiate)\s+(?=\S*\d)\S{8,}/gi, '$1 …')
 		.replaceAll(
@@ -25,4 +25,11 @@ export function programsWords(text: string, secrets: readonly string[] = []): st
 		)
 		.replaceAll(/(?<![\w+/.~-])[\w+~-][\w+/~-]{39,}={0,2}/g, '…')
 		.replaceAll(/[^\x20-\x7E\n…]/g, ' ');
+}
+
+/** Without what stands in PEM, also where its beginning was cut off. */
+function withoutKeys(text: string): string {
+	const [begin, end] = [text.indexOf('-----BEGIN '), text.indexOf('-----END ')];
+	const isCut = end !== -1 && (begin === -1 || end < begin);
+	return `${isCut ? '-----BEGIN ' : ''}${text}`.replaceAll(/-----BEGIN [\s\S]*?(?:-----END [^\n]*|$)/g, '…');
 }

@@ -15,8 +15,8 @@ import {reasonOf, TokenFiles} from './token-files.ts';
 
 /** Milliseconds that a function may take. */
 const patience = 30_000;
-/** Characters. Real tokens have a few kilobytes. */
-const longestText = 1024 * 1024;
+/** Characters. Real tokens have a few kilobytes; what is looked for in a server's answers takes its time by its length. */
+const longestText = 64 * 1024;
 
 type Function = () => string | Promise<string>;
 

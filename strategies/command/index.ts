@@ -5,6 +5,7 @@ import {
 	type AuthStrategy,
 	authStrategy,
 	type Conversation,
+	type CredentialAtHand,
 	type CredentialStatus,
 	Environment,
 	Identities,
@@ -58,6 +59,8 @@ export class CommandStrategy implements AuthStrategy {
 	/** Made once for each tenant: a warm credential costs no hash. */
 	readonly #keys = new Map<string | undefined, string>();
 	readonly #tenant: string | undefined;
+	/** What was made last of what is kept. */
+	#atHand: {readonly of: Token | Shown; readonly credential: CredentialAtHand} | undefined;
 
 	constructor(
 		@inject(StrategyOptions) options: CommandOptions,
@@ -85,6 +88,30 @@ export class CommandStrategy implements AuthStrategy {
 		return this.#options.format === 'exec-credential'
 			? this.#showExecCredential(request)
 			: this.#showText(request);
+	}
+
+	/** What is kept and not yet due for renewal: a 401 is the only answer that a conversation does anything about. */
+	atHand({tenant}: Pick<AuthRequest, 'tenant'>): CredentialAtHand | undefined {
+		const kept =
+			this.#options.format === 'exec-credential'
+				? this.#kept.atHand
+				: this.#tokens.atHand?.(this.#keyFor(tenant));
+		if (kept === undefined) return undefined;
+		if (this.#atHand?.of !== kept) this.#atHand = {of: kept, credential: this.#credentialOf(kept)};
+		return this.#atHand.credential;
+	}
+
+	#credentialOf(kept: Token | Shown): CredentialAtHand {
+		const {header = 'authorization'} = this.#options;
+		const isText = 'value' in kept;
+		const bearer = isText ? kept.value : kept.text;
+		const text = this.#options.header === undefined && bearer !== undefined ? `Bearer ${bearer}` : bearer;
+		const identity = isText ? undefined : kept.identity;
+		return {
+			...(text !== undefined && {header: [header.toLowerCase(), text] as const}),
+			...(identity !== undefined && {identity}),
+			isIssued: true,
+		};
 	}
 
 	async status(): Promise<CredentialStatus> {

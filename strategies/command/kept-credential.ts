@@ -58,6 +58,15 @@ export class KeptCredential<Credential extends Expiring> {
 			: undefined;
 	}
 
+	/** The one that {@link KeptCredential.get} would give, where it has nothing else to do. */
+	get atHand(): Credential | undefined {
+		const kept = this.#kept;
+		const now = Date.now();
+		return kept !== undefined && now < kept.usableUntil && now < kept.renewAfter
+			? kept.credential
+			: undefined;
+	}
+
 	/** Use this one no more, unless another has taken its place, or too many were refused. Returns whether it is gone. */
 	drop(credential: Credential): boolean {
 		if (this.#kept?.credential !== credential) return true;

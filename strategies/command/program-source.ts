@@ -80,7 +80,7 @@ export class ProgramSource {
 			timeout,
 			signal: signal === undefined ? this.#ending.signal : AbortSignal.any([signal, this.#ending.signal]),
 		});
-		const said = words === '' ? '' : programsWords(words, this.#secrets(output)).trim();
+		const said = words === '' ? '' : programsWords(words, this.#secrets(output, end)).trim();
 		if (said !== '') this.#services.notices.tell(`${this.name} says: ${said}`);
 		if (end.kind !== 'exited' || end.status !== 0) throw this.#failure(end, lastLine(said));
 		try {
@@ -108,8 +108,9 @@ export class ProgramSource {
 	}
 
 	/** What must not be repeated: what it printed, its own variables, and parameters whose names say so. */
-	#secrets(output: string): string[] {
-		const printed = credentialsIn(output);
+	#secrets(output: string, end: ProgramEnd): string[] {
+		const isWell = end.kind === 'exited' && end.status === 0;
+		const printed = credentialsIn(output, isWell);
 		const own = Object.values(this.#options.env ?? {}).filter(text => text.length > 3);
 		const [, ...parameters] = this.#command;
 		const given = parameters.flatMap((parameter, index) => {
@@ -172,13 +173,29 @@ export class UnreadableOutput extends Error {
 	}
 }
 
-/** Of what a program printed: the one word that there is, or such words as may be credentials, and not too many of them. */
-function credentialsIn(output: string): string[] {
-	const words = output
-		.slice(0, mostSearched)
-		.split(/[\s"',]+/)
-		.filter(word => word !== '');
-	return words.length === 1 ? words : words.filter(word => word.length > 15 && /\d|[a-z][A-Z]/.test(word));
+/**
+ * What of its output may be the credential: a line alone, the words that look like one, and in JSON, whole or broken off,
+ * the values whose names say so. A program that failed may have said on its output why: that is not all secret.
+ */
+function credentialsIn(output: string, isWell: boolean): string[] {
+	const text = output.slice(0, mostSearched);
+	const words = text.split(/[\s"',]+/).filter(word => word !== '');
+	const alone = text.trim();
+	if (words.length === 1 || (isWell && !alone.includes('\n') && !alone.startsWith('{')))
+		return [alone, ...words.slice(0, 1)];
+	const named = [...text.matchAll(/"([^"]*)"\s*:\s*"((?:[^"\\]|\\.)*)/g)].flatMap(
+		([, name = '', value = '']) =>
+			isSecretName(name) && !/type$/i.test(name) ? [value, unescaped(value)] : [],
+	);
+	return [...named, ...words.filter(word => word.length > 15 && /\d|[a-z][A-Z]/.test(word))];
+}
+
+function unescaped(value: string): string {
+	try {
+		return JSON.parse(`"${value}"`) as string;
+	} catch {
+		return value;
+	}
 }
 
 function isSecretName(name: string): boolean {

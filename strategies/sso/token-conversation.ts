@@ -112,7 +112,7 @@ export class TokenConversation implements AuthStrategy {
 		const token = tokens.atHand?.(last.key);
 		if (token === undefined) return undefined;
 		if (last.shown?.token !== token) {
-			last.shown = {token, credential: {header: ['authorization', `Bearer ${token.value}`]}};
+			last.shown = {token, credential: {header: ['authorization', `Bearer ${token.value}`], isIssued: true}};
 		}
 		return last.shown.credential;
 	}

@@ -12,7 +12,8 @@ const longestLifetime = 10 * 365 * 86_400;
 export function refuseRedirect(response: Response, exchange: Exchange): void {
 	if (response.status < 300 || response.status > 399) return;
 	const location = URL.parse(response.headers.get('location') ?? '', exchange.endpoint);
-	const target = location === null ? 'elsewhere' : location.origin;
+	// A file has no origin, nor has what is no URL.
+	const target = location === null || location.origin === 'null' ? 'elsewhere' : location.origin;
 	throw refusal(
 		exchange,
 		{
@@ -97,7 +98,9 @@ export function readToken(
 	if (!isBound && type === 'dpop') throw fail("answered with a token bound to a key, without 'dpop'");
 	const shownAs = isBound ? 'DPoP' : 'Bearer';
 	if (seconds === undefined) return {value, type: shownAs};
-	if (seconds === 0) throw fail('answered with a token that has already expired (expires_in is 0)');
+	// Less than the clock counts.
+	if (seconds * 1000 < 1)
+		throw fail(`answered with a token that has already expired (expires_in is ${seconds})`);
 	const lifetime = Math.min(seconds, longestLifetime);
 	return {value, type: shownAs, expiresAt: issuedAt + lifetime * 1000, issuedAt};
 }

@@ -53,6 +53,15 @@ export class TokenFinder {
 		});
 	}
 
+	/** The one in the variable, which is there without a look at any file; `undefined` also where it is no token. */
+	get atHand(): FoundToken | undefined {
+		try {
+			return this.#file === undefined ? this.#fromVariable() : undefined;
+		} catch {
+			return undefined;
+		}
+	}
+
 	#fromVariable(): FoundToken | undefined {
 		const text = readVariable(this.#environment, 'BEARER_TOKEN')?.trim();
 		return text ? check(text, 'the variable BEARER_TOKEN') : undefined;

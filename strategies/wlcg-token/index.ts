@@ -5,6 +5,7 @@ import {
 	type AuthStrategy,
 	authStrategy,
 	type Conversation,
+	type CredentialAtHand,
 	type CredentialStatus,
 	Environment,
 	inject,
@@ -42,6 +43,10 @@ export const wlcgTokenOptions = z.strictObject({
 export class WlcgTokenStrategy implements AuthStrategy {
 	readonly #finder: TokenFinder;
 	readonly #renewal: {readonly name: string; readonly strategy: AuthStrategy} | undefined;
+	/** What was made last of a token in the variable. */
+	#atHand:
+		| {readonly token: string; readonly usableUntil: number; readonly credential: CredentialAtHand}
+		| undefined;
 
 	constructor(
 		@inject(StrategyOptions) {file, renewal}: z.output<typeof wlcgTokenOptions>,
@@ -76,6 +81,17 @@ export class WlcgTokenStrategy implements AuthStrategy {
 		// With a refusal in hand, that is what the caller should see, not why there is no other token.
 		const begun = await conversation.next().catch(() => undefined);
 		if (begun !== undefined) yield* resume(conversation, begun);
+	}
+
+	/** What is in a file is looked at for each request, so it is not known at once. */
+	atHand(): CredentialAtHand | undefined {
+		const token = this.#finder.atHand?.token;
+		if (token === undefined) return undefined;
+		if (this.#atHand?.token !== token) {
+			const credential: CredentialAtHand = {header: ['authorization', `Bearer ${token}`]};
+			this.#atHand = {token, usableUntil: this.#usableUntil(token), credential};
+		}
+		return Date.now() < this.#atHand.usableUntil ? this.#atHand.credential : undefined;
 	}
 
 	async status(settings?: {verify?: boolean}): Promise<CredentialStatus> {
@@ -121,15 +137,18 @@ export class WlcgTokenStrategy implements AuthStrategy {
 			if (error instanceof NoValidToken) return error;
 			throw error;
 		}
-		const expiresAt = jwtExpiry(found.token);
-		const isUsable =
-			expiresAt === undefined || expiresAt > Date.now() + (this.#renewal === undefined ? 0 : leeway);
-		if (isUsable) return found;
-		const ended = new Date(expiresAt).toISOString();
+		if (Date.now() < this.#usableUntil(found.token)) return found;
+		const ended = new Date(jwtExpiry(found.token) as number).toISOString();
 		return new NoValidToken({
 			code: 'token-expired',
 			what: `The token from ${found.place} expired on ${ended}`,
 			hint: "Get a new one, for example with oidc-token or htgettoken, or let 'renewal' do so",
 		});
+	}
+
+	/** By the clock, in milliseconds. */
+	#usableUntil(token: string): number {
+		const expiresAt = jwtExpiry(token) ?? Number.POSITIVE_INFINITY;
+		return this.#renewal === undefined ? expiresAt : expiresAt - leeway;
 	}
 }

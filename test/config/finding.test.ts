@@ -211,6 +211,21 @@ test('a .env that is a named pipe, or too large, is a mistake at once', async ()
 	);
 });
 
+test.each([
+	['\n', 200_000],
+	['\r', 200_000],
+	[' \n', 100_000],
+])('a .env of empty lines without end, of %j, is a mistake at once', async (line, count) => {
+	const cwd = folderWith({
+		'gatepass.config.yaml': rule('a.example.org'),
+		'.env': `A=b\n${line.repeat(count)}`,
+	});
+	const started = process.cpuUsage().user;
+	expect((await problemsOf({cwd}))[0]?.message).toMatch(/has more than 100 empty lines in a row/);
+	// It took minutes.
+	expect(process.cpuUsage().user - started).toBeLessThan(2_000_000);
+});
+
 test('a strategy module that is a named pipe or a device is a mistake at once', async () => {
 	const cwd = folderWith({'gatepass.config.yaml': 'strategies: [./pipe.js, /dev/zero]\n'});
 	execFileSync('mkfifo', [join(cwd, 'pipe.js')]);

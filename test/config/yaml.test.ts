@@ -2,6 +2,9 @@
 import {describe, expect, test} from 'vitest';
 import {folderWith, load, problemsInYaml} from './loading.ts';
 
+const many = (count: number, line: (index: number) => string): string =>
+	Array.from({length: count}, (_, index) => `${line(index)}\n`).join('');
+
 describe('what YAML offers', () => {
 	test('anchors, aliases and merge keys', async () => {
 		const cwd = folderWith({
@@ -86,6 +89,65 @@ ${rules.join('\n')}
 			'6 hostRules[1].options.servise',
 			'6 hostRules[2].options.servise',
 		]);
+	});
+
+	test('keys that are no texts, and one that is special to JavaScript', async () => {
+		const {configuration} = await load({
+			cwd: folderWith({
+				'gatepass.config.yaml': `hostRules:
+- match: a.example.org
+  strategy: sso-client-credentials
+  options:
+    {clientId: a, clientSecret: b, tokenEndpoint: https://a.example.org, parameters: {1: one, true: yes, ~: ""}}
+`,
+			}),
+		});
+		expect(configuration.hostRules[0]?.options).toMatchObject({
+			parameters: {1: 'one', true: 'yes', '': ''},
+		});
+		const problems = await problemsInYaml('__proto__: {strict: true}\nconstructor: 1\n? [a, b]\n: 1\n');
+		expect(problems.map(({path}) => path)).toEqual(['__proto__', 'constructor', '["[\\"a\\",\\"b\\"]"]']);
+	});
+
+	test.each<[string, (count: number) => string]>([
+		['keys', count => `x: {${many(count, index => `k${index}: 1,`)}}`],
+		['keys of the configuration itself', count => many(count, index => `k${index}: 1`)],
+		['keys in JSON', count => JSON.stringify(Object.fromEntries(many(count, String).split('\n').entries()))],
+		['a key again and again', count => many(count, () => 'k: 1')],
+		['a tag again and again', count => many(count, () => '- !x y')],
+		['aliases', count => `a: &a 1\nb:\n${many(count, () => '- *a')}`],
+		['merge keys', count => `a: &a {x: 1}\nb:\n${many(count, () => '  <<: *a')}`],
+		[
+			'a large group that is merged',
+			count => `a: &a {${many(count, index => `k${index}: 1,`)}}\nb: {<<: *a}`,
+		],
+		['an alias that leads nowhere, behind many', count => `a: &a 1\nb:\n${many(count, () => '- *a')}- *b`],
+		['a bracket without its end', count => `a: {${many(count, index => `k${index}: 1,`)}`],
+		[
+			'rules',
+			count => `hostRules:\n${many(count, index => `- {match: h${index}.example.org, strategy: none}`)}`,
+		],
+		[
+			'mistakes',
+			count => `hostRules:\n${many(count, index => `- {match: h${index}.example.org, strategy: nona}`)}`,
+		],
+		[
+			'variables that are not set',
+			count =>
+				`hostRules:\n${many(count, i => `- {match: h${i}.example.org, strategy: static-token, options: {token: '\${X${i}}'}}`)}`,
+		],
+	])('takes a time that grows with its length and no faster: %s', async (_, textOf) => {
+		const cost = async (count: number): Promise<number> => {
+			const text = textOf(count);
+			const started = process.cpuUsage();
+			await problemsInYaml(text);
+			const {user, system} = process.cpuUsage(started);
+			return user + system;
+		};
+		await cost(1000);
+		const [few, more] = [await cost(1000), await cost(8000)];
+		// Eight times as much; what compares each with each takes 64 times as long.
+		expect(more / few).toBeLessThan(20);
 	});
 
 	test('a byte order mark, Windows line ends, and no line end at the end', async () => {

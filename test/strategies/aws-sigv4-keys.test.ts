@@ -9,6 +9,7 @@ import {conformance} from '../../src/testing/index.ts';
 import {answerJson, startServer} from '../../src/testing/server.ts';
 import {splitCommand} from '../../strategies/aws-sigv4/command-line.ts';
 import {AwsSigv4Strategy} from '../../strategies/aws-sigv4/index.ts';
+import {listenTo} from '../observability/setup.ts';
 import {describeWith} from '../servers/availability.ts';
 import {awsCli, awsProgram} from '../servers/aws-cli.ts';
 import {failure} from '../transports/scripted-stage.ts';
@@ -231,6 +232,35 @@ test.each([
 	expect(error).toBeInstanceOf(TokenRequestError);
 	expect(error.message).toMatch(words);
 	expect(inspect(error, {depth: 9})).not.toContain('canary-secret');
+});
+
+test("a program's exit status and last words are told, and all its words are in the log, without secrets", async () => {
+	const command = await script(
+		`echo '${printed({})}'\necho "asking" >&2\necho "no role for canary-secret or own-canary" >&2\nexit 255`,
+	);
+	const notices = listenTo(['gatepass:strategy:notice']);
+	const gatepass = await gatepassWith({...region, credentials: {command, env: {X: 'own-canary'}}});
+	const error = await failure(signedWith(gatepass));
+	expect(error.message).toMatch(/ended with 255: no role for ?… or ?…\. Run the same command by hand/);
+	expect(notices.map(({payload}) => payload.notice)).toEqual([
+		expect.stringMatching(/says: asking\nno role for ?… or ?…$/),
+	]);
+	expect(inspect([error, notices], {depth: 9})).not.toMatch(/canary-secret|own-canary/);
+});
+
+test.each([
+	[
+		'closes its output and lives on',
+		`echo '${printed({})}'; exec sleep 1000 >&- 2>&-`,
+		/did not end within 700 ms/,
+	],
+	['is not there', undefined, /is not there/],
+])('a program that %s', async (_, body, words) => {
+	const command = body === undefined ? ['/nonexistent/program'] : await script(body);
+	const gatepass = await gatepassWith({...region, credentials: {command, timeout: 700}});
+	const error = await failure(signedWith(gatepass));
+	expect(error.message).toMatch(words);
+	expect(inspect(error, {depth: 9})).not.toContain('canary');
 });
 
 test('a program that prints without end is stopped', async () => {

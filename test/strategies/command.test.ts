@@ -1,4 +1,5 @@
 /** `command`: what programs print, once for all callers, and what is said of programs that print nothing of use. */
+import {generateKeyPairSync} from 'node:crypto';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {inspect} from 'node:util';
@@ -110,7 +111,10 @@ describe('what is printed', () => {
 		);
 		await opened.got(server.url);
 		await opened.got(server.url);
-		expect(server.requests).toHaveLength(2);
+		// Over undici, the first leg is sent ahead of its conversation, with the certificate.
+		expect((await opened.fetch(server.url)).status).toBe(200);
+		expect((await opened.fetch(server.url)).status).toBe(200);
+		expect(server.requests).toHaveLength(4);
 		expect(await programs.runs()).toBe(1);
 		const [status] = await opened.status();
 		expect(status?.expiresAt).toBeGreaterThan(Date.now());
@@ -240,6 +244,23 @@ describe('what goes wrong', () => {
 		]);
 	});
 
+	test.each<[string, string, Record<string, unknown>]>([
+		['a text of several words', 'canary of words', {header: 'x-key'}],
+		['a value of JSON without a digit', '{"access_token": "canary-only"}', {format: 'json'}],
+		[
+			'a value of JSON that is broken off',
+			'{"token": "canary-only", "refresh_token": "canary-o',
+			{format: 'json'},
+		],
+	])('what it repeats of %s on stderr is told nowhere', async (_, output, options) => {
+		const [, repeated = output] = /": "([^"]*)/.exec(output) ?? [];
+		const command = await programs.printing(output, `echo "got (${repeated})" >&2`);
+		const notices = listenTo(['gatepass:strategy:notice']);
+		const outcome = await shown({command, ...options}).catch((error: Error) => error.message);
+		expect(notices.map(({payload}) => payload.notice)).toEqual([expect.stringMatching(/says: got \(…\)$/)]);
+		if (typeof outcome === 'string') expect(outcome).not.toContain('canary');
+	});
+
 	test.each(['text', 'exec-credential'])(
 		'one that waits for ever is stopped, with all that it started: %s',
 		async format => {
@@ -265,10 +286,48 @@ describe('what goes wrong', () => {
 		process.kill(Number(await readFile(join(programs.folder, 'child'), 'utf8')));
 	});
 
-	test('one that prints without end is stopped', async () => {
-		const command = await programs.write('cat /dev/zero');
-		expect((await failureOf(shown({command}))).message).toMatch(/printed more than 1 MiB/);
+	test('one that closes its output and lives on is stopped at the end of its time', async () => {
+		const command = await programs.write(`echo $$ >child\nprintf the-token\nexec sleep 1000 >&- 2>&-`);
+		const failure = await failureOf(shown({command, timeout: 700}));
+		expect(failure.message).toMatch(/did not end within 700 ms and was stopped/);
+		expect(inspect(failure)).not.toContain('the-token');
+		const child = Number(await readFile(join(programs.folder, 'child'), 'utf8'));
+		await expect.poll(() => isRunning(child)).toBe(false);
 	});
+
+	test('one that leaves something behind in a session of its own, which prints on, is not read on', async () => {
+		const command = await programs.write(
+			`printf the-token\nsetsid sh -c 'echo $$ >child; exec sleep 1000' &\nwhile [ ! -s child ]; do sleep 0.01; done`,
+		);
+		expect(await shown({command})).toEqual({authorization: 'Bearer the-token'});
+		process.kill(Number(await readFile(join(programs.folder, 'child'), 'utf8')));
+	});
+
+	test('one that prints without end is stopped', async () => {
+		const command = await programs.write('echo $$ >child; exec cat /dev/zero');
+		expect((await failureOf(shown({command}))).message).toMatch(/printed more than 1 MiB/);
+		const child = Number(await readFile(join(programs.folder, 'child'), 'utf8'));
+		await expect.poll(() => isRunning(child)).toBe(false);
+	});
+
+	test('a gigabyte of words costs no memory, and of a key among them nothing is told', async () => {
+		const key = generateKeyPairSync('rsa', {modulusLength: 2048}).privateKey.export({
+			type: 'pkcs8',
+			format: 'pem',
+		}) as string;
+		await writeFile(join(programs.folder, 'key'), key);
+		// The end that is kept begins in the middle of the key.
+		const command = await programs.write(
+			`printf the-token\n{ head -c 1000000000 /dev/zero; cat key; head -c 2800 /dev/zero | tr '\\0' ' '; echo done; } >&2`,
+		);
+		const notices = listenTo(['gatepass:strategy:notice']);
+		const before = process.memoryUsage.rss();
+		expect(await shown({command})).toEqual({authorization: 'Bearer the-token'});
+		expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 1024 * 1024);
+		const [said] = notices.map(({payload}) => String(payload.notice));
+		expect(said).toMatch(/done$/);
+		for (const line of key.split('\n').slice(1, -2)) expect(said).not.toContain(line.slice(0, 12));
+	}, 120_000);
 
 	test('one that asks for a password gets no answer', async () => {
 		const command = await programs.write('read answer || exit 7');

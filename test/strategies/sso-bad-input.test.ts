@@ -148,6 +148,11 @@ describe('an answer with status 200 that is no token', () => {
 		['a DPoP token that nobody asked for', json(200, {...good, token_type: 'DPoP'}), /bound to a key/],
 		['a negative life', json(200, {...good, expires_in: -1}), /no token .*expires_in/],
 		['no life at all', json(200, {...good, expires_in: 0}), /has already expired \(expires_in is 0\)/],
+		[
+			'a life that no clock counts',
+			json(200, {...good, expires_in: 1e-9}),
+			/has already expired \(expires_in is 1e-9\)/,
+		],
 		['a life that is no number', json(200, {...good, expires_in: 'NaN'}), /no token .*expires_in/],
 		['a life that is a word', json(200, {...good, expires_in: 'soon'}), /no token .*expires_in/],
 		[
@@ -170,6 +175,23 @@ describe('an answer with status 200 that is no token', () => {
 		expect(error.message).toMatch(new RegExp(code));
 		expect(error).toMatchObject({status: 200, error: code});
 	});
+});
+
+test.each([
+	[
+		'a status that there is not',
+		'HTTP/1.1 999 X\r\ncontent-length: 0\r\n\r\n',
+		/answered with the status 999/,
+	],
+	[
+		'a redirect to a file',
+		'HTTP/1.1 302 X\r\nlocation: file:///etc/passwd\r\ncontent-length: 0\r\n\r\n',
+		/redirects to elsewhere/,
+	],
+])('%s is told as such', async (_, answer, message) => {
+	const error = await failureOf(({socket}) => socket.write(answer));
+	expect(error.message).toMatch(message);
+	expect(error.message).not.toContain('passwd');
 });
 
 describe('a life that is accepted', () => {

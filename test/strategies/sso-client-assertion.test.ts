@@ -211,6 +211,17 @@ describe('where it comes from', () => {
 		expect(failure).toBeInstanceOf(TokenRequestError);
 	});
 
+	test('a file that holds more than any token is not looked for in what servers say', async () => {
+		const file = join(programs.folder, 'large');
+		await writeFile(file, 'x'.repeat(1_000_000));
+		const opened = await open({file});
+		const started = process.cpuUsage().user;
+		const failure = await opened.authorize(url).catch((error: unknown) => error);
+		expect(failure).toMatchObject({message: expect.stringMatching(/is too long for a token/)});
+		// It took some seconds.
+		expect(process.cpuUsage().user - started).toBeLessThan(1_000_000);
+	});
+
 	test('a pipe in the place of a file holds nothing up', async () => {
 		const [fifo] = await programs.write('mkfifo pipe');
 		await import('node:child_process').then(({execFileSync}) =>

@@ -394,6 +394,28 @@ describe("a certificate in a dispatcher of the caller's", () => {
 			}
 		},
 	);
+
+	test.each(['fetch', 'undici.request'])(
+		'%s, without any rule or trust store: it stays behind',
+		async way => {
+			await using bare = await createGatepass({config: {cache: {url: 'memory:'}, hostRules: []}});
+			const through = bare.intercept(callers);
+			const send = async (url: string): Promise<unknown> => {
+				if (way === 'fetch') return (await bare.fetch(url, {dispatcher: through})).text();
+				const redirect = interceptors.redirect({maxRedirections: 3});
+				return (await request(url, {dispatcher: through.compose(redirect)})).body.text();
+			};
+			const mark = `/bare-${way}`;
+			await send(`${servers.a.origin}${mark}`);
+			expect(servers.a.sightings.at(-1)).toMatchObject({url: mark, certificate: 'carol'});
+			const target = `${servers.b.origin}${mark}`;
+			// What the caller's dispatcher says for TLS, its CA too, is for the server that was asked for.
+			await send(`${servers.a.origin}/?status=307&to=${encodeURIComponent(target)}`).catch(() => {});
+			expect(servers.a.sightings.at(-1)).toMatchObject({certificate: 'carol'});
+			const arrived = servers.b.sightings.filter(({url}) => url === mark);
+			expect(arrived.map(({certificate}) => certificate).filter(one => one !== undefined)).toEqual([]);
+		},
+	);
 });
 
 describe('under a trust store, the server is verified against it, and what the caller shows stays', () => {

@@ -60,6 +60,7 @@ async function make(connectionBound?: boolean): Promise<Gatepass> {
 					...bound,
 				})),
 				{match: `${origin}/tenants`, strategy: 'tenant', ...bound},
+				{match: `${origin}/unbound`, strategy: 'static-token', options: {token: 'unbound'}},
 			],
 		},
 	});
@@ -98,6 +99,16 @@ describe.each(Object.entries(clients))('%s', (_name, send) => {
 		const one = 'Bearer alice';
 		expect(await inTurn(await make(), asked)).toEqual([one, one, one]);
 		expect(await inTurn(await make(true), asked)).toEqual([one, 'Bearer bob', one]);
+	});
+
+	test('a rule beside one whose connections are for anybody', async () => {
+		const asked = [['/unbound'], ['/alice'], ['/unbound'], ['/bob']] as [string][];
+		expect(await inTurn(await make(true), asked)).toEqual([
+			'Bearer unbound',
+			'Bearer alice',
+			'Bearer unbound',
+			'Bearer bob',
+		]);
 	});
 
 	test('two tenants of one rule, whose connections are used again', async () => {

@@ -24,7 +24,14 @@ import {
 
 const statuses = [301, 302, 303, 307, 308] as const;
 const methods = ['GET', 'POST'] as const;
-const strategies = ['grid-certificate', 'sso-client-credentials', 'kerberos-stub', 'none', 'header'] as const;
+const strategies = [
+	'grid-certificate',
+	'sso-client-credentials',
+	'command',
+	'kerberos-stub',
+	'none',
+	'header',
+] as const;
 type StrategyName = (typeof strategies)[number];
 
 /** Whatever is secret holds this word, so that it is found wherever it turns up. */
@@ -72,6 +79,7 @@ beforeAll(async () => {
 			clientSecret: `${canary}-secret-of-${person}`,
 			tokenEndpoint: tokenServer.endpoint,
 		},
+		command: {command: ['/bin/echo', `${canary}-printed-for-${person}`]},
 		'kerberos-stub': {principal: person},
 		none: {},
 		header: {value: `${canary}-key-of-${person}`},
@@ -153,6 +161,8 @@ function credentialOf(person: 'alice' | 'bob', strategy: StrategyName, scheme = 
 			return scheme === 'https:' ? [`certificate of ${person}`] : [];
 		case 'sso-client-credentials':
 			return [`authorization: Bearer ${canary}-token-of-${person}`];
+		case 'command':
+			return [`authorization: Bearer ${canary}-printed-for-${person}`];
 		case 'kerberos-stub':
 			return [`ticket of ${person}`];
 		case 'none':

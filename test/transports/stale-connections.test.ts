@@ -10,7 +10,8 @@ import type {AddressInfo, Socket} from 'node:net';
 import {Readable} from 'node:stream';
 import {setImmediate as immediate} from 'node:timers/promises';
 import got, {type OptionsInit} from 'got';
-import {type Dispatcher, request as undiciRequest} from 'undici';
+import {Agent, type Dispatcher, interceptors, Pool, request as undiciRequest} from 'undici';
+import {Agent as Agent7} from 'undici7';
 import {afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi} from 'vitest';
 import {createGatepass, type Gatepass} from '../../src/index.ts';
 import {createTestAuthority, type TestAuthority} from '../../src/testing/authority.ts';
@@ -87,6 +88,7 @@ beforeEach(async () => {
 afterEach(async () => {
 	await gatepass.close();
 	vi.useRealTimers();
+	await Promise.all(own.splice(0).map(dispatcher => dispatcher.close()));
 });
 
 /** undici gives a connection back in the round after its answer. */
@@ -110,6 +112,28 @@ const clients: Record<string, Send> = {
 		return (await undiciRequest(url, options)).body.text();
 	},
 };
+
+/** Dispatchers of the caller's, of which nobody says when their connections break. */
+const own: Dispatcher[] = [];
+const callers: Record<string, (origin: string) => Dispatcher> = {
+	Agent: () => new Agent(),
+	Pool: origin => new Pool(origin),
+	'Agent behind interceptors': () => new Agent().compose(interceptors.dns()),
+	'Agent of undici 7': () => new Agent7() as never,
+};
+for (const [name, make] of Object.entries(callers)) {
+	let dispatcher: Dispatcher | undefined;
+	let of: Gatepass;
+	clients[`over an own ${name}`] = async (url, body) => {
+		if (dispatcher === undefined || of !== gatepass) {
+			dispatcher = make(new URL(url).origin);
+			of = gatepass;
+			own.push(dispatcher);
+		}
+		const through = gatepass.intercept(dispatcher) as Dispatcher;
+		return (await undiciRequest(url, {method: 'POST', body, dispatcher: through})).body.text();
+	};
+}
 
 const breaks: Record<string, Treatment> = {
 	'closes it': request => request.socket.destroy(),

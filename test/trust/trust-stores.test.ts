@@ -171,6 +171,37 @@ describe('on a real connection', () => {
 		}
 	});
 
+	test('a broken CA file fails what is asked for once, whichever the client, and leaves no rejection behind', async () => {
+		const unhandled: unknown[] = [];
+		const note = (reason: unknown): void => void unhandled.push(reason);
+		process.on('unhandledRejection', note);
+		onTestFinished(() => void process.off('unhandledRejection', note));
+		const file = write('ca.pem', 'nothing');
+		const url = 'https://127.0.0.1:4443/';
+		await using gatepass = await createGatepass({
+			config: {
+				cache: {url: 'memory:'},
+				trust: [{match: '*:*', ca: file}],
+				hostRules: [{match: url, strategy: 'static-token', options: {token: 'CANARY'}}],
+			},
+		});
+		for (const asked of [
+			() => gatepass.authorize(url),
+			() => gatepass.flow(url),
+			() => gatepass.got(url, {retry: {limit: 0}}),
+			() => gatepass.fetch(url),
+		]) {
+			const error = await asked().then(
+				() => expect.unreachable(),
+				(reason: unknown) => reason,
+			);
+			expect(`${error} ${(error as Error).cause}`).toContain(file);
+			// Rejections that nobody handles are told of once all that is due at once is done.
+			await new Promise(resolve => setTimeout(resolve));
+		}
+		expect(unhandled).toEqual([]);
+	});
+
 	test('a broken CA file fails the request with its name', async () => {
 		const file = write('ca.pem', 'nothing');
 		const error = await requestTo([{match: '*:*', ca: file}], 'https://127.0.0.1:1/');

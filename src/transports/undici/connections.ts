@@ -21,6 +21,7 @@ import {
 } from './foreign.ts';
 import type {UndiciPools, Wanted} from './pools.ts';
 import type {ReadyConnections} from './ready-connections.ts';
+import {watchReadsOf} from './stale-reads.ts';
 import type {Target} from './target.ts';
 
 /** Where the legs of a hop are sent. */
@@ -78,6 +79,7 @@ export class CallersConnections implements Connections {
 		this.#callers = callers;
 		this.#pools = pools;
 		this.origin = originOf(callers);
+		watchReadsOf(callers);
 	}
 
 	dispatcherFor(route: Route | undefined, target: Target | undefined, wanted: Wanted): Dispatcher {

@@ -2,6 +2,7 @@
  * What can be seen of a dispatcher that gatepass did not make. undici says nothing of it aloud; it stands under symbols,
  * of which each copy of undici has its own, by names that versions 7 and 8 share.
  */
+import type {Socket} from 'node:net';
 import type {Dispatcher} from 'undici';
 import {type CallersAgent, withoutVerification} from '../../tls/callers-agents.ts';
 
@@ -16,6 +17,12 @@ const decisive = ['ca', 'checkServerIdentity', 'pskCallback', 'secureContext', '
 /** The one server that a dispatcher knows, whatever it is asked for; `undefined`: it knows all. */
 export function originOf(dispatcher: Dispatcher): string | undefined {
 	return (inside(dispatcher, 'url') as URL | null | undefined)?.origin;
+}
+
+/** The connection of a client that has just opened it. */
+export function socketOf(client: Dispatcher): Socket | undefined {
+	const socket = inside(client, 'socket') as Socket | null | undefined;
+	return typeof socket?.read === 'function' ? socket : undefined;
 }
 
 /** Whether it connects nowhere. */

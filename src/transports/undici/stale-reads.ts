@@ -3,7 +3,9 @@
  * that was answered in part. undici reads by `read` alone; what it hands over, and HTTP/2, is read by others.
  */
 import type {Socket} from 'node:net';
+import type {Dispatcher} from 'undici';
 import {isStale} from '../../tls/idle-connections.ts';
+import {socketOf} from './foreign.ts';
 
 interface Reads {
 	/** By the monotonic clock; `undefined`: never. */
@@ -23,6 +25,19 @@ export function watchReads(socket: Socket): void {
 	};
 	// Before undici hears of it, and tells its requests.
 	socket.prependListener('error', (error: Error) => behind.set(error, reads));
+}
+
+/** To be called with a dispatcher of the caller's: of the connections that it opens from now on, as {@link watchReads}. */
+export function watchReadsOf(dispatcher: Dispatcher): void {
+	// One function for all, so that no dispatcher has it twice, also behind interceptors that are put together anew.
+	const isWatched = dispatcher.listeners?.('connect').includes(watchConnection);
+	if (isWatched === false) dispatcher.on('connect', watchConnection);
+}
+
+function watchConnection(_origin: URL, opened: readonly Dispatcher[]): void {
+	const client = opened.at(-1);
+	const socket = client === undefined ? undefined : socketOf(client);
+	if (socket !== undefined) watchReads(socket);
 }
 
 /** Whether the request that was begun then, and failed so, has reached nobody: see `tls/idle-connections.ts`. */
