@@ -12,14 +12,5 @@ export async function start(args: readonly string[]): Promise<void> {
 	process.on('uncaughtException', error => process.exit(reportUncaught(error, args)));
 	endWithReader();
 	tellWarnings();
-	// A question whose input ends (Ctrl-D) is never answered, and leaves nothing to wait for: that is no success.
-	const endUnanswered = (): void => {
-		// The question hid the cursor.
-		if (process.stderr.isTTY) process.stderr.write('\u001B[?25h');
-		process.exit(exitCodes.interrupted);
-	};
-	process.once('beforeExit', endUnanswered);
-	const code = await run(args);
-	process.off('beforeExit', endUnanswered);
-	process.exitCode = code;
+	process.exitCode = await run(args);
 }
