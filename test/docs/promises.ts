@@ -209,6 +209,7 @@ export const promises: Readonly<Record<string, Tests | 'none'>> = {
 		['serve/attacks-local-user.test.ts', 'the proxy of a command is for its user alone'],
 		['serve/forward.test.ts', 'shows the server nothing of the proxy'],
 	],
+	'A socket that systemd hands over': [['serve/service.test.ts', 'is refused %s']],
 	'No web page': [
 		['serve/reverse.test.ts', 'keeps web pages out'],
 		['serve/attacks-targets.test.ts', '%s is not gone to', '%s is looked at when it is connected to'],
