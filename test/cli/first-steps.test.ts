@@ -81,4 +81,4 @@ test('each step leads to the next one', async () => {
 	]);
 	expect(current).not.toContain('canary');
 	await expect(current).toMatchFileSnapshot(document.pathname);
-}, 60_000);
+});

@@ -77,8 +77,7 @@ function waitingAt(place: string): string {
 	return `touch ${place}.reached; while [ -e ${place}.reached ] && [ ! -e ${place}.go ]; do sleep 0.02; done`;
 }
 
-const reached = (place: string) =>
-	expect.poll(() => existsSync(`${place}.reached`), {timeout: 60_000}).toBe(true);
+const reached = (place: string) => expect.poll(() => existsSync(`${place}.reached`)).toBe(true);
 
 describeWith([nginx, apache, certbot, ...certbotInstallers], 'beside certbot', () => {
 	test.each(Object.keys(kinds))(
@@ -110,7 +109,7 @@ ${setup.command}
 			expect(await readFile(setup.site, 'utf8')).toBe(ours);
 			await writeFile(`${place}.go`, '');
 			await deploying;
-			await expect.poll(() => shown(setup.httpsPort), {timeout: 10_000}).toBe(lineage.serialNumber);
+			await expect.poll(() => shown(setup.httpsPort)).toBe(lineage.serialNumber);
 
 			// certbot is.
 			await stage.checkpoints.rollback(1);
@@ -129,7 +128,7 @@ ${setup.command}
 
 			// And then ours again, over what certbot made of it.
 			await setup.installer(setup.settings).deploy(second);
-			await expect.poll(() => shown(setup.httpsPort), {timeout: 10_000}).toBe(second.serialNumber);
+			await expect.poll(() => shown(setup.httpsPort)).toBe(second.serialNumber);
 		},
 		120_000,
 	);

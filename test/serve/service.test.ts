@@ -102,11 +102,11 @@ describe('under load', () => {
 			await workspace.configure(configuration(`token-${time}`));
 			// The file is watched, too: whichever comes first.
 			child.kill('SIGHUP');
-			await expect.poll(reloads, {timeout: 15_000}).toBeGreaterThan(before);
+			await expect.poll(reloads).toBeGreaterThan(before);
 		}
 		// In quick succession.
 		for (let time = 0; time < 20; time += 1) child.kill('SIGHUP');
-		await expect.poll(reloads, {timeout: 15_000}).toBeGreaterThan(5);
+		await expect.poll(reloads).toBeGreaterThan(5);
 		const {answers, failures, connections} = await running.stop();
 		expect(failures).toEqual([]);
 		for (const answer of answers.keys()) expect(answer).toMatch(/^200 Bearer (?:first|token-\d) 7$/);
@@ -117,7 +117,7 @@ describe('under load', () => {
 	it('SIGTERM lets each request that was taken come to its end', async () => {
 		service = await serveIn(workspace, ['--access-log', 'off'], {GATEPASS_SECRET: secret});
 		const running = load(service.place);
-		await expect.poll(() => running.answers.get('200 Bearer first 7'), {timeout: 15_000}).toBeGreaterThan(50);
+		await expect.poll(() => running.answers.get('200 Bearer first 7')).toBeGreaterThan(50);
 		expect(await stop(service.child)).toBe(0);
 		const {answers, failures} = await running.stop();
 		expect([...answers.keys()]).toEqual(['200 Bearer first 7']);
@@ -128,7 +128,7 @@ describe('under load', () => {
 
 it('an idle connection in a tunnel that was opened does not hold up the end', async () => {
 	await workspace.configure(configuration('first', {forward: true}));
-	service = await serveIn(workspace, ['--access-log', 'off', '--grace', '50'], {GATEPASS_SECRET: secret});
+	service = await serveIn(workspace, ['--access-log', 'off', '--grace', '600'], {GATEPASS_SECRET: secret});
 	const {port} = new URL(service.place);
 	const authorization = `Basic ${Buffer.from(`gatepass:${secret}`).toString('base64')}`;
 	const path = `127.0.0.1:${server.port}`;
@@ -138,10 +138,8 @@ it('an idle connection in a tunnel that was opened does not hold up the end', as
 	socket.write(`GET /x HTTP/1.1\r\nHost: ${path}\r\n\r\n`);
 	const [answer] = await once(socket, 'data');
 	expect(String(answer)).toMatch(/^HTTP\/1.1 200 .*Keep-Alive/s);
-	const begun = performance.now();
+	// What is under way may take ten minutes, for which no test waits.
 	expect(await stop(service.child)).toBe(0);
-	// Of the fifty seconds that what is under way may take.
-	expect(performance.now() - begun).toBeLessThan(20_000);
 });
 
 describeWith(real('curl', 'curl'), 'curl', () => {
@@ -201,15 +199,20 @@ describeWith(real('systemd-socket-activate', 'systemd'), 'systemd-socket-activat
 			},
 		);
 		if (isOwners) {
-			await vi.waitFor(() => expect(existsSync(place)).toBe(true), 15_000);
+			await expect.poll(() => existsSync(place)).toBe(true);
 			chmodSync(place, 0o600);
 		}
-		await vi.waitFor(async () => {
+		const connects = async (): Promise<boolean> => {
 			const socket = connect(options as never);
 			socket.on('error', () => {});
-			await once(socket, 'connect');
-			socket.destroy();
-		}, 15_000);
+			return once(socket, 'connect')
+				.then(
+					() => true,
+					() => false,
+				)
+				.finally(() => socket.destroy());
+		};
+		await expect.poll(connects).toBe(true);
 		return child;
 	}
 

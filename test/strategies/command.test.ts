@@ -327,7 +327,7 @@ describe('what goes wrong', () => {
 		const [said] = notices.map(({payload}) => String(payload.notice));
 		expect(said).toMatch(/done$/);
 		for (const line of key.split('\n').slice(1, -2)) expect(said).not.toContain(line.slice(0, 12));
-	}, 120_000);
+	});
 
 	test('one that asks for a password gets no answer', async () => {
 		const command = await programs.write('read answer || exit 7');
