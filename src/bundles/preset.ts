@@ -1,11 +1,9 @@
 /** The preset of a bundle: which servers it is for, endpoints, default options by strategy. Written by hand. */
 import {existsSync} from 'node:fs';
-import {type Document, LineCounter} from 'yaml';
 import {z} from 'zod';
 import {GatepassError} from '../errors.ts';
 import {readBoundedSync} from '../files/bounded-read.ts';
-import {parseYaml} from '../files/parse-yaml.ts';
-import {yamlValue} from '../files/yaml-value.ts';
+import {valueOfYaml, type YamlMistake} from '../files/yaml-text.ts';
 import {PatternError, parsePattern} from '../host-rules/pattern.ts';
 import type {Bundle} from './bundle.ts';
 
@@ -50,23 +48,9 @@ export type Preset = z.output<typeof presetSchema>;
  */
 export function readPreset({presetFile}: Bundle): Preset {
 	if (!existsSync(presetFile)) return presetSchema.parse({});
-	const lineCounter = new LineCounter();
 	const text = readBoundedSync(presetFile, largestFile).bytes.toString('utf8');
-	const document = parseYaml(text, {lineCounter});
-	// What has a tag that nobody knows would be taken for text.
-	const [mistake] = [...document.errors, ...document.warnings];
-	if (mistake !== undefined) {
-		const place = `${presetFile}:${lineCounter.linePos(mistake.pos[0]).line}`;
-		const what =
-			mistake.code === 'TAG_RESOLVE_FAILED'
-				? "has a tag ('!') that has no meaning in a preset"
-				: 'is no YAML';
-		throw new GatepassError(
-			{code: 'bundle-damaged', what: `${place} ${what}`, hint: 'Put it right there'},
-			{cause: mistake},
-		);
-	}
-	const parsed = presetSchema.safeParse(readValue(document, presetFile) ?? {});
+	const value = valueOfYaml(text, mistake => refusalOf(mistake, presetFile));
+	const parsed = presetSchema.safeParse(value ?? {});
 	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;
 	const path = issue?.path.join('.') || 'its top';
@@ -80,17 +64,18 @@ export function readPreset({presetFile}: Bundle): Preset {
 	);
 }
 
-function readValue(document: Document, file: string): unknown {
-	try {
-		return yamlValue(document);
-	} catch (error) {
-		throw new GatepassError(
-			{
-				code: 'bundle-damaged',
-				what: `The aliases of ${file} lead nowhere, or have no end`,
-				hint: 'Write the values out there',
-			},
-			{cause: error},
-		);
+function refusalOf(mistake: YamlMistake, file: string): GatepassError {
+	const {cause} = mistake;
+	if (mistake.about === 'aliases') {
+		const what = `The aliases of ${file} lead nowhere, or have no end`;
+		return new GatepassError({code: 'bundle-damaged', what, hint: 'Write the values out there'}, {cause});
 	}
+	const what =
+		mistake.cause.code === 'TAG_RESOLVE_FAILED'
+			? "has a tag ('!') that has no meaning in a preset"
+			: 'is no YAML';
+	return new GatepassError(
+		{code: 'bundle-damaged', what: `${file}:${mistake.line} ${what}`, hint: 'Put it right there'},
+		{cause},
+	);
 }

@@ -20,13 +20,17 @@ export function temporaryBeside(path: string): string {
 export function isLeftBehind(name: string): boolean {
 	const pid = Number(temporaryName.exec(name)?.[1]);
 	if (!(pid > 0)) return false;
-	if (pid === process.pid) return false;
+	return pid !== process.pid && !isRunning(pid);
+}
+
+/** Whether a process of this machine has the number. */
+export function isRunning(pid: number): boolean {
 	try {
 		process.kill(pid, 0);
-		return false;
+		return true;
 	} catch (error) {
 		// EPERM: it runs, as another user.
-		return (error as NodeJS.ErrnoException).code === 'ESRCH';
+		return (error as NodeJS.ErrnoException).code !== 'ESRCH';
 	}
 }
 

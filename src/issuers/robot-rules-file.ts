@@ -1,9 +1,7 @@
 /** Reads the answers of an applicant from a YAML or JSON file. */
-import {type Document, LineCounter} from 'yaml';
 import {closest} from '../config/suggest.ts';
 import {GatepassError} from '../errors.ts';
-import {parseYaml} from '../files/parse-yaml.ts';
-import {yamlValue} from '../files/yaml-value.ts';
+import {valueOfYaml, type YamlMistake} from '../files/yaml-text.ts';
 import {readBounded} from '../x509/files.ts';
 import {type Checklist, rules} from './robot-rules.ts';
 
@@ -11,19 +9,7 @@ const keys = rules.map(({key}) => key as string);
 
 /** @throws {GatepassError} with every mistake in the file, by its line. */
 export async function readChecklist(file: string): Promise<Checklist> {
-	const lines = new LineCounter();
-	const document = parseYaml(await readText(file), {lineCounter: lines});
-	const lineOf = (at: number): number => lines.linePos(at).line;
-	// What has a tag that nobody knows would be taken for text.
-	const [broken] = [...document.errors, ...document.warnings];
-	if (broken !== undefined) {
-		throw new GatepassError({
-			code: 'checklist-unusable',
-			what: `${file}:${lineOf(broken.pos[0])}: this is neither YAML nor JSON: ${broken.message}`,
-			hint: "Write one answer a line, such as 'forwardsMail: true'",
-		});
-	}
-	const value = readValue(document, file);
+	const value = valueOfYaml(await readText(file), mistake => refusalOf(mistake, file));
 	if (typeof value !== 'object' || value === null || Array.isArray(value)) {
 		throw new GatepassError({
 			code: 'checklist-unusable',
@@ -48,19 +34,14 @@ export async function readChecklist(file: string): Promise<Checklist> {
 	return answers as unknown as Checklist;
 }
 
-function readValue(document: Document, file: string): unknown {
-	try {
-		return yamlValue(document);
-	} catch (error) {
-		throw new GatepassError(
-			{
-				code: 'checklist-unusable',
-				what: `The aliases of ${file} lead nowhere, or have no end`,
-				hint: "Write one answer a line, such as 'forwardsMail: true'",
-			},
-			{cause: error},
-		);
+function refusalOf(mistake: YamlMistake, file: string): GatepassError {
+	const hint = "Write one answer a line, such as 'forwardsMail: true'";
+	if (mistake.about === 'aliases') {
+		const what = `The aliases of ${file} lead nowhere, or have no end`;
+		return new GatepassError({code: 'checklist-unusable', what, hint}, {cause: mistake.cause});
 	}
+	const what = `${file}:${mistake.line}: this is neither YAML nor JSON: ${mistake.cause.message}`;
+	return new GatepassError({code: 'checklist-unusable', what, hint});
 }
 
 async function readText(file: string): Promise<string> {

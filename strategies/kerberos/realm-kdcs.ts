@@ -3,8 +3,9 @@
  * 7.2.3). The library itself does not say which of them it asked.
  */
 import {promises as dns} from 'node:dns';
-import {readdir, readFile, stat} from 'node:fs/promises';
+import {readdir} from 'node:fs/promises';
 import {join} from 'node:path';
+import {readRegular} from './regular-file.ts';
 
 const usualFile = '/etc/krb5.conf';
 /** Milliseconds for a name server. */
@@ -47,11 +48,12 @@ async function announced(realm: string): Promise<string[]> {
 
 /** A file that is not there or not readable says nothing, as for the library where there are others. */
 async function settingsIn(file: string, depth = 0): Promise<Setting[]> {
-	if (depth > deepest || !(await stat(file).catch(() => undefined))?.isFile()) return [];
-	const text = await readFile(file, 'utf8').catch(() => '');
+	if (depth > deepest) return [];
 	const settings: Setting[] = [];
 	let path: string[] = [];
-	for (const line of text.split('\n').map(one => one.trim())) {
+	for (const line of textOf(file)
+		.split('\n')
+		.map(one => one.trim())) {
 		const [, directive, other] = /^(include|includedir)\s+(.+)$/.exec(line) ?? [];
 		const [, section] = /^\[(.+?)\]/.exec(line) ?? [];
 		const [, name, value] = /^([^#;=\s][^=]*?)\s*=\s*(.*)$/.exec(line) ?? [];
@@ -64,6 +66,14 @@ async function settingsIn(file: string, depth = 0): Promise<Setting[]> {
 			settings.push({path: [...path, unmarked(name)], value: unquoted(value), file});
 	}
 	return settings;
+}
+
+function textOf(file: string): string {
+	try {
+		return readRegular(file).toString('utf8');
+	} catch {
+		return '';
+	}
 }
 
 /** Of a folder, what MIT's library takes: names of letters, digits, `-` and `_`, or that end in `.conf`. */

@@ -1,5 +1,5 @@
 /**
- * Reads the files of a Kerberos rule as far as they are files: the libraries would wait at a pipe for somebody to write
+ * Reads the files of Kerberos as far as they are files: the libraries would wait at a pipe for somebody to write
  * into it, and read a device without end.
  */
 import {closeSync, constants, fstatSync, openSync, readSync, type Stats, statSync} from 'node:fs';

@@ -11,7 +11,7 @@ import {createWorkspace, type Workspace} from '../cli/command-line.ts';
 import {describeWith, findProgram, type RealServer} from '../servers/availability.ts';
 import {freePorts} from '../servers/free-port.ts';
 import {type StartedServer, startServer} from './start-proxy.ts';
-import {type StartedService, serveIn, stop, untilServing} from './start-service.ts';
+import {follow, type StartedService, serveIn, stop} from './start-service.ts';
 
 vi.setConfig({testTimeout: 60_000});
 
@@ -222,7 +222,7 @@ describeWith(real('systemd-socket-activate', 'systemd'), 'systemd-socket-activat
 		for (const place of [`127.0.0.1:${port}`, path]) {
 			const options = place === path ? {path} : {port, host: '127.0.0.1'};
 			const child = await activate(place, options, {GATEPASS_SECRET: secret});
-			service = await untilServing(child);
+			service = await follow(child);
 			expect(service.place).toBe(place === path ? `unix:${path}` : `http://${place}`);
 			const args =
 				place === path ? ['--unix-socket', path, 'http://anything/api/x'] : [`http://${place}/api/x`];
@@ -236,7 +236,7 @@ describeWith(real('systemd-socket-activate', 'systemd'), 'systemd-socket-activat
 		const path = workspace.path('owners.sock');
 		await workspace.configure(configuration('first', {listen: `unix:${path}`}));
 		const child = await activate(path, {path}, {}, true);
-		service = await untilServing(child);
+		service = await follow(child);
 		const {stdout} = await execute('curl', ['-sSf', '--unix-socket', path, 'http://anything/api/x']);
 		expect(stdout).toBe('Bearer first 0');
 		expect(await stop(child)).toBe(0);

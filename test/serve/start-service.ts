@@ -3,6 +3,7 @@ import type {ChildProcess} from 'node:child_process';
 import {once} from 'node:events';
 import {expect} from 'vitest';
 import type {Workspace} from '../cli/command-line.ts';
+import {untilServing} from '../servers/process.ts';
 
 export interface StartedService {
 	readonly child: ChildProcess;
@@ -20,11 +21,11 @@ export async function serveIn(
 	args: readonly string[],
 	env: Record<string, string>,
 ): Promise<StartedService> {
-	return untilServing(workspace.start(['serve', ...args], {env}));
+	return follow(workspace.start(['serve', ...args], {env}));
 }
 
 /** The same for a process that was started in another way. */
-export async function untilServing(child: ChildProcess): Promise<StartedService> {
+export async function follow(child: ChildProcess): Promise<StartedService> {
 	let stderr = '';
 	let stdout = '';
 	child.stderr?.on('data', data => {
@@ -35,9 +36,7 @@ export async function untilServing(child: ChildProcess): Promise<StartedService>
 	});
 	const said = (pattern: RegExp): Promise<void> =>
 		expect.poll(() => stderr.replaceAll(/\s+/g, ' ')).toMatch(pattern) as unknown as Promise<void>;
-	await said(/gatepass serves \S+/);
-	const [, place = ''] = /gatepass serves (\S+)/.exec(stderr) ?? [];
-	return {child, place, stderr: () => stderr, stdout: () => stdout, said};
+	return {child, place: await untilServing(child), stderr: () => stderr, stdout: () => stdout, said};
 }
 
 export async function stop(child: ChildProcess): Promise<number | null> {

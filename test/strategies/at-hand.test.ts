@@ -88,7 +88,7 @@ describe('command', () => {
 		expect(shown.slice(2)).toEqual(['Bearer first', 'Bearer second', 'Bearer second']);
 	});
 
-	test('what is due for renewal, or has ended, is not at hand', async () => {
+	test('what is due for renewal, or has expired, is not at hand', async () => {
 		vi.useFakeTimers({toFake: ['Date']});
 		const kept = new KeptCredential(async () => ({expiresAt: Date.now() + 100_000}));
 		expect(kept.atHand).toBeUndefined();

@@ -2,7 +2,7 @@
  * Keeps machines apart that share a folder: a file in it that says who is at it. The kernel's locks hold on one machine;
  * over a network they hold only where the file system passes them on, which NFS does and many others do not.
  *
- * The file appears in one step (a hard link, which fails where there is one), and its holder writes it anew every few
+ * The file appears in one step (a hard link, which fails where there is one), and its holder writes it again every few
  * seconds, so a holder that is gone is known by the file's age: by the clock that stamps all files of the folder, since
  * those of two machines differ. One of this machine that is gone is known at once: it would have the kernel's lock.
  */
@@ -11,7 +11,7 @@ import {readFileSync, readlinkSync, statSync} from 'node:fs';
 import {type FileHandle, link, open, readFile, rename, rm, writeFile} from 'node:fs/promises';
 import {hostname} from 'node:os';
 import {join} from 'node:path';
-import {removeLeftBehind, temporaryBeside} from '../../files/durable.ts';
+import {isRunning, removeLeftBehind, temporaryBeside} from '../../files/durable.ts';
 import {keepBeating, type Rhythm, usualRhythm} from './heartbeat.ts';
 
 /** Who has the lock, as the file says. */
@@ -117,7 +117,7 @@ interface Found {
 	readonly writtenAt: number;
 }
 
-/** Opened each time: over a network, that is when a file's times are asked for anew. */
+/** Opened each time: over a network, that is when a file's times are asked for again. */
 async function look(file: string): Promise<Found | undefined> {
 	let handle: FileHandle;
 	try {
@@ -145,17 +145,12 @@ function read(text: string): Partial<Holder> {
 function isGone({processes, kernelLock, pid}: Partial<Holder>, own: Holder): boolean {
 	// This process has the kernel's lock that the other one had as long as it ran.
 	if (kernelLock !== undefined && kernelLock === own.kernelLock) return true;
-	return processes !== undefined && processes === own.processes && !isRunning(pid);
+	const isHere = processes !== undefined && processes === own.processes;
+	return isHere && !(isProcessNumber(pid) && isRunning(pid));
 }
 
-function isRunning(pid: number | undefined): boolean {
-	if (!Number.isInteger(pid) || Number(pid) <= 0) return false;
-	try {
-		process.kill(Number(pid), 0);
-		return true;
-	} catch (error) {
-		return (error as NodeJS.ErrnoException).code === 'EPERM';
-	}
+function isProcessNumber(pid: number | undefined): pid is number {
+	return pid !== undefined && pid > 0 && pid === Math.trunc(pid) && pid < 2 ** 31;
 }
 
 /** Milliseconds since a file was written, by the clock that stamps a file written now. */
@@ -186,7 +181,7 @@ async function takeAway(file: string, text: string): Promise<void> {
 }
 
 function hold(file: string, text: string, reason: () => Error, rhythm: Rhythm): SharedLock {
-	const {lost, stop} = keepBeating(() => writeAnew(file, text), rhythm, reason);
+	const {lost, stop} = keepBeating(() => writeAgain(file, text), rhythm, reason);
 	return {
 		lost,
 		async release() {
@@ -198,7 +193,7 @@ function hold(file: string, text: string, reason: () => Error, rhythm: Rhythm): 
 }
 
 /** The time of the last writing is what others look at. `false`: it is another's file by now. */
-async function writeAnew(file: string, text: string): Promise<boolean> {
+async function writeAgain(file: string, text: string): Promise<boolean> {
 	if ((await look(file))?.text !== text) return false;
 	const handle = await open(file, 'r+');
 	try {

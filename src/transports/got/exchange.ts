@@ -191,7 +191,7 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		const made = this.#early?.isOpen === true ? this.#early.complete(request) : this.#makeLeg(request);
 		const leg = made instanceof Promise ? await made : made;
 		if (this.#standIn === undefined) this.#handOver(leg, request);
-		else this.#sendInPlace(leg, request);
+		else this.#standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 		const answer = await this.#untilAnswered(this.#standIn as StandInRequest, request);
 		this.#report?.endLeg(answer.message.statusCode ?? 0);
 		// Nobody has read it to its end meanwhile, so nobody will.
@@ -216,18 +216,6 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 		this.#open(this.#standIn);
 	}
 
-	/** Send another leg, with the body from its beginning. */
-	#sendInPlace(leg: ClientRequest, request: HopRequest): void {
-		try {
-			this.#standIn?.throwIfOver();
-		} catch (error) {
-			leg.on('error', () => {});
-			leg.destroy();
-			throw error;
-		}
-		this.#standIn?.next(leg, this.#bytes ?? this.#options.body, request.encoder);
-	}
-
 	/** The answer to the leg that is under way. One that has reached nobody is sent again. */
 	async #untilAnswered(standIn: StandInRequest, request: HopRequest): Promise<LegAnswer> {
 		for (let resends = 0; ; resends += 1) {
@@ -236,7 +224,8 @@ class GotHop implements Transport<HopRequest, LegAnswer> {
 			} catch (error) {
 				if (resends === mostResends || !standIn.reachedNobody(error as Error)) throw error;
 				this.#report?.beginLeg(error);
-				this.#sendInPlace(await this.#makeLeg(request), request);
+				const leg = await this.#makeLeg(request);
+				standIn.next(leg, this.#bytes ?? this.#options.body, request.encoder);
 			}
 		}
 	}

@@ -95,8 +95,17 @@ export class StandInRequest extends EventEmitter {
 		return true;
 	}
 
-	/** Send another leg in the place of the one before, with the body from its beginning. */
+	/**
+	 * Send another leg in the place of the one before, with the body from its beginning.
+	 *
+	 * @throws {Error} once got has given the request up; then the leg is not sent.
+	 */
 	next(leg: ClientRequest, body: unknown, encoder: BodyEncoder | undefined): void {
+		if (this.#isOver) {
+			leg.on('error', () => {});
+			leg.destroy();
+		}
+		this.throwIfOver();
 		if (this.#isReplaced && this.#current === this.#first && !this.#first.writableFinished) {
 			leg.once('finish', () => void this.emit('finish'));
 		}

@@ -29,7 +29,7 @@ export function watchReads(socket: Socket): void {
 
 /** To be called with a dispatcher of the caller's: of the connections that it opens from now on, as {@link watchReads}. */
 export function watchReadsOf(dispatcher: Dispatcher): void {
-	// One function for all, so that no dispatcher has it twice, also behind interceptors that are put together anew.
+	// One function for all, so that no dispatcher has it twice, also behind interceptors that are put together again.
 	const isWatched = dispatcher.listeners?.('connect').includes(watchConnection);
 	if (isWatched === false) dispatcher.on('connect', watchConnection);
 }

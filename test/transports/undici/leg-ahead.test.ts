@@ -22,6 +22,14 @@ let converse: (request: AuthRequest) => ReturnType<AuthStrategy['authenticate']>
 
 const header = (value: string): CredentialAtHand => ({header: ['authorization', value]});
 
+/** Another credential after a refusal. */
+const showRenewed: typeof converse = async function* (asked) {
+	asked.headers.set('authorization', 'at hand');
+	told.push((yield).status);
+	asked.headers.set('authorization', 'renewed');
+	told.push((yield).status);
+};
+
 /** A strategy whose verbs each test says. */
 function strategy(): StrategyClass {
 	const Plain = defineStrategy({
@@ -108,12 +116,7 @@ describe.each(ways)('$way', ({ask}) => {
 	test('it goes on with another credential', async () => {
 		answer = (asked, response) =>
 			response.writeHead(asked.headers.authorization === 'renewed' ? 200 : 401).end('answer');
-		converse = async function* (asked) {
-			asked.headers.set('authorization', 'at hand');
-			told.push((yield).status);
-			asked.headers.set('authorization', 'renewed');
-			told.push((yield).status);
-		};
+		converse = showRenewed;
 		expect(await ask()).toMatchObject({status: 200, body: 'answer'});
 		expect(shown).toEqual(['at hand', 'renewed']);
 		expect(told).toEqual([401, 200]);
@@ -163,12 +166,7 @@ test('a body in memory is sent with it, and again', async () => {
 		bodies.push(body);
 		response.writeHead(asked.headers.authorization === 'renewed' ? 200 : 401).end();
 	};
-	converse = async function* (asked) {
-		asked.headers.set('authorization', 'at hand');
-		yield;
-		asked.headers.set('authorization', 'renewed');
-		yield;
-	};
+	converse = showRenewed;
 	const {status} = await text(await send({method: 'POST', body: 'payload'}));
 	expect(status).toBe(200);
 	expect(bodies).toEqual(['payload', 'payload']);
@@ -258,12 +256,7 @@ describe('those who listen hear the same as of a conversation', () => {
 	test('a refusal after which another credential is shown', async () => {
 		answer = (asked, response) =>
 			response.writeHead(asked.headers.authorization === 'renewed' ? 200 : 401).end();
-		converse = async function* (asked) {
-			asked.headers.set('authorization', 'at hand');
-			yield;
-			asked.headers.set('authorization', 'renewed');
-			yield;
-		};
+		converse = showRenewed;
 		const heard = await hearBoth(async () => text(await send()));
 		expect(heard).toMatchObject([
 			{name: 'gatepass:leg', resends: 0, status: 401},
